@@ -1,0 +1,1 @@
+"""One module per outside thing. Each implements a port of `wearon_cli.core.ports`."""

@@ -1,0 +1,1 @@
+"""The rules. Nothing in here imports a vendor SDK: see docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""Measuring a body from a photo."""

@@ -1,0 +1,1 @@
+"""What operators ask: story, replay, reconcile, checks."""

@@ -1,0 +1,254 @@
+"""
+Every failure this project plans for, in one tree.
+
+Exit codes are public (docs/errors.md). `reaction` says what a worker does with the job.
+
+    WearonError                    1
+    ├── ConfigError                3   a setting is missing or wrong
+    ├── InputError                 4   what was handed in cannot be used
+    │   ├── TaskInvalid            4   dead-letter, never retried
+    │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
+    │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
+    │       ├── PictureTooLarge        more bytes than allowed
+    │       ├── PictureUnavailable     the link does not serve it (gone, expired)
+    │       ├── PictureForbidden       the link points where we do not go
+    │       └── PhotoRefused           a picture, but no body can be measured in it
+    ├── SessionError               5
+    │   ├── SessionNotFound        5   no such row in either table
+    │   ├── SessionFinal           5   already completed or failed
+    │   └── LeaseLost              5   another worker holds this job now: do nothing more
+    ├── UpstreamError              6   a service we call failed
+    │   ├── QueueUnavailable           Redis does not answer
+    │   ├── StoreUnavailable           Supabase (or the local store) does not answer
+    │   ├── StoreRefused               it answers, and says no: schema, key or data
+    │   │   └── ObjectNotFound         no such object in storage
+    │   ├── FetchFailed                an input picture could not be fetched this time
+    │   └── GeneratorError
+    │       ├── RateLimited            wait as told, keep the credit
+    │       ├── GeneratorFault         its fault, answered so: repeat, bounded
+    │       ├── GeneratorUnreachable   the request never left: free to repeat
+    │       ├── CallAmbiguous          sent, outcome unknown: may have been billed
+    │       ├── GenerationRefused      the safety system said no: settle
+    │       ├── RequestRejected        it cannot use what we sent: settle
+    │       ├── ModelUnavailable       model retired or no access: next model
+    │       └── AccountBlocked         key, money, verification: stop calling, alarm
+    ├── JobGaveUp                  7   attempts, patience or luck ran out: settle
+    └── Interrupted              130   stopped by the operator
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Reaction(Enum):
+    """What the worker does with a job that met this error."""
+
+    SETTLE = "settle"  # final: fail the row, give the credit back
+    REPEAT = "repeat"  # again after a pause, counted and bounded
+    WAIT = "wait"  # again when due; not counted, bounded by the job's patience
+    HALT = "halt"  # nobody's job would succeed: open the circuit breaker, keep the job
+    DROP = "drop"  # not ours any more: leave everything as it is
+
+
+class WearonError(Exception):
+    """The requested operation failed."""
+
+    exit_code: ClassVar[int] = 1
+    reaction: ClassVar[Reaction] = Reaction.SETTLE
+    #: What the shopper reads in `error_message`. Plain words, no cause, no address.
+    shopper_message: ClassVar[str] = "Something went wrong on our side. Your credit was returned."
+
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
+        super().__init__(detail or (type(self).__doc__ or type(self).__name__).strip())
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """Stable snake_case name of this class of error, for logs, metrics and JSON."""
+        name = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class ConfigError(WearonError):
+    """A setting is missing or wrong."""
+
+    exit_code = 3
+
+
+class InputError(WearonError):
+    """What was handed in cannot be used."""
+
+    exit_code = 4
+
+
+class TaskInvalid(InputError):
+    """The job's payload does not follow the queue contract."""
+
+
+class PictureProblem(InputError):
+    """A picture is the problem."""
+
+    shopper_message = "One of the photos could not be used. Please try again with other photos."
+
+
+class PictureUnusable(PictureProblem):
+    """This is not a picture we can read."""
+
+    shopper_message = "One of the photos could not be read. Please use a JPEG, PNG or WebP photo."
+
+
+class PictureTooLarge(PictureProblem):
+    """The picture is larger than allowed."""
+
+    shopper_message = "One of the photos is too large. Please use a smaller one."
+
+
+class PictureUnavailable(PictureProblem):
+    """The picture's link does not serve it any more."""
+
+    shopper_message = "One of the photos is no longer available. Please upload it again."
+
+
+class PictureForbidden(PictureProblem):
+    """The picture's link points to a place that is not allowed."""
+
+    shopper_message = "One of the photos could not be loaded. Please upload it again."
+
+
+class PhotoRefused(PictureProblem):
+    """No body can be measured in this photo."""
+
+    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "no_person") -> None:
+        super().__init__(detail, hint=hint)
+        self.reason = reason
+
+
+class SessionError(WearonError):
+    """The session is not in a state that allows this."""
+
+    exit_code = 5
+
+
+class SessionNotFound(SessionError):
+    """There is no such session."""
+
+
+class SessionFinal(SessionError):
+    """The session is already completed or failed."""
+
+    reaction = Reaction.DROP
+
+
+class LeaseLost(SessionError):
+    """Another worker holds this job now."""
+
+    reaction = Reaction.DROP
+
+
+class UpstreamError(WearonError):
+    """A service we call failed."""
+
+    exit_code = 6
+    reaction = Reaction.REPEAT
+    shopper_message = "Our service was busy for too long. Your credit was returned."
+
+
+class QueueUnavailable(UpstreamError):
+    """Redis does not answer."""
+
+    reaction = Reaction.WAIT
+
+
+class StoreUnavailable(UpstreamError):
+    """The session store does not answer."""
+
+    reaction = Reaction.WAIT
+
+
+class StoreRefused(UpstreamError):
+    """The session store refused the request."""
+
+    def __init__(self, detail: str = "", *, hint: str = "", vendor_code: str = "") -> None:
+        super().__init__(detail, hint=hint)
+        self.vendor_code = vendor_code
+
+
+class ObjectNotFound(StoreRefused):
+    """There is no such object in storage."""
+
+
+class FetchFailed(UpstreamError):
+    """A picture could not be fetched this time."""
+
+    shopper_message = PictureUnavailable.shopper_message
+
+
+class GeneratorError(UpstreamError):
+    """The image generator failed."""
+
+
+class RateLimited(GeneratorError):
+    """The image generator asks us to slow down."""
+
+    reaction = Reaction.WAIT
+
+    def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class GeneratorFault(GeneratorError):
+    """The image generator answered with a fault of its own."""
+
+
+class GeneratorUnreachable(GeneratorError):
+    """No connection to the image generator could be opened."""
+
+    reaction = Reaction.WAIT
+
+
+class CallAmbiguous(GeneratorError):
+    """A paid call was sent and its outcome is unknown."""
+
+
+class GenerationRefused(GeneratorError):
+    """The image generator's safety system refused these pictures."""
+
+    reaction = Reaction.SETTLE
+    shopper_message = (
+        "These photos could not be processed. Please try again with other photos. "
+        "Your credit was returned."
+    )
+
+
+class RequestRejected(GeneratorError):
+    """The image generator cannot use this request."""
+
+    reaction = Reaction.SETTLE
+    shopper_message = PictureProblem.shopper_message
+
+
+class ModelUnavailable(GeneratorError):
+    """This image model is retired, or the key has no access to it."""
+
+    reaction = Reaction.HALT
+
+
+class AccountBlocked(GeneratorError):
+    """The image generator refuses our account: key, money or verification."""
+
+    reaction = Reaction.HALT
+
+
+class JobGaveUp(WearonError):
+    """The job was tried as often, or kept as long, as allowed."""
+
+    exit_code = 7
+    shopper_message = UpstreamError.shopper_message
+
+
+class Interrupted(WearonError):
+    """Stopped before the end."""
+
+    exit_code = 130
+    reaction = Reaction.WAIT

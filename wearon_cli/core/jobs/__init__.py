@@ -1,0 +1,1 @@
+"""What happens to a job: intake, generation, settlement, recovery."""

@@ -1,0 +1,181 @@
+"""
+The session row: its states, the moves between them, and where its result lives.
+
+Every move is a compare-and-swap: an adapter applies it only while the row is in one of the
+`expected` states, and says so by returning the row, or None. Rules live here; adapters are dumb.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Channel(StrEnum):
+    """Who sold the try-on. Decides table, credit owner and result path."""
+
+    B2B = "b2b"
+    B2C = "b2c"
+
+    @property
+    def table(self) -> str:
+        return _TABLES[self]
+
+    @property
+    def owner_column(self) -> str:
+        return _OWNER_COLUMNS[self]
+
+    def result_path(self, owner_id: str, session_id: str) -> str:
+        """Path of the finished picture inside the bucket."""
+        if self is Channel.B2B:
+            return f"stores/{owner_id}/generated/{session_id}.jpg"
+        return f"generated/{owner_id}/{session_id}.jpg"
+
+
+_TABLES: Final = {Channel.B2B: "store_generation_sessions", Channel.B2C: "generation_sessions"}
+_OWNER_COLUMNS: Final = {Channel.B2B: "store_id", Channel.B2C: "user_id"}
+
+
+class Status(StrEnum):
+    """State of a session row, as the shopper's screen follows it."""
+
+    QUEUED = "queued"  # waiting in Redis, or waiting for a retry
+    PENDING = "pending"  # b2c only, older writers; means queued
+    PROCESSING = "processing"  # a worker holds the lease, or held it when it died
+    COMPLETED = "completed"  # picture stored, address written; the credit is spent
+    FAILED = "failed"  # message shown; the credit is returned, or its return is under way
+
+    @property
+    def is_final(self) -> bool:
+        return self in {Status.COMPLETED, Status.FAILED}
+
+
+WAITING: Final = frozenset({Status.QUEUED, Status.PENDING})
+OPEN: Final = WAITING | {Status.PROCESSING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKey:
+    """Names one row: the channel says which table."""
+
+    channel: Channel
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One row, as last read. Fields that a table lacks are None."""
+
+    session_id: str
+    channel: Channel
+    owner_id: str
+    status: Status
+    created_at: datetime
+    model_image_url: str = ""
+    outfit_image_url: str | None = None
+    accessories: tuple[Mapping[str, str], ...] = ()  # b2c: {"type": ..., "url": ...}
+    prompt_system: str = ""
+    prompt_user: str | None = None
+    generated_image_url: str | None = None
+    credits_used: int = 1
+    error_message: str | None = None
+    processing_time_ms: int | None = None
+    completed_at: datetime | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    estimated_cost_usd: float | None = None
+    request_id: str | None = None  # b2b
+    shopper_email: str | None = None  # b2b; set in absorb mode too, so it does not tell the mode
+
+    @property
+    def key(self) -> SessionKey:
+        return SessionKey(channel=self.channel, session_id=self.session_id)
+
+    @property
+    def result_path(self) -> str:
+        return self.channel.result_path(self.owner_id, self.session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """A row to insert with status queued, as the platform's web API does before its push."""
+
+    session_id: str
+    channel: Channel
+    owner_id: str
+    model_image_url: str
+    outfit_image_url: str | None = None
+    accessories: tuple[Mapping[str, str], ...] = ()
+    prompt_system: str = ""
+    request_id: str | None = None
+    shopper_email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What a finished try-on writes into its row."""
+
+    generated_image_url: str
+    processing_time_ms: int
+    completed_at: datetime
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    estimated_cost_usd: float | None = None
+    #: Shown beside the picture although the session succeeded; None clears an earlier message.
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMove:
+    """A compare-and-swap: applied only while the row's status is in `expected`."""
+
+    expected: frozenset[Status]
+    to: Status
+    writes: Mapping[str, object] = field(default_factory=dict)  # column -> JSON value
+
+
+def start() -> SessionMove:
+    """A worker begins."""
+    return SessionMove(expected=WAITING, to=Status.PROCESSING)
+
+
+def requeue() -> SessionMove:
+    """The job waits again: rate limit, outage, or a worker that is stopping."""
+    return SessionMove(expected=frozenset({Status.PROCESSING}), to=Status.QUEUED)
+
+
+def complete(done: Completion) -> SessionMove:
+    """The picture is stored and signed."""
+    return SessionMove(
+        expected=frozenset({Status.PROCESSING}),
+        to=Status.COMPLETED,
+        writes={
+            "generated_image_url": done.generated_image_url,
+            "processing_time_ms": done.processing_time_ms,
+            "completed_at": done.completed_at.isoformat(),
+            "input_tokens": done.input_tokens,
+            "output_tokens": done.output_tokens,
+            "estimated_cost_usd": done.estimated_cost_usd,
+            "error_message": done.notice,
+        },
+    )
+
+
+def fail(shopper_message: str) -> SessionMove:
+    """The job is given up; only who wins this swap may return the credit."""
+    return SessionMove(expected=OPEN, to=Status.FAILED, writes={"error_message": shopper_message})
+
+
+def reopen(from_status: Status) -> SessionMove:
+    """An operator runs a final session again."""
+    return SessionMove(
+        expected=frozenset({from_status}),
+        to=Status.QUEUED,
+        writes={"error_message": None, "completed_at": None},
+    )
+
+
+def utc_now() -> datetime:
+    """Now, with its zone."""
+    return datetime.now(UTC)

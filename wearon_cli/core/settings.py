@@ -1,0 +1,251 @@
+"""
+Every setting, in one frozen class built once by an entry point and passed down.
+
+The only module that reads the environment. Numbers are checked against each other (design I6).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from wearon_cli.core.errors import ConfigError
+
+#: A crashed worker's job is back at work within this time (docs/reliability.md).
+RECOVERY_PROMISE_S: Final = 45.0
+#: Signed result addresses live this long; the platform signs inputs for the same time.
+SIGNED_URL_LIFE_S: Final = 21_600
+
+#: What a role of the production stack cannot run without, by environment name.
+PRODUCTION_NAMES: Final = (
+    "REDIS_URL",
+    "SUPABASE_URL",
+    "SUPABASE_SERVICE_ROLE_KEY",
+    "OPENAI_API_KEY",
+)
+
+
+class Settings(BaseSettings):
+    """Settings of all roles. Environment names are WEARON_<FIELD> unless an alias is given."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WEARON_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    redis_url: SecretStr | None = Field(
+        None, validation_alias="REDIS_URL", description="Redis, redis:// or rediss://."
+    )
+    supabase_url: str | None = Field(
+        None, validation_alias="SUPABASE_URL", description="Address of the Supabase project."
+    )
+    supabase_service_role_key: SecretStr | None = Field(
+        None,
+        validation_alias="SUPABASE_SERVICE_ROLE_KEY",
+        description="Service role key. An anon key is refused at start.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Key of the image API."
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1",
+        validation_alias="OPENAI_BASE_URL",
+        description="Address of the image API.",
+    )
+    openai_image_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("gpt-image-1.5", "gpt-image-2.6-flare"),
+        validation_alias="OPENAI_IMAGE_MODELS",
+        min_length=1,
+        description="Image models in order, comma separated; the first usable one is used.",
+    )
+    openai_max_retries: int = Field(
+        2,
+        ge=0,
+        le=5,
+        validation_alias="OPENAI_MAX_RETRIES",
+        description="Repeats after a fault of the image API.",
+    )
+    worker_concurrency: int = Field(
+        240,
+        ge=1,
+        le=2000,
+        validation_alias="WORKER_CONCURRENCY",
+        description="Jobs in flight in one Celery process. 240 = 300 a minute at 40 s, and a fifth.",
+    )
+
+    image_size: str = Field("1024x1536", description="Size of the picture asked for.")
+    image_quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] = Field(
+        "medium", description="Quality of the picture asked for."
+    )
+    requests_per_minute: int = Field(
+        300, ge=1, description="Image requests a minute over all workers together."
+    )
+    input_images_per_minute: int | None = Field(
+        None, ge=1, description="Input images a minute over all workers; unset: no such limit."
+    )
+    openai_timeout_s: float = Field(
+        150.0, gt=0, description="One paid call, start to end. The API says up to 120 s."
+    )
+    fetch_timeout_s: float = Field(20.0, gt=0, description="One input picture, start to end.")
+    permit_wait_s: float = Field(
+        60.0, gt=0, description="Longest wait for a rate permit before the job waits in the queue."
+    )
+    supabase_timeout_s: float = Field(10.0, gt=0, description="One call to Supabase.")
+    attempt_budget_s: float = Field(
+        300.0, gt=0, description="One attempt at a job, start to end; stopped here."
+    )
+    max_picture_bytes: int = Field(
+        10 * 1024 * 1024, ge=1024, description="Largest input picture, as the bucket's own limit."
+    )
+    max_picture_px: int = Field(
+        50_000_000, ge=1_000_000, description="Most pixels an input picture may decode to."
+    )
+    fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further origins pictures may come from, comma separated."
+    )
+
+    lease_s: float = Field(30.0, gt=0, description="Life of a worker's lease on a job.")
+    lease_renew_s: float = Field(8.0, gt=0, description="How often a working lease is renewed.")
+    heartbeat_s: float = Field(10.0, gt=0, description="How often a consumer says it is alive.")
+    recovery_interval_s: float = Field(
+        10.0, gt=0, description="How often `consume` looks for work that a crash left."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=10, description="Attempts at a job that ended without a word (crashes)."
+    )
+    ambiguous_repeats: int = Field(
+        1, ge=0, le=1, description="Repeats of a paid call whose outcome is unknown."
+    )
+    patience_s: float = Field(
+        1800.0, gt=0, description="How long a job waits out rate limits and outages before failing."
+    )
+    orphan_age_s: float = Field(
+        1200.0, gt=0, description="An open row with no trace in Redis is failed after this time."
+    )
+    drain_s: float = Field(
+        100.0, gt=0, description="How long running jobs may finish after SIGTERM."
+    )
+    stop_grace_s: float = Field(
+        120.0, gt=0, description="When the container is killed after SIGTERM (stop_grace_period)."
+    )
+
+    host: str = Field("127.0.0.1", description="Address `serve` listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port `serve` listens on; 0: any free.")
+    bucket: str = Field("virtual-tryon-images", description="Storage bucket of inputs and results.")
+    pose_model: Path | None = Field(None, description="Pose model file instead of the cached one.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: console on a terminal."
+    )
+    local_dir: Path | None = Field(
+        None, description="Data folder of the local stack. Set by --local; no Supabase then."
+    )
+
+    @field_validator("openai_image_models", "fetch_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _numbers_fit_together(self) -> Self:
+        for fault in self.misfits():
+            raise ValueError(fault)
+        return self
+
+    def misfits(self) -> list[str]:
+        """Sentences about numbers that do not fit together; empty when all is well."""
+        # Fetch, permit, paid call, and five calls to the store (swap, look, put, sign, complete).
+        worst_s = (
+            self.fetch_timeout_s
+            + self.permit_wait_s
+            + self.openai_timeout_s
+            + 5 * self.supabase_timeout_s
+        )
+        found_s = self.lease_s + self.recovery_interval_s
+        rules = (
+            (
+                worst_s <= self.attempt_budget_s,
+                f"one attempt can take {worst_s:g} s, more than WEARON_ATTEMPT_BUDGET_S "
+                f"({self.attempt_budget_s:g})",
+            ),
+            (
+                self.lease_s >= 3 * self.lease_renew_s,
+                f"WEARON_LEASE_S ({self.lease_s:g}) must hold three renewals of "
+                f"WEARON_LEASE_RENEW_S ({self.lease_renew_s:g})",
+            ),
+            (
+                found_s <= RECOVERY_PROMISE_S,
+                f"WEARON_LEASE_S + WEARON_RECOVERY_INTERVAL_S is {found_s:g} s; a crashed "
+                f"worker's job must be back within {RECOVERY_PROMISE_S:g} s",
+            ),
+            (
+                self.drain_s < self.stop_grace_s,
+                f"WEARON_DRAIN_S ({self.drain_s:g}) must be shorter than WEARON_STOP_GRACE_S "
+                f"({self.stop_grace_s:g})",
+            ),
+            (
+                self.orphan_age_s > self.attempt_budget_s,
+                f"WEARON_ORPHAN_AGE_S ({self.orphan_age_s:g}) must be longer than "
+                f"WEARON_ATTEMPT_BUDGET_S ({self.attempt_budget_s:g})",
+            ),
+        )
+        return [sentence for holds, sentence in rules if not holds]
+
+    @property
+    def is_local(self) -> bool:
+        """True when rows, credits and files live in `local_dir` instead of Supabase."""
+        return self.local_dir is not None
+
+    def require_production(self) -> None:
+        """
+        Check that what production needs is set.
+
+        Raises:
+            ConfigError: Naming every missing variable.
+        """
+        values = (
+            self.redis_url,
+            self.supabase_url,
+            self.supabase_service_role_key,
+            self.openai_api_key,
+        )
+        missing = [n for n, v in zip(PRODUCTION_NAMES, values, strict=True) if not v]
+        if missing:
+            raise ConfigError(
+                f"missing settings: {', '.join(missing)}",
+                hint="set them in the environment or in .env, or use --local to try it here",
+            )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """
+    Read the environment and `.env`; keyword arguments win over both.
+
+    Raises:
+        ConfigError: Naming the variables at fault, never their values.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as exc:
+        faults = "; ".join(
+            f"{_environment_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}"
+            for e in exc.errors(include_url=False, include_context=False, include_input=False)
+        )
+        raise ConfigError(faults, hint="docs/configuration.md lists every setting") from exc
+
+
+def _environment_name(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return ""
+    name = str(location[0])
+    return f"{name if name.isupper() else f'WEARON_{name.upper()}'}: "

@@ -1,0 +1,1 @@
+"""The processes: consumer, Celery worker, HTTP server, supervisor, local stack."""
