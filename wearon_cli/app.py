@@ -1,0 +1,266 @@
+"""
+The `wearon` command: its table of subcommands, and the one place where errors become exit codes.
+
+A subcommand's module is imported when it is called, not before: `wearon --help` stays quick.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from wearon_cli import __version__
+from wearon_cli.core.errors import Interrupted, WearonError
+from wearon_cli.output import (
+    Failure,
+    Result,
+    describe,
+    emit,
+    emit_failure,
+    silence_stdout,
+)
+
+#: Exit code of a wrong command line, as everywhere.
+USAGE_EXIT: Final = 2
+#: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
+BROKEN_PIPE_EXIT: Final = 141
+
+ROLES: Final = "Roles"
+TRY_ONS: Final = "Try-ons"
+MEASURING: Final = "Measuring"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One subcommand: where it lives, and its line in `wearon --help`."""
+
+    target: str  # module:attribute; the attribute is a function or a typer.Typer
+    summary: str
+    panel: str
+
+
+#: In the order of `wearon --help`.
+COMMANDS: Final = {
+    "all": Entry("all:all_roles", "Run consume, celery and serve together, supervised.", ROLES),
+    "consume": Entry("consume:consume", "Take jobs from the queue; recover lost ones.", ROLES),
+    "celery": Entry("celery:celery", "Do the jobs. Start more of these to scale.", ROLES),
+    "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
+    "demo": Entry("demo:demo", "Watch one try-on go through the whole path, here.", TRY_ONS),
+    "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
+    "replay-task": Entry(
+        "replay_task:replay_task", "Run a session again that failed or got stuck.", TRY_ONS
+    ),
+    "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
+    "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
+}
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known so far of the command line being run."""
+
+    as_json: bool = False
+    command: str = ""
+
+
+class Deferred(TyperCommand):
+    """A subcommand's name and summary; the rest is imported by `load`."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, short_help=entry.summary, rich_help_panel=entry.panel)
+        self.entry = entry
+
+    def load(self) -> Any:
+        """Import the module and build the command."""
+        module, _, attribute = self.entry.target.partition(":")
+        target = getattr(import_module(f"wearon_cli.commands.{module}"), attribute)
+        command = _build(target, str(self.name))
+        command.context_settings["auto_envvar_prefix"] = f"WEARON_{self.name}".upper()
+        for leaf in _leaves(command):
+            leaf.params.append(_json_option())
+        return command
+
+
+class Wearon(TyperGroup):
+    """The root: finds subcommands in the table, emits their results, maps their errors."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = {name: Deferred(name, entry) for name, entry in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Deferred) else command, rest
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: ARG002 - part of the base's signature
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        call = Call(as_json=_asks_for_json(words))
+
+        def run() -> Any:
+            return super(Wearon, self).main(
+                words, prog_name, complete_var, False, windows_expand_args, obj=call, **extra
+            )
+
+        sys.exit(_guard(run, call))
+
+
+def _guard(run: Any, call: Call) -> int:
+    """Run a command line, say how it ended, and return the exit code."""
+    try:
+        try:
+            answer = run()
+        except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it untold
+            return _fail(_failure(exc, call), call)
+        if isinstance(answer, Result):
+            emit(answer, command=call.command, as_json=call.as_json)
+            return answer.exit_code
+        # Typer turns Ctrl-C into the number 130, and `typer.Exit` into its own.
+        code = answer if isinstance(answer, int) else 0
+        return _fail(describe(Interrupted()), call) if code == Interrupted.exit_code else code
+    except BrokenPipeError:
+        silence_stdout()
+        return BROKEN_PIPE_EXIT
+
+
+def _fail(failure: Failure, call: Call) -> int:
+    emit_failure(failure, command=call.command, as_json=call.as_json)
+    return failure.exit_code
+
+
+def _failure(exc: Exception, call: Call) -> Failure:
+    if isinstance(exc, BrokenPipeError):
+        raise exc
+    if isinstance(exc, WearonError):
+        return describe(exc)
+    if isinstance(exc, typer.TyperException):
+        return _usage_failure(exc, call)
+    if isinstance(exc, typer.Abort):
+        return describe(Interrupted())
+    _log_traceback(exc)
+    return Failure(
+        code="unexpected",
+        message=f"this should not have happened ({type(exc).__name__})",
+        hint="run it again with WEARON_LOG_LEVEL=debug to see where, and report that",
+        exit_code=WearonError.exit_code,
+    )
+
+
+def _usage_failure(exc: typer.TyperException, call: Call) -> Failure:
+    context = getattr(exc, "ctx", None)
+    call.command = call.command or _command_path(context)
+    path = context.command_path if context else "wearon"
+    return Failure(
+        code="usage",
+        message=exc.format_message(),
+        hint=f"try '{path} --help'",
+        exit_code=USAGE_EXIT,
+    )
+
+
+def _log_traceback(exc: Exception) -> None:
+    """Show where it happened, to those who asked for it by the log level."""
+    from wearon_cli.core.settings import load_settings  # brings pydantic
+
+    try:
+        wanted = load_settings().log_level == "debug"
+    except WearonError:
+        wanted = False
+    if wanted:
+        import traceback
+
+        traceback.print_exception(exc, file=sys.stderr)
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Seen before parsing, so that a command line that does not parse is told in JSON too."""
+    options = words[: words.index("--")] if "--" in words else words
+    return "--json" in options
+
+
+def _command_path(context: Any) -> str:
+    names: list[str] = []
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return " ".join(names)
+
+
+def _build(target: Any, name: str) -> Any:
+    if isinstance(target, typer.Typer):
+        return typer.main.get_command(target)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(target)
+    return typer.main.get_command(single)
+
+
+def _leaves(command: Any) -> list[Any]:
+    if isinstance(command, TyperGroup):
+        return [leaf for sub in command.commands.values() for leaf in _leaves(sub)]
+    return [command]
+
+
+def _json_option() -> Any:
+    """`--json`, which every command has; read first, so that later complaints obey it."""
+
+    def shape(
+        as_json: Annotated[
+            bool,
+            typer.Option(
+                "--json",
+                envvar="WEARON_JSON",
+                help="Answer with one JSON document, failures too.",
+                callback=_remember_call,
+                is_eager=True,
+                expose_value=False,
+            ),
+        ] = False,
+    ) -> None: ...
+
+    return _build(shape, "shape").params[0]
+
+
+def _remember_call(ctx: typer.Context, value: bool) -> bool:
+    call = ctx.find_root().obj
+    call.command = _command_path(ctx)
+    call.as_json = call.as_json or value
+    return value
+
+
+app = typer.Typer(
+    cls=Wearon,
+    name="wearon",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    """The WearOn virtual try-on worker and its operators' tools."""
+    if version:
+        typer.echo(f"wearon {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    typer.main.get_command(app).main(prog_name="wearon")

@@ -1,0 +1,27 @@
+"""Options that several commands share, so that they read and behave the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: Use the embedded stack instead of the production settings.
+LocalOption = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        envvar="WEARON_LOCAL",
+        help="Use a stack of its own on this machine: no account, no Supabase, nothing shared.",
+    ),
+]
+
+#: Where that stack keeps its rows, files and queue.
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="WEARON_DATA_DIR",
+        file_okay=False,
+        help="Data folder of the local stack (with --local). Default: .wearon in this folder.",
+    ),
+]
