@@ -1,0 +1,41 @@
+"""What every test stands on: no settings of this machine, and one event loop kind."""
+
+import os
+
+import pytest
+
+from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
+
+#: Settings without the prefix, beside those production cannot do without.
+OTHER_NAMES = ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODELS", "OPENAI_MAX_RETRIES", "WORKER_CONCURRENCY")
+#: These change what a command prints, or which way a loopback request takes.
+SURROUNDINGS = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "PY_COLORS",
+    "GITHUB_ACTIONS",
+    "COLUMNS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the product does."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide this machine's settings and `.env` from every test."""
+    for name in (*PRODUCTION_NAMES, *OTHER_NAMES, *SURROUNDINGS):
+        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("WEARON_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
