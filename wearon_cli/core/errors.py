@@ -25,6 +25,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── FetchFailed                an input picture could not be fetched this time
     │   └── GeneratorError
     │       ├── RateLimited            wait as told, keep the credit
+    │       │   └── CallsHalted        the circuit breaker is open
     │       ├── GeneratorFault         its fault, answered so: repeat, bounded
     │       ├── GeneratorUnreachable   the request never left: free to repeat
     │       ├── CallAmbiguous          sent, outcome unknown: may have been billed
@@ -32,8 +33,10 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │       ├── RequestRejected        it cannot use what we sent: settle
     │       ├── ModelUnavailable       model retired or no access: next model
     │       └── AccountBlocked         key, money, verification: stop calling, alarm
-    ├── JobGaveUp                  7   attempts, patience or luck ran out: settle
-    └── Interrupted              130   stopped by the operator
+    ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
+    │   └── JobOrphaned            7   an open row without a job: settle
+    ├── NoPermit                   7   its turn has not come: back to the queue
+    └── Interrupted              130   stopped by the operator: back to the queue
 """
 
 from enum import Enum
@@ -47,6 +50,7 @@ class Reaction(Enum):
     REPEAT = "repeat"  # again after a pause, counted and bounded
     WAIT = "wait"  # again when due; not counted, bounded by the job's patience
     HALT = "halt"  # nobody's job would succeed: open the circuit breaker, keep the job
+    YIELD = "yield"  # back to the queue, nothing counted
     DROP = "drop"  # not ours any more: leave everything as it is
 
 
@@ -56,7 +60,7 @@ class WearonError(Exception):
     exit_code: ClassVar[int] = 1
     reaction: ClassVar[Reaction] = Reaction.SETTLE
     #: What the shopper reads in `error_message`. Plain words, no cause, no address.
-    shopper_message: ClassVar[str] = "Something went wrong on our side. Your credit was returned."
+    shopper_message: ClassVar[str] = "Something went wrong on our side. Please try again."
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or (type(self).__doc__ or type(self).__name__).strip())
@@ -150,7 +154,7 @@ class UpstreamError(WearonError):
 
     exit_code = 6
     reaction = Reaction.REPEAT
-    shopper_message = "Our service was busy for too long. Your credit was returned."
+    shopper_message = "Our service was busy for too long. Please try again later."
 
 
 class QueueUnavailable(UpstreamError):
@@ -197,6 +201,10 @@ class RateLimited(GeneratorError):
         self.retry_after_s = retry_after_s
 
 
+class CallsHalted(RateLimited):
+    """Calls to the image generator are halted for now."""
+
+
 class GeneratorFault(GeneratorError):
     """The image generator answered with a fault of its own."""
 
@@ -215,10 +223,7 @@ class GenerationRefused(GeneratorError):
     """The image generator's safety system refused these pictures."""
 
     reaction = Reaction.SETTLE
-    shopper_message = (
-        "These photos could not be processed. Please try again with other photos. "
-        "Your credit was returned."
-    )
+    shopper_message = "These photos could not be processed. Please try again with other photos."
 
 
 class RequestRejected(GeneratorError):
@@ -247,8 +252,19 @@ class JobGaveUp(WearonError):
     shopper_message = UpstreamError.shopper_message
 
 
+class JobOrphaned(JobGaveUp):
+    """An open session has no job: it was lost before it reached this worker."""
+
+
+class NoPermit(WearonError):
+    """No rate permit came in time."""
+
+    exit_code = 7
+    reaction = Reaction.YIELD
+
+
 class Interrupted(WearonError):
     """Stopped before the end."""
 
     exit_code = 130
-    reaction = Reaction.WAIT
+    reaction = Reaction.YIELD

@@ -5,7 +5,7 @@ Every port is async and safe to share by all tasks of one event loop. Whoever bu
 closes it. Adapters raise errors of `wearon_cli.core.errors` only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +13,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from wearon_cli.core.session import (
+    Channel,
     NewSession,
     Session,
     SessionKey,
     SessionMove,
 )
-
 
 # --------------------------------------------------------------------------- rows
 
@@ -198,6 +198,7 @@ class Usage:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    is_preview: bool = False  # a composite, not a generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +207,6 @@ class GeneratedPicture:
 
     data: bytes
     usage: Usage
-    is_preview: bool = False  # a composite, not a generation
 
 
 class Generator(Protocol):
@@ -266,9 +266,11 @@ class Claim:
     """
 
     session_id: str
+    channel: Channel
     token: str
-    payload: bytes
+    payload: bytes  # empty: an orphan row, found without its job
     attempts: int  # this one included; handed-back ones are not counted
+    waiting_since: datetime | None = None  # first rate limit or outage met
     faults: int = 0  # counted repeats after faults of a service
     ambiguous: int = 0  # paid calls whose outcome nobody knows
     opened_at: datetime
@@ -276,6 +278,14 @@ class Claim:
     stored: bool = False  # this job already put its picture into storage
     usage: Usage | None = None  # of the picture already bought
     intent: SettlementIntent | None = None
+
+
+class HandBack(StrEnum):
+    """Why a worker lets go of a job before its end."""
+
+    FAULT = "fault"  # a service failed: counted, bounded
+    WAITING = "waiting"  # rate limit or outage: the job's patience runs
+    TURN = "turn"  # no permit yet, or this worker is stopping: nothing is counted
 
 
 class ClaimRefusal(StrEnum):
@@ -307,23 +317,17 @@ class Journal(Protocol):
     async def call_started(self, claim: Claim, model: str) -> None:
         """Write down that a paid call is about to leave."""
 
-    async def call_ended(self, claim: Claim, usage: Usage | None) -> None:
-        """Write down that the paid call's outcome is known; `usage` when a picture came of it."""
+    async def call_ended(self, claim: Claim) -> None:
+        """Write down that the paid call ended without a picture, and is known not to be billed."""
 
     async def call_lost(self, claim: Claim) -> int:
         """Turn the open call into a counted ambiguous one. Returns how many there are now."""
 
-    async def picture_stored(self, claim: Claim) -> None:
-        """Write down that the picture is in storage."""
+    async def picture_stored(self, claim: Claim, usage: Usage) -> None:
+        """Write down that the picture is in storage; this ends the paid call."""
 
-    async def hand_back(
-        self, claim: Claim, *, after_s: float, counted: bool, fault: bool = False
-    ) -> None:
-        """
-        Release the lease; the job is due again after `after_s` seconds.
-
-        `counted=False` gives the attempt back; `fault` counts one more fault.
-        """
+    async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack) -> None:
+        """Release the lease; the attempt is not counted, the job is due after `after_s` seconds."""
 
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
         """Write down, or update, that this job is being settled."""
@@ -349,10 +353,38 @@ class Journal(Protocol):
 
 
 class RefundLock(Protocol):
-    """One b2c refunder at a time, over all workers."""
+    """One b2c refunder at a time for a session, over all workers."""
 
     def hold(self, session_id: str) -> AbstractAsyncContextManager[bool]:
-        """Enter with True when the lock was free; it outlives any call made under it."""
+        """
+        Enter with True when the lock was free.
+
+        Let go at a clean end only: after an error it stays until it has outlived any call made
+        under it, so that a refund still on its way lands before the next refunder looks.
+        """
+
+
+class Breaker(Protocol):
+    """The circuit breaker before the image API, shared by all workers."""
+
+    async def wait_s(self) -> float:
+        """
+        Seconds to wait before calling; 0 when calls may go.
+
+        While open, one caller at a time is let through to probe.
+        """
+
+    async def trip(self, reason: str) -> None:
+        """Stop the calls: nobody's would succeed. Raises the alarm when it was closed."""
+
+    async def reset(self) -> None:
+        """A call succeeded."""
+
+
+class PixelPool(Protocol):
+    """Runs blocking pixel work on as many threads as the machine has cores."""
+
+    async def run[T](self, work: Callable[[], T]) -> T: ...
 
 
 class Waker(Protocol):
@@ -415,3 +447,9 @@ class Intake(Protocol):
 
     async def return_dead(self) -> int:
         """Put the payloads of consumers without a heartbeat back, oldest first. How many."""
+
+    async def waiting_sessions(self) -> frozenset[str]:
+        """
+        Session ids of all payloads still before the journal: in the producer's list or in any
+        consumer's intake list. Looks in the order in which payloads move, so none slips by.
+        """

@@ -146,9 +146,14 @@ def requeue() -> SessionMove:
 
 
 def complete(done: Completion) -> SessionMove:
-    """The picture is stored and signed."""
+    """
+    The picture is stored and signed.
+
+    Any open status will do: the picture is there, whatever a worker that lost its lease has
+    written meanwhile.
+    """
     return SessionMove(
-        expected=frozenset({Status.PROCESSING}),
+        expected=OPEN,
         to=Status.COMPLETED,
         writes={
             "generated_image_url": done.generated_image_url,

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         ge=1,
         le=2000,
         validation_alias="WORKER_CONCURRENCY",
-        description="Jobs in flight in one Celery process. 240 = 300 a minute at 40 s, and a fifth.",
+        description="Jobs in flight in one Celery process; 300 a minute at 40 s need 200.",
     )
 
     image_size: str = Field("1024x1536", description="Size of the picture asked for.")

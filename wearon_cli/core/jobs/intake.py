@@ -1,0 +1,67 @@
+"""
+Taking jobs in: from the producer's list into the journal, then a wake-up call.
+
+The next place is written before the last is cleared, so a crash between any two lines loses
+nothing and at worst takes the same payload in twice, which the journal notices.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from wearon_cli.core.contract import parse_task, salvage
+from wearon_cli.core.errors import TaskInvalid
+from wearon_cli.core.ports import DeadLetters, Intake, Journal, Waker
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeIn:
+    """Takes payloads in, one at a time."""
+
+    intake: Intake
+    journal: Journal
+    dead_letters: DeadLetters
+    waker: Waker
+
+    async def one(self, *, wait_s: float) -> bool:
+        """
+        Take one payload if there is one.
+
+        Raises:
+            QueueUnavailable: Redis is away; the payload is where it was, or in the intake list.
+        """
+        payload = await self.intake.take(wait_s=wait_s)
+        if payload is None:
+            return False
+        try:
+            task = parse_task(payload)
+        except TaskInvalid as error:
+            await self._refuse(payload, error)
+        else:
+            with structlog.contextvars.bound_contextvars(
+                request_id=task.request_id,
+                session_id=task.key.session_id,
+                channel=task.channel.value,
+            ):
+                opened = await self.journal.open(task.key, payload)
+                await self.waker.wake(task.key.session_id)
+                log.info("job_taken" if opened else "duplicate_job_dropped")
+        await self.intake.done(payload)
+        return True
+
+    async def _refuse(self, payload: bytes, error: TaskInvalid) -> None:
+        """Keep the bytes. If a row can be told, a worker fails it and settles its credit."""
+        key = salvage(payload)
+        letter_id = await self.dead_letters.bury(
+            payload,
+            reason=str(error),
+            error_code=error.code,
+            attempts=0,
+            session_id=key.session_id if key else None,
+        )
+        log.error("job_refused", letter_id=letter_id, reason=str(error))
+        # An open entry is a good job of the same session: this payload must not harm it.
+        if key and await self.journal.open(key, payload):
+            await self.waker.wake(key.session_id)

@@ -1,0 +1,64 @@
+"""
+Finding what a crash left, all the time, in every consumer.
+
+Expired leases, due times and lost wake-up calls get a new call; payloads of dead consumers go back
+to the list; open rows without a trace in Redis become jobs that are settled. All of it may run in
+any number of consumers at once: each piece of work is handed to one of them, and a call too many
+is dropped at the claim.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from wearon_cli.core.ports import Intake, Journal, Sessions, Waker
+from wearon_cli.core.session import utc_now
+
+log = structlog.get_logger(__name__)
+
+#: Jobs woken, and rows looked at, in one pass.
+BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """Single passes; the consumer's loop repeats them."""
+
+    intake: Intake
+    journal: Journal
+    sessions: Sessions
+    waker: Waker
+
+    async def wake_due(self) -> int:
+        """Say that this consumer is alive, return dead ones' payloads, wake what is due."""
+        returned = await self.intake.return_dead()
+        if returned:
+            log.warning("payloads_returned", count=returned)
+        woken = await self.journal.due(limit=BATCH)
+        for session_id in woken:
+            await self.waker.wake(session_id)
+        if woken:
+            log.info("jobs_woken", count=len(woken))
+        return len(woken)
+
+    async def adopt_orphans(self, *, age_s: float) -> int:
+        """
+        Open rows older than `age_s` that have no job anywhere: a worker will fail and settle them.
+
+        Looks where payloads come from first and where they go last, so that one on its way is
+        seen in at least one place.
+        """
+        rows = await self.sessions.open_before(utc_now() - timedelta(seconds=age_s), limit=BATCH)
+        if not rows:
+            return 0
+        waiting = await self.intake.waiting_sessions()
+        adopted = 0
+        for row in rows:
+            if row.session_id in waiting or not await self.journal.open(row.key, b""):
+                continue
+            adopted += 1
+            log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
+            await self.waker.wake(row.session_id)
+        return adopted

@@ -1,0 +1,240 @@
+"""
+One wake-up call, from the claim to the job's next resting place.
+
+Holds the lease while the picture is made, and turns every error into what the tree says: settle,
+repeat, wait, halt, yield or drop. The one broad `except` of the worker is here.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from wearon_cli.core.contract import parse_task
+from wearon_cli.core.errors import (
+    Interrupted,
+    JobGaveUp,
+    JobOrphaned,
+    LeaseLost,
+    QueueUnavailable,
+    RateLimited,
+    Reaction,
+    StoreUnavailable,
+    TaskInvalid,
+    UpstreamError,
+    WearonError,
+)
+from wearon_cli.core.jobs.generation import Generation
+from wearon_cli.core.jobs.settlement import Settlement, intent_for
+from wearon_cli.core.ports import (
+    Breaker,
+    Claim,
+    ClaimRefusal,
+    HandBack,
+    Journal,
+    Sessions,
+    SettlementIntent,
+    Waker,
+)
+from wearon_cli.core.session import SessionKey, requeue, utc_now
+from wearon_cli.core.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Pause before the first repeat after a fault; doubles, up to the longest.
+FIRST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 60.0
+#: Pause while an outage gives no time of its own.
+OUTAGE_PAUSE_S: Final = 10.0
+#: Pause before an unfinished settlement is tried again.
+SETTLEMENT_PAUSE_S: Final = 30.0
+
+
+class Outcome(StrEnum):
+    """What came of one wake-up call."""
+
+    COMPLETED = "completed"
+    SETTLED = "settled"  # failed, credit accounted for
+    HANDED_BACK = "handed_back"  # waits for its due time
+    DROPPED = "dropped"  # nothing to do: done, waiting, or another worker's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRunner:
+    """Answers wake-up calls. One instance serves all jobs of a process."""
+
+    journal: Journal
+    sessions: Sessions
+    generation: Generation
+    settlement: Settlement
+    breaker: Breaker
+    waker: Waker
+    settings: Settings
+
+    async def run(self, session_id: str) -> Outcome:
+        """
+        Do the job if it wants doing. Cancelling hands it back first.
+
+        Raises:
+            QueueUnavailable: Redis is away; recovery finds the job when it is back.
+        """
+        claim = await self.journal.claim(session_id)
+        if isinstance(claim, ClaimRefusal):
+            log.debug("wake_up_dropped", session_id=session_id, why=claim.value)
+            return Outcome.DROPPED
+        with structlog.contextvars.bound_contextvars(
+            session_id=session_id, channel=claim.channel.value
+        ):
+            try:
+                async with self._lease_kept(claim):
+                    return await self._attempt(claim)
+            except LeaseLost:
+                log.warning("lease_lost")
+                return Outcome.DROPPED
+            except asyncio.CancelledError:
+                with suppress(LeaseLost):
+                    await self._hand_back(claim, Interrupted(), after_s=0.0, why=HandBack.TURN)
+                raise
+
+    @asynccontextmanager
+    async def _lease_kept(self, claim: Claim) -> AsyncIterator[None]:
+        """Renew the lease while the body runs; end the body with `LeaseLost` when it is lost."""
+        body = asyncio.current_task()
+        lost = False
+
+        async def keep() -> None:
+            nonlocal lost
+            while not lost:
+                await asyncio.sleep(self.settings.lease_renew_s)
+                try:
+                    await self.journal.renew(claim)
+                except QueueUnavailable:
+                    continue  # every later write is fenced by the token
+                except LeaseLost:
+                    lost = True
+                    if body is not None:
+                        body.cancel()
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not lost or body is None:
+                raise
+            body.uncancel()
+            raise LeaseLost from None
+        finally:
+            keeper.cancel()
+
+    async def _attempt(self, claim: Claim) -> Outcome:
+        try:
+            if claim.intent is not None:
+                return await self._settle(claim, claim.intent)
+            if claim.attempts > self.settings.max_attempts:
+                raise JobGaveUp(f"{claim.attempts - 1} attempts ended without a word")
+            return await self._make_picture(claim)
+        except WearonError as error:
+            return await self._react(claim, error)
+        except Exception as exc:
+            log.exception("job_crashed", kind=type(exc).__name__)
+            return await self._react(claim, WearonError(f"unexpected {type(exc).__name__}"))
+
+    async def _make_picture(self, claim: Claim) -> Outcome:
+        if not claim.payload:
+            raise JobOrphaned
+        task = parse_task(claim.payload)
+        with structlog.contextvars.bound_contextvars(request_id=task.request_id):
+            age_s = round(task.age_s(utc_now()), 3)
+            log.info("job_started", attempt=claim.attempts, age_s=age_s)
+            await self.generation.make(claim, task)
+        await self.journal.close(claim)
+        return Outcome.COMPLETED
+
+    # ------------------------------------------------------------------ what becomes of it
+
+    async def _react(self, claim: Claim, error: WearonError) -> Outcome:
+        log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempts)
+        match error.reaction:
+            case Reaction.DROP:
+                return await self._drop(claim, error)
+            case Reaction.YIELD:
+                return await self._hand_back(claim, error, after_s=0.0, why=HandBack.TURN)
+            case Reaction.REPEAT if claim.faults < self.settings.openai_max_retries:
+                pause_s = _backoff_s(claim.faults)
+                return await self._hand_back(claim, error, after_s=pause_s, why=HandBack.FAULT)
+            case Reaction.WAIT | Reaction.HALT if self._has_patience(claim):
+                if error.reaction is Reaction.HALT:
+                    await self.breaker.trip(error.code)
+                pause_s = _pause_s(error)
+                return await self._hand_back(claim, error, after_s=pause_s, why=HandBack.WAITING)
+            case _:
+                return await self._give_up(claim, error)
+
+    async def _drop(self, claim: Claim, error: WearonError) -> Outcome:
+        if isinstance(error, LeaseLost):
+            raise error
+        await self.journal.close(claim)
+        return Outcome.DROPPED
+
+    def _has_patience(self, claim: Claim) -> bool:
+        since = claim.waiting_since
+        return since is None or (utc_now() - since).total_seconds() < self.settings.patience_s
+
+    async def _give_up(self, claim: Claim, error: WearonError) -> Outcome:
+        for_a_person = type(error) is WearonError or isinstance(error, (JobGaveUp, TaskInvalid))
+        try:
+            return await self._settle(claim, intent_for(error, dead_letter=for_a_person))
+        except LeaseLost:
+            raise
+        except UpstreamError as exc:
+            return await self._settle_later(claim, exc)
+
+    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Outcome:
+        key = SessionKey(channel=claim.channel, session_id=claim.session_id)
+        await self.settlement.settle(claim, key, intent)
+        return Outcome.SETTLED
+
+    async def _settle_later(self, claim: Claim, error: UpstreamError) -> Outcome:
+        log.error("settlement_unfinished", error=error.code, detail=str(error))
+        await self._let_go(claim, after_s=SETTLEMENT_PAUSE_S, why=HandBack.WAITING)
+        return Outcome.HANDED_BACK
+
+    async def _hand_back(
+        self, claim: Claim, error: WearonError, *, after_s: float, why: HandBack
+    ) -> Outcome:
+        """Row to queued where the shopper would wait, then the lease: never the other way."""
+        settling = claim.intent is not None
+        store_is_away = isinstance(error, StoreUnavailable)
+        if not settling and not store_is_away and why is not HandBack.FAULT:
+            key = SessionKey(channel=claim.channel, session_id=claim.session_id)
+            try:
+                await self.sessions.apply(key, requeue())
+            except UpstreamError as exc:
+                log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
+        await self._let_go(claim, after_s=after_s, why=why)
+        return Outcome.HANDED_BACK
+
+    async def _let_go(self, claim: Claim, *, after_s: float, why: HandBack) -> None:
+        try:
+            await self.journal.hand_back(claim, after_s=after_s, why=why)
+            if after_s <= 0:
+                await self.waker.wake(claim.session_id)
+        except QueueUnavailable:
+            log.warning("lease_left_to_expire")
+
+
+def _backoff_s(faults: int) -> float:
+    """Full pause less up to a quarter, so that jobs that failed together come back apart."""
+    full_s = min(FIRST_PAUSE_S * 2.0**faults, LONGEST_PAUSE_S)
+    return full_s * (1 - random.random() / 4)  # noqa: S311 - spreads load, guards nothing
+
+
+def _pause_s(error: WearonError) -> float:
+    """At least the time asked for, and up to a quarter more."""
+    asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
+    return (asked_s or OUTAGE_PAUSE_S) * (1 + random.random() / 4)  # noqa: S311 - spreads load

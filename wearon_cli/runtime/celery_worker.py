@@ -1,0 +1,103 @@
+"""The `celery` role: a Celery worker with a threads pool over one event loop of jobs."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+from celery import Celery
+from celery.worker import state
+
+from wearon_cli.adapters.celery_calls import GENERATE, make_celery
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.job_loop import JobLoop
+from wearon_cli.runtime.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+
+#: Exit code of a worker that ends itself because it no longer hears its queue (EX_TEMPFAIL).
+EXIT_DEAF: Final = 75
+#: Exit code after a second signal.
+EXIT_AT_ONCE: Final = 130
+
+
+def run_worker(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> int:
+    """
+    Do jobs until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        UpstreamError: Redis or the session store does not answer at start.
+    """
+    if settings.redis_url is None:
+        raise ConfigError("REDIS_URL is not set", hint="set it, or use --local")
+    redis_url = settings.redis_url.get_secret_value()
+    jobs = JobLoop(settings)
+    jobs.start()
+    watchdog = Watchdog(
+        redis_url,
+        jobs,
+        concurrency=settings.worker_concurrency,
+        on_deaf=lambda: _leave_deaf(jobs, settings),
+    )
+    worker = _controller(make_celery(redis_url), jobs, settings, on_ready)
+    _stop_on_signals(jobs, settings)
+    watchdog.start()
+    try:
+        worker.start()
+    finally:
+        watchdog.stop()
+        jobs.drain(within_s=0.0)
+        jobs.stop()
+    exit_code = int(worker.exitcode or 0)
+    log.info("worker_stopped", exit_code=exit_code)
+    return exit_code
+
+
+def _controller(
+    app: Celery, jobs: JobLoop, settings: Settings, on_ready: Callable[[], None]
+) -> Any:
+    """Celery's worker without its banner, signals and logging: those are ours."""
+
+    @app.task(name=GENERATE)
+    def generate(session_id: str) -> None:
+        jobs.run(session_id)
+
+    def ready(_consumer: object) -> None:
+        log.info("worker_ready", concurrency=settings.worker_concurrency)
+        on_ready()
+
+    return app.WorkController(
+        pool="threads",
+        concurrency=settings.worker_concurrency,
+        ready_callback=ready,
+        without_gossip=True,
+        without_heartbeat=True,
+        without_mingle=True,
+    )
+
+
+def _stop_on_signals(jobs: JobLoop, settings: Settings) -> None:
+    """First signal: take no more, drain. Second: end at once; recovery finishes what was open."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if state.should_stop is not None:
+            os._exit(EXIT_AT_ONCE)
+        state.should_stop = 0
+        drain = threading.Thread(
+            target=jobs.drain, kwargs={"within_s": settings.drain_s}, name="drain", daemon=True
+        )
+        drain.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _leave_deaf(jobs: JobLoop, settings: Settings) -> None:
+    """End a worker that cannot be asked to: running jobs first get their drain time."""
+    jobs.drain(within_s=settings.drain_s)
+    os._exit(EXIT_DEAF)

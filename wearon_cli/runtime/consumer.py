@@ -1,0 +1,99 @@
+"""The `consume` role: takes jobs in, and finds what a crash left, all the time."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from wearon_cli.core.errors import UpstreamError
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring import Consumer, open_consumer
+
+log = structlog.get_logger(__name__)
+
+#: One blocking take. Short enough for a connection lost without a word to be noticed.
+TAKE_WAIT_S: Final = 10.0
+#: Pause after an outage was met; doubles up to the longest.
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 10.0
+#: Open rows without a job are looked for this often.
+ORPHAN_PASS_S: Final = 60.0
+
+
+def run_consumer(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """
+    Take jobs until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: A setting is wrong, or Redis is too old.
+        QueueUnavailable: Redis does not answer at start.
+    """
+    asyncio.run(_consume(settings, on_ready))
+
+
+async def _consume(settings: Settings, on_ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_consumer(settings, take_wait_s=TAKE_WAIT_S) as consumer:
+        await consumer.intake.beat()
+        log.info("consumer_ready", consumer_id=consumer.intake.consumer_id)
+        on_ready()
+        loops = (
+            _repeat(lambda: _take(consumer), every_s=0.0),
+            _repeat(lambda: _wake_due(consumer), every_s=settings.recovery_interval_s),
+            _repeat(lambda: _adopt(consumer, settings.orphan_age_s), every_s=ORPHAN_PASS_S),
+        )
+        tasks = [asyncio.create_task(coroutine) for coroutine in loops]
+        await _first_of(stop, tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _leave(consumer)
+    log.info("consumer_stopped")
+
+
+async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Return when told to stop; raise what ended a loop, since none ends by itself."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stopping}:
+        task.result()
+    stopping.cancel()
+
+
+async def _repeat(one_pass: Callable[[], Awaitable[object]], *, every_s: float) -> None:
+    """Do one pass after the other. An outage is waited out, with growing pauses."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            await one_pass()
+        except UpstreamError as exc:
+            log.warning("outage_met", error=exc.code, detail=str(exc), pause_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        else:
+            pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(every_s)
+
+
+async def _take(consumer: Consumer) -> None:
+    await consumer.take_in.one(wait_s=TAKE_WAIT_S)
+
+
+async def _wake_due(consumer: Consumer) -> None:
+    await consumer.recovery.wake_due()
+
+
+async def _adopt(consumer: Consumer, age_s: float) -> None:
+    await consumer.recovery.adopt_orphans(age_s=age_s)
+
+
+async def _leave(consumer: Consumer) -> None:
+    try:
+        await consumer.intake.leave()
+    except UpstreamError:
+        log.warning("intake_left_to_others")  # they return it when our heartbeat is missed

@@ -1,0 +1,110 @@
+"""
+One event loop, on a thread of its own, that runs all jobs of a Celery process.
+
+Celery's threads only hand a session id over and wait: a job is forty seconds of waiting for a
+socket, so hundreds share the loop and its connections.
+"""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import Final
+
+import structlog
+
+from wearon_cli.core.errors import Interrupted, QueueUnavailable
+from wearon_cli.core.jobs.runner import JobRunner, Outcome
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring import open_runner
+
+log = structlog.get_logger(__name__)
+
+#: Jobs told to stop hand themselves back within this time, a bought picture stored included.
+HAND_BACK_S: Final = 12.0
+
+
+class JobLoop:
+    """Start it, run jobs from any thread, drain it, stop it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._ready: Future[JobRunner] = Future()
+        self._stopping = asyncio.Event()
+        self._jobs: set[asyncio.Task[Outcome]] = set()
+        self._accepts = True
+        #: Wake-up calls answered so far.
+        self.answered = 0
+        self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """
+        Open the connections.
+
+        Raises:
+            WearonError: What `open_runner` raises.
+        """
+        self._thread.start()
+        self._ready.result()
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs being done now."""
+        return len(self._jobs)
+
+    def run(self, session_id: str) -> None:
+        """Answer one wake-up call; returns when the job has found its next resting place."""
+        if not self._accepts:
+            return  # recovery calls again
+        self.answered += 1
+        asyncio.run_coroutine_threadsafe(self._run(session_id), self._loop).result()
+
+    def drain(self, *, within_s: float) -> None:
+        """Take no more jobs, let the running ones end, then have the rest handed back."""
+        self._accepts = False
+        asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
+
+    def stop(self) -> None:
+        """Close the connections and end the thread."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(timeout=HAND_BACK_S)
+
+    async def _run(self, session_id: str) -> None:
+        job = asyncio.create_task(self._ready.result().run(session_id))
+        self._jobs.add(job)
+        try:
+            await asyncio.wait({job})
+        finally:
+            self._jobs.discard(job)
+        if job.cancelled():
+            return
+        error = job.exception()
+        if isinstance(error, QueueUnavailable):
+            log.warning("wake_up_unanswered", error=error.code)
+        elif error is not None:
+            raise error
+
+    async def _drain(self, within_s: float) -> None:
+        if self._jobs:
+            log.info("drain_started", jobs=len(self._jobs), within_s=within_s)
+            await asyncio.wait(self._jobs, timeout=within_s)
+        for job in list(self._jobs):
+            job.cancel()
+        if self._jobs:
+            log.warning("jobs_handed_back", jobs=len(self._jobs), error=Interrupted().code)
+            await asyncio.wait(self._jobs, timeout=HAND_BACK_S)
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            async with open_runner(self._settings) as runner:
+                self._ready.set_result(runner)
+                await self._stopping.wait()
+        except BaseException as exc:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(exc)
