@@ -1,0 +1,46 @@
+# Every target does its own set-up: see scripts/bootstrap.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench lock clean
+
+# Two at a time: what `make test` needs to stay under 8 minutes on 2 cores.
+JOBS ?= 2
+PYTEST := .venv/bin/python -m pytest
+
+help: ## This list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: ## Watch one try-on go through the whole path, on this machine.
+	@scripts/bootstrap run
+	@.venv/bin/wearon demo
+
+test: ## Everything: lint, types, all tests, with real servers.
+	@scripts/bootstrap tests
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) -n $(JOBS) --dist loadfile
+
+check: ## What to run before a commit: lint, types, fast tests. Under 90 s.
+	@scripts/bootstrap dev
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "not slow"
+
+.PHONY: lint
+lint:
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+
+format: ## Mend what ruff can mend.
+	@scripts/bootstrap dev
+	.venv/bin/python -m ruff check --fix .
+	.venv/bin/python -m ruff format .
+
+bench: ## Every benchmark, with its table.
+	@scripts/bootstrap tests
+	@for each in benchmarks/bench_*.py; do echo "== $$each"; .venv/bin/python $$each || exit 1; done
+
+lock: ## Write the lock files anew from pyproject.toml.
+	@scripts/lock
+
+clean: ## Remove what the other targets made (the pose model's cache stays).
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
