@@ -72,7 +72,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             ledger=store.ledger,
             storage=store.storage,
             intake=_intake(stack, redis, settings, wait_s=1.0),
-            journal=RedisJournal(redis, lease_s=settings.lease_s),
+            journal=_journal(redis, settings),
             dead_letters=RedisDeadLetters(redis),
         )
 
@@ -85,7 +85,7 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
         store = await _store(stack, settings)
         waker = _waker(stack, settings)
         intake = _intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = RedisJournal(redis, lease_s=settings.lease_s)
+        journal = _journal(redis, settings)
         yield Consumer(
             intake=intake,
             take_in=TakeIn(
@@ -110,7 +110,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
         store = await _store(stack, settings)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal = RedisJournal(redis, lease_s=settings.lease_s)
+        journal = _journal(redis, settings)
         breaker = RedisBreaker(redis)
         generation = Generation(
             sessions=store.sessions,
@@ -119,7 +119,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
             fetcher=await _fetcher(stack, settings),
             generator=await _generator(stack, settings),
             limiter=RedisLimiter(
-                redis_url(settings),
+                redis,
                 requests_per_minute=settings.requests_per_minute,
                 pictures_per_minute=settings.input_images_per_minute,
             ),
@@ -162,6 +162,15 @@ async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
     stack.push_async_callback(redis.aclose)
     await require_server(redis)
     return redis
+
+
+def _journal(redis: Client, settings: Settings) -> RedisJournal:
+    return RedisJournal(
+        redis,
+        lease_s=settings.lease_s,
+        requests_per_minute=settings.requests_per_minute,
+        pictures_per_minute=settings.input_images_per_minute,
+    )
 
 
 def _intake(

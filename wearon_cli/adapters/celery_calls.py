@@ -1,8 +1,8 @@
 """
-Celery as a bell: its messages carry a session id and nothing else.
+Celery as a bell: its messages say that some job wants doing, and nothing else.
 
-The journal is the truth about every job, so nothing here hangs on Celery's redelivery, results,
-late acknowledgements or countdowns; they are off.
+Which one is the journal's to say, at the claim. So nothing here hangs on Celery's redelivery,
+results, late acknowledgements or countdowns; they are off. A message too many is answered in vain.
 """
 
 import asyncio
@@ -57,12 +57,12 @@ class CeleryWaker:
     def __init__(self, app: Celery) -> None:
         self._app: Any = app
 
-    async def wake(self, session_id: str) -> None:
-        await asyncio.to_thread(self._send, session_id)
+    async def wake(self) -> None:
+        await asyncio.to_thread(self._send)
 
-    def _send(self, session_id: str) -> None:
+    def _send(self) -> None:
         try:
-            self._app.send_task(GENERATE, args=(session_id,), retry=False)
+            self._app.send_task(GENERATE, retry=False)
         except (OperationalError, OSError) as exc:
             raise QueueUnavailable("Redis does not take a wake-up call") from exc
 

@@ -1,7 +1,8 @@
 """
 The journal of open jobs in Redis. Keys and their lives: docs/redis-keys.md.
 
-One hash a job, one sorted set of when to look at each again, one list a session for its story.
+One hash a job; a line of jobs that wait for a worker, in fair order; a set of jobs that are being
+done or wait for a time, by when to look at them again; one list a session for its story.
 Redis's own clock is the only one used. Every write by a worker is fenced by its claim's token.
 """
 
@@ -16,8 +17,9 @@ from wearon_cli.adapters.redis_client import PREFIX, Client, Scripts, redis_erro
 from wearon_cli.core.errors import LeaseLost
 from wearon_cli.core.ports import (
     Claim,
-    ClaimRefusal,
+    Found,
     HandBack,
+    NotYet,
     OpenCall,
     SettlementIntent,
     Usage,
@@ -28,13 +30,16 @@ from wearon_cli.core.session import Channel, SessionKey, utc_now
 CELERY_QUEUE: Final = f"{PREFIX}celery"
 JOB: Final = f"{PREFIX}job:"
 WAKE: Final = f"{PREFIX}jobs:wake"
-HORIZON: Final = f"{PREFIX}jobs:horizon"
+READY: Final = f"{PREFIX}jobs:ready"
+OWNERS: Final = f"{PREFIX}jobs:owners"
+CLOCK: Final = f"{PREFIX}jobs:clock"
+PACE: Final = f"{PREFIX}jobs:pace"
+CLAIM: Final = f"{PREFIX}claim:"
 STORY: Final = f"{PREFIX}story:"
 
-#: A wake-up call is given this long to be claimed before recovery looks again.
-GRACE_S: Final = 20.0
-#: A job woken this much earlier than one already claimed has lost its call.
-OVERTAKEN_S: Final = 120.0
+#: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
+#: the next permit is never far away, whoever took the last hundred.
+BURST: Final = 0.1
 #: A story keeps its newest lines, for a while after the last one.
 STORY_LINES: Final = 60
 STORY_LIFE_S: Final = 7 * 86_400
@@ -43,31 +48,42 @@ STORY_LIFE_S: Final = 7 * 86_400
 class RedisJournal:
     """Implements `Journal`."""
 
-    def __init__(self, redis: Client, *, lease_s: float) -> None:
+    def __init__(
+        self,
+        redis: Client,
+        *,
+        lease_s: float,
+        requests_per_minute: int,
+        pictures_per_minute: int | None,
+    ) -> None:
         self._redis = redis
         self._scripts = Scripts(redis)
         self._lease_s = lease_s
+        burst = max(1.0, requests_per_minute * BURST)
+        picture_gap_s = 60 / pictures_per_minute if pictures_per_minute else 0.0
+        self._pace = (60 / requests_per_minute, picture_gap_s, burst)
 
-    async def open(self, key: SessionKey, payload: bytes) -> bool:
+    async def open(self, key: SessionKey, payload: bytes, *, owner_id: str, pictures: int) -> bool:
         opened = await self._scripts.run(
             "open",
-            keys=(JOB + key.session_id, WAKE),
-            args=(key.session_id, key.channel.value, payload, GRACE_S),
+            keys=(JOB + key.session_id, READY, OWNERS, CLOCK),
+            args=(key.session_id, key.channel.value, payload, owner_id, pictures),
         )
         if opened:
             await self.note(key.session_id, "taken")
         return bool(opened)
 
-    async def claim(self, session_id: str) -> Claim | ClaimRefusal:
+    async def claim(self) -> Claim | NotYet | None:
         token = secrets.token_hex(8)
         answer = await self._scripts.run(
             "claim",
-            keys=(JOB + session_id, WAKE, HORIZON),
-            args=(session_id, token, self._lease_s),
+            keys=(READY, WAKE, OWNERS, CLOCK, PACE, CLAIM + token),
+            args=(JOB, token, self._lease_s, *self._pace),
         )
         if isinstance(answer, bytes):
-            return ClaimRefusal(answer.decode())
-        claim = _claim(session_id, token, dict(zip(answer[::2], answer[1::2], strict=True)))
+            return None if answer == b"empty" else NotYet(wait_s=float(answer))
+        session_id, flat = answer[0].decode(), answer[1]
+        claim = _claim(session_id, token, dict(zip(flat[::2], flat[1::2], strict=True)))
         await self.note(session_id, "claimed", attempt=claim.attempts)
         return claim
 
@@ -108,8 +124,8 @@ class RedisJournal:
         _fence(
             await self._scripts.run(
                 "hand_back",
-                keys=(JOB + claim.session_id, WAKE),
-                args=(claim.session_id, claim.token, after_s, why.value, GRACE_S),
+                keys=(JOB + claim.session_id, WAKE, READY, CLOCK),
+                args=(claim.session_id, claim.token, after_s, why.value),
             )
         )
         await self.note(claim.session_id, "handed_back", why=why.value, after_s=round(after_s, 1))
@@ -142,13 +158,11 @@ class RedisJournal:
         with redis_errors():
             return bool(await self._redis.exists(JOB + session_id))
 
-    async def due(self, *, limit: int) -> Sequence[str]:
-        found = await self._scripts.run(
-            "due",
-            keys=(WAKE, HORIZON, CELERY_QUEUE),
-            args=(JOB, limit, GRACE_S, OVERTAKEN_S),
+    async def recover(self, *, limit: int) -> Found:
+        moved, uncalled = await self._scripts.run(
+            "due", keys=(WAKE, READY, CLOCK, CELERY_QUEUE), args=(JOB, limit)
         )
-        return [session_id.decode() for session_id in found]
+        return Found(moved=int(moved), uncalled=int(uncalled))
 
     async def _write(
         self, claim: Claim, fields: Mapping[str, object], *, drop: tuple[str, ...] = ()

@@ -224,13 +224,13 @@ class Generator(Protocol):
 
 
 class Limiter(Protocol):
-    """The rate limit that all workers share."""
+    """The rate limit of the image API, over all workers: never exceeded in any window."""
 
-    async def acquire(self, owner_id: str, *, pictures: int, patience_s: float) -> bool:
+    async def acquire(self, *, pictures: int, patience_s: float) -> bool:
         """
         Wait for a permit for one request with this many input pictures.
 
-        Returns False when none came within `patience_s`. Fair among owners.
+        Returns False when none came within `patience_s`.
         """
 
 
@@ -288,12 +288,19 @@ class HandBack(StrEnum):
     TURN = "turn"  # no permit yet, or this worker is stopping: nothing is counted
 
 
-class ClaimRefusal(StrEnum):
-    """Why a wake-up call is dropped."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """Jobs wait, but the pace of the rate limit allows the next one only later."""
 
-    UNKNOWN = "unknown"  # no open journal entry: done, or never journalled
-    LEASED = "leased"  # another worker is at it
-    NOT_DUE = "not_due"  # waiting for its due time
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one look for left work found."""
+
+    moved: int  # jobs put back in line: lease ran out, or due time came
+    uncalled: int  # jobs in line without a wake-up call waiting for them
 
 
 class Journal(Protocol):
@@ -305,11 +312,19 @@ class Journal(Protocol):
     current one, and all raise `QueueUnavailable` when Redis does not answer.
     """
 
-    async def open(self, key: SessionKey, payload: bytes) -> bool:
-        """Write an entry. False: this session already has an open one, which is kept."""
+    async def open(self, key: SessionKey, payload: bytes, *, owner_id: str, pictures: int) -> bool:
+        """
+        Write an entry and put it in line, fairly among owners.
 
-    async def claim(self, session_id: str) -> Claim | ClaimRefusal:
-        """Take the lease, counting an attempt."""
+        False: this session already has an open one, which is kept.
+        """
+
+    async def claim(self) -> Claim | NotYet | None:
+        """
+        Take the lease on the job whose turn it is, counting an attempt. None: no job waits.
+
+        Fair among owners, one job an owner a round, at the pace of the rate limit.
+        """
 
     async def renew(self, claim: Claim) -> None:
         """Keep the lease for another life."""
@@ -344,12 +359,8 @@ class Journal(Protocol):
     async def is_open(self, session_id: str) -> bool:
         """True while the job has an entry."""
 
-    async def due(self, *, limit: int) -> Sequence[str]:
-        """
-        Sessions that want a new wake-up call: lease ran out, due time came, or never claimed.
-
-        Each is handed to one caller only, and again later if nothing came of it.
-        """
+    async def recover(self, *, limit: int) -> Found:
+        """Put jobs whose lease ran out, or whose due time came, back in line."""
 
 
 class RefundLock(Protocol):
@@ -388,9 +399,9 @@ class PixelPool(Protocol):
 
 
 class Waker(Protocol):
-    """Tells the workers that a job wants doing. Losing a call costs only time."""
+    """Calls a worker: some job wants doing. A call lost costs time, one too many costs nothing."""
 
-    async def wake(self, session_id: str) -> None: ...
+    async def wake(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

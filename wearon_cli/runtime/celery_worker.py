@@ -64,8 +64,8 @@ def _controller(
     """Celery's worker without its banner, signals and logging: those are ours."""
 
     @app.task(name=GENERATE)
-    def generate(session_id: str) -> None:
-        jobs.run(session_id)
+    def generate() -> None:
+        jobs.answer()
 
     def ready(_consumer: object) -> None:
         log.info("worker_ready", concurrency=settings.worker_concurrency)

@@ -31,6 +31,7 @@ class JobLoop:
         self._loop = asyncio.new_event_loop()
         self._ready: Future[JobRunner] = Future()
         self._stopping = asyncio.Event()
+        self._turnstile = asyncio.Lock()
         self._jobs: set[asyncio.Task[Outcome]] = set()
         self._accepts = True
         #: Wake-up calls answered so far.
@@ -52,12 +53,12 @@ class JobLoop:
         """Jobs being done now."""
         return len(self._jobs)
 
-    def run(self, session_id: str) -> None:
-        """Answer one wake-up call; returns when the job has found its next resting place."""
+    def answer(self) -> None:
+        """Answer one wake-up call; returns when its job has found its next resting place."""
         if not self._accepts:
             return  # recovery calls again
         self.answered += 1
-        asyncio.run_coroutine_threadsafe(self._run(session_id), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._answer(), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
         """Take no more jobs, let the running ones end, then have the rest handed back."""
@@ -69,20 +70,23 @@ class JobLoop:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=HAND_BACK_S)
 
-    async def _run(self, session_id: str) -> None:
-        job = asyncio.create_task(self._ready.result().run(session_id))
+    async def _answer(self) -> None:
+        try:
+            async with self._turnstile:  # one asks for its turn at a time: Redis is spared
+                claim = await self._ready.result().next_job() if self._accepts else None
+        except QueueUnavailable as exc:
+            log.warning("wake_up_unanswered", error=exc.code)
+            return
+        if claim is None:
+            return
+        job = asyncio.create_task(self._ready.result().run(claim))
         self._jobs.add(job)
         try:
             await asyncio.wait({job})
         finally:
             self._jobs.discard(job)
-        if job.cancelled():
-            return
-        error = job.exception()
-        if isinstance(error, QueueUnavailable):
-            log.warning("wake_up_unanswered", error=error.code)
-        elif error is not None:
-            raise error
+        if not job.cancelled():
+            job.result()
 
     async def _drain(self, within_s: float) -> None:
         if self._jobs:

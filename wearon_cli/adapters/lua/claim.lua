@@ -1,21 +1,34 @@
--- KEYS: job, wake, horizon    ARGV: session_id, token, lease_s
--- Takes the lease. Returns a refusal, or the entry as a flat list.
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'unknown' end
+-- KEYS: ready, wake, owners, clock, pace, this claim
+-- ARGV: job key prefix, token, lease_s, request_gap_s, picture_gap_s, burst
+-- Takes the lease on the job whose turn it is, at the pace of the rate limit.
+-- Returns 'empty', the seconds until the next turn as text, or session id and entry.
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
-if redis.call('HGET', KEYS[1], 'token') == ARGV[2] then
-  return redis.call('HGETALL', KEYS[1]) -- the same call sent again: its first answer was lost
+local claimed = redis.call('GET', KEYS[6])
+if claimed then -- sent again by the client: the first answer was lost
+  return {claimed, redis.call('HGETALL', ARGV[1] .. claimed)}
 end
-local lease_until = tonumber(redis.call('HGET', KEYS[1], 'lease_until') or '0')
-if lease_until > now then return 'leased' end
-local due_at = tonumber(redis.call('HGET', KEYS[1], 'due_at') or '0')
-if due_at > now then return 'not_due' end
-local woken_at = tonumber(redis.call('HGET', KEYS[1], 'woken_at') or '0')
-if woken_at > tonumber(redis.call('GET', KEYS[3]) or '0') then
-  redis.call('SET', KEYS[3], woken_at, 'EX', 86400)
+local next_at = tonumber(redis.call('GET', KEYS[5]) or '0')
+local id, round, job
+repeat
+  local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  if #first == 0 then return 'empty' end
+  id, round = first[1], first[2]
+  job = ARGV[1] .. id
+  local known = redis.call('EXISTS', job) == 1
+  if not known then redis.call('ZREM', KEYS[1], id) end
+until known
+local gap = math.max(ARGV[4], ARGV[5] * tonumber(redis.call('HGET', job, 'pictures')))
+local early = next_at - now - gap * (ARGV[6] - 1)
+if early > 0 then return tostring(early) end
+redis.call('SET', KEYS[5], math.max(now, next_at) + gap, 'EX', 3600)
+redis.call('ZREM', KEYS[1], id)
+if tonumber(round) > tonumber(redis.call('GET', KEYS[4]) or '0') then
+  redis.call('SET', KEYS[4], round)
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', round) -- owners with nothing left in line
 end
-redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-redis.call('HDEL', KEYS[1], 'due_at', 'woken_at')
-redis.call('HSET', KEYS[1], 'token', ARGV[2], 'lease_until', now + ARGV[3])
-redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
-return redis.call('HGETALL', KEYS[1])
+redis.call('SET', KEYS[6], id, 'EX', 30)
+redis.call('HINCRBY', job, 'attempts', 1)
+redis.call('HSET', job, 'token', ARGV[2], 'lease_until', now + ARGV[3])
+redis.call('ZADD', KEYS[2], now + ARGV[3], id)
+return {id, redis.call('HGETALL', job)}

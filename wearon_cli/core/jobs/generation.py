@@ -162,7 +162,7 @@ class Generation:
         if halted_s > 0:
             raise CallsHalted(retry_after_s=halted_s)
         granted = await self.limiter.acquire(
-            task.owner_id, pictures=len(task.image_urls), patience_s=self.settings.permit_wait_s
+            pictures=len(task.image_urls), patience_s=self.settings.permit_wait_s
         )
         if not granted:
             raise NoPermit

@@ -45,8 +45,10 @@ class TakeIn:
                 session_id=task.key.session_id,
                 channel=task.channel.value,
             ):
-                opened = await self.journal.open(task.key, payload)
-                await self.waker.wake(task.key.session_id)
+                opened = await self.journal.open(
+                    task.key, payload, owner_id=task.owner_id, pictures=len(task.image_urls)
+                )
+                await self.waker.wake()
                 log.info("job_taken" if opened else "duplicate_job_dropped")
         await self.intake.done(payload)
         return True
@@ -63,5 +65,5 @@ class TakeIn:
         )
         log.error("job_refused", letter_id=letter_id, reason=str(error))
         # An open entry is a good job of the same session: this payload must not harm it.
-        if key and await self.journal.open(key, payload):
-            await self.waker.wake(key.session_id)
+        if key and await self.journal.open(key, payload, owner_id="", pictures=0):
+            await self.waker.wake()

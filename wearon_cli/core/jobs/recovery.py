@@ -1,7 +1,8 @@
 """
 Finding what a crash left, all the time, in every consumer.
 
-Expired leases, due times and lost wake-up calls get a new call; payloads of dead consumers go back
+Jobs whose lease ran out or whose due time came go back in line, and jobs in line that nobody was
+called for get a wake-up call; payloads of dead consumers go back
 to the list; open rows without a trace in Redis become jobs that are settled. All of it may run in
 any number of consumers at once: each piece of work is handed to one of them, and a call too many
 is dropped at the claim.
@@ -36,12 +37,12 @@ class Recovery:
         returned = await self.intake.return_dead()
         if returned:
             log.warning("payloads_returned", count=returned)
-        woken = await self.journal.due(limit=BATCH)
-        for session_id in woken:
-            await self.waker.wake(session_id)
-        if woken:
-            log.info("jobs_woken", count=len(woken))
-        return len(woken)
+        found = await self.journal.recover(limit=BATCH)
+        for _ in range(found.uncalled):
+            await self.waker.wake()
+        if found.moved:
+            log.info("jobs_recovered", count=found.moved)
+        return found.moved
 
     async def adopt_orphans(self, *, age_s: float) -> int:
         """
@@ -56,9 +57,11 @@ class Recovery:
         waiting = await self.intake.waiting_sessions()
         adopted = 0
         for row in rows:
-            if row.session_id in waiting or not await self.journal.open(row.key, b""):
+            if row.session_id in waiting:
+                continue
+            if not await self.journal.open(row.key, b"", owner_id=row.owner_id, pictures=0):
                 continue
             adopted += 1
             log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
-            await self.waker.wake(row.session_id)
+            await self.waker.wake()
         return adopted

@@ -1,5 +1,5 @@
 """
-One wake-up call, from the claim to the job's next resting place.
+One attempt at a job, from the claim to its next resting place.
 
 Holds the lease while the picture is made, and turns every error into what the tree says: settle,
 repeat, wait, halt, yield or drop. The one broad `except` of the worker is here.
@@ -34,9 +34,9 @@ from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.ports import (
     Breaker,
     Claim,
-    ClaimRefusal,
     HandBack,
     Journal,
+    NotYet,
     Sessions,
     SettlementIntent,
     Waker,
@@ -56,17 +56,17 @@ SETTLEMENT_PAUSE_S: Final = 30.0
 
 
 class Outcome(StrEnum):
-    """What came of one wake-up call."""
+    """What came of one attempt."""
 
     COMPLETED = "completed"
     SETTLED = "settled"  # failed, credit accounted for
     HANDED_BACK = "handed_back"  # waits for its due time
-    DROPPED = "dropped"  # nothing to do: done, waiting, or another worker's
+    DROPPED = "dropped"  # nothing to do: done already, or another worker's now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
-    """Answers wake-up calls. One instance serves all jobs of a process."""
+    """Does claimed jobs. One instance serves all jobs of a process."""
 
     journal: Journal
     sessions: Sessions
@@ -76,19 +76,23 @@ class JobRunner:
     waker: Waker
     settings: Settings
 
-    async def run(self, session_id: str) -> Outcome:
+    async def next_job(self) -> Claim | None:
         """
-        Do the job if it wants doing. Cancelling hands it back first.
+        Wait for the turn of the next job and claim it. None: no job waits.
 
         Raises:
             QueueUnavailable: Redis is away; recovery finds the job when it is back.
         """
-        claim = await self.journal.claim(session_id)
-        if isinstance(claim, ClaimRefusal):
-            log.debug("wake_up_dropped", session_id=session_id, why=claim.value)
-            return Outcome.DROPPED
+        turn = await self.journal.claim()
+        while isinstance(turn, NotYet):
+            await asyncio.sleep(turn.wait_s)
+            turn = await self.journal.claim()
+        return turn
+
+    async def run(self, claim: Claim) -> Outcome:
+        """Bring a claimed job to its next resting place. Cancelling hands it back first."""
         with structlog.contextvars.bound_contextvars(
-            session_id=session_id, channel=claim.channel.value
+            session_id=claim.session_id, channel=claim.channel.value
         ):
             try:
                 async with self._lease_kept(claim):
@@ -223,7 +227,7 @@ class JobRunner:
         try:
             await self.journal.hand_back(claim, after_s=after_s, why=why)
             if after_s <= 0:
-                await self.waker.wake(claim.session_id)
+                await self.waker.wake()
         except QueueUnavailable:
             log.warning("lease_left_to_expire")
 

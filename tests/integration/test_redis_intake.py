@@ -1,0 +1,98 @@
+"""Taking payloads from a real Redis list: moved, never popped; the dead give theirs back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis_client import Client
+from wearon_cli.adapters.redis_intake import CONSUMERS, INTAKE, RedisIntake
+from wearon_cli.core.contract import TASK_LIST
+
+pytestmark = pytest.mark.anyio
+
+HEARTBEAT_S = 0.1
+
+
+@pytest.fixture
+async def pair(redis: Client, redis_server: RedisServer) -> AsyncIterator[list[RedisIntake]]:
+    """Two consumers of one list."""
+    both = [
+        RedisIntake(redis, url=redis_server.url, wait_s=1.0, heartbeat_s=HEARTBEAT_S)
+        for _ in range(2)
+    ]
+    yield both
+    for intake in both:
+        await intake.aclose()
+
+
+async def test_the_oldest_payload_comes_first(pair: list[RedisIntake]) -> None:
+    intake, _ = pair
+    for payload in (b"1", b"2", b"3"):
+        await intake.push(payload)
+    taken = []
+    for _ in range(3):
+        payload = await intake.take(wait_s=0.1)
+        assert payload is not None
+        await intake.done(payload)
+        taken.append(payload)
+    assert taken == [b"1", b"2", b"3"]
+
+
+async def test_nothing_to_take_is_no_error(pair: list[RedisIntake]) -> None:
+    assert await pair[0].take(wait_s=0.05) is None
+
+
+async def test_a_payload_not_done_with_is_taken_again(pair: list[RedisIntake]) -> None:
+    intake, _ = pair
+    await intake.push(b"1")
+    await intake.push(b"2")
+    assert await intake.take(wait_s=0.1) == b"1"
+    assert await intake.take(wait_s=0.1) == b"1"
+    await intake.done(b"1")
+    assert await intake.take(wait_s=0.1) == b"2"
+
+
+async def test_a_dead_consumers_payloads_go_back_oldest_first(
+    pair: list[RedisIntake], redis: Client
+) -> None:
+    dead, alive = pair
+    await dead.beat()
+    await redis.rpush(INTAKE + dead.consumer_id, b"newer", b"older")
+    await alive.push(b"newest")
+    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    assert await alive.return_dead() == 2
+    assert await redis.lrange(TASK_LIST, 0, -1) == [b"newest", b"newer", b"older"]
+    assert await redis.zrange(CONSUMERS, 0, -1) == [alive.consumer_id.encode()]
+
+
+async def test_a_consumer_with_a_heartbeat_keeps_its_payloads(pair: list[RedisIntake]) -> None:
+    busy, other = pair
+    await busy.beat()
+    await busy.push(b"1")
+    await busy.take(wait_s=0.1)
+    assert await other.return_dead() == 0
+
+
+async def test_a_consumer_that_leaves_hands_back_what_it_holds(
+    pair: list[RedisIntake], redis: Client
+) -> None:
+    intake, _ = pair
+    await intake.beat()
+    await intake.push(b"1")
+    await intake.take(wait_s=0.1)
+    await intake.leave()
+    assert await redis.keys("*") == [TASK_LIST.encode()]
+
+
+async def test_every_payload_before_the_journal_is_seen(
+    pair: list[RedisIntake], redis: Client
+) -> None:
+    first, second = "0193a1c0-7b1e-7c4a-9f00-00000000000", "0193a1c0-7b1e-7c4a-9f00-10000000000"
+    document = '{{"channel":"b2c","session_id":"{}"}}'
+    for n in range(3):
+        await redis.lpush(TASK_LIST, document.format(f"{first}{n}"))
+    await redis.lpush(INTAKE + "somebody", document.format(f"{second}0"))
+    seen = await pair[0].waiting_sessions()
+    assert seen == {f"{first}0", f"{first}1", f"{first}2", f"{second}0"}

@@ -1,0 +1,223 @@
+"""The journal on a real Redis: one worker at a time, every write fenced, nothing left behind."""
+
+import asyncio
+
+import pytest
+
+from wearon_cli.adapters.redis_client import Client
+from wearon_cli.adapters.redis_journal import CELERY_QUEUE, RedisJournal
+from wearon_cli.core.errors import LeaseLost
+from wearon_cli.core.ports import Claim, Found, HandBack, NotYet, SettlementIntent, Usage
+from wearon_cli.core.session import Channel, SessionKey
+
+pytestmark = pytest.mark.anyio
+
+KEY = SessionKey(channel=Channel.B2C, session_id="0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02")
+ID = KEY.session_id
+LEASE_S = 0.3
+
+
+@pytest.fixture
+def journal(redis: Client) -> RedisJournal:
+    return RedisJournal(redis, lease_s=LEASE_S, requests_per_minute=6000, pictures_per_minute=None)
+
+
+async def opened(journal: RedisJournal, session_id: str = ID, *, owner_id: str = "o") -> bool:
+    key = SessionKey(channel=Channel.B2C, session_id=session_id)
+    return await journal.open(key, b"job", owner_id=owner_id, pictures=2)
+
+
+async def turns(journal: RedisJournal) -> list[str]:
+    """Ids of all waiting jobs, in the order in which they are claimed."""
+    ids = []
+    while (turn := await journal.claim()) is not None:
+        if isinstance(turn, NotYet):
+            await asyncio.sleep(turn.wait_s)
+        else:
+            ids.append(turn.session_id)
+    return ids
+
+
+async def claimed(journal: RedisJournal) -> Claim:
+    claim = await journal.claim()
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def expired(journal: RedisJournal) -> None:
+    """Let the lease run out and the job be put back in line."""
+    await asyncio.sleep(LEASE_S + 0.05)
+    assert (await journal.recover(limit=10)).moved == 1
+
+
+async def test_a_session_has_one_open_entry_and_keeps_its_first_payload(
+    journal: RedisJournal,
+) -> None:
+    assert await journal.open(KEY, b"first", owner_id="o", pictures=2)
+    assert not await journal.open(KEY, b"second", owner_id="o", pictures=2)
+    assert (await claimed(journal)).payload == b"first"
+
+
+async def test_sixteen_claims_at_once_give_one_lease(journal: RedisJournal) -> None:
+    await opened(journal)
+    answers = await asyncio.gather(*(journal.claim() for _ in range(16)))
+    assert sum(isinstance(answer, Claim) for answer in answers) == 1
+    assert answers.count(None) == 15
+
+
+async def test_without_jobs_there_is_no_turn(journal: RedisJournal) -> None:
+    assert await journal.claim() is None
+
+
+async def test_a_burst_of_one_owner_does_not_hold_up_another(journal: RedisJournal) -> None:
+    for n in range(6):
+        await opened(journal, f"a{n}", owner_id="a")
+    await opened(journal, "b0", owner_id="b")
+    await opened(journal, "b1", owner_id="b")
+    await opened(journal, "c0", owner_id="c")
+    assert await turns(journal) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4", "a5"]
+
+
+async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
+    journal: RedisJournal, redis: Client
+) -> None:
+    for n in range(3):
+        await opened(journal, f"a{n}", owner_id="a")
+    await turns(journal)
+    assert await redis.zcard("wearon:jobs:owners") == 0
+    await opened(journal, "b0", owner_id="b")
+    await opened(journal, "a3", owner_id="a")
+    await opened(journal, "b1", owner_id="b")
+    assert await turns(journal) == ["a3", "b0", "b1"]  # the round is shared, ids decide in it
+
+
+async def test_turns_come_at_the_pace_of_the_rate_limit(redis: Client) -> None:
+    journal = RedisJournal(redis, lease_s=9, requests_per_minute=600, pictures_per_minute=None)
+    for n in range(70):
+        await opened(journal, f"{n:02}")
+    for _ in range(60):  # a tenth of a minute's permits at once
+        assert isinstance(await journal.claim(), Claim)
+    turn = await journal.claim()
+    assert isinstance(turn, NotYet)
+    assert 0 < turn.wait_s <= 0.1  # then one every 60/600 s
+
+
+async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
+    journal: RedisJournal,
+) -> None:
+    await opened(journal)
+    late = await claimed(journal)
+    await expired(journal)
+    successor = await claimed(journal)
+    assert successor.attempts == 2
+    with pytest.raises(LeaseLost):
+        await journal.renew(late)
+    with pytest.raises(LeaseLost):
+        await journal.call_started(late, "m")
+    with pytest.raises(LeaseLost):
+        await journal.call_lost(late)
+    with pytest.raises(LeaseLost):
+        await journal.hand_back(late, after_s=0, why=HandBack.TURN)
+    with pytest.raises(LeaseLost):
+        await journal.close(late)
+    await journal.close(successor)
+
+
+async def test_a_renewed_lease_outlives_its_first_life(journal: RedisJournal) -> None:
+    await opened(journal)
+    claim = await claimed(journal)
+    for _ in range(3):
+        await asyncio.sleep(LEASE_S * 0.7)
+        await journal.renew(claim)
+        assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+
+
+async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
+    journal: RedisJournal,
+) -> None:
+    await opened(journal)
+    claim = await claimed(journal)
+    await asyncio.sleep(LEASE_S + 0.05)
+    await journal.renew(claim)
+    assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+
+
+async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJournal) -> None:
+    await opened(journal)
+    first = await claimed(journal)
+    intent = SettlementIntent(error_code="x", shopper_message="Sorry.", detail="d")
+    await journal.call_started(first, "gpt-image-2.6-flare")
+    await journal.intend(first, intent)
+    await expired(journal)
+    second = await claimed(journal)
+    assert second.intent == intent
+    assert second.open_call is not None
+    assert second.open_call.model == "gpt-image-2.6-flare"
+    assert await journal.call_lost(second) == 1
+    assert await journal.call_lost(second) == 1  # told twice, counted once
+    usage = Usage(model="m", input_tokens=1, output_tokens=2, cost_usd=0.05)
+    await journal.picture_stored(second, usage)
+    await expired(journal)
+    third = await claimed(journal)
+    assert (third.open_call, third.ambiguous, third.stored, third.usage) == (None, 1, True, usage)
+
+
+@pytest.mark.parametrize(
+    ("why", "faults", "waits"),
+    [
+        pytest.param(HandBack.FAULT, 1, False, id="a fault is counted"),
+        pytest.param(HandBack.WAITING, 0, True, id="waiting starts the job's patience"),
+        pytest.param(HandBack.TURN, 0, False, id="a turn counts nothing"),
+    ],
+)
+async def test_a_job_handed_back_is_not_an_attempt(
+    journal: RedisJournal, why: HandBack, faults: int, waits: bool
+) -> None:
+    await opened(journal)
+    await journal.hand_back(await claimed(journal), after_s=0, why=why)
+    again = await claimed(journal)
+    assert (again.attempts, again.faults) == (1, faults)
+    assert (again.waiting_since is not None) == waits
+
+
+async def test_a_job_is_not_claimed_before_its_due_time(journal: RedisJournal) -> None:
+    await opened(journal)
+    await journal.hand_back(await claimed(journal), after_s=0.2, why=HandBack.WAITING)
+    assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+    assert await journal.claim() is None
+    await asyncio.sleep(0.25)
+    assert await journal.recover(limit=10) == Found(moved=1, uncalled=1)
+    assert isinstance(await journal.claim(), Claim)
+
+
+async def test_a_job_handed_back_stands_at_the_head_of_the_line(journal: RedisJournal) -> None:
+    for n in range(3):
+        await opened(journal, f"a{n}")
+    first = await claimed(journal)
+    await journal.hand_back(first, after_s=0, why=HandBack.TURN)
+    assert await turns(journal) == ["a0", "a1", "a2"]
+
+
+async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(journal: RedisJournal) -> None:
+    await opened(journal)
+    await claimed(journal)
+    await asyncio.sleep(LEASE_S + 0.05)
+    found = await asyncio.gather(*(journal.recover(limit=10) for _ in range(8)))
+    assert sum(one.moved for one in found) == 1
+
+
+async def test_a_lost_wake_up_call_is_missed(journal: RedisJournal, redis: Client) -> None:
+    await opened(journal, "a")
+    await opened(journal, "b")
+    await redis.lpush(CELERY_QUEUE, b"the call for one of them")
+    assert await journal.recover(limit=10) == Found(moved=0, uncalled=1)
+
+
+async def test_a_closed_job_leaves_only_its_story(journal: RedisJournal, redis: Client) -> None:
+    await opened(journal)
+    await journal.close(await claimed(journal))
+    names = {name.decode() for name in await redis.keys("*") if b":claim:" not in name}
+    assert names == {f"wearon:story:{ID}", "wearon:jobs:clock", "wearon:jobs:pace"}
+    assert await redis.ttl(f"wearon:story:{ID}") > 0
+    events = [line["event"] for line in await journal.story(ID)]
+    assert events == ["taken", "claimed", "closed"]

@@ -1,0 +1,206 @@
+"""
+Size charts as data, and the odds of each size for a body known only within bands.
+
+A chart gives, for each girth it sizes by, the upper bound of every size but the last, which is
+open: `{"name", "source", "sizes": [...], "up_to_cm": {"chest": [...], "waist": [...], ...}}`.
+A girth belongs to the first size whose bound it does not pass. A garment that counts several
+girths takes the size of the one that needs the largest, since the others can be taken in.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wearon_cli.core.errors import InputError
+
+#: Charts that come with the product, `charts/NAME.json`.
+BUILT_IN: Final = ("default", "women", "men")
+#: A store's chart file is a page of numbers; anything longer is something else.
+MAX_CHART_BYTES: Final = 64 * 1024
+
+#: `size_range` holds the right size at least this often.
+RANGE_ODDS: Final = 0.8
+
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+Bound = Annotated[float, Field(gt=0, lt=400)]
+
+
+class Garment(StrEnum):
+    """What is to be worn; it decides which girths count."""
+
+    TOP = "top"  # chest
+    BOTTOM = "bottom"  # waist and hip
+    DRESS = "dress"  # chest, waist and hip
+
+
+#: Girths that matter for a garment, of those the chart sizes by.
+GIRTHS_OF: Final[Mapping[Garment, tuple[str, ...]]] = {
+    Garment.TOP: ("chest",),
+    Garment.BOTTOM: ("waist", "hip"),
+    Garment.DRESS: ("chest", "waist", "hip"),
+}
+
+
+class ChartUnusable(InputError):
+    """The size chart cannot be used."""
+
+
+class SizeChart(BaseModel):
+    """One size chart. Bounds in cm, rising, one fewer than there are sizes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    source: str = Field("", max_length=400)
+    sizes: tuple[Name, ...] = Field(min_length=2, max_length=30)
+    up_to_cm: dict[str, tuple[Bound, ...]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _bounds_fit_the_sizes(self) -> Self:
+        if len(set(self.sizes)) != len(self.sizes):
+            raise ValueError("a size is listed twice")
+        for girth, bounds in self.up_to_cm.items():
+            if girth not in GIRTHS_OF[Garment.DRESS]:
+                raise ValueError(f"{girth!r} is not a girth; known are chest, waist and hip")
+            if len(bounds) != len(self.sizes) - 1:
+                raise ValueError(
+                    f"{girth} needs {len(self.sizes) - 1} bounds for {len(self.sizes)} sizes "
+                    f"(the last size is open), not {len(bounds)}"
+                )
+            if any(low >= high for low, high in pairwise(bounds)):
+                raise ValueError(f"the {girth} bounds do not rise")
+        return self
+
+    def girths_for(self, garment: Garment) -> tuple[str, ...]:
+        """
+        The girths that decide this garment's size.
+
+        Raises:
+            ChartUnusable: The chart has none of them.
+        """
+        girths = tuple(g for g in GIRTHS_OF[garment] if g in self.up_to_cm)
+        if not girths:
+            wanted = " or ".join(GIRTHS_OF[garment])
+            raise ChartUnusable(
+                f"the chart {self.name!r} has no {wanted}, so it cannot size a {garment}",
+                hint="choose --chart women or men, or a chart with those girths",
+            )
+        return girths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeOdds:
+    """How likely each size of a chart is the right one."""
+
+    odds: Mapping[str, float]  # in the chart's order; sums to 1
+    recommended: str  # the likeliest
+    lower: str  # smallest run of sizes that holds `RANGE_ODDS`
+    upper: str
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the recommended size is the right one."""
+        return self.odds[self.recommended]
+
+
+def size_odds(
+    chart: SizeChart, garment: Garment, draws_cm: Mapping[str, NDArray[np.float64]]
+) -> SizeOdds:
+    """
+    Odds of each size.
+
+    Args:
+        chart: The chart.
+        garment: Decides which girths count.
+        draws_cm: For each girth, equally likely values, `(n,)`; the i-th of all belong together.
+
+    Raises:
+        ChartUnusable: The chart has no girth that this garment needs.
+    """
+    girths = chart.girths_for(garment)
+    # side="left": a girth that is just the bound still has that size ("up to").
+    needed = [np.searchsorted(chart.up_to_cm[g], draws_cm[g], side="left") for g in girths]
+    index = np.max(needed, axis=0)
+    share = np.bincount(index, minlength=len(chart.sizes)) / len(index)
+    first, last = _shortest_run(share, RANGE_ODDS)
+    return SizeOdds(
+        odds={size: float(p) for size, p in zip(chart.sizes, share, strict=True)},
+        recommended=chart.sizes[int(share.argmax())],
+        lower=chart.sizes[first],
+        upper=chart.sizes[last],
+    )
+
+
+def size_of(chart: SizeChart, garment: Garment, girths_cm: Mapping[str, float]) -> str:
+    """The size for girths known exactly."""
+    exact = {name: np.array([value]) for name, value in girths_cm.items()}
+    return size_odds(chart, garment, exact).recommended
+
+
+def _shortest_run(share: NDArray[np.float64], enough: float) -> tuple[int, int]:
+    """Shortest run that holds at least `enough`; of equally short ones the likeliest."""
+    total = np.concatenate([[0.0], np.cumsum(share)])
+    for length in range(1, len(share)):
+        held = total[length:] - total[:-length]
+        if held.max() >= enough - 1e-9:
+            first = int(held.argmax())
+            return first, first + length - 1
+    return 0, len(share) - 1
+
+
+def load_chart(name_or_path: str) -> SizeChart:
+    """
+    A built-in chart by name, or a store's own from a JSON file.
+
+    Raises:
+        ChartUnusable: No such chart, or the file is not a size chart; says why.
+    """
+    if name_or_path in BUILT_IN:
+        return built_in_chart(name_or_path)
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ChartUnusable(
+            f"there is no size chart {name_or_path!r}",
+            hint=f"give a JSON file, or one of: {', '.join(BUILT_IN)}",
+        )
+    if path.stat().st_size > MAX_CHART_BYTES:
+        raise ChartUnusable(f"the size chart file is larger than {MAX_CHART_BYTES} bytes")
+    return parse_chart(path.read_bytes())
+
+
+@cache
+def built_in_chart(name: str) -> SizeChart:
+    """One of `BUILT_IN`."""
+    return parse_chart(files(__package__).joinpath("charts", f"{name}.json").read_bytes())
+
+
+def parse_chart(document: bytes) -> SizeChart:
+    """
+    Read a chart from JSON.
+
+    Raises:
+        ChartUnusable: Saying what is wrong with it.
+    """
+    try:
+        return SizeChart.model_validate(json.loads(document))
+    except ValidationError as exc:
+        raise ChartUnusable(f"the size chart is wrong: {_first_fault(exc)}") from exc
+    except ValueError as exc:
+        raise ChartUnusable("the size chart is not JSON") from exc
+
+
+def _first_fault(exc: ValidationError) -> str:
+    fault = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
