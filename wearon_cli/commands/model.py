@@ -1,0 +1,55 @@
+"""`wearon model`: the pose model file, which measuring and previews need."""
+
+from typing import Annotated
+
+import typer
+
+from wearon_cli.adapters import pose_model
+from wearon_cli.core.settings import load_settings
+from wearon_cli.output import Result, note
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Fetch the pose model, or say where it is.\n\n"
+    "Measuring bodies and drawing previews need a pose model file of 9 MB. It is put together once "
+    "from two networks inside MediaPipe's own wheel on the package index, and kept in your cache "
+    "folder. Generating try-ons does not need it.",
+)
+
+
+@app.command()
+def pull(
+    again: Annotated[
+        bool, typer.Option("--again", help="Build it again although it is there.")
+    ] = False,
+) -> Result:
+    """
+    Fetch the pose model, once.
+
+    Downloads 36 MB with pip, so your own index, proxy and certificate settings hold; checks what
+    came; writes the file in one step. Does nothing when the file is there. Where WEARON_POSE_MODEL
+    names a file, only checks that it is one.
+    """
+    settings = load_settings()
+    path = pose_model.model_path(settings)
+    if not settings.pose_model and (again or not pose_model.is_bundle(path)):
+        note("fetching the pose model's parts (36 MB) ...")
+    path = pose_model.pull_model(settings, again=again)
+    data = {"path": path, "size_bytes": path.stat().st_size}
+    return Result(data=data, lines=[str(path)])
+
+
+@app.command()
+def path() -> Result:
+    """
+    Say where the pose model is.
+
+    Prints the path even if the file is not there yet; `wearon model pull` puts it there.
+    WEARON_POSE_MODEL names another file.
+    """
+    settings = load_settings()
+    where = pose_model.model_path(settings)
+    is_there = pose_model.is_bundle(where)
+    if not is_there:
+        note("there is no pose model there yet: run `wearon model pull`")
+    return Result(data={"path": where, "is_there": is_there}, lines=[str(where)])
