@@ -16,6 +16,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     ├── SessionError               5
     │   ├── SessionNotFound        5   no such row in either table
     │   ├── SessionFinal           5   already completed or failed
+    │   ├── SessionRunning         5   it is being worked on right now
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
     │   ├── QueueUnavailable           Redis does not answer
@@ -35,6 +36,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │       └── AccountBlocked         key, money, verification: stop calling, alarm
     ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
     │   └── JobOrphaned            7   an open row without a job: settle
+    ├── TryOnFailed                7   what an operator reads of a session that ended failed
     ├── NoPermit                   7   its turn has not come: back to the queue
     └── Interrupted              130   stopped by the operator: back to the queue
 """
@@ -141,6 +143,10 @@ class SessionFinal(SessionError):
     """The session is already completed or failed."""
 
     reaction = Reaction.DROP
+
+
+class SessionRunning(SessionError):
+    """The session is being worked on right now."""
 
 
 class LeaseLost(SessionError):
@@ -254,6 +260,12 @@ class JobGaveUp(WearonError):
 
 class JobOrphaned(JobGaveUp):
     """An open session has no job: it was lost before it reached this worker."""
+
+
+class TryOnFailed(WearonError):
+    """The try-on failed."""
+
+    exit_code = 7
 
 
 class NoPermit(WearonError):

@@ -1,0 +1,220 @@
+"""
+Running a session again that ended or got stuck.
+
+Nothing here pays: the job goes the same way as any other, and settlement looks at the ledger, so a
+credit that was returned once is not returned twice. The row moves by compare-and-swap, so a replay
+loses against any worker that still holds it.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from uuid import UUID, uuid4
+
+from wearon_cli.core.contract import ReplayOrder, new_task
+from wearon_cli.core.desk.follow import CreditFate, credit_fate
+from wearon_cli.core.errors import (
+    InputError,
+    ObjectNotFound,
+    PictureUnavailable,
+    SessionFinal,
+    SessionNotFound,
+    SessionRunning,
+    UpstreamError,
+)
+from wearon_cli.core.ports import Intake, Journal, Ledger, Sessions, Storage
+from wearon_cli.core.session import (
+    WAITING,
+    Channel,
+    Session,
+    SessionMove,
+    Status,
+    reopen,
+    utc_now,
+)
+from wearon_cli.core.settings import SIGNED_URL_LIFE_S
+
+#: A signed or public address of an object, as the storage server writes it.
+_STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the operator asks for."""
+
+    force: bool = False  # a completed session too: draw its picture again
+    prompt: str | None = None  # instead of the row's own
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a replay would do, before it does it."""
+
+    session: Session
+    credit: CreditFate
+    wishes: Wishes
+
+    @property
+    def is_courtesy(self) -> bool:
+        """True when the credit went back earlier: this run takes none and owes none."""
+        return self.credit is CreditFate.RETURNED
+
+    def sentences(self) -> list[str]:
+        """The plan in plain words."""
+        row = self.session
+        age = _age(utc_now() - row.created_at)
+        told = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
+        if row.status is Status.FAILED:
+            told.append(f"the shopper read: {row.error_message or '(nothing)'}")
+        if row.status is Status.COMPLETED:
+            told.append("its picture is drawn again and replaced; the old one is gone then")
+        told.append(_CREDIT_WORDS[self.credit])
+        return told
+
+
+_CREDIT_WORDS: Final = {
+    CreditFate.SPENT: "its credit is spent: this run takes no other",
+    CreditFate.RETURNED: (
+        "its credit was returned: this run is a courtesy and takes none; "
+        "if it fails, nothing more is owed"
+    ),
+    CreditFate.NOT_TAKEN: "no credit was taken for it, and this run takes none",
+    CreditFate.OVERAGE: "it was charged outside the credits; this run charges nothing",
+    CreditFate.PENDING: "its credit is still taken: it pays for this run",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayer:
+    """Runs sessions again."""
+
+    sessions: Sessions
+    ledger: Ledger
+    storage: Storage
+    intake: Intake
+    journal: Journal
+    bucket: str
+    store_origin: str | None = None  # only addresses of this origin are ours; None: of any
+
+    async def plan(self, session_id: str, wishes: Wishes) -> Plan:
+        """
+        Read everything and decide, changing nothing.
+
+        Raises:
+            InputError: This is not a session id.
+            SessionNotFound: No such row in either table.
+            SessionRunning: A worker has it, or will have it.
+            SessionFinal: It is completed, and `force` was not asked for.
+        """
+        row = await self._find(session_id)
+        if row.status is Status.PROCESSING or await self.journal.is_open(row.session_id):
+            raise SessionRunning(
+                f"session {row.session_id} is being worked on right now ({row.status.value})",
+                hint="wait for its end; a job whose worker died is back at work within 45 s",
+            )
+        if row.status is Status.COMPLETED and not wishes.force:
+            raise SessionFinal(
+                f"session {row.session_id} is completed: it has its picture",
+                hint="--force draws it again and replaces it",
+            )
+        return Plan(session=row, credit=await self._credit(row), wishes=wishes)
+
+    async def run(self, plan: Plan) -> None:
+        """
+        Reopen the row and push its job.
+
+        Raises:
+            PictureUnavailable: An input picture is not stored any more; nothing was changed.
+            SessionRunning: The row moved since the plan was made.
+            UpstreamError: The job could not be queued; the row is as it was.
+        """
+        row = plan.session
+        urls = [await self._fresh_address(url) for url in input_urls(row)]
+        if row.status.is_final and await self.sessions.apply(row.key, reopen(row.status)) is None:
+            raise SessionRunning(f"session {row.session_id} moved on meanwhile: nothing was done")
+        task = new_task(
+            key=row.key,
+            owner_id=row.owner_id,
+            image_urls=tuple(urls),
+            prompt=row.prompt_system if plan.wishes.prompt is None else plan.wishes.prompt,
+            request_id=row.request_id or f"req_{uuid4()}",
+            replay=ReplayOrder(fresh=plan.wishes.force, reason=plan.wishes.reason),
+        )
+        try:
+            await self.intake.push(task.to_json())
+        except UpstreamError:
+            await self.sessions.apply(row.key, _put_back(row))
+            raise
+        await self.journal.note(
+            row.session_id, "replayed", was=row.status.value, reason=plan.wishes.reason
+        )
+
+    async def _find(self, session_id: str) -> Session:
+        try:
+            wanted = str(UUID(session_id))
+        except ValueError as exc:
+            raise InputError(
+                f"{session_id!r} is not a session id",
+                hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
+            ) from exc
+        row = await self.sessions.find(wanted)
+        if row is None:
+            tables = " and ".join(channel.table for channel in Channel)
+            raise SessionNotFound(
+                f"there is no session {wanted}", hint=f"looked in {tables}; is the id complete?"
+            )
+        return row
+
+    async def _credit(self, row: Session) -> CreditFate:
+        if row.status is Status.COMPLETED:
+            return CreditFate.SPENT
+        return await credit_fate(row, self.ledger)
+
+    async def _fresh_address(self, url: str) -> str:
+        path = self.stored_path(url)
+        if path is None:
+            return url
+        try:
+            return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
+        except ObjectNotFound as exc:
+            raise PictureUnavailable(
+                "an input picture of this session is not stored any more",
+                hint="the shopper has to upload it again; nothing was changed",
+            ) from exc
+
+    def stored_path(self, url: str) -> str | None:
+        """Path inside our bucket that this address serves; None when it is somebody else's."""
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if self.store_origin and origin != self.store_origin.rstrip("/"):
+            return None
+        found = _STORED.search(parts.path)
+        if found is None or found["bucket"] != self.bucket:
+            return None
+        return unquote(found["path"])
+
+
+def input_urls(row: Session) -> tuple[str, ...]:
+    """The row's input pictures in the contract's order: person, garment, accessories."""
+    garment = (row.outfit_image_url,) if row.outfit_image_url else ()
+    return (row.model_image_url, *garment, *(each["url"] for each in row.accessories))
+
+
+def _put_back(row: Session) -> SessionMove:
+    """Undo a reopening whose job could not be queued."""
+    completed_at = row.completed_at.isoformat() if row.completed_at else None
+    return SessionMove(
+        expected=WAITING,
+        to=row.status,
+        writes={"error_message": row.error_message, "completed_at": completed_at},
+    )
+
+
+def _age(age: timedelta) -> str:
+    minutes = int(age.total_seconds()) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
