@@ -123,6 +123,8 @@ def _guard(run: Any, call: Call) -> int:
             answer = run()
         except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it untold
             return _fail(_failure(exc, call), call)
+        if answer is None and call.command:
+            answer = Result()  # it had nothing to say; a script still gets its envelope
         if isinstance(answer, Result):
             emit(answer, command=call.command, as_json=call.as_json)
             return answer.exit_code
