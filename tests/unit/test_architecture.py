@@ -1,0 +1,159 @@
+"""The shape of the package, as docs/architecture.md draws it, read from the sources themselves."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import wearon_cli
+
+ROOT = Path(wearon_cli.__file__).parent
+PACKAGE = ROOT.name
+
+#: Arrows point down only: a layer imports itself and what stands below it.
+LAYERS = ("core", "adapters", "wiring", "runtime", "output", "commands", "app")
+
+#: All that the rules may lean on beside the standard library.
+CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_settings", "structlog"}
+
+#: Who may touch the process environment, and why.
+ENVIRONMENT_READERS = {
+    "core.settings": "reads the settings",
+    "runtime.supervisor": "builds the environment of the processes it starts",
+    "runtime.local_stack": "builds the environment of the processes it starts",
+    "adapters.pose_model": "hands pip its user's own settings",
+}
+
+#: The only places where an exception of any kind is caught; both tell it and go on or end.
+CATCH_ALL = {"app", "core.jobs.runner"}
+
+#: Modules that may be longer than the rest, and why.
+LONG_MODULES = {"core.ports": "one contract beside the other; nothing in it runs"}
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its name below the package, parsed."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__")
+        found[name.rstrip(".")] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def imports(name: str) -> Iterator[str]:
+    """Full names of what a module imports, anywhere in it."""
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            base = node.module or ""
+            for alias in node.names:
+                below = f"{base}.{alias.name}".removeprefix(f"{PACKAGE}.")
+                yield f"{PACKAGE}.{below}" if below in modules() else base
+
+
+def own_imports(name: str) -> set[str]:
+    """Modules of the package that a module imports, by their names below the package."""
+    inside = (each for each in imports(name) if each.startswith(f"{PACKAGE}."))
+    return {each.removeprefix(f"{PACKAGE}.") for each in inside}
+
+
+def layer(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def layered() -> list[str]:
+    return [name for name in modules() if layer(name) in LAYERS]
+
+
+def test_every_module_belongs_to_a_layer() -> None:
+    assert set(modules()) - set(layered()) == {"", "__main__"}
+
+
+@pytest.mark.parametrize("name", layered())
+def test_arrows_point_down_only(name: str) -> None:
+    below = LAYERS[: LAYERS.index(layer(name)) + 1]
+    assert {each for each in own_imports(name) if layer(each) not in below} == set()
+
+
+@pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
+def test_the_rules_know_no_vendor(name: str) -> None:
+    tops = {each.partition(".")[0] for each in imports(name)}
+    assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
+
+
+@pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
+def test_the_wings_of_the_rules_stand_on_common_ground(name: str) -> None:
+    """Only the desk looks at the other wings: it shows what they did."""
+    wing = name.split(".")[1] if name.count(".") > 1 else ""
+    others = {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1} - {wing}
+    assert others <= ({"jobs", "body"} if wing == "desk" else set())
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail, name))
+        if name in done:
+            return
+        for each in sorted(own_imports(name)):
+            if each in modules():
+                visit(each, (*trail, name))
+        done.add(name)
+
+    for name in modules():
+        visit(name, ())
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_environment_is_read_in_one_place(name: str) -> None:
+    touched = {
+        node.attr
+        for node in ast.walk(modules()[name])
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv"), ("os", "putenv")}
+    }
+    assert not touched or name in ENVIRONMENT_READERS
+
+
+@pytest.mark.parametrize("name", modules())
+def test_nothing_swallows_every_exception(name: str) -> None:
+    handlers = [node for node in ast.walk(modules()[name]) if isinstance(node, ast.ExceptHandler)]
+    broad = {
+        handler.lineno
+        for handler in handlers
+        if handler.type is None
+        or (
+            isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"}
+        )
+    }
+    assert not broad or name in CATCH_ALL
+
+
+@pytest.mark.parametrize("name", modules())
+def test_modules_and_functions_stay_short(name: str) -> None:
+    tree = modules()[name]
+    if name not in LONG_MODULES:
+        assert max((node.end_lineno or 0 for node in tree.body), default=0) <= MAX_MODULE_LINES
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= MAX_FUNCTION_LINES
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_module_says_what_it_knows(name: str) -> None:
+    assert ast.get_docstring(modules()[name])
