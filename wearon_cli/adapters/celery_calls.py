@@ -16,8 +16,9 @@ from wearon_cli.core.errors import QueueUnavailable
 
 #: The one task: answer a wake-up call.
 GENERATE: Final = "wearon.generate"
-#: An idle worker asks Redis this seldom: hosted Redis bills by the command.
-POLL_S: Final = 10
+#: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
+#: stopping worker waits for its end.
+POLL_S: Final = 3
 #: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
 #: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
 #: those are called again by recovery long before.

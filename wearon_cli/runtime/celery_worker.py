@@ -19,6 +19,8 @@ from wearon_cli.runtime.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
+#: A stop is noticed within this time.
+NOTICE_STOP_S: Final = 0.5
 #: Exit code of a worker that ends itself because it no longer hears its queue (EX_TEMPFAIL).
 EXIT_DEAF: Final = 75
 #: Exit code after a second signal.
@@ -71,7 +73,7 @@ def _controller(
         log.info("worker_ready", concurrency=settings.worker_concurrency)
         on_ready()
 
-    return app.WorkController(
+    worker = app.WorkController(
         pool="threads",
         concurrency=settings.worker_concurrency,
         ready_callback=ready,
@@ -79,6 +81,9 @@ def _controller(
         without_heartbeat=True,
         without_mingle=True,
     )
+    # Celery's loop looks for a stop only between two polls, which are long to spare Redis.
+    worker.timer.call_repeatedly(NOTICE_STOP_S, lambda: None)
+    return worker
 
 
 def _stop_on_signals(jobs: JobLoop, settings: Settings) -> None:
