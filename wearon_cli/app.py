@@ -80,6 +80,7 @@ class Deferred(TyperCommand):
         target = getattr(import_module(f"wearon_cli.commands.{module}"), attribute)
         command = _build(target, str(self.name))
         command.context_settings["auto_envvar_prefix"] = f"WEARON_{self.name}".upper()
+        command.no_args_is_help = False  # a page of help is no answer to a script
         for leaf in _leaves(command):
             leaf.params.append(_json_option())
         return command

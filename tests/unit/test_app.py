@@ -56,7 +56,7 @@ def raising(error: BaseException) -> Any:
     return command
 
 
-nested = typer.Typer()
+nested = typer.Typer(no_args_is_help=True)
 
 
 @nested.command()
@@ -196,6 +196,7 @@ class TestFailures:
             pytest.param(["greet", "a", "--times", "x"], "greet", "--times", id="not a number"),
             pytest.param(["greet", "a", "--times", "0"], "greet", "--times", id="out of range"),
             pytest.param(["nested", "innr"], "nested", "Did you mean 'inner'?", id="in a group"),
+            pytest.param(["nested"], "nested", "Missing command", id="only a group"),
             pytest.param(["gret"], "", "Did you mean 'greet'?", id="typing error"),
             pytest.param(["xyzzy"], "", "No such command", id="unknown command"),
         ],

@@ -7,7 +7,7 @@ credit returned, and the row's compare-and-swap decides who may do that.
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from wearon_cli.core.contract import new_task
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
 from wearon_cli.core.ports import Intake, Ledger, Sessions, Storage
 from wearon_cli.core.prompt import default_prompt
-from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, fail
+from wearon_cli.core.session import WAITING, Channel, NewSession, Session, SessionKey, fail
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S
 
 #: What the shopper would read when the job could not be queued.
@@ -97,7 +97,8 @@ class Counter:
         answer was lost may have arrived.
         """
         key = SessionKey(channel=new.channel, session_id=new.session_id)
-        failed = await self.sessions.apply(key, fail(NOT_QUEUED))
+        unclaimed = replace(fail(NOT_QUEUED), expected=WAITING)
+        failed = await self.sessions.apply(key, unclaimed)
         if failed is None and await self.sessions.get(key) is not None:
             return
         why = f"Refund: try-on session {new.session_id} was not queued"
