@@ -1,0 +1,23 @@
+"""Which object names the bucket knows: never a way out of it."""
+
+import re
+from typing import Final
+
+from wearon_cli.core.errors import StoreRefused
+
+#: Narrower than the storage server's own rule, and enough for every path this product makes.
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@=+ -]*")
+MAX_PATH_CHARS: Final = 512
+
+
+def checked_path(path: str) -> str:
+    """
+    The path, if it can be an object's.
+
+    Raises:
+        StoreRefused: Empty or odd segments, `..`, a leading slash, or too long.
+    """
+    segments = path.split("/")
+    if len(path) > MAX_PATH_CHARS or not all(map(_SEGMENT.fullmatch, segments)):
+        raise StoreRefused("this is not a name an object can have", vendor_code="400")
+    return path
