@@ -71,6 +71,8 @@ class Plan:
             told.append(f"the shopper read: {row.error_message or '(nothing)'}")
         if row.status is Status.COMPLETED:
             told.append("its picture is drawn again and replaced; the old one is gone then")
+        if row.channel is Channel.B2B:
+            told.append("a store's row keeps no accessories: only person and garment are sent")
         told.append(_CREDIT_WORDS[self.credit])
         return told
 

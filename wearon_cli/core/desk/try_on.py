@@ -141,7 +141,8 @@ def _new_session(order: Order, urls: tuple[str, ...]) -> NewSession:
         owner_id=order.owner_id,
         model_image_url=urls[0],
         outfit_image_url=urls[1] if len(urls) > 1 else None,
-        accessories=tuple({"type": "accessory", "url": url} for url in urls[2:]),
+        # A store's row has no column for accessories: there they are in the payload only.
+        accessories=() if b2b else tuple({"type": "accessory", "url": url} for url in urls[2:]),
         prompt_system=order.prompt or default_prompt(len(urls)),
         request_id=f"req_{uuid4()}" if b2b else None,
         shopper_email=order.shopper_email,
