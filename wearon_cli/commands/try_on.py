@@ -1,0 +1,147 @@
+"""`wearon try-on`: one try-on by hand, the whole way, as the platform would order it."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from wearon_cli.adapters.local_accounts import (
+    DEMO_RESELL_STORE_ID,
+    DEMO_STORE_ID,
+    DEMO_USER_ID,
+)
+from wearon_cli.commands.options import DataDirOption, LocalOption
+from wearon_cli.commands.outcome import check_target, told
+from wearon_cli.commands.progress import Progress, progress
+from wearon_cli.commands.stack import desk_settings
+from wearon_cli.commands.uploads import read_uploads
+from wearon_cli.core.desk.follow import ending, follow
+from wearon_cli.core.desk.try_on import Counter, Order, Upload
+from wearon_cli.core.errors import InputError
+from wearon_cli.core.session import Channel, Status
+from wearon_cli.core.settings import Settings, load_settings
+from wearon_cli.output import Result
+from wearon_cli.wiring import open_desk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line, checked."""
+
+    pictures: tuple[Upload, ...]
+    channel: Channel
+    owner_id: str | None
+    shopper_email: str | None
+    prompt: str
+    out: Path | None
+    timeout_s: float
+
+
+def try_on(
+    person: Annotated[Path, typer.Argument(help="Photo of the person: JPEG, PNG or WebP.")],
+    garments: Annotated[
+        list[Path], typer.Argument(help="Photo of the garment; then of accessories, at most 8.")
+    ],
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+    channel: Annotated[
+        Channel, typer.Option(help="Who sells it: a store (b2b), or we to a user (b2c).")
+    ] = Channel.B2C,
+    owner: Annotated[
+        UUID | None,
+        typer.Option(
+            help="The user (b2c) or store (b2b) whose credit is taken. "
+            "With --local: a customer made up for it."
+        ),
+    ] = None,
+    shopper: Annotated[
+        str | None,
+        typer.Option(help="E-mail of the store's shopper, whose credit is taken then (b2b)."),
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option(help="What the image model is told, instead of our own words.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to save the picture. Default: try-on-<session>.jpg here."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Longest time to follow it, in seconds.")
+    ] = 600.0,
+) -> Result:
+    """
+    Dress a person in garments; save the picture.
+
+    Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
+    the platform does. Then it follows the session to its end, saves the picture, and prints its
+    path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
+    read and whether the credit came back, and exits with 7.
+
+    With --local it uses the stack that runs in the data folder, or starts one for this run. There,
+    without an OPENAI_API_KEY, the picture is a preview: a composite that costs nothing.
+
+    If you stop following (Ctrl-C, or --timeout), the session goes on by itself.
+
+      wearon try-on me.jpg shirt.png --local
+
+      wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
+    """
+    limits = load_settings()
+    asked = Request(
+        pictures=read_uploads((person, *garments), limits),
+        channel=channel,
+        owner_id=str(owner) if owner else None,
+        shopper_email=_checked_shopper(shopper, channel),
+        prompt=prompt,
+        out=check_target(out) if out else None,
+        timeout_s=timeout,
+    )
+    with progress("getting ready") as shown, desk_settings(local, data_dir) as settings:
+        return asyncio.run(run(asked, settings, shown))
+
+
+async def run(asked: Request, settings: Settings, shown: Progress) -> Result:
+    """Order it, follow it, save it."""
+    async with open_desk(settings) as desk:
+        shown.say("uploading the pictures")
+        counter = Counter(
+            sessions=desk.sessions, ledger=desk.ledger, storage=desk.storage, intake=desk.intake
+        )
+        row = await counter.place(
+            Order(
+                channel=asked.channel,
+                owner_id=asked.owner_id or _local_owner(settings, asked),
+                pictures=asked.pictures,
+                prompt=asked.prompt,
+                shopper_email=asked.shopper_email,
+                shopper_pays=asked.shopper_email is not None,
+            )
+        )
+        shown.say(f"session {row.session_id} is queued")
+        last = await follow(desk.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
+        end = await ending(last, ledger=desk.ledger, journal=desk.journal)
+        picture = None
+        if last.status is Status.COMPLETED:
+            picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
+            picture.write_bytes(await desk.storage.get(last.result_path))
+    return told(end, picture=picture, elapsed_s=shown.elapsed_s)
+
+
+def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
+    if shopper and channel is Channel.B2C:
+        raise InputError("only a store has shoppers", hint="--shopper goes with --channel b2b")
+    return shopper
+
+
+def _local_owner(settings: Settings, asked: Request) -> str:
+    if not settings.is_local:
+        raise InputError(
+            "whose credit is to be taken?",
+            hint=f"--owner {asked.channel.owner_column.upper()}, or --local to try it here",
+        )
+    if asked.channel is Channel.B2C:
+        return DEMO_USER_ID
+    return DEMO_RESELL_STORE_ID if asked.shopper_email else DEMO_STORE_ID
