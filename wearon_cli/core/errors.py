@@ -174,6 +174,10 @@ class StoreUnavailable(UpstreamError):
 
     reaction = Reaction.WAIT
 
+    def __init__(self, detail: str = "", *, hint: str = "", unsent: bool = False) -> None:
+        super().__init__(detail, hint=hint)
+        self.unsent = unsent  # the request never left: a write surely did not happen
+
 
 class StoreRefused(UpstreamError):
     """The session store refused the request."""
