@@ -1,0 +1,116 @@
+"""
+The data that body measuring is fitted on and judged by: rendered bodies and surveyed people.
+
+A data folder holds `bodies/` (photos, `side/` photos and `ground_truth.csv`) and `ansur2/` (the
+two public CSV files of ANSUR II). Neither is part of the product.
+"""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wearon_cli.core.body.gates import the_person
+from wearon_cli.core.body.photo import read_photo
+from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.body.silhouette import measure_front
+
+Array = NDArray[np.float64]
+
+#: Columns of ANSUR II (mm; weight in kg x 10) by the names used here.
+ANSUR_COLUMNS = {
+    "stature": "stature",
+    "weight": "weightkg",
+    "chest": "chestcircumference",
+    "waist": "waistcircumference",
+    "hip": "buttockcircumference",
+    "shoulder": "biacromialbreadth",
+    "inseam": "crotchheight",
+    "shoulders_breadth": "bideltoidbreadth",
+    "chest_breadth": "chestbreadth",
+    "waist_breadth": "waistbreadth",
+    "hip_breadth": "hipbreadth",
+    "chest_depth": "chestdepth",
+    "waist_depth": "waistdepth",
+    "hip_depth": "buttockdepth",
+}
+ANSUR_FILES = {"ANSUR_II_MALE_Public.csv": 1.0, "ANSUR_II_FEMALE_Public.csv": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bodies:
+    """Bodies with known measures: columns by name, one entry a body, cm and kg."""
+
+    columns: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.columns["stature"])
+
+    def table(self, names: Sequence[str]) -> Array:
+        return np.column_stack([self.columns[name] for name in names])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renders(Bodies):
+    """Rendered bodies: truth and what was read from their photos, together in `columns`."""
+
+    ids: tuple[str, ...]
+
+
+def data_folder(given: Path | None) -> Path:
+    """The data folder, or the end of the program with a sentence."""
+    if given is None:
+        sys.exit("No data: give the folder with --data DIR, or set WEARON_BODY_DATA.")
+    if not (given / "bodies" / "ground_truth.csv").is_file():
+        sys.exit(f"{given} holds no bodies/ground_truth.csv: this is not the body data folder.")
+    return given
+
+
+def load_people(folder: Path) -> Bodies:
+    """ANSUR II, men and women together; column `male` is 1 or 0."""
+    rows: list[list[float]] = []
+    for name, male in ANSUR_FILES.items():
+        path = folder / "ansur2" / name
+        if not path.is_file():
+            sys.exit(f"{path} is missing: it is a public file of ANSUR II.")
+        with path.open(encoding="latin-1", newline="") as lines:
+            for row in csv.DictReader(lines):
+                rows.append([*(float(row[c]) / 10 for c in ANSUR_COLUMNS.values()), male])
+    return Bodies(columns=dict(zip([*ANSUR_COLUMNS, "male"], np.array(rows).T, strict=True)))
+
+
+def load_truth(folder: Path) -> list[dict[str, str]]:
+    with (folder / "bodies" / "ground_truth.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def load_renders(folder: Path, reader: PoseReader) -> Renders:
+    """Truth and photo features of every render. Gates are not asked: all bodies count."""
+    rows: list[dict[str, float]] = []
+    ids: list[str] = []
+    for truth in load_truth(folder):
+        features = _features(folder / "bodies", truth["id"], float(truth["stature_cm"]), reader)
+        if features is None:
+            sys.stderr.write(f"{truth['id']}: no outline, left out\n")
+            continue
+        ids.append(truth["id"])
+        rows.append({**_truth_columns(truth), **features})
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Renders(ids=tuple(ids), columns=columns)
+
+
+def _truth_columns(truth: Mapping[str, str]) -> dict[str, float]:
+    numbers = {k[:-3]: float(v) for k, v in truth.items() if k.endswith(("_cm", "_kg"))}
+    return {**numbers, "male": float(truth["sex"] == "M")}
+
+
+def _features(
+    bodies: Path, body_id: str, height_cm: float, reader: PoseReader
+) -> dict[str, float] | None:
+    front = the_person(reader.read(read_photo((bodies / f"{body_id}.jpg").read_bytes())))
+    silhouette = measure_front(front, height_cm=height_cm)
+    return None if silhouette is None else dict(silhouette.features)

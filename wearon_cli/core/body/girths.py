@@ -1,0 +1,163 @@
+"""
+From breadths to girths: linear regressions, each with its own band.
+
+The coefficients lie in `girths.json`, beside their source, their cross-validated error and their
+anchor; `scripts/fit_body.py` writes that file and docs/measuring.md explains it. Nothing is
+clamped: an input far from what was fitted gives a number that shows it, with a wider band.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: What is measured, in the order of every array here.
+MEASURES: Final = ("chest", "waist", "hip", "shoulder", "inseam")
+#: Bands hold the truth this often.
+BAND_ODDS: Final = 0.8
+#: Standard deviations from the middle to the edge of an 80 % band.
+BAND_SD: Final = 1.2816
+#: Draws that stand for a distribution: enough to tell odds to half a percent.
+DRAWS: Final = 4000
+
+
+class Sex(StrEnum):
+    """As the body was measured in the surveys the regressions rest on."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regression:
+    """One linear model, and how well it did on bodies it was not fitted on."""
+
+    constant: float
+    per_unit: Mapping[str, float]  # by input: cm of girth per cm (per kg, per sex)
+    band_cm: float  # half the width of the 80 % band
+
+    def at(self, inputs: Mapping[str, float]) -> float:
+        """
+        Raises:
+            KeyError: An input is missing.
+        """
+        return self.constant + sum(c * inputs[name] for name, c in self.per_unit.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The regressions for one set of inputs."""
+
+    name: str
+    regressions: tuple[Regression, ...]  # in the order of MEASURES
+    correlation: Array  # (5, 5), of their errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Girths:
+    """Measurements with their uncertainty, in cm and in the order of MEASURES."""
+
+    middle: Array  # (5,)
+    sd: Array  # (5,)
+    draws: Array  # (DRAWS, 5): equally likely bodies
+
+    def value(self, measure: str) -> float:
+        return float(self.middle[MEASURES.index(measure)])
+
+    def band(self, measure: str) -> tuple[float, float]:
+        i = MEASURES.index(measure)
+        half = BAND_SD * self.sd[i]
+        return float(self.middle[i] - half), float(self.middle[i] + half)
+
+    def drawn(self, measure: str) -> Array:
+        return np.asarray(self.draws[:, MEASURES.index(measure)])
+
+
+def variant_name(*, side: bool, weight: bool, sex: bool) -> str:
+    """Name of the variant for what is known beside the front photo and the stature."""
+    parts = ("front", "side" * side, "weight" * weight, "sex" * sex)
+    return "+".join(part for part in parts if part)
+
+
+def predict(
+    inputs: Mapping[str, float], variant: Variant, *, height_sd_cm: float = 0.0, widen: float = 1.0
+) -> Girths:
+    """
+    Predict all measures.
+
+    Args:
+        inputs: Breadths and what was told, by name.
+        variant: The regressions to use.
+        height_sd_cm: How far off the stature may be. Every breadth scales with it.
+        widen: Factor on the regressions' own bands, where the photo gives reason for doubt.
+    """
+    middle = _predicted(inputs, variant)
+    own_sd = widen * np.array([r.band_cm for r in variant.regressions]) / BAND_SD
+    per_cm = _predicted(_one_cm_taller(inputs), variant) - middle
+    spread = np.linalg.cholesky(variant.correlation) * own_sd[:, None]
+    noise = _noise()
+    draws = middle + noise[:, :-1] @ spread.T + height_sd_cm * noise[:, -1:] * per_cm
+    return Girths(middle=middle, sd=np.hypot(own_sd, height_sd_cm * per_cm), draws=draws)
+
+
+def _predicted(inputs: Mapping[str, float], variant: Variant) -> Array:
+    return np.array([regression.at(inputs) for regression in variant.regressions])
+
+
+#: Inputs that are told, not read from a photo: they do not grow with the scale.
+_TOLD: Final = ("weight", "male")
+
+
+def _one_cm_taller(inputs: Mapping[str, float]) -> dict[str, float]:
+    factor = 1 + 1 / inputs["stature"]
+    return {k: v if k in _TOLD else v * factor for k, v in inputs.items()}
+
+
+@cache
+def _noise() -> Array:
+    """
+    Fixed standard normal draws, `(DRAWS, 6)`: the same photo gives the same odds every time.
+
+    Each column is exactly normal (shuffled midpoints of equal slices), the columns unrelated.
+    """
+    chance = np.random.default_rng(1)
+    slices = (np.arange(DRAWS) + 0.5) / DRAWS
+    quantiles = _normal_quantile(slices)
+    return np.column_stack([chance.permutation(quantiles) for _ in range(len(MEASURES) + 1)])
+
+
+def _normal_quantile(p: Array) -> Array:
+    from statistics import NormalDist
+
+    inverse = NormalDist().inv_cdf
+    return np.array([inverse(float(x)) for x in p])
+
+
+@cache
+def variants() -> Mapping[str, Variant]:
+    """All fitted variants, by name."""
+    document = json.loads(files(__package__).joinpath("girths.json").read_bytes())
+    return {name: _variant(name, part) for name, part in document["variants"].items()}
+
+
+def _variant(name: str, part: Mapping[str, Any]) -> Variant:
+    return Variant(
+        name=name,
+        regressions=tuple(
+            Regression(
+                constant=part[m]["constant"],
+                per_unit=part[m]["per_unit"],
+                band_cm=part[m]["band_80_cm"],
+            )
+            for m in MEASURES
+        ),
+        correlation=np.array(part["correlation"]),
+    )
