@@ -30,8 +30,12 @@ ENVIRONMENT_READERS = {
     "adapters.pose_model": "hands pip its user's own settings",
 }
 
-#: The only places where an exception of any kind is caught; both tell it and go on or end.
-CATCH_ALL = {"app", "core.jobs.runner"}
+#: The only places where an exception of any kind is caught, and what becomes of it.
+CATCH_ALL = {
+    "app": "the top of the command line: told, and the process ends",
+    "core.jobs.runner": "the worker's loop: logged, the job settled, and the loop goes on",
+    "runtime.job_loop": "handed over to the thread that waits for this one's start",
+}
 
 #: Modules that may be longer than the rest, and why.
 LONG_MODULES = {"core.ports": "one contract beside the other; nothing in it runs"}
@@ -127,18 +131,30 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
     assert not touched or name in ENVIRONMENT_READERS
 
 
+def catches_all(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    named = ast.unparse(handler.type)
+    return "Exception" in named.split(".") or "BaseException" in named.split(".")
+
+
 @pytest.mark.parametrize("name", modules())
 def test_nothing_swallows_every_exception(name: str) -> None:
     handlers = [node for node in ast.walk(modules()[name]) if isinstance(node, ast.ExceptHandler)]
     broad = {
         handler.lineno
         for handler in handlers
-        if handler.type is None
-        or (
-            isinstance(handler.type, ast.Name) and handler.type.id in {"Exception", "BaseException"}
-        )
+        # One that ends with `raise` only tidies up.
+        if catches_all(handler) and not isinstance(handler.body[-1], ast.Raise)
     }
     assert not broad or name in CATCH_ALL
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring; a command's docstring is its manual page."""
+    doc = function.body[0] if ast.get_docstring(function) else None
+    doc_lines = (doc.end_lineno or 0) - doc.lineno + 1 if doc else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - doc_lines
 
 
 @pytest.mark.parametrize("name", modules())
@@ -146,14 +162,9 @@ def test_modules_and_functions_stay_short(name: str) -> None:
     tree = modules()[name]
     if name not in LONG_MODULES:
         assert max((node.end_lineno or 0 for node in tree.body), default=0) <= MAX_MODULE_LINES
-    long = {
-        node.name: node.end_lineno - node.lineno + 1
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.end_lineno is not None
-        and node.end_lineno - node.lineno >= MAX_FUNCTION_LINES
-    }
-    assert long == {}
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = {each.name: code_lines(each) for each in functions}
+    assert {name: count for name, count in lines.items() if count > MAX_FUNCTION_LINES} == {}
 
 
 @pytest.mark.parametrize("name", modules())
