@@ -46,9 +46,11 @@ class RedisBreaker:
         self._seen_open = False
 
     async def wait_s(self) -> float:
-        wait_s = float(await self._scripts.run("breaker", keys=(BREAKER,), args=(PROBE_EVERY_S,)))
-        self._seen_open = self._seen_open or wait_s > 0
-        return wait_s
+        answer = await self._scripts.run("breaker", keys=(BREAKER,), args=(PROBE_EVERY_S,))
+        if answer == b"closed":
+            return 0.0
+        self._seen_open = True
+        return 0.0 if answer == b"probe" else float(answer)
 
     async def trip(self, reason: str) -> None:
         with redis_errors():

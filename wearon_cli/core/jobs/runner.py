@@ -65,6 +65,15 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Where an attempt leaves its job: closed, or handed back for a reason and a time."""
+
+    outcome: Outcome
+    why: HandBack | None = None  # None: close
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
     """Does claimed jobs. One instance serves all jobs of a process."""
 
@@ -96,13 +105,14 @@ class JobRunner:
         ):
             try:
                 async with self._lease_kept(claim):
-                    return await self._attempt(claim)
+                    rest = await self._attempt(claim)
+                return await self._let_go(claim, rest)
             except LeaseLost:
                 log.warning("lease_lost")
                 return Outcome.DROPPED
             except asyncio.CancelledError:
                 with suppress(LeaseLost):
-                    await self._hand_back(claim, Interrupted(), after_s=0.0, why=HandBack.TURN)
+                    await self._let_go(claim, await self._hand_back(claim, Interrupted()))
                 raise
 
     @asynccontextmanager
@@ -135,7 +145,7 @@ class JobRunner:
         finally:
             keeper.cancel()
 
-    async def _attempt(self, claim: Claim) -> Outcome:
+    async def _attempt(self, claim: Claim) -> Rest:
         try:
             if claim.intent is not None:
                 return await self._settle(claim, claim.intent)
@@ -148,7 +158,7 @@ class JobRunner:
             log.exception("job_crashed", kind=type(exc).__name__)
             return await self._react(claim, WearonError(f"unexpected {type(exc).__name__}"))
 
-    async def _make_picture(self, claim: Claim) -> Outcome:
+    async def _make_picture(self, claim: Claim) -> Rest:
         if not claim.payload:
             raise JobOrphaned
         task = parse_task(claim.payload)
@@ -156,80 +166,76 @@ class JobRunner:
             age_s = round(task.age_s(utc_now()), 3)
             log.info("job_started", attempt=claim.attempts, age_s=age_s)
             await self.generation.make(claim, task)
-        await self.journal.close(claim)
-        return Outcome.COMPLETED
+        return Rest(outcome=Outcome.COMPLETED)
 
     # ------------------------------------------------------------------ what becomes of it
 
-    async def _react(self, claim: Claim, error: WearonError) -> Outcome:
+    async def _react(self, claim: Claim, error: WearonError) -> Rest:
         log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempts)
         match error.reaction:
             case Reaction.DROP:
-                return await self._drop(claim, error)
+                if isinstance(error, LeaseLost):
+                    raise error
+                return Rest(outcome=Outcome.DROPPED)
             case Reaction.YIELD:
-                return await self._hand_back(claim, error, after_s=0.0, why=HandBack.TURN)
+                return await self._hand_back(claim, error)
             case Reaction.REPEAT if claim.faults < self.settings.openai_max_retries:
-                pause_s = _backoff_s(claim.faults)
-                return await self._hand_back(claim, error, after_s=pause_s, why=HandBack.FAULT)
+                return _again(HandBack.FAULT, after_s=_backoff_s(claim.faults))
             case Reaction.WAIT | Reaction.HALT if self._has_patience(claim):
                 if error.reaction is Reaction.HALT:
-                    await self.breaker.trip(error.code)
-                pause_s = _pause_s(error)
-                return await self._hand_back(claim, error, after_s=pause_s, why=HandBack.WAITING)
+                    await self._trip_breaker(error)
+                return await self._hand_back(claim, error, after_s=_pause_s(error))
             case _:
                 return await self._give_up(claim, error)
-
-    async def _drop(self, claim: Claim, error: WearonError) -> Outcome:
-        if isinstance(error, LeaseLost):
-            raise error
-        await self.journal.close(claim)
-        return Outcome.DROPPED
 
     def _has_patience(self, claim: Claim) -> bool:
         since = claim.waiting_since
         return since is None or (utc_now() - since).total_seconds() < self.settings.patience_s
 
-    async def _give_up(self, claim: Claim, error: WearonError) -> Outcome:
+    async def _trip_breaker(self, error: WearonError) -> None:
+        with suppress(QueueUnavailable):
+            await self.breaker.trip(error.code)
+
+    async def _give_up(self, claim: Claim, error: WearonError) -> Rest:
         for_a_person = type(error) is WearonError or isinstance(error, (JobGaveUp, TaskInvalid))
         try:
             return await self._settle(claim, intent_for(error, dead_letter=for_a_person))
-        except LeaseLost:
-            raise
         except UpstreamError as exc:
-            return await self._settle_later(claim, exc)
+            log.error("settlement_unfinished", error=exc.code, detail=str(exc))  # noqa: TRY400 - planned for
+            return _again(HandBack.WAITING, after_s=SETTLEMENT_PAUSE_S)
 
-    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Outcome:
+    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Rest:
         key = SessionKey(channel=claim.channel, session_id=claim.session_id)
         await self.settlement.settle(claim, key, intent)
-        return Outcome.SETTLED
+        return Rest(outcome=Outcome.SETTLED)
 
-    async def _settle_later(self, claim: Claim, error: UpstreamError) -> Outcome:
-        log.error("settlement_unfinished", error=error.code, detail=str(error))
-        await self._let_go(claim, after_s=SETTLEMENT_PAUSE_S, why=HandBack.WAITING)
-        return Outcome.HANDED_BACK
-
-    async def _hand_back(
-        self, claim: Claim, error: WearonError, *, after_s: float, why: HandBack
-    ) -> Outcome:
-        """Row to queued where the shopper would wait, then the lease: never the other way."""
-        settling = claim.intent is not None
-        store_is_away = isinstance(error, StoreUnavailable)
-        if not settling and not store_is_away and why is not HandBack.FAULT:
+    async def _hand_back(self, claim: Claim, error: WearonError, *, after_s: float = 0.0) -> Rest:
+        """Row to queued before the lease is let go: never the other way."""
+        if claim.intent is None and not isinstance(error, StoreUnavailable):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
             try:
                 await self.sessions.apply(key, requeue())
             except UpstreamError as exc:
                 log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
-        await self._let_go(claim, after_s=after_s, why=why)
-        return Outcome.HANDED_BACK
+        turn = error.reaction is Reaction.YIELD
+        return _again(HandBack.TURN if turn else HandBack.WAITING, after_s=after_s)
 
-    async def _let_go(self, claim: Claim, *, after_s: float, why: HandBack) -> None:
+    async def _let_go(self, claim: Claim, rest: Rest) -> Outcome:
+        """The last write of an attempt, when the lease is no longer renewed beside it."""
         try:
-            await self.journal.hand_back(claim, after_s=after_s, why=why)
-            if after_s <= 0:
+            if rest.why is None:
+                await self.journal.close(claim)
+                return rest.outcome
+            await self.journal.hand_back(claim, after_s=rest.after_s, why=rest.why)
+            if rest.after_s <= 0:
                 await self.waker.wake()
         except QueueUnavailable:
             log.warning("lease_left_to_expire")
+        return rest.outcome
+
+
+def _again(why: HandBack, *, after_s: float) -> Rest:
+    return Rest(outcome=Outcome.HANDED_BACK, why=why, after_s=after_s)
 
 
 def _backoff_s(faults: int) -> float:

@@ -1,9 +1,9 @@
 """
 Failing a job and giving its credit back, exactly once.
 
-The order is: write the intent, move the row to failed, refund by what the ledger says, clear the
-intent. Each step can be found half done and finished by anyone who holds the job's lease. Only who
-won the move to failed may refund; the ledger, not the payload, says what is owed.
+The order is: write the intent, move the row to failed, refund by what the ledger says; closing the
+job clears the intent. Each step can be found half done and finished by anyone who holds the job's
+lease. Only who won the move to failed may refund; the ledger, not the payload, says what is owed.
 """
 
 import re
@@ -72,7 +72,9 @@ class Settlement:
 
     async def settle(self, claim: Claim, key: SessionKey, intent: SettlementIntent) -> Settled:
         """
-        Fail the claimed job and close it. May be repeated from any point it stopped at.
+        Fail the claimed job and account for its credit; the caller then closes the entry.
+
+        May be repeated, from any point it stopped at and as a whole.
 
         Raises:
             LeaseLost: Another worker has the job; it will finish this.
@@ -171,7 +173,6 @@ class Settlement:
         await self.journal.note(
             key.session_id, "settled", credit=settled.value, error=intent.error_code
         )
-        await self.journal.close(claim)
         level = log.warning if settled.needs_a_person else log.info
         level("job_settled", credit=settled.value, error=intent.error_code, detail=intent.detail)
 
