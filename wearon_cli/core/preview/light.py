@@ -1,0 +1,89 @@
+"""The light on a person's own top, to be laid on a new one; and where that top is."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from wearon_cli.core.preview.cloth import Floats, Mask
+
+#: Share of the old top's shading that is kept, and how far it may go. Set by eye.
+KEPT: Final = 0.85
+DARKEST, BRIGHTEST = 0.5, 1.3
+#: Colour distance (0..255) at which a pixel is as likely something else as that top.
+STRANGE: Final = 30.0
+#: Shadows and lights on one cloth go this far from its usual brightness, as shares of it.
+SHADOW, SHINE = 0.5, 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Light:
+    """What a person's own top tells, for each pixel of a frame of the photo."""
+
+    brightness: Floats  # (rows, cols), around 1
+    own_top: Floats  # (rows, cols), 0..1: how likely this pixel is that top
+
+
+def read_light(person: Floats, core: Mask, waist: int, torso_px: float) -> Light:
+    """
+    Read the shading of a person's own top.
+
+    Only pixels of the colour of the torso's middle count; skin, trousers and background take the
+    light of the nearest cloth, so that their edges do not show through.
+
+    Args:
+        person: (rows, cols, 3), 0..255, RGB.
+        core: (rows, cols) where surely that top is.
+        waist: Row from which on other clothes may have about the same colour.
+    """
+    luma = person @ np.array([0.299, 0.587, 0.114])
+    if not core.any():
+        return Light(brightness=np.ones_like(luma), own_top=np.zeros_like(luma))
+    usual = np.median(person[core], axis=0)
+    usual_luma = max(float(np.median(luma[core])), 1.0)
+    # Shade scales a colour; what is not a scaled `usual` is something else.
+    scaled = usual * (luma / usual_luma)[..., None]
+    ratio = luma / usual_luma
+    beyond = np.maximum(ratio - 1 - SHINE, 0) + np.maximum(1 - SHADOW - ratio, 0)
+    # In shadow all colours come closer; so does what tells them apart.
+    strange = np.abs(person - scaled).max(2) / np.clip(ratio, 0.35, 1) + 250 * beyond
+    same = np.clip(1.5 - strange / STRANGE, 0, 1)
+    same[waist:] = 0
+    near, sharp = _average(luma, same, max(1.0, 0.012 * torso_px))
+    far, blurred = _average(luma, same, 0.12 * torso_px)
+    sure, fair = np.clip(near * 1.5 - 0.25, 0, 1), np.clip(far * 4, 0, 1)
+    mixed = fair * (sure * sharp + (1 - sure) * blurred) + (1 - fair) * usual_luma
+    # On black cloth shading is hard to tell from noise.
+    trust = KEPT * np.clip(usual_luma / 70, 0.25, 1)
+    brightness = np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST)
+    return Light(brightness=brightness, own_top=same)
+
+
+def roundness(across: Floats, depth: float) -> Floats:
+    """Darker towards the sides (-1 and 1): cloth goes round a body."""
+    return 1 - depth * np.clip(np.abs(across), 0, 1) ** 3
+
+
+def soften(values: Floats, radius: float) -> Floats:
+    """Blur (rows, cols): three running means are close to a Gauss curve of this deviation."""
+    reach = max(1, round(radius))
+    for axis in (0, 1, 0, 1, 0, 1):
+        if values.shape[axis] > 1:
+            values = _mean(values, reach, axis)
+    return values
+
+
+def _average(values: Floats, weights: Floats, radius: float) -> tuple[Floats, Floats]:
+    """Weights around each pixel, and the weighted mean of the values there."""
+    total = soften(weights, radius)
+    return total, soften(weights * values, radius) / np.maximum(total, 1e-3)
+
+
+def _mean(values: Floats, reach: int, axis: int) -> Floats:
+    edges = [(0, 0), (0, 0)]
+    edges[axis] = (reach + 1, reach)
+    total = np.cumsum(np.pad(values, edges, mode="edge"), axis=axis)
+    count, window = values.shape[axis], 2 * reach + 1
+    high = np.take(total, np.arange(window, window + count), axis=axis)
+    low = np.take(total, np.arange(count), axis=axis)
+    return np.asarray((high - low) / window)
