@@ -167,6 +167,14 @@ def test_modules_and_functions_stay_short(name: str) -> None:
     assert {name: count for name, count in lines.items() if count > MAX_FUNCTION_LINES} == {}
 
 
+@pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])
+def test_the_tree_of_errors_grows_in_one_file(name: str) -> None:
+    tree = {each.name for each in modules()["core.errors"].body if isinstance(each, ast.ClassDef)}
+    classes = [each for each in ast.walk(modules()[name]) if isinstance(each, ast.ClassDef)]
+    bases = {ast.unparse(base).rpartition(".")[2] for each in classes for base in each.bases}
+    assert bases & (tree - {"Reaction"}) == set()
+
+
 @pytest.mark.parametrize("name", modules())
 def test_every_module_says_what_it_knows(name: str) -> None:
     assert ast.get_docstring(modules()[name])

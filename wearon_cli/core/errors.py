@@ -7,6 +7,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     ├── ConfigError                3   a setting is missing or wrong
     ├── InputError                 4   what was handed in cannot be used
     │   ├── TaskInvalid            4   dead-letter, never retried
+    │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
     │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
     │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
     │       ├── PictureTooLarge        more bytes than allowed
@@ -89,6 +90,10 @@ class InputError(WearonError):
 
 class TaskInvalid(InputError):
     """The job's payload does not follow the queue contract."""
+
+
+class ChartUnusable(InputError):
+    """The size chart cannot be used."""
 
 
 class PictureProblem(InputError):

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wearon_cli.core.errors import InputError
+from wearon_cli.core.errors import ChartUnusable
 
 #: Charts that come with the product, `charts/NAME.json`.
 BUILT_IN: Final = ("default", "women", "men")
@@ -49,10 +49,6 @@ GIRTHS_OF: Final[Mapping[Garment, tuple[str, ...]]] = {
     Garment.BOTTOM: ("waist", "hip"),
     Garment.DRESS: ("chest", "waist", "hip"),
 }
-
-
-class ChartUnusable(InputError):
-    """The size chart cannot be used."""
 
 
 class SizeChart(BaseModel):
