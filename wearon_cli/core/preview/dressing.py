@@ -110,7 +110,8 @@ def _scene(
 def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
     """The laid garment's sides: armholes above the armpit; below it, cloth that hangs."""
     down = np.arange(figure.armpit, hem + 0.1 * figure.torso_px)
-    outline = figure.sides(down)
+    # Below the hips come two legs; cloth hangs straight down there.
+    outline = figure.sides(np.minimum(down, figure.hips[:, 1].mean() - BELT * figure.torso_px / 2))
     reach = max(3, int(0.1 * figure.torso_px))
     middle = _calm((outline[0] + outline[1]) / 2, reach)
     sides = []
@@ -167,7 +168,7 @@ def _neck_skin(scene: Scene, body: Layer) -> Layer:
     up = shoulders.line - scene.y
     neck = (beside < 0.8 * figure.neck_half) & (np.abs(up) < 0.35 * figure.neck_half)
     neck = neck & (scene.shown > 0.5) & (scene.light.own_top < 0.3)
-    opening = (shoulders.between > 0) & (shoulders.between < 1) & (body.cover < 0.5)
+    opening = (shoulders.between > 0) & (shoulders.between < 1) & (body.cover < 0.99)
     opening = opening & (scene.y < figure.armpit) & (scene.shown > 0.5)
     # Up from the new neckline without a gap: a chin's shadow may look like the top as well.
     old = ~opening | (scene.light.own_top > 0.3)

@@ -23,7 +23,8 @@ _HIPS: Final = (Landmark.LEFT_HIP, Landmark.RIGHT_HIP)
 # Proportions below are shares of the torso (shoulder joints to hip joints). No source: set by eye
 # on rendered people.
 ARMPIT_DOWN: Final = 0.2  # armpit under the shoulder joint
-ARM_RADIUS: Final = (0.07, 0.2)  # half an arm's width, thinnest and thickest
+ARM_RADIUS: Final = 0.07, 0.2  # half an arm's width: thinnest, thickest at the shoulder,
+HAND_RADIUS: Final = 0.12  # and thickest at the fingers
 LEAST_TORSO_PX: Final = 40
 #: Half a neck over the distance of the shoulder joints, thinnest and thickest.
 NECK_HALF: Final = (0.15, 0.26)
@@ -41,8 +42,8 @@ class Arm:
 
     def along_across(self, points: Floats) -> tuple[Floats, Floats]:
         """
-        Way along from the shoulder joint (before it negative) and across (outwards positive) of
-        (n, 2) points, by the nearest bone.
+        Way along (negative before the shoulder joint, longer than the arm past the fingers) and
+        across (outwards positive) of (n, 2) points, by the nearest bone.
         """
         best = np.full(len(points), np.inf)
         way, across = np.zeros(len(points)), np.zeros(len(points))
@@ -53,12 +54,13 @@ class Arm:
             out = np.array([along[1], -along[0]]) * self.side
             offset = points - start
             along_bone = offset @ along
-            low = -np.inf if first == 0 else 0.0
-            rest = offset - np.clip(along_bone, max(low, 0.0), span)[:, None] * along
+            # The first bone goes on into the shoulder; past the fingers there is a way as well.
+            low, high = -np.inf if first == 0 else 0.0, np.inf if first == 2 else span
+            rest = offset - np.clip(along_bone, low, span)[:, None] * along
             distance = np.hypot(rest[:, 0], rest[:, 1])
             nearer = distance < best
             best[nearer] = distance[nearer]
-            way[nearer] = (self.starts[first] + np.clip(along_bone, low, span))[nearer]
+            way[nearer] = (self.starts[first] + np.clip(along_bone, low, high))[nearer]
             across[nearer] = (offset @ out)[nearer]
         return way, across
 
@@ -177,12 +179,13 @@ def _arm(bones: Floats, seen: Floats, person: Mask, side: int, torso_px: float) 
     col = np.clip(cells[..., 0], 0, person.shape[1] - 1)
     row = np.clip(cells[..., 1], 0, person.shape[0] - 1)
     reach = np.where((~person[row, col]).any(1), (~person[row, col]).argmax(1), steps[-1])
-    thinnest, thickest = (share * torso_px for share in ARM_RADIUS)
+    # In front of the body the outer edge found is the body's: arms get thinner all the same.
+    thickest = torso_px * np.interp(way, [0, starts[-1]], [ARM_RADIUS[1], HAND_RADIUS])
     return Arm(
         side=side,
         bones=bones,
         starts=starts,
-        radius=_calm(np.clip(reach, thinnest, thickest), int(0.12 * torso_px)),
+        radius=_calm(np.clip(reach, ARM_RADIUS[0] * torso_px, thickest), int(0.12 * torso_px)),
         is_hidden=bool(seen[1:3].max() < 0.5),
     )
 

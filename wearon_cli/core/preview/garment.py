@@ -15,12 +15,14 @@ from wearon_cli.core.preview.cloth import Floats, Mask, Rgb, ends, find_cloth
 SLEEVE_WIDENING: Final = 1.12
 #: Least area of a sleeve, as a share of all cloth.
 LEAST_SLEEVE: Final = 0.02
+#: From this share of the body's length on, a sleeve goes to the wrist.
+LONG_SLEEVE: Final = 0.5
 #: Points that describe an edge of the body, from one end to the other.
 EDGE_POINTS: Final = 241
 #: Points that describe a sleeve, from the armhole to the cuff.
 SLEEVE_POINTS: Final = 32
 #: Pixels left out along every edge: there the backdrop shines through.
-MARGIN_PX: Final = 2
+MARGIN_PX: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +64,12 @@ class Garment:
     def length(self) -> float:
         """Of the body, from the ends of the collar to the hem."""
         return float(np.median(self.hem) - self.top.min())
+
+    @property
+    def has_long_sleeves(self) -> bool:
+        """True when they go to the wrists."""
+        longest = max((sleeve.length for sleeve in self.sleeves or ()), default=0.0)
+        return longest > LONG_SLEEVE * self.length
 
 
 def read_garment(rgb: Rgb) -> Garment:

@@ -15,14 +15,12 @@ import numpy as np
 from wearon_cli.core.preview.cloth import Floats
 from wearon_cli.core.preview.figure import Arm, Figure
 from wearon_cli.core.preview.garment import EDGE_POINTS, SLEEVE_POINTS, Garment, Sleeve
-from wearon_cli.core.preview.light import Light, roundness, soften
+from wearon_cli.core.preview.light import Light, likeness, roundness, soften
 
 # How cloth hangs. No source: set by eye on rendered people.
 #: Wider than the arm, at the shoulder and at the cuff, of short and of long sleeves.
 SHORT_EASE: Final = (0.05, 0.25)
 LONG_EASE: Final = (0.05, 0.12)
-#: From this share of the body's length on, a sleeve goes to the wrist.
-LONG_SLEEVE: Final = 0.5
 #: A neckline less deep than this (share of the length) is a collar seen with its back: the neck
 #: hides it, down to this depth (share of half its width).
 OPEN_NECK: Final = 0.03
@@ -190,12 +188,15 @@ def _arms_in_front(scene: Scene) -> Floats:
         radius = arm.radius_at(way)
         beyond = np.maximum(way - arm.starts[-1], 0)
         strip = _soft(1.1 * radius - np.hypot(across, beyond)) * scene.shown
-        strip = strip * _soft(way - 0.6 * arm.starts[1])
-        middle = (strip > 0.5) & (np.abs(across) < 0.5 * radius)
-        if middle.any() and np.median(scene.light.own_top[middle]) < 0.5:
-            # The strip is a little wide: what looks like the top is the top.
-            strip = strip * (1 - scene.light.own_top)
-        front = np.maximum(front, strip)
+        # What sleeves cover is their affair; a hand may have another colour than its sleeve.
+        bare_from = arm.starts[2] if scene.garment.has_long_sleeves else 0.6 * arm.starts[1]
+        for part in ((way >= bare_from) & (way < arm.starts[2]), way >= arm.starts[2]):
+            middle = part & (strip > 0.5) & (np.hypot(across, beyond) < 0.5 * radius)
+            if middle.any():
+                # The strip is a little wide: only what looks like its middle is the arm.
+                usual = np.median(scene.person[middle], axis=0)
+                like = soften(likeness(scene.person, usual), 1.0)
+                front = np.maximum(front, strip * part * np.clip(2 * like, 0, 1))
     return front
 
 
@@ -210,10 +211,9 @@ def _sleeve_length(
 ) -> tuple[float, tuple[float, float]]:
     """How far down the arm a sleeve goes, and how loose it is."""
     torso, wrist = scene.figure.torso_px, float(arm.starts[2])
-    share = sleeve.length / scene.garment.length
-    if share > LONG_SLEEVE:
+    if scene.garment.has_long_sleeves:
         return wrist, LONG_EASE
-    length = torso * (0.05 + 1.3 * share)
+    length = torso * (0.05 + 1.3 * sleeve.length / scene.garment.length)
     # A little longer where that hides the sleeve of the person's own top.
     bins = np.arange(0, 0.35 * torso, max(2.0, 0.02 * torso)) + length
     on_arm = np.abs(across) < 0.5 * arm.radius_at(way)

@@ -7,12 +7,14 @@ import numpy as np
 
 from wearon_cli.core.preview.cloth import Floats, Mask
 
+#: Shares of red, green and blue in brightness (ITU-R BT.601).
+LUMA: Final = np.array([0.299, 0.587, 0.114])
 #: Share of the old top's shading that is kept, and how far it may go. Set by eye.
 KEPT: Final = 0.85
 DARKEST, BRIGHTEST = 0.5, 1.3
-#: Colour distance (0..255) at which a pixel is as likely something else as that top.
+#: Colour distance (0..255) at which a pixel is as likely something else as the material asked for.
 STRANGE: Final = 30.0
-#: Shadows and lights on one cloth go this far from its usual brightness, as shares of it.
+#: Shadows and lights on one material go this far from its usual brightness, as shares of it.
 SHADOW, SHINE = 0.5, 0.3
 
 
@@ -36,18 +38,12 @@ def read_light(person: Floats, core: Mask, waist: int, torso_px: float) -> Light
         core: (rows, cols) where surely that top is.
         waist: Row from which on other clothes may have about the same colour.
     """
-    luma = person @ np.array([0.299, 0.587, 0.114])
+    luma = person @ LUMA
     if not core.any():
         return Light(brightness=np.ones_like(luma), own_top=np.zeros_like(luma))
     usual = np.median(person[core], axis=0)
-    usual_luma = max(float(np.median(luma[core])), 1.0)
-    # Shade scales a colour; what is not a scaled `usual` is something else.
-    scaled = usual * (luma / usual_luma)[..., None]
-    ratio = luma / usual_luma
-    beyond = np.maximum(ratio - 1 - SHINE, 0) + np.maximum(1 - SHADOW - ratio, 0)
-    # In shadow all colours come closer; so does what tells them apart.
-    strange = np.abs(person - scaled).max(2) / np.clip(ratio, 0.35, 1) + 250 * beyond
-    same = np.clip(1.5 - strange / STRANGE, 0, 1)
+    usual_luma = max(float(usual @ LUMA), 1.0)
+    same = likeness(person, usual)
     same[waist:] = 0
     near, sharp = _average(luma, same, max(1.0, 0.012 * torso_px))
     far, blurred = _average(luma, same, 0.12 * torso_px)
@@ -57,6 +53,19 @@ def read_light(person: Floats, core: Mask, waist: int, torso_px: float) -> Light
     trust = KEPT * np.clip(usual_luma / 70, 0.25, 1)
     brightness = np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST)
     return Light(brightness=brightness, own_top=same)
+
+
+def likeness(pixels: Floats, usual: Floats) -> Floats:
+    """
+    How likely pixels (..., 3) are of one material, from its usual colour (3,): 0..1.
+
+    Shade scales a colour; what is not a scaled `usual`, or scaled too far, is something else.
+    """
+    ratio = (pixels @ LUMA) / max(float(usual @ LUMA), 1.0)
+    beyond = np.maximum(ratio - 1 - SHINE, 0) + np.maximum(1 - SHADOW - ratio, 0)
+    # In shadow all colours come closer; so does what tells them apart.
+    off = np.abs(pixels - usual * ratio[..., None]).max(-1) / np.clip(ratio, 0.35, 1)
+    return np.asarray(np.clip(1.5 - (off + 250 * beyond) / STRANGE, 0, 1))
 
 
 def roundness(across: Floats, depth: float) -> Floats:
