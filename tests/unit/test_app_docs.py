@@ -33,6 +33,7 @@ EXIT_CODES = {
     "upstream_error": 6,
     "job_gave_up": 7,
     "try_on_failed": 7,
+    "role_failed": 8,
     "interrupted": 130,
 }
 

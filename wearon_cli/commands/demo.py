@@ -56,6 +56,6 @@ def demo(
     with (
         progress("starting a stack of its own") as shown,
         tempfile.TemporaryDirectory(prefix="wearon-demo-") as folder,
-        local_stack(Path(folder), openai_api_key=None) as settings,
+        local_stack(Path(folder), previews_only=True) as settings,
     ):
         return asyncio.run(try_on.run(asked, settings, shown))
