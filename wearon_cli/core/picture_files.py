@@ -21,8 +21,8 @@ _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 #: Chunks and segments that make pixels and their colours; everything else is left out.
 _PNG_KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT", b"IEND"})
 _WEBP_KEPT: Final = frozenset({b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L"})
-_JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
+_JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended, progressive
+_JPEG_TABLES: Final = frozenset({0xC4, 0xDB, 0xDD})
 _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 _JPEG_SCAN: Final = 0xDA
 #: Application segments kept, by marker and first bytes: they say what the colours mean.
@@ -139,6 +139,8 @@ def _read_jpeg(data: bytes) -> PictureFile:
             kept.append(data[start:end])
     if size is None:
         raise _broken("has no picture in it")
+    if len(kept[-1]) * 8 < (size[0] // 8) * (size[1] // 8):  # a bit for every 8x8 pixels
+        raise _broken("has fewer pixels than it says")
     if kept[-1].count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise PictureUnusable("the picture is built in too many layers", hint=_CONVERT_HINT)
     return PictureFile(
