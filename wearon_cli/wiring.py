@@ -8,11 +8,14 @@ are needed, so that a command pays only for what it uses.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wearon_cli.adapters.redis_client import Client, connect, require_server
 from wearon_cli.adapters.redis_dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis_intake import RedisIntake
 from wearon_cli.adapters.redis_journal import RedisJournal
+from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import TakeIn
@@ -21,6 +24,8 @@ from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ports import (
     DeadLetters,
+    Fetcher,
+    Generator,
     Intake,
     Journal,
     Ledger,
@@ -29,6 +34,10 @@ from wearon_cli.core.ports import (
     Waker,
 )
 from wearon_cli.core.settings import Settings
+
+if TYPE_CHECKING:
+    from wearon_cli.adapters.local_storage import LocalStorage
+    from wearon_cli.adapters.mediapipe_pose import MediaPipePose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,3 +198,109 @@ def _waker(stack: AsyncExitStack, settings: Settings) -> Waker:
     waker = CeleryWaker(make_celery(redis_url(settings)))
     stack.push_async_callback(waker.aclose)
     return waker
+
+
+async def _store(stack: AsyncExitStack, settings: Settings) -> Store:
+    if settings.local_dir is not None:
+        return await _local_store(stack, settings, settings.local_dir)
+    from wearon_cli.adapters.supabase_store import open_supabase
+
+    supabase = await stack.enter_async_context(open_supabase(settings))
+    return Store(sessions=supabase.sessions, ledger=supabase.ledger, storage=supabase.storage)
+
+
+async def _local_store(stack: AsyncExitStack, settings: Settings, folder: Path) -> Store:
+    from wearon_cli.adapters.local_accounts import ensure_demo_accounts
+    from wearon_cli.adapters.local_ledger import LocalLedger
+    from wearon_cli.adapters.local_sessions import LocalSessions
+
+    sessions = LocalSessions(folder / "wearon.db")
+    stack.callback(sessions.close)
+    ledger = LocalLedger(folder / "wearon.db")
+    stack.callback(ledger.close)
+    await ensure_demo_accounts(ledger)
+    return Store(sessions=sessions, ledger=ledger, storage=local_storage(settings))
+
+
+def local_storage(settings: Settings) -> LocalStorage:
+    """
+    The files of the local stack.
+
+    Raises:
+        ConfigError: These are not settings of a local stack.
+    """
+    from wearon_cli.adapters.local_storage import LocalStorage
+
+    if settings.local_dir is None:
+        raise ConfigError("there is no local stack", hint="add --local")
+    return LocalStorage(
+        settings.local_dir / "files",
+        base_url=local_origin(settings),
+        secret_path=settings.local_dir / "signing-secret",
+        bucket=settings.bucket,
+    )
+
+
+def local_origin(settings: Settings) -> str:
+    """Where `serve` of the local stack answers, seen from this machine."""
+    everywhere = settings.host in {"0.0.0.0", "::"}  # noqa: S104 - told apart, not bound
+    return f"http://{'127.0.0.1' if everywhere else settings.host}:{settings.port}"
+
+
+async def _fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+    from wearon_cli.adapters.guarded_http import GuardedFetcher
+
+    own = local_origin(settings) if settings.is_local else settings.supabase_url
+    fetcher = GuardedFetcher(
+        trusted_origins=(*settings.fetch_origins, *((own,) if own else ())),
+        max_bytes=settings.max_picture_bytes,
+        total_timeout_s=settings.fetch_timeout_s,
+    )
+    stack.push_async_callback(fetcher.aclose)
+    return fetcher
+
+
+async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
+    if settings.openai_api_key is None and settings.is_local:
+        return _preview_generator(stack, settings)
+    if settings.openai_api_key is None:
+        raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
+    from wearon_cli.adapters.openai_images import OpenAIImages, image_api_client
+
+    http = image_api_client(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        connections=settings.worker_concurrency,
+    )
+    stack.push_async_callback(http.aclose)
+    return OpenAIImages(
+        http,
+        models=settings.openai_image_models,
+        size=settings.image_size,
+        quality=settings.image_quality,
+        timeout_s=settings.openai_timeout_s,
+    )
+
+
+def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
+    from wearon_cli.adapters.preview_images import PreviewImages
+
+    def open_reader() -> PoseReader:
+        reader = open_pose_reader(settings)
+        stack.callback(reader.close)
+        return reader
+
+    return PreviewImages(open_reader)
+
+
+def open_pose_reader(settings: Settings) -> MediaPipePose:
+    """
+    Load the pose model. Whoever calls closes it.
+
+    Raises:
+        ConfigError: The model file is missing or damaged.
+    """
+    from wearon_cli.adapters.mediapipe_pose import MediaPipePose
+    from wearon_cli.adapters.pose_model import require_model
+
+    return MediaPipePose(require_model(settings))

@@ -38,6 +38,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
     │   └── JobOrphaned            7   an open row without a job: settle
     ├── TryOnFailed                7   what an operator reads of a session that ended failed
+    ├── RoleFailed                 8   a role of `wearon all` cannot be kept running
     ├── NoPermit                   7   its turn has not come: back to the queue
     └── Interrupted              130   stopped by the operator: back to the queue
 """
@@ -275,6 +276,12 @@ class TryOnFailed(WearonError):
     """The try-on failed."""
 
     exit_code = 7
+
+
+class RoleFailed(WearonError):
+    """A role cannot be kept running."""
+
+    exit_code = 8
 
 
 class NoPermit(WearonError):

@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal."
     )
+    ready_fd: int | None = Field(
+        None, description="Where a role says that it is ready. Set by `wearon all`."
+    )
     local_dir: Path | None = Field(
         None, description="Data folder of the local stack. Set by --local; no Supabase then."
     )

@@ -65,9 +65,10 @@ def _controller(
 ) -> Any:
     """Celery's worker without its banner, signals and logging: those are ours."""
 
-    @app.task(name=GENERATE)
     def generate() -> None:
         jobs.answer()
+
+    app.task(generate, name=GENERATE)
 
     def ready(_consumer: object) -> None:
         log.info("worker_ready", concurrency=settings.worker_concurrency)

@@ -1,0 +1,97 @@
+"""`wearon all`: consume, celery and serve on one machine, supervised."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from wearon_cli.commands.options import DataDirOption, LocalOption
+from wearon_cli.commands.roles import (
+    LOCAL_NEEDS_FOLDER,
+    ConcurrencyOption,
+    HostOption,
+    PortOption,
+    role_options,
+)
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import Settings, load_settings
+from wearon_cli.output import note
+from wearon_cli.runtime.child import announcer
+from wearon_cli.runtime.local_stack import (
+    DEFAULT_DATA_DIR,
+    environment_of,
+    local_services,
+    usable_port,
+)
+from wearon_cli.runtime.logs import configure_logs
+from wearon_cli.runtime.supervisor import Supervisor
+
+ROLES: Final = ("consume", "celery", "serve")
+#: What the local stack decides; all other settings are the user's.
+LOCAL_FIELDS: Final = {"redis_url", "local_dir", "host", "port"}
+
+
+def all_roles(
+    host: HostOption = None,
+    port: PortOption = None,
+    concurrency: ConcurrencyOption = None,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """
+    Run consume, celery and serve together, supervised.
+
+    Starts one of each as a child process and starts a child that dies again, after a growing
+    pause; one that keeps dying ends everything. All log to one stream, stderr: JSON, or words on a
+    terminal.
+
+    Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY. With --local it
+    needs nothing: it brings a private Redis server and keeps rows, credits and pictures in the
+    data folder; without an OPENAI_API_KEY the pictures are previews.
+
+    Stop it with SIGTERM or Ctrl-C: the children drain, which takes up to WEARON_STOP_GRACE_S. A
+    second signal ends them at once. Neither loses a job.
+
+    Exit codes: 0 stopped as asked, 3 settings or a taken port, 6 Redis or Supabase does not answer
+    at start, 8 a role could not be kept running.
+    """
+    options = role_options(host=host, port=port, worker_concurrency=concurrency)
+    with _stack(options, local=local, data_dir=data_dir) as settings:
+        environment = {**environment_of(settings), "WEARON_HOST": settings.host}
+        environment |= {"WEARON_PORT": str(settings.port)}
+        environment |= {"WORKER_CONCURRENCY": str(settings.worker_concurrency)}
+        supervisor = Supervisor(
+            {role: (role,) for role in ROLES},
+            environment=environment,
+            grace_s=settings.stop_grace_s,
+            on_ready=announcer(settings),
+        )
+        asyncio.run(supervisor.run())
+
+
+@contextmanager
+def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> Iterator[Settings]:
+    settings = load_settings(**options)
+    configure_logs(settings, "all")
+    if local:
+        folder = data_dir or DEFAULT_DATA_DIR
+        wanted = settings.port if "port" in settings.model_fields_set else 0
+        with local_services(folder, host=settings.host, port=wanted) as ours:
+            _tell(ours)
+            yield settings.model_copy(update=ours.model_dump(include=LOCAL_FIELDS))
+        return
+    if data_dir is not None:
+        raise ConfigError(LOCAL_NEEDS_FOLDER, hint="add --local")
+    settings.require_production()
+    usable_port(settings.host, settings.port)
+    yield settings
+
+
+def _tell(settings: Settings) -> None:
+    """Where a newcomer finds things."""
+    redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    note(f"local stack: data in {settings.local_dir}")
+    note(f"  queue   redis-cli -u {redis}")
+    note(f"  HTTP    http://{settings.host}:{settings.port}/health")
+    note("  try it  wearon try-on PERSON GARMENT --local      stop it: Ctrl-C")

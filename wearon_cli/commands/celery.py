@@ -1,0 +1,38 @@
+"""`wearon celery`: the role that does the jobs."""
+
+from wearon_cli.commands.options import DataDirOption, LocalOption
+from wearon_cli.commands.roles import ConcurrencyOption, role_settings
+from wearon_cli.core.errors import RoleFailed
+from wearon_cli.runtime.celery_worker import run_worker
+from wearon_cli.runtime.child import announcer
+
+
+def celery(
+    concurrency: ConcurrencyOption = None,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """
+    Do the jobs. Start more of these to scale.
+
+    Downloads and prepares the photos, has the image model dress the person, stores the picture and
+    finishes the session, or fails it and gives the credit back. Jobs spend their time waiting for
+    the image API, so hundreds run in one process; all processes on all machines share one rate
+    limit (WEARON_REQUESTS_PER_MINUTE) through Redis.
+
+    Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY, or --local. Logs
+    go to stderr.
+
+    Stop it with SIGTERM or Ctrl-C: it takes no new jobs, lets running ones finish within
+    WEARON_DRAIN_S, hands the rest back and exits with 0. A second signal ends it at once; its jobs
+    are back at work, here or elsewhere, within 45 s.
+
+    Exit codes: 3 settings, 6 Redis or Supabase does not answer at start, 8 the worker failed, 75
+    it no longer heard its queue and ended itself to be started again.
+    """
+    with role_settings(
+        "celery", local=local, data_dir=data_dir, worker_concurrency=concurrency
+    ) as settings:
+        exit_code = run_worker(settings, on_ready=announcer(settings))
+    if exit_code:
+        raise RoleFailed("the Celery worker ended by itself", hint="its log says why")

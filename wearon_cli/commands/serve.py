@@ -1,0 +1,32 @@
+"""`wearon serve`: the role that answers HTTP."""
+
+from wearon_cli.commands.options import DataDirOption, LocalOption
+from wearon_cli.commands.roles import HostOption, PortOption, role_settings
+from wearon_cli.runtime.child import announcer
+from wearon_cli.runtime.http_app import serve as run_server
+
+
+def serve(
+    host: HostOption = None,
+    port: PortOption = None,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """
+    Answer HTTP: body measuring and health.
+
+    POST /estimate-body measures the body in a photo (see docs/measuring.md). GET /health says
+    whether the pose model is loaded and Redis answers; /health/live and /health/ready are for
+    probes. With --local it serves the stored pictures too.
+
+    Needs the pose model (`wearon model pull`). REDIS_URL is used for health only: without it,
+    health is degraded. Logs go to stderr.
+
+    Stop it with SIGTERM or Ctrl-C: requests under way are answered, and it exits with 0.
+
+    Exit codes: 3 settings, or the port is taken.
+    """
+    with role_settings(
+        "serve", local=local, data_dir=data_dir, needs_production=False, host=host, port=port
+    ) as settings:
+        run_server(settings, on_ready=announcer(settings))
