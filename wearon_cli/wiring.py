@@ -222,7 +222,7 @@ async def _local_store(stack: AsyncExitStack, settings: Settings, folder: Path) 
     return Store(sessions=sessions, ledger=ledger, storage=local_storage(settings))
 
 
-def local_storage(settings: Settings) -> LocalStorage:
+def local_storage(settings: Settings) -> "LocalStorage":
     """
     The files of the local stack.
 
@@ -293,7 +293,7 @@ def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
     return PreviewImages(open_reader)
 
 
-def open_pose_reader(settings: Settings) -> MediaPipePose:
+def open_pose_reader(settings: Settings) -> "MediaPipePose":
     """
     Load the pose model. Whoever calls closes it.
 
