@@ -152,6 +152,13 @@ def _failure(exc: Exception, call: Call) -> Failure:
     if isinstance(exc, typer.Abort):
         return describe(Interrupted())
     _log_traceback(exc)
+    if isinstance(exc, ModuleNotFoundError):
+        return Failure(
+            code="unexpected",
+            message=f"a part of the installation is missing: {exc.name}",
+            hint="install wearon-cli again",
+            exit_code=WearonError.exit_code,
+        )
     return Failure(
         code="unexpected",
         message=f"this should not have happened ({type(exc).__name__})",

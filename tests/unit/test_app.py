@@ -80,6 +80,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "nested": nested,
         "not-found": raising(SessionNotFound("there is no session s1", hint="check the id")),
         "crash": raising(ZeroDivisionError("secret https://example.org/?token=t1")),
+        "incomplete": raising(ModuleNotFoundError("No module named 'xyzzy'", name="xyzzy")),
         "stop": raising(KeyboardInterrupt()),
     }
     module = ModuleType("wearon_cli.commands._for_tests")
@@ -181,6 +182,11 @@ class TestFailures:
     def test_the_traceback_is_there_for_those_who_ask(self) -> None:
         result = run("crash", env={"WEARON_LOG_LEVEL": "debug"})
         assert "Traceback" in result.stderr
+        assert result.exit_code == 1
+
+    def test_a_missing_library_is_named(self) -> None:
+        result = run("incomplete")
+        assert "xyzzy" in result.stderr
         assert result.exit_code == 1
 
     def test_ctrl_c_exits_130(self) -> None:

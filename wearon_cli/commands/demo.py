@@ -1,7 +1,10 @@
 """`wearon demo`: one try-on through the whole real path, in a temporary stack on this machine."""
 
 import asyncio
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,15 +15,17 @@ from wearon_cli.commands import try_on
 from wearon_cli.commands.outcome import check_target
 from wearon_cli.commands.progress import progress
 from wearon_cli.commands.uploads import read_uploads
+from wearon_cli.core.errors import UpstreamError
 from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import load_settings
 from wearon_cli.output import Result
-from wearon_cli.runtime.local_stack import local_stack
+from wearon_cli.runtime.local_stack import LOG_FILE, local_stack
 
 #: The bundled sample, inside `wearon_cli.assets`.
 PERSON: Final = "person.jpg"
 GARMENT: Final = "garment_sweater.jpg"
 DEFAULT_OUT: Final = Path("wearon-demo.jpg")
+KEPT_LOG: Final = Path("wearon-demo.log")
 
 
 def demo(
@@ -56,6 +61,17 @@ def demo(
     with (
         progress("starting a stack of its own") as shown,
         tempfile.TemporaryDirectory(prefix="wearon-demo-") as folder,
+        _log_kept(Path(folder)),
         local_stack(Path(folder), previews_only=True) as settings,
     ):
         return asyncio.run(try_on.run(asked, settings, shown))
+
+
+@contextmanager
+def _log_kept(folder: Path) -> Iterator[None]:
+    """When something we call fails, the stack's log outlives its folder."""
+    try:
+        yield
+    except UpstreamError as exc:
+        shutil.copyfile(folder / LOG_FILE, KEPT_LOG)
+        raise type(exc)(str(exc), hint=f"the log of its processes is in {KEPT_LOG}") from exc

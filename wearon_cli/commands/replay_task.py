@@ -12,7 +12,7 @@ from wearon_cli.commands.outcome import check_target, told
 from wearon_cli.commands.progress import Progress, progress
 from wearon_cli.commands.stack import desk_settings
 from wearon_cli.core.desk.follow import ending, follow
-from wearon_cli.core.desk.replay import Plan, Replayer, Wishes
+from wearon_cli.core.desk.replay import Plan, Replayer, Wishes, checked_session_id
 from wearon_cli.core.session import Status
 from wearon_cli.core.settings import Settings
 from wearon_cli.output import Result, note
@@ -64,7 +64,7 @@ def replay_task(
       wearon replay-task SESSION_ID --dry-run
     """
     asked = Request(
-        session_id=session_id,
+        session_id=checked_session_id(session_id),
         wishes=Wishes(force=force, prompt=prompt, reason=reason),
         dry_run=dry_run,
         out=check_target(out) if out else None,

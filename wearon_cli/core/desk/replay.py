@@ -155,13 +155,7 @@ class Replayer:
         )
 
     async def _find(self, session_id: str) -> Session:
-        try:
-            wanted = str(UUID(session_id))
-        except ValueError as exc:
-            raise InputError(
-                f"{session_id!r} is not a session id",
-                hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
-            ) from exc
+        wanted = checked_session_id(session_id)
         row = await self.sessions.find(wanted)
         if row is None:
             tables = " and ".join(channel.table for channel in Channel)
@@ -197,6 +191,22 @@ class Replayer:
         if found is None or found["bucket"] != self.bucket:
             return None
         return unquote(found["path"])
+
+
+def checked_session_id(text: str) -> str:
+    """
+    The id as the tables hold it.
+
+    Raises:
+        InputError: This is not a session id.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError as exc:
+        raise InputError(
+            f"{text!r} is not a session id",
+            hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
+        ) from exc
 
 
 def input_urls(row: Session) -> tuple[str, ...]:
