@@ -28,6 +28,7 @@ class Call:
     number: int
     at_s: float  # monotonic
     session: str
+    client: str = ""  # address and port: one of these is one connection
     model: str = ""
     pictures: int = 0
     status: int = 0  # 0: not answered yet, or never

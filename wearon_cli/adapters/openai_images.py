@@ -108,6 +108,7 @@ class OpenAIImages:
         size: str,
         quality: str,
         timeout_s: float,
+        gone_for_s: float = GONE_FOR_S,
     ) -> None:
         """
         Args:
@@ -116,6 +117,7 @@ class OpenAIImages:
             size: WIDTHxHEIGHT of the picture asked for, or auto.
             quality: One of the models' qualities.
             timeout_s: One call, start to end.
+            gone_for_s: How long a model that was not there is passed over.
 
         Raises:
             ConfigError: A model does not take this size or quality.
@@ -125,6 +127,7 @@ class OpenAIImages:
         self._size = size
         self._quality = quality
         self._timeout_s = timeout_s
+        self._gone_for_s = gone_for_s
         self._gone_until_s: dict[str, float] = {}
         faults = [f for m in self._models for f in m.faults(size=size, quality=quality)]
         if faults:
@@ -138,7 +141,7 @@ class OpenAIImages:
                 return await self._call(model, request)
             except ModelUnavailable as exc:
                 gone = exc
-            self._gone_until_s[model.model_id] = time.monotonic() + GONE_FOR_S
+            self._gone_until_s[model.model_id] = time.monotonic() + self._gone_for_s
             log.error("image_model_unavailable", model=model.model_id, detail=str(gone))
         raise gone or ModelUnavailable
 

@@ -1,0 +1,145 @@
+"""The image API over real sockets: what only a network can do wrong."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+
+from tests.servers.image_api import KEY
+from tests.servers.image_api_process import ImageApiProcess
+from tests.unit import picture_kit as kit
+from wearon_cli.adapters.openai_images import OpenAIImages, image_api_client
+from wearon_cli.core.errors import CallAmbiguous, GeneratorUnreachable, RateLimited
+from wearon_cli.core.pictures import prepare, verify
+from wearon_cli.core.ports import TryOnRequest
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+PICTURE = prepare(kit.PERSON.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ImageApiProcess]:
+    with ImageApiProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: ImageApiProcess) -> ImageApiProcess:
+    """The server with nothing in its book and no faults."""
+    server.rules(faults=[], latency="0", limit=None)
+    server.reset()
+    return server
+
+
+def request(session_id: str = "s1") -> TryOnRequest:
+    return TryOnRequest(session_id=session_id, pictures=(PICTURE, PICTURE), prompt="Dress.")
+
+
+@asynccontextmanager
+async def generator(
+    base_url: str, *, connections: int = 8, timeout_s: float = 10.0
+) -> AsyncIterator[OpenAIImages]:
+    client = image_api_client(base_url=base_url, api_key=SecretStr(KEY), connections=connections)
+    async with client:
+        yield OpenAIImages(
+            client,
+            models=["gpt-image-1.5"],
+            size="1024x1536",
+            quality="medium",
+            timeout_s=timeout_s,
+        )
+
+
+async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:
+    async with generator(api.base_url) as images:
+        made = await images.generate(request())
+    assert kit.decode(verify(made.data)).size == (1024, 1536)
+    assert api.book()["purchases"] == {"s1": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"), [("drop_before", 0), ("drop_after", 1), ("truncated_body", 1)]
+)
+async def test_a_connection_that_closes_after_the_request_left_is_ambiguous(
+    api: ImageApiProcess, fault: str, billed: int
+) -> None:
+    api.rules(faults=[{"name": fault}])
+    async with generator(api.base_url) as images:
+        with pytest.raises(CallAmbiguous):
+            await images.generate(request())
+    assert api.book()["billed"] == billed
+
+
+async def test_an_answer_that_never_comes_is_ambiguous_and_ends_in_time(
+    api: ImageApiProcess,
+) -> None:
+    api.rules(faults=[{"name": "hang"}])
+    started_s = time.monotonic()
+    async with generator(api.base_url, timeout_s=1.0) as images:
+        with pytest.raises(CallAmbiguous):
+            await images.generate(request())
+    assert 0.9 < time.monotonic() - started_s < 3
+
+
+async def test_nobody_listening_is_free_to_repeat() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and not listening
+        async with generator(f"http://127.0.0.1:{taken.getsockname()[1]}/v1") as images:
+            with pytest.raises(GeneratorUnreachable):
+                await images.generate(request())
+
+
+async def test_no_free_connection_is_free_to_repeat(api: ImageApiProcess) -> None:
+    """The second call waits for the only connection, and never leaves."""
+    api.rules(latency="3")
+    async with generator(api.base_url, connections=1, timeout_s=2.0) as images:
+        outcomes = await asyncio.gather(
+            images.generate(request("first")),
+            images.generate(request("second")),
+            return_exceptions=True,
+        )
+    assert [type(outcome) for outcome in outcomes] == [CallAmbiguous, GeneratorUnreachable]
+    assert api.book()["purchases"] == {"first": 1}
+
+
+async def test_calls_reuse_their_connection(api: ImageApiProcess) -> None:
+    async with generator(api.base_url) as images:
+        for _ in range(5):
+            await images.generate(request())
+    clients = {call["client"] for call in api.book(calls=True)["list"]}
+    assert len(clients) == 1
+
+
+async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
+    api.rules(latency="2-3")
+    async with generator(api.base_url, connections=250) as images:
+        made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(200)))
+    book = api.book()
+    assert len(made) == 200
+    assert book["most_in_flight"] >= 150
+    assert set(book["purchases"].values()) == {1}
+
+
+async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None:
+    """What proves the limiter must be able to say no."""
+    api.rules(limit=5)
+    async with generator(api.base_url) as images:
+        outcomes = await asyncio.gather(
+            *(images.generate(request(f"s{n}")) for n in range(8)), return_exceptions=True
+        )
+    limited = [each for each in outcomes if isinstance(each, RateLimited)]
+    assert len(limited) == 3
+    assert all(each.retry_after_s > 0 for each in limited)
+    assert (api.book()["billed"], api.book()["peak_per_minute"]) == (5, 8)
+
+
+async def test_each_picture_says_for_whom_it_was_drawn(api: ImageApiProcess) -> None:
+    async with generator(api.base_url) as images:
+        made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(10)))
+    for number, picture in enumerate(made):
+        assert b"session=s%d " % number in verify(picture.data)

@@ -1,0 +1,114 @@
+"""The table of image models: what may be sent, and what it costs."""
+
+from datetime import date
+
+import pytest
+
+from wearon_cli.core.image_models import TokenUse, cost_usd, image_model, is_known
+from wearon_cli.core.settings import Settings
+
+#: One 1024x1536 picture, in output tokens; the prices are the published ones per picture.
+LOW, MEDIUM, HIGH = 408, 1584, 6240
+
+FAMILIES = {
+    "gpt-image-1.5": ("high", 5, date(2026, 12, 1)),
+    "gpt-image-1.5-2025-12-16": ("high", 5, date(2026, 12, 1)),
+    "gpt-image-1-mini": (None, 5, date(2026, 12, 1)),
+    "gpt-image-2": (None, 16, None),
+    "gpt-image-2-2026-04-21": (None, 16, None),
+    "gpt-image-2.5-sunburst": (None, 16, None),
+    "gpt-image-2.5-flare-2026-09-08": (None, 16, None),
+    "gpt-image-2.6-flare": (None, 16, None),
+    "gpt-image-2.6-sunburst": (None, 16, None),
+    "gpt-image-3-unheard-of": (None, 16, None),
+}
+
+
+@pytest.mark.parametrize("model_id", FAMILIES)
+def test_fidelity_is_sent_only_where_it_is_allowed(model_id: str) -> None:
+    model = image_model(model_id)
+    assert (model.input_fidelity, model.max_pictures, model.shuts_down) == FAMILIES[model_id]
+    assert model.model_id == model_id
+
+
+@pytest.mark.parametrize(
+    ("size", "older", "newer"),
+    [
+        ("1024x1536", True, True),
+        ("1536x1024", True, True),
+        ("1024x1024", True, True),
+        ("auto", True, True),
+        ("1024x1792", False, True),
+        ("2160x3840", False, True),
+        ("1024x1000", False, False),  # not a multiple of 16
+        ("768x768", False, False),  # fewer than 655,360 pixels
+        ("640x1024", False, True),  # exactly 655,360
+        ("3840x3840", False, False),  # more than 8,294,400
+        ("512x2048", False, False),  # longer than 3:1
+        ("736x2208", False, True),  # exactly 3:1
+        ("4096x2048", False, False),  # an edge over 3840
+        ("0x1024", False, False),
+        ("1024", False, False),
+        ("1024X1536", False, False),
+        ("", False, False),
+    ],
+)
+def test_a_size_is_judged_by_the_model(size: str, older: bool, newer: bool) -> None:
+    assert image_model("gpt-image-1.5").takes_size(size) is older
+    assert image_model("gpt-image-2").takes_size(size) is newer
+    assert image_model("gpt-image-2.6-flare").takes_size(size) is newer
+
+
+@pytest.mark.parametrize(
+    ("quality", "takers"),
+    [
+        ("medium", {"gpt-image-1.5", "gpt-image-2", "gpt-image-2.6-flare"}),
+        ("xhigh", {"gpt-image-2.6-flare"}),
+        ("max", {"gpt-image-2.6-flare"}),
+        ("standard", set[str]()),
+    ],
+)
+def test_a_quality_is_judged_by_the_model(quality: str, takers: set[str]) -> None:
+    for model_id in ("gpt-image-1.5", "gpt-image-2", "gpt-image-2.6-flare"):
+        faults = image_model(model_id).faults(size="1024x1536", quality=quality)
+        assert (faults == []) is (model_id in takers)
+        assert all(model_id in sentence for sentence in faults)
+
+
+def test_the_default_settings_suit_all_default_models() -> None:
+    told = Settings()
+    for model_id in told.openai_image_models:
+        model = image_model(model_id)
+        assert model.faults(size=told.image_size, quality=told.image_quality) == []
+        assert is_known(model_id)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "use", "usd"),
+    [
+        # Published price of one 1024x1536 picture, to its three decimals.
+        pytest.param("gpt-image-1.5", TokenUse(image_out=LOW), 0.013, id="1.5 low"),
+        pytest.param("gpt-image-1.5", TokenUse(image_out=MEDIUM), 0.051, id="1.5 medium"),
+        pytest.param("gpt-image-1.5", TokenUse(image_out=HIGH), 0.200, id="1.5 high"),
+        # 1000 tokens of one sort, by the price list.
+        pytest.param("gpt-image-1.5", TokenUse(text_in=1000), 0.005, id="1.5 text in"),
+        pytest.param("gpt-image-1.5", TokenUse(image_in=1000), 0.008, id="1.5 pictures in"),
+        pytest.param("gpt-image-1.5", TokenUse(text_out=1000), 0.010, id="1.5 text out"),
+        pytest.param("gpt-image-2", TokenUse(image_out=1000), 0.030, id="2 out"),
+        pytest.param("gpt-image-2.6-flare", TokenUse(image_out=1000), 0.030, id="2.6 out"),
+        pytest.param("gpt-image-1-mini", TokenUse(image_out=1000), 0.008, id="mini out"),
+        pytest.param(
+            "gpt-image-2",
+            TokenUse(image_in=1000, image_in_cached=400, text_in=100, text_in_cached=100),
+            600 * 8e-6 + 400 * 2e-6 + 100 * 1.25e-6,
+            id="cached tokens are part of the input",
+        ),
+    ],
+)
+def test_a_call_costs_what_the_price_list_says(model_id: str, use: TokenUse, usd: float) -> None:
+    assert cost_usd(model_id, use) == pytest.approx(usd, abs=5e-4)
+
+
+def test_an_unknown_model_has_no_price() -> None:
+    assert not is_known("gpt-image-3")
+    assert cost_usd("gpt-image-3", TokenUse(image_out=1000)) is None
