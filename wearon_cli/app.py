@@ -54,6 +54,9 @@ COMMANDS: Final = {
     "replay-task": Entry(
         "replay_task:replay_task", "Run a session again that failed or got stuck.", TRY_ONS
     ),
+    "dead-letters": Entry(
+        "dead_letters:app", "List, show, requeue or drop jobs given up.", TRY_ONS
+    ),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
     "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
 }

@@ -29,6 +29,7 @@ EXIT_CODES = {
     "session_not_found": 5,
     "session_final": 5,
     "session_running": 5,
+    "letter_not_found": 5,
     "lease_lost": 5,
     "upstream_error": 6,
     "job_gave_up": 7,

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.runtime.local_stack import DEFAULT_DATA_DIR, attached, local_stack
+from wearon_cli.runtime.local_stack import DEFAULT_DATA_DIR, attached, local_settings, local_stack
 
 
 @contextmanager
-def desk_settings(local: bool, data_dir: Path | None) -> Iterator[Settings]:
+def desk_settings(
+    local: bool, data_dir: Path | None, *, needs_workers: bool = True
+) -> Iterator[Settings]:
     """
     Settings of the stack to work with.
 
-    With `local`: of the one that runs in the data folder, or of one started for the block.
+    With `local`: of the one that runs in the data folder, or of one started for the block; only
+    its queue is started for a command that needs no workers.
 
     Raises:
         ConfigError: A data folder without `--local`, or production settings are missing.
@@ -29,5 +32,5 @@ def desk_settings(local: bool, data_dir: Path | None) -> Iterator[Settings]:
     if running is not None:
         yield running
         return
-    with local_stack(folder) as started:
+    with local_stack(folder) if needs_workers else local_settings(folder) as started:
         yield started

@@ -18,6 +18,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── SessionNotFound        5   no such row in either table
     │   ├── SessionFinal           5   already completed or failed
     │   ├── SessionRunning         5   it is being worked on right now
+    │   ├── LetterNotFound         5   no such dead letter
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
     │   ├── QueueUnavailable           Redis does not answer
@@ -153,6 +154,10 @@ class SessionFinal(SessionError):
 
 class SessionRunning(SessionError):
     """The session is being worked on right now."""
+
+
+class LetterNotFound(SessionError):
+    """There is no such dead letter."""
 
 
 class LeaseLost(SessionError):

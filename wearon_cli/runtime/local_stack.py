@@ -85,8 +85,9 @@ def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings
 
 
 @contextmanager
-def local_settings(data_dir: Path, settings: Settings) -> Iterator[Settings]:
+def local_settings(data_dir: Path, wanted: Settings | None = None) -> Iterator[Settings]:
     """Settings of the stack that runs in this folder, or of services started for the block."""
+    settings = wanted or load_settings()
     running = attached(data_dir)
     if running is not None:
         yield running
