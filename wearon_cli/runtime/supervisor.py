@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 #: More deaths than this within the span end everything.
-MOST_DEATHS: Final = 5
-DEATHS_SPAN_S: Final = 120.0
+MOST_DEATHS: Final = 8
+DEATHS_SPAN_S: Final = 300.0
 
 
 @dataclass(slots=True, kw_only=True)
