@@ -5,13 +5,14 @@ Each opener is a context manager: what it opened it closes. Vendor libraries are
 are needed, so that a command pays only for what it uses.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis_client import Client, connect, require_server
+from wearon_cli.adapters.redis_client import Client, answers, connect, require_server
 from wearon_cli.adapters.redis_dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis_intake import RedisIntake
 from wearon_cli.adapters.redis_journal import RedisJournal
@@ -59,6 +60,16 @@ class Desk:
     intake: Intake
     journal: Journal
     dead_letters: DeadLetters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What the `serve` role works with, beside the pose model."""
+
+    fetcher: Fetcher
+    #: Whether Redis answers right now; never raises.
+    redis_answers: Callable[[], Awaitable[bool]]
+    files: "LocalStorage | None"  # the local stack's pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,36 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
             waker=_waker(stack, settings),
             settings=settings,
         )
+
+
+@asynccontextmanager
+async def open_edge(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[Edge]:
+    """
+    Adapters of the `serve` role. It starts without Redis too: then health is degraded.
+
+    Args:
+        settings: The settings.
+        fetch_timeout_s: One photo, start to end; somebody waits for the answer.
+    """
+    async with AsyncExitStack() as stack:
+        hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
+        yield Edge(
+            fetcher=await _fetcher(stack, hurried),
+            redis_answers=_redis_pulse(stack, settings),
+            files=local_storage(settings) if settings.is_local else None,
+        )
+
+
+def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
+    if settings.redis_url is None:
+        return _never
+    redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
+    stack.push_async_callback(redis.aclose)
+    return partial(answers, redis)
+
+
+async def _never() -> bool:
+    return False
 
 
 def redis_url(settings: Settings) -> str:

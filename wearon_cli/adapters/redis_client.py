@@ -97,6 +97,16 @@ class Scripts:
             return await script(keys=keys, args=args)
 
 
+async def answers(redis: Client) -> bool:
+    """Whether the server answers right now."""
+    try:
+        with redis_errors():
+            await redis.ping()
+    except (QueueUnavailable, ConfigError):
+        return False
+    return True
+
+
 async def require_server(redis: Client) -> None:
     """
     Check once, at start, that the server is there and new enough.

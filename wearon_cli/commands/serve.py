@@ -3,7 +3,7 @@
 from wearon_cli.commands.options import DataDirOption, LocalOption
 from wearon_cli.commands.roles import HostOption, PortOption, role_settings
 from wearon_cli.runtime.child import announcer
-from wearon_cli.runtime.http_app import serve as run_server
+from wearon_cli.runtime.http_server import serve as run_server
 
 
 def serve(

@@ -21,6 +21,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── LetterNotFound         5   no such dead letter
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
+    │   ├── MeasuringUnavailable       no pose model yet, or more photos waiting than are worth it
     │   ├── QueueUnavailable           Redis does not answer
     │   ├── StoreUnavailable           Supabase (or the local store) does not answer
     │   ├── StoreRefused               it answers, and says no: schema, key or data
@@ -172,6 +173,14 @@ class UpstreamError(WearonError):
     exit_code = 6
     reaction = Reaction.REPEAT
     shopper_message = "Our service was busy for too long. Please try again later."
+
+
+class MeasuringUnavailable(UpstreamError):
+    """Bodies cannot be measured at this moment."""
+
+    def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 1.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class QueueUnavailable(UpstreamError):

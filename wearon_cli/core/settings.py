@@ -137,6 +137,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port `serve` listens on; 0: any free.")
+    http_token: SecretStr | None = Field(
+        None, description="Callers of /estimate-body must send it as a bearer token, when set."
+    )
+    http_requests_per_minute: int = Field(
+        3000, ge=1, description="Photos one caller (address) may have measured in a minute."
+    )
+    http_docs: bool = Field(False, description="Show the HTTP reference at /docs.")
     bucket: str = Field("virtual-tryon-images", description="Storage bucket of inputs and results.")
     pose_model: Path | None = Field(None, description="Pose model file instead of the cached one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
