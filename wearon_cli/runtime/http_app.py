@@ -5,6 +5,8 @@ Its routes, what they take and answer, and which error gets which status (docs/h
 """
 
 import hmac
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
@@ -15,6 +17,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from wearon_cli.adapters.local_storage import ROUTE, LocalStorage, media_type
 from wearon_cli.core.body.estimate import EstimateRequest
@@ -135,7 +138,9 @@ def _token_guard(settings: Settings) -> Any:
         if wanted is None:
             return
         if given is None or not hmac.compare_digest(given.credentials.encode(), wanted):
-            raise _Refused(401, "the bearer token is missing or wrong", "unauthorized")
+            raise HTTPException(
+                401, "the bearer token is missing or wrong", {"WWW-Authenticate": "Bearer"}
+            )
 
     return guard
 
@@ -147,19 +152,9 @@ def _rate_guard(settings: Settings) -> Any:
     async def guard(request: Request) -> None:
         caller = request.client.host if request.client else "unknown"
         if not await limiter.hit(limit, caller):
-            raise _Refused(429, "too many requests from this address", "too_many_requests", 10)
+            raise HTTPException(429, "too many requests from this address", {"Retry-After": "10"})
 
     return guard
-
-
-class _Refused(WearonError):
-    """The request is refused before anything is done for it."""
-
-    def __init__(self, status: int, detail: str, code: str, retry_after_s: int = 0) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.reason = code
-        self.retry_after_s = retry_after_s
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -167,11 +162,18 @@ def _answer_errors(app: FastAPI) -> None:
     async def wrong_request(_: Request, exc: RequestValidationError) -> JSONResponse:
         return _problem(422, _first_fault(exc), "invalid_request")
 
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, exc: HTTPException) -> JSONResponse:
+        code = HTTPStatus(exc.status_code).phrase.lower().replace(" ", "_")
+        return _problem(exc.status_code, str(exc.detail), code, headers=exc.headers)
+
     @app.exception_handler(WearonError)
     async def failed(_: Request, exc: WearonError) -> JSONResponse:
         status, detail, code = _status(exc)
-        retry_after_s = getattr(exc, "retry_after_s", 0)
-        return _problem(status, detail, code, hint=exc.hint, retry_after_s=retry_after_s)
+        headers = None
+        if isinstance(exc, MeasuringUnavailable):
+            headers = {"Retry-After": str(max(1, round(exc.retry_after_s)))}
+        return _problem(status, detail, code, hint=exc.hint, headers=headers)
 
     @app.exception_handler(Exception)
     async def unplanned(_: Request, __: Exception) -> JSONResponse:
@@ -181,8 +183,6 @@ def _answer_errors(app: FastAPI) -> None:
 def _status(exc: WearonError) -> tuple[int, str, str]:
     """Status, detail and code of an error. 4xx: the request is wrong; 5xx: unavailable."""
     match exc:
-        case _Refused():
-            return exc.status, str(exc), exc.reason
         case PhotoRefused():
             return 422, str(exc), exc.reason
         case PictureProblem() | FetchFailed():
@@ -197,14 +197,10 @@ def _status(exc: WearonError) -> tuple[int, str, str]:
 
 
 def _problem(
-    status: int, detail: str, code: str, *, hint: str = "", retry_after_s: float = 0
+    status: int, detail: str, code: str, *, hint: str = "", headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s else {}
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(
-        {"detail": detail, "code": code, "hint": hint}, status_code=status, headers=headers
-    )
+    body = {"detail": detail, "code": code, "hint": hint}
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 def _first_fault(exc: RequestValidationError) -> str:
