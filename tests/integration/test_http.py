@@ -1,0 +1,371 @@
+"""The HTTP app with the real pose network; photos come from a dictionary, not from strangers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+import wearon_cli
+from wearon_cli.adapters.local_storage import LocalStorage
+from wearon_cli.adapters.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose_model import require_model
+from wearon_cli.core.errors import ConfigError, PictureForbidden, PictureUnavailable
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime import http_edge, measuring
+from wearon_cli.runtime.health import Health
+from wearon_cli.runtime.http_app import make_app
+from wearon_cli.runtime.measuring import Measuring
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+ASSETS = Path(wearon_cli.__file__).parent / "assets"
+PERSON = "https://photos.example/person.jpg"
+#: What the callers of today parse; they reject an answer with other keys (HTTP contract).
+KNOWN_MEASUREMENTS = {
+    *("chest_cm", "waist_cm", "hip_cm", "shoulder_cm", "inseam_cm", "height_cm"),
+}
+
+
+CHEST_UNKNOWN = {"name": "x", "sizes": ["a", "b"], "up_to_cm": {"hip": [90]}}
+
+
+class Photos:
+    """Implements `Fetcher` over a dictionary."""
+
+    def __init__(self, photos: Mapping[str, bytes], *, delay: asyncio.Event | None = None) -> None:
+        self._photos = photos
+        self._delay = delay
+
+    async def fetch(self, url: str) -> bytes:
+        if self._delay is not None:
+            await self._delay.wait()
+        if not url.startswith("https://"):
+            raise PictureForbidden("the picture's link is not https")
+        try:
+            return self._photos[url]
+        except KeyError as exc:
+            raise PictureUnavailable from exc
+
+
+PHOTOS = Photos(
+    {
+        PERSON: (ASSETS / "person.jpg").read_bytes(),
+        "https://photos.example/shirt.jpg": (ASSETS / "garment_tee.jpg").read_bytes(),
+        "https://photos.example/text.jpg": b"no picture",
+    }
+)
+
+
+def open_reader() -> MediaPipePose:
+    return MediaPipePose(require_model(Settings()))
+
+
+def no_model() -> MediaPipePose:
+    raise ConfigError("there is no pose model", hint="run `wearon model pull`")
+
+
+async def here() -> bool:
+    return True
+
+
+@asynccontextmanager
+async def client(
+    *,
+    settings: Settings | None = None,
+    reader: Callable[[], MediaPipePose] = open_reader,
+    photos: Photos = PHOTOS,
+    redis_answers: Callable[[], Awaitable[bool]] = here,
+    files: LocalStorage | None = None,
+    peer: str = "203.0.113.9",
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(Measuring(reader, photos))
+        health = await stack.enter_async_context(Health(pool, redis_answers))
+        app = make_app(settings or Settings(), pool, health, files)
+        transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
+        caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
+        await stack.enter_async_context(caller)
+        if reader is open_reader:
+            await until(lambda: pool.model_loaded)
+        yield caller
+
+
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not so():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
+    return await caller.post("/estimate-body", json={"image_url": PERSON, "height_cm": 170, **body})
+
+
+async def test_the_answer_is_what_callers_of_today_parse() -> None:
+    async with client() as caller:
+        answer = await ask(caller)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body["measurements"]) <= KNOWN_MEASUREMENTS
+    assert {"chest_cm", "waist_cm", "hip_cm"} <= set(body["measurements"])
+    assert all(isinstance(value, float) for value in body["measurements"].values())
+    assert body["measurements"]["height_cm"] == 170
+    assert body["recommended_size"] in {"XS", "S", "M", "L", "XL", "XXL"}
+    assert 0 <= body["confidence"] <= 1
+    assert body["confidence"] == pytest.approx(body["size_odds"][body["recommended_size"]])
+    assert set(body["size_range"]) == {"lower", "upper"}
+    low, high = body["bands"]["chest_cm"]
+    assert low < body["measurements"]["chest_cm"] < high
+
+
+async def test_a_taller_person_of_the_same_outline_is_larger_all_over() -> None:
+    async with client() as caller:
+        short, tall = [(await ask(caller, height_cm=h)).json() for h in (150, 190)]
+    for girth in ("chest_cm", "waist_cm", "hip_cm"):
+        assert tall["measurements"][girth] > short["measurements"][girth] + 10
+
+
+async def test_the_weight_narrows_the_bands() -> None:
+    async with client() as caller:
+        without, with_it = (await ask(caller)).json(), (await ask(caller, weight_kg=70)).json()
+
+    def width(body: dict[str, Any]) -> float:
+        low, high = body["bands"]["waist_cm"]
+        return float(high - low)
+
+    assert width(with_it) < width(without)
+
+
+async def test_a_stores_own_chart_names_the_sizes() -> None:
+    chart = {"name": "store", "sizes": ["36", "38", "40"], "up_to_cm": {"chest": [90, 100]}}
+    async with client() as caller:
+        body = (await ask(caller, chart=chart)).json()
+    assert set(body["size_odds"]) == {"36", "38", "40"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "code"),
+    [
+        ({"height_cm": 99}, 422, "invalid_request"),
+        ({"height_cm": 251}, 422, "invalid_request"),
+        ({"height_cm": "tall"}, 422, "invalid_request"),
+        ({"height_cm": None}, 422, "invalid_request"),
+        ({"image_url": ""}, 422, "invalid_request"),
+        ({"image_url": 7}, 422, "invalid_request"),
+        ({"weight_kg": 5}, 422, "invalid_request"),
+        ({"surprise": 1}, 422, "invalid_request"),
+        ({"chart": {"name": "x", "sizes": ["a"], "up_to_cm": {}}}, 422, "invalid_request"),
+        ({"chart": CHEST_UNKNOWN}, 422, "chart_unusable"),
+        ({"image_url": "http://photos.example/person.jpg"}, 400, "picture_forbidden"),
+        ({"image_url": "https://photos.example/gone.jpg?token=s3cret"}, 400, "picture_unavailable"),
+        ({"image_url": "https://photos.example/text.jpg"}, 400, "picture_unusable"),
+        ({"image_url": "https://photos.example/shirt.jpg"}, 422, "no_person"),
+    ],
+)
+async def test_what_cannot_be_answered_says_why(
+    wrong: dict[str, Any], status: int, code: str
+) -> None:
+    async with client() as caller:
+        answer = await ask(caller, **wrong)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["detail"]
+    assert "s3cret" not in answer.text
+    if status == 400:
+        assert answer.json()["detail"].startswith("Invalid or inaccessible image URL")
+
+
+async def test_a_body_that_is_not_json_is_told_so() -> None:
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", content=b"{", headers=JSON)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the request is not JSON")
+
+
+JSON = {"content-type": "application/json"}
+
+
+async def test_a_request_that_is_too_large_is_not_read() -> None:
+    async with client() as caller:
+        answer = await caller.post(
+            "/estimate-body", content=b" " * (http_edge.MAX_BODY_BYTES + 1), headers=JSON
+        )
+    assert answer.status_code == 413
+
+
+async def test_a_request_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_edge, "BODY_TIMEOUT_S", 0.05)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", content=slowly(), headers=JSON)
+    assert answer.status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("sent", "echoed"),
+    [("req-7f.1:a", True), ("", False), ("two words", False), ("x" * 129, False)],
+)
+async def test_a_request_id_is_echoed_when_it_can_be_logged(sent: str, echoed: bool) -> None:
+    async with client() as caller:
+        answer = await caller.get("/health", headers={"X-Request-Id": sent})
+    given = answer.headers["x-request-id"]
+    assert given
+    assert (given == sent) is echoed
+
+
+async def test_every_answer_has_the_headers_that_guard_a_browser() -> None:
+    async with client() as caller:
+        answers = [await caller.get(path) for path in ("/health", "/nothing", "/docs")]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "server" not in answer.headers
+    assert [a.status_code for a in answers] == [200, 404, 404]
+
+
+async def test_the_reference_is_shown_only_when_asked_for() -> None:
+    async with client(settings=Settings(http_docs=True)) as caller:
+        page, document = await caller.get("/docs"), await caller.get("/openapi.json")
+    assert page.status_code == 200
+    assert set(document.json()["paths"]) >= {"/estimate-body", "/health"}
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (None, 401),
+        ("Bearer wrong", 401),
+        ("Basic letmein-1234", 401),
+        ("Bearer letmein-1234", 200),
+    ],
+)
+async def test_with_a_token_set_only_its_holders_are_answered(
+    header: str | None, status: int
+) -> None:
+    settings = Settings(http_token=SecretStr("letmein-1234"))
+    async with client(settings=settings) as caller:
+        if header:
+            caller.headers["Authorization"] = header
+        answer = await ask(caller)
+        assert (await caller.get("/health")).status_code == 200
+    assert answer.status_code == status
+
+
+async def test_a_caller_that_asks_too_often_is_slowed_down() -> None:
+    async with client(settings=Settings(http_requests_per_minute=3)) as caller:
+        answers = [await ask(caller, height_cm=1) for _ in range(3)]
+        refused = await ask(caller)
+    # Requests that cannot be used count: they cost the caller nothing to send.
+    assert [a.status_code for a in answers] == [422, 422, 422]
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+
+
+async def test_without_a_model_health_is_degraded_and_measuring_unavailable() -> None:
+    async with client(reader=no_model) as caller:
+        health, ready, live = [
+            await caller.get(path) for path in ("/health", "/health/ready", "/health/live")
+        ]
+        answer = await ask(caller)
+    assert health.json()["status"] == "degraded"
+    assert health.json()["model_loaded"] is False
+    assert (ready.status_code, live.status_code) == (503, 200)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_model_that_comes_later_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "LOOK_AGAIN_S", 0.01)
+    looks = 0
+
+    def third_time() -> MediaPipePose:
+        nonlocal looks
+        if looks < 2:
+            looks += 1
+            return no_model()
+        found = open_reader()
+        looks += 1
+        return found
+
+    async with client(reader=third_time) as caller:
+        await until(lambda: looks == 3)
+        await asyncio.sleep(0.05)
+        assert (await caller.get("/health/ready")).status_code == 200
+        assert (await ask(caller)).status_code == 200
+
+
+async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wearon_cli.runtime.health.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("wearon_cli.runtime.health.LOOK_AGAIN_S", 0.01)
+    told = [True]
+
+    async def answers() -> bool:
+        return told[-1]
+
+    async with client(redis_answers=answers) as caller:
+        seen = []
+        for up in (True, False, True):
+            told.append(up)
+            await asyncio.sleep(0.1)
+            seen.append((await caller.get("/health")).json())
+    assert [(h["status"], h["redis_connected"]) for h in seen] == [
+        ("ok", True),
+        ("degraded", False),
+        ("ok", True),
+    ]
+
+
+async def test_more_photos_than_are_worth_waiting_for_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measuring, "MOST_INSIDE", 2)
+    open_door = asyncio.Event()
+    held = Photos({PERSON: (ASSETS / "person.jpg").read_bytes()}, delay=open_door)
+    async with client(photos=held) as caller:
+        inside = [asyncio.create_task(ask(caller)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        refused = await ask(caller)
+        health = await caller.get("/health")
+        open_door.set()
+        served = await asyncio.gather(*inside)
+        again = await ask(caller)
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    assert health.status_code == 200
+    assert [a.status_code for a in (*served, again)] == [200, 200, 200]
+
+
+async def test_stored_pictures_are_served_to_those_who_hold_their_address(tmp_path: Path) -> None:
+    files = LocalStorage(
+        tmp_path / "files", base_url="http://worker", secret_path=tmp_path / "secret"
+    )
+    data = (ASSETS / "garment_tee.jpg").read_bytes()
+    await files.put("a/b.jpg", data, content_type="image/jpeg")
+    address = await files.sign("a/b.jpg", life_s=60)
+    async with client(files=files) as caller:
+        served = await caller.get(address)
+        forged = await caller.get(address[:-3] + "xyz")
+        bare = await caller.get(address.partition("?")[0])
+        outside = await caller.get("/files/object/sign/virtual-tryon-images/../../secret?token=1")
+    assert served.content == data
+    assert served.headers["content-type"] == "image/jpeg"
+    assert [a.status_code for a in (forged, bare, outside)] == [404, 404, 404]
+
+
+async def test_a_fault_of_ours_shows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(measuring, "_measure", broken)
+    async with client() as caller:
+        answer = await ask(caller)
+    assert answer.status_code == 500
+    assert json.loads(answer.text)["detail"] == "Internal error"
+    assert "secret detail" not in answer.text
