@@ -162,10 +162,11 @@ class JobRunner:
         if not claim.payload:
             raise JobOrphaned
         task = parse_task(claim.payload)
-        with structlog.contextvars.bound_contextvars(request_id=task.request_id):
-            age_s = round(task.age_s(utc_now()), 3)
-            log.info("job_started", attempt=claim.attempts, age_s=age_s)
-            await self.generation.make(claim, task)
+        # Kept until the job's own asyncio task ends: what follows a failure is about it too.
+        structlog.contextvars.bind_contextvars(request_id=task.request_id)
+        age_s = round(task.age_s(utc_now()), 3)
+        log.info("job_started", attempt=claim.attempts, age_s=age_s)
+        await self.generation.make(claim, task)
         return Rest(outcome=Outcome.COMPLETED)
 
     # ------------------------------------------------------------------ what becomes of it

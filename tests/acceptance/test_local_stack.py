@@ -1,0 +1,204 @@
+"""`wearon all --local` as a user starts it: a process, its queue from outside, a picture."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+from PIL import Image
+from redis import Redis
+
+import wearon_cli
+from tests.servers.image_api import KEY
+from tests.servers.image_api_process import ImageApiProcess
+from wearon_cli.adapters.local_accounts import DEMO_STORE_ID, DEMO_USER_ID
+from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.core.ports import NewSession
+from wearon_cli.core.session import Channel, Session, SessionKey, Status
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.local_stack import attached
+from wearon_cli.wiring import Desk, open_desk
+
+pytestmark = pytest.mark.slow
+
+ASSETS = Path(wearon_cli.__file__).parent / "assets"
+START_S, JOB_S, STOP_S = 40.0, 40.0, 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    log: Path
+
+    @property
+    def redis_url(self) -> str:
+        assert self.settings.redis_url is not None
+        return self.settings.redis_url.get_secret_value()
+
+    def lines(self) -> list[dict[str, object]]:
+        text = self.log.read_text("utf-8")
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def stack(folder: Path, **environment: str) -> Iterator[Stack]:
+    data, log = folder / "data", folder / "all.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wearon_cli", "all", "--local", "--data-dir", str(data)],
+            env={**os.environ, **environment},
+            cwd=folder,
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        yield Stack(process=process, settings=await_ready(process, data, log), log=log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=STOP_S)
+
+
+def await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Settings:
+    give_up_s = time.monotonic() + START_S
+    while time.monotonic() < give_up_s and process.poll() is None:
+        settings = attached(data)
+        if settings is not None and "all_ready" in log.read_text("utf-8"):
+            return settings
+        time.sleep(0.1)
+    raise AssertionError(f"it did not start:\n{log.read_text('utf-8')}")
+
+
+async def order(desk: Desk, channel: Channel) -> NewSession:
+    """What the platform does before it pushes: pictures, credit, row."""
+    urls = []
+    for name in ("person.jpg", "garment_tee.jpg"):
+        path = f"uploads/{uuid4()}/{name}"
+        await desk.storage.put(path, (ASSETS / name).read_bytes(), content_type="image/jpeg")
+        urls.append(await desk.storage.sign(path, life_s=600))
+    new = NewSession(
+        session_id=str(uuid4()),
+        channel=channel,
+        owner_id=DEMO_STORE_ID if channel is Channel.B2B else DEMO_USER_ID,
+        model_image_url=urls[0],
+        outfit_image_url=urls[1],
+        accessories=(),
+        prompt_system="Dress the person.",
+        request_id=f"req_{uuid4()}" if channel is Channel.B2B else None,
+        shopper_email=None,
+    )
+    await desk.ledger.take(new, shopper_pays=False)
+    await desk.sessions.insert(new)
+    return new
+
+
+def payload(new: NewSession) -> Mapping[str, object]:
+    """As shared with the platform: written out here, not built by the worker's own code."""
+    owner = "store_id" if new.channel is Channel.B2B else "user_id"
+    return {
+        "task_id": str(uuid4()),
+        "channel": new.channel.value,
+        owner: new.owner_id,
+        "session_id": new.session_id,
+        "image_urls": [new.model_image_url, new.outfit_image_url],
+        "prompt": "Dress the person in image 1 in the outfit from image 2.\ncafé, 試着",
+        "request_id": new.request_id or f"req_{uuid4()}",
+        "version": 1,
+        "created_at": datetime.now(UTC).isoformat(),
+    }
+
+
+async def ended(desk: Desk, new: NewSession) -> Session:
+    key = SessionKey(channel=new.channel, session_id=new.session_id)
+    async with asyncio.timeout(JOB_S):
+        while True:
+            row = await desk.sessions.get(key)
+            if row is not None and row.status in {Status.COMPLETED, Status.FAILED}:
+                return row
+            await asyncio.sleep(0.1)
+
+
+async def as_shopper(row: Session) -> bytes:
+    """The picture behind the address in the row."""
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        return (await browser.get(str(row.generated_image_url))).content
+
+
+def push(url: str, message: str) -> None:
+    with Redis.from_url(url) as redis:
+        redis.lpush(TASK_LIST, message)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("channel", list(Channel))
+async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
+    tmp_path: Path, channel: Channel
+) -> None:
+    with (
+        ImageApiProcess() as api,
+        stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY) as running,
+    ):
+        async with open_desk(running.settings) as desk:
+            push(running.redis_url, "{ not json")
+            new = await order(desk, channel)
+            push(running.redis_url, json.dumps(payload(new)))
+            row = await ended(desk, new)
+            stored = await desk.storage.get(row.result_path)
+            letters = await desk.dead_letters.list(limit=10)
+        shown = await as_shopper(row)
+        book = api.book()
+    assert row.status is Status.COMPLETED, row.error_message
+    assert shown == stored
+    with Image.open(BytesIO(stored)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1024, 1536))
+    assert list(book["purchases"].values()) == [1]
+    assert len(letters) == 1  # the malformed job, kept, and the worker went on
+    assert running.process.returncode == 0
+    # Every line about the job can be found by its session.
+    about = [line for line in running.lines() if line.get("session_id") == new.session_id]
+    assert {"consume", "celery"} <= {str(line["role"]) for line in about}
+    assert all(line.get("channel") == channel.value for line in about)
+    assert all(line.get("request_id") for line in about)
+    assert KEY not in running.log.read_text("utf-8")
+    assert "token=" not in running.log.read_text("utf-8")
+
+
+def test_two_stacks_run_side_by_side_and_leave_no_process(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    with stack(one) as first, stack(two) as second:
+        pids = [
+            child.pid
+            for each in (first, second)
+            for child in psutil.Process(each.process.pid).children(recursive=True)
+        ]
+        assert first.settings.port != second.settings.port
+        for each in (first, second):
+            url = f"http://{each.settings.host}:{each.settings.port}/health"
+            assert httpx.get(url, trust_env=False).json()["redis_connected"]
+    assert len(pids) == 8  # a Redis server and three roles each
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+    assert attached(one / "data") is None
+
+
+def test_a_killed_supervisor_takes_its_children_with_it(tmp_path: Path) -> None:
+    with stack(tmp_path) as running:
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        running.process.kill()
+        running.process.wait(timeout=5)
+        _, alive = psutil.wait_procs(children, timeout=STOP_S)
+    assert alive == []
