@@ -15,6 +15,8 @@ from wearon_cli.core.body.estimate import (
     WEIGHT_RANGE_KG,
     Estimate,
     EstimateRequest,
+)
+from wearon_cli.core.body.estimate import (
     estimate as measure,
 )
 from wearon_cli.core.body.girths import MEASURES, Sex
