@@ -51,9 +51,13 @@ def memory_mb(process: subprocess.Popen[bytes]) -> dict[str, float]:
     """By role, in MB."""
     root = psutil.Process(process.pid)
     return {
-        next((word for word in each.cmdline() if word in ROLES), each.name()): each.memory_full_info().pss / 1e6
+        _role(each): each.memory_full_info().pss / 1e6
         for each in (root, *root.children(recursive=True))
     }
+
+
+def _role(process: psutil.Process) -> str:
+    return next((word for word in process.cmdline() if word in ROLES), process.name())
 
 
 def main() -> None:
