@@ -1,0 +1,130 @@
+"""
+How much one machine does: the rate limit filled, latency below it, and the curve of concurrency.
+
+    python -m benchmarks.bench_throughput [--jobs 600] [--latency-s 40] [--curve]
+
+Real processes over local adapters and a loopback image API. Every job brings two photos of 12
+megapixels and gets a JPEG of 1024x1536.
+"""
+
+import argparse
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+
+from benchmarks.load import Events, Load, ordered, under_load
+from benchmarks.machine import machine
+
+STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
+LONE_STORE = "00000000-0000-4000-9000-00000000beef"
+LIMIT_PER_MINUTE = 300
+#: Concurrency of one Celery process, for the curve.
+CURVE = (10, 50, 100, 200, 400)
+
+
+def saturated(jobs: int, latency_s: float) -> None:
+    """A burst of one store, and one job of another store in the middle of it."""
+    with under_load(latency=str(latency_s)) as load:
+        burst = ordered(load, [STORES[0]] * jobs)
+        (lone,) = ordered(load, [LONE_STORE])
+        begun_s, cpu_s = time.monotonic(), load.usage.cpu_s()
+        load.push(burst)
+        later = threading.Timer(latency_s, lambda: load.push([lone]))
+        later.start()
+        ids = [session_id for session_id, _ in (*burst, lone)]
+        events = load.await_done(ids, within_s=jobs / LIMIT_PER_MINUTE * 60 + 4 * latency_s + 60)
+        cpu_s = load.usage.cpu_s() - cpu_s
+        book = load.api.book(calls=True)
+        _report(load, book, events, ids, cpu_s)
+        at_s = sorted(call["at_s"] for call in book["list"])
+        rate = (len(at_s) - 1) / (at_s[-1] - at_s[0]) * 60
+        used = _least_used(at_s) / LIMIT_PER_MINUTE
+        print(f"image requests a minute, sustained     {rate:7.1f}   (wanted: at least 285)")
+        print(f"most in any 60 s                       {book['peak_per_minute']:7d}   (limit 300)")
+        print(f"least used of the limit in any 60 s    {used:7.1%}   (wanted: at least 97 %)")
+        waited_s = events.started_s[lone[0]] - load.pushed_s[lone[0]]
+        print(f"one job of another store waited        {waited_s:7.2f} s (wanted: at most 15)")
+        print(f"first call after the burst began       {at_s[0] - begun_s:7.2f} s")
+
+
+def _least_used(at_s: Sequence[float]) -> int:
+    """Fewest requests in a minute that lies wholly inside of the run."""
+    starts = [t for t in at_s if t + 60 <= at_s[-1]]
+    return min(sum(t <= other < t + 60 for other in at_s) for t in starts) if starts else 0
+
+
+def below(jobs: int, latency_s: float, per_minute: int) -> None:
+    """Steady arrivals below the limit: what we add to the image API's own time."""
+    with under_load(latency=str(latency_s)) as load:
+        paced = ordered(load, [STORES[n % 3] for n in range(jobs)])
+        cpu_s = load.usage.cpu_s()
+        load.push(paced, every_s=60 / per_minute)
+        ids = [session_id for session_id, _ in paced]
+        events = load.await_done(ids, within_s=4 * latency_s + 60)
+        _report(load, load.api.book(), events, ids, load.usage.cpu_s() - cpu_s)
+        started = [events.started_s[i] - load.pushed_s[i] for i in ids]
+        added = [events.completed_s[i] - load.pushed_s[i] - latency_s for i in ids]
+        print(f"LPUSH to a worker, median and p95      {_spread(started)}")
+        print(f"added to the API's time                {_spread(added)}   (wanted: p95 1.5 s)")
+
+
+def curve(latency_s: float) -> None:
+    """Concurrency of one process against what comes out; the rate limit is out of the way."""
+    print(f"{'in flight':>10} {'jobs/min':>9} {'ideal':>7} {'peak MB':>8} {'CPU-s/job':>10}")
+    for concurrency in CURVE:
+        with under_load(
+            latency=str(latency_s),
+            WORKER_CONCURRENCY=str(concurrency),
+            WEARON_REQUESTS_PER_MINUTE="60000",
+        ) as load:
+            jobs = ordered(load, [STORES[n % 3] for n in range(concurrency * 3)])
+            cpu_s, begun_s = load.usage.cpu_s(), time.monotonic()
+            load.push(jobs)
+            load.await_done([i for i, _ in jobs], within_s=20 * latency_s + 120)
+            took_s = time.monotonic() - begun_s
+            cpu_s = load.usage.cpu_s() - cpu_s
+            most = load.api.book()["most_in_flight"]
+            rate, ideal = len(jobs) / took_s * 60, concurrency / latency_s * 60
+            print(
+                f"{most:>10} {rate:>9.0f} {ideal:>7.0f} {load.usage.peak_mb:>8.0f} "
+                f"{cpu_s / len(jobs):>10.3f}",
+                flush=True,
+            )
+
+
+def _report(
+    load: Load, book: dict[str, object], events: Events, ids: Sequence[str], cpu_s: float
+) -> None:
+    billed, done = book["billed"], sum(i in events.completed_s for i in ids)
+    print(f"jobs, completed, pictures bought       {len(ids)}, {done}, {billed}")
+    print(f"most in flight                         {book['most_in_flight']:7}")
+    print(f"CPU-seconds a job, consume + celery    {cpu_s / len(ids):7.3f}   (wanted: 0.20)")
+    print(f"peak memory of all processes           {load.usage.peak_mb:7.0f} MB (wanted: 600)")
+    for role, size_mb in load.usage.peak_by_role_mb.items():
+        print(f"  {role:<36} {size_mb:7.0f} MB")
+
+
+def _spread(values: Sequence[float]) -> str:
+    cuts = statistics.quantiles(values, n=20)
+    return f"{statistics.median(values):7.3f} s {cuts[18]:7.3f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--jobs", type=int, default=600)
+    parser.add_argument("--latency-s", type=float, default=40.0)
+    parser.add_argument("--curve", action="store_true", help="the curve too; takes 6 minutes")
+    told = parser.parse_args()
+    print(machine())
+    print(f"\n== {told.jobs} jobs at once, image API {told.latency_s:g} s, limit 300 a minute")
+    saturated(told.jobs, told.latency_s)
+    print("\n== 240 jobs at 240 a minute, image API 5 s")
+    below(240, 5.0, 240)
+    if told.curve:
+        print("\n== the curve: three jobs for each place, image API 20 s, no rate limit")
+        curve(20.0)
+
+
+if __name__ == "__main__":
+    main()
