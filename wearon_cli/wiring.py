@@ -16,6 +16,7 @@ from wearon_cli.adapters.redis_client import Client, answers, connect, require_s
 from wearon_cli.adapters.redis_dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis_intake import RedisIntake
 from wearon_cli.adapters.redis_journal import RedisJournal
+from wearon_cli.adapters.redis_overview import RedisOverview
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.jobs.generation import Generation
@@ -30,6 +31,7 @@ from wearon_cli.core.ports import (
     Intake,
     Journal,
     Ledger,
+    Outlook,
     Sessions,
     Storage,
     Waker,
@@ -79,6 +81,7 @@ class Consumer:
     intake: RedisIntake
     take_in: TakeIn
     recovery: Recovery
+    outlook: Outlook
 
 
 @asynccontextmanager
@@ -115,6 +118,7 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
                 waker=waker,
             ),
             recovery=Recovery(intake=intake, journal=journal, sessions=store.sessions, waker=waker),
+            outlook=RedisOverview(redis, heartbeat_s=settings.heartbeat_s),
         )
 
 

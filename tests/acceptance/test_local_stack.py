@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import httpx
 import psutil
 import pytest
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 import wearon_cli
@@ -137,6 +139,31 @@ async def as_shopper(row: Session) -> bytes:
         return (await browser.get(str(row.generated_image_url))).content
 
 
+def free_pair() -> int:
+    """A free port whose next one is free too."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def scraped(*ports: int) -> dict[tuple[str, ...], float]:
+    """Every sample by its name, and by its name with each of its labels."""
+    found: dict[tuple[str, ...], float] = {}
+    for port in ports:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name,] = sample.value
+                found |= {(sample.name, *label): sample.value for label in sample.labels.items()}
+    return found
+
+
 def push(url: str, message: str) -> None:
     with Redis.from_url(url) as redis:
         redis.lpush(TASK_LIST, message)
@@ -149,7 +176,12 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
 ) -> None:
     with (
         ImageApiProcess() as api,
-        stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY) as running,
+        stack(
+            tmp_path,
+            OPENAI_BASE_URL=api.base_url,
+            OPENAI_API_KEY=KEY,
+            WEARON_METRICS_PORT=str(metrics_port := free_pair()),
+        ) as running,
     ):
         async with open_desk(running.settings) as desk:
             push(running.redis_url, "{ not json")
@@ -160,6 +192,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             letters = await desk.dead_letters.list(limit=10)
         shown = await as_shopper(row)
         book = api.book()
+        metrics = scraped(metrics_port, metrics_port + 1, running.settings.port)
     assert row.status is Status.COMPLETED, row.error_message
     assert shown == stored
     with Image.open(BytesIO(stored)) as picture:
@@ -167,6 +200,11 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
     assert list(book["purchases"].values()) == [1]
     assert len(letters) == 1  # the malformed job, kept, and the worker went on
     assert running.process.returncode == 0
+    assert metrics["wearon_intake_total", "result", "taken"] == 1
+    assert metrics["wearon_intake_total", "result", "refused"] == 1
+    assert metrics["wearon_jobs_total", "outcome", "completed"] == 1
+    assert metrics["wearon_image_calls_total", "status", "200"] == 1
+    assert (metrics["wearon_dead_letters",], metrics["wearon_queue_depth",]) == (1, 0)
     # Every line about the job can be found by its session.
     about = [line for line in running.lines() if line.get("session_id") == new.session_id]
     assert {"consume", "celery"} <= {str(line["role"]) for line in about}

@@ -21,6 +21,7 @@ from wearon_cli.runtime import http_edge, measuring
 from wearon_cli.runtime.health import Health
 from wearon_cli.runtime.http_app import make_app
 from wearon_cli.runtime.measuring import Measuring
+from wearon_cli.runtime.metrics import Meters
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -87,7 +88,7 @@ async def client(
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(Measuring(reader, photos))
         health = await stack.enter_async_context(Health(pool, redis_answers))
-        app = make_app(settings or Settings(), pool, health, files)
+        app = make_app(settings or Settings(), pool, health, files, Meters())
         transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
         caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
         await stack.enter_async_context(caller)
@@ -340,6 +341,16 @@ async def test_more_photos_than_are_worth_waiting_for_are_refused(
     assert int(refused.headers["retry-after"]) > 0
     assert health.status_code == 200
     assert [a.status_code for a in (*served, again)] == [200, 200, 200]
+
+
+async def test_metrics_are_for_those_who_hold_the_token() -> None:
+    settings = Settings(http_token=SecretStr("letmein-1234"))
+    async with client(settings=settings) as caller:
+        stranger = await caller.get("/metrics")
+        caller.headers["Authorization"] = "Bearer letmein-1234"
+        told = await caller.get("/metrics")
+    assert stranger.status_code == 401
+    assert "wearon_photo_seconds_count" in told.text
 
 
 async def test_stored_pictures_are_served_to_those_who_hold_their_address(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`wearon celery`: the role that does the jobs."""
 
 from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import ConcurrencyOption, role_settings
+from wearon_cli.commands.roles import ConcurrencyOption, started
 from wearon_cli.core.errors import RoleFailed
 from wearon_cli.runtime.celery_worker import run_worker
 from wearon_cli.runtime.child import announcer
@@ -30,9 +30,7 @@ def celery(
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start, 8 the worker failed, 75
     it no longer heard its queue and ended itself to be started again.
     """
-    with role_settings(
-        "celery", local=local, data_dir=data_dir, worker_concurrency=concurrency
-    ) as settings:
-        exit_code = run_worker(settings, on_ready=announcer(settings))
+    with started("celery", local=local, data_dir=data_dir, worker_concurrency=concurrency) as role:
+        exit_code = run_worker(role.settings, role.meters, on_ready=announcer(role.settings))
     if exit_code:
         raise RoleFailed("the Celery worker ended by itself", hint="its log says why")

@@ -1,7 +1,7 @@
 """`wearon consume`: the role that takes jobs in."""
 
 from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import role_settings
+from wearon_cli.commands.roles import started
 from wearon_cli.runtime.child import announcer
 from wearon_cli.runtime.consumer import run_consumer
 
@@ -23,5 +23,5 @@ def consume(local: LocalOption = False, data_dir: DataDirOption = None) -> None:
 
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start.
     """
-    with role_settings("consume", local=local, data_dir=data_dir) as settings:
-        run_consumer(settings, on_ready=announcer(settings))
+    with started("consume", local=local, data_dir=data_dir) as role:
+        run_consumer(role.settings, role.meters, on_ready=announcer(role.settings))

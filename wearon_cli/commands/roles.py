@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,6 +12,7 @@ from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.local_stack import DEFAULT_DATA_DIR, local_settings
 from wearon_cli.runtime.logs import configure_logs
+from wearon_cli.runtime.metrics import Meters
 
 HostOption = Annotated[
     str | None,
@@ -46,23 +48,46 @@ def role_options(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A role that is about to run."""
+
+    settings: Settings
+    meters: Meters
+
+
 @contextmanager
-def role_settings(
+def started(
     role: str, *, local: bool, data_dir: Path | None, needs_production: bool = True, **options: Any
-) -> Iterator[Settings]:
+) -> Iterator[Role]:
     """
-    Settings of a role that runs by itself, its logging set up.
+    A role that runs by itself: its settings checked, its log set up and counted.
 
     Raises:
         ConfigError: A setting is wrong, or what production needs is missing.
     """
     settings = load_settings(**role_options(**options))
-    configure_logs(settings, role)
+    meters = Meters()
+    configure_logs(settings, role, observe=meters.observe)
+    with _role_settings(
+        settings, role_options(**options), local, data_dir, needs_production
+    ) as checked:
+        yield Role(settings=checked, meters=meters)
+
+
+@contextmanager
+def _role_settings(
+    settings: Settings,
+    options: dict[str, Any],
+    local: bool,
+    data_dir: Path | None,
+    needs_production: bool,
+) -> Iterator[Settings]:
     if settings.is_local:  # a child of `wearon all --local`
         yield settings
     elif local:
         with local_settings(data_dir or DEFAULT_DATA_DIR, settings) as ours:
-            yield ours.model_copy(update=role_options(**options))
+            yield ours.model_copy(update=options)
     elif data_dir is not None:
         raise ConfigError(LOCAL_NEEDS_FOLDER, hint="add --local")
     else:

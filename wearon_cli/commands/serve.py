@@ -1,7 +1,7 @@
 """`wearon serve`: the role that answers HTTP."""
 
 from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import HostOption, PortOption, role_settings
+from wearon_cli.commands.roles import HostOption, PortOption, started
 from wearon_cli.runtime.child import announcer
 from wearon_cli.runtime.http_server import serve as run_server
 
@@ -26,7 +26,7 @@ def serve(
 
     Exit codes: 3 settings, or the port is taken.
     """
-    with role_settings(
+    with started(
         "serve", local=local, data_dir=data_dir, needs_production=False, host=host, port=port
-    ) as settings:
-        run_server(settings, on_ready=announcer(settings))
+    ) as role:
+        run_server(role.settings, role.meters, on_ready=announcer(role.settings))

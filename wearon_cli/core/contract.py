@@ -150,3 +150,12 @@ def salvage(raw: bytes) -> SessionKey | None:
         return SessionKey(channel=channel, session_id=str(UUID(document["session_id"])))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def pushed_at(raw: bytes) -> datetime | None:
+    """When a payload says it was pushed; None when that cannot be read."""
+    try:
+        moment = datetime.fromisoformat(from_json(raw[:MAX_PAYLOAD_BYTES])["created_at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return moment if moment.tzinfo else None

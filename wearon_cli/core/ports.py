@@ -464,3 +464,30 @@ class Intake(Protocol):
         Session ids of all payloads still before the journal: in the producer's list or in any
         consumer's intake list. Looks in the order in which payloads move, so none slips by.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What waits and what runs, at one moment of Redis's clock."""
+
+    at: datetime
+    queued: int  # payloads nobody has taken from the platform's list
+    in_line: int  # journalled jobs whose turn has not come
+    waiting_since: datetime | None  # of the job whose turn is next; None when none waits
+    held: int  # jobs being done, or waiting for a time
+    overdue: int  # of these, lease or time has run out: recovery's next pass takes them
+    dead_letters: int
+    consumers: int  # alive
+    permits_used: int  # image requests of the last minute
+    calls_waiting: int  # Celery messages nobody has taken
+    halted_because: str | None  # why calls to the image API are halted; None when they are not
+
+
+class Outlook(Protocol):
+    """Looks at the queue as a whole. Changes nothing."""
+
+    async def look(self) -> Overview:
+        """
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """

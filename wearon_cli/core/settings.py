@@ -135,6 +135,14 @@ class Settings(BaseSettings):
         120.0, gt=0, description="When the container is killed after SIGTERM (stop_grace_period)."
     )
 
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65534,
+        description="Port of `consume`'s /metrics; `celery`'s is the next one. Unset: none. "
+        "`serve` has /metrics on its own port.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address those listen on.")
     host: str = Field("127.0.0.1", description="Address `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port `serve` listens on; 0: any free.")
     http_token: SecretStr | None = Field(

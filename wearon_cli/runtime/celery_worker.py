@@ -15,6 +15,7 @@ from wearon_cli.adapters.celery_calls import GENERATE, make_celery
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.job_loop import JobLoop
+from wearon_cli.runtime.metrics import Meters, expose
 from wearon_cli.runtime.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,9 @@ EXIT_DEAF: Final = 75
 EXIT_AT_ONCE: Final = 130
 
 
-def run_worker(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> int:
+def run_worker(
+    settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
+) -> int:
     """
     Do jobs until SIGTERM or SIGINT; returns the exit code.
 
@@ -39,6 +42,8 @@ def run_worker(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         raise ConfigError("REDIS_URL is not set", hint="set it, or use --local")
     redis_url = settings.redis_url.get_secret_value()
     jobs = JobLoop(settings)
+    meters.show("jobs_in_flight", "Jobs being done here.", lambda: jobs.in_flight)
+    stop_showing = expose(meters, settings, "celery")
     jobs.start()
     watchdog = Watchdog(
         redis_url,
@@ -55,6 +60,7 @@ def run_worker(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         watchdog.stop()
         jobs.drain(within_s=0.0)
         jobs.stop()
+        stop_showing()
     exit_code = int(worker.exitcode or 0)
     log.info("worker_stopped", exit_code=exit_code)
     return exit_code

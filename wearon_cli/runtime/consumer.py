@@ -3,12 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
 
 from wearon_cli.core.errors import UpstreamError
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.metrics import Meters, QueueCollector, expose
 from wearon_cli.wiring import Consumer, open_consumer
 
 log = structlog.get_logger(__name__)
@@ -22,7 +24,9 @@ LONGEST_PAUSE_S: Final = 10.0
 ORPHAN_PASS_S: Final = 60.0
 
 
-def run_consumer(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> None:
+def run_consumer(
+    settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
+) -> None:
     """
     Take jobs until SIGTERM or SIGINT.
 
@@ -30,15 +34,18 @@ def run_consumer(settings: Settings, *, on_ready: Callable[[], None] = lambda: N
         ConfigError: A setting is wrong, or Redis is too old.
         QueueUnavailable: Redis does not answer at start.
     """
-    asyncio.run(_consume(settings, on_ready))
+    asyncio.run(_consume(settings, meters, on_ready))
 
 
-async def _consume(settings: Settings, on_ready: Callable[[], None]) -> None:
+async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_consumer(settings, take_wait_s=TAKE_WAIT_S) as consumer:
+    async with AsyncExitStack() as stack:
+        consumer = await stack.enter_async_context(open_consumer(settings, take_wait_s=TAKE_WAIT_S))
+        meters.registry.register(QueueCollector(consumer.outlook, loop))
+        stack.callback(expose(meters, settings, "consume"))
         await consumer.intake.beat()
         log.info("consumer_ready", consumer_id=consumer.intake.consumer_id)
         on_ready()

@@ -16,6 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -44,6 +45,7 @@ from wearon_cli.runtime.http_forms import (
     Standing,
 )
 from wearon_cli.runtime.measuring import Measuring, Photos
+from wearon_cli.runtime.metrics import Meters
 
 #: The sentence callers of today know for a photo that cannot be had.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
@@ -60,7 +62,11 @@ _bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, wh
 
 
 def make_app(
-    settings: Settings, measuring: Measuring, health: Health, files: LocalStorage | None
+    settings: Settings,
+    measuring: Measuring,
+    health: Health,
+    files: LocalStorage | None,
+    meters: Meters,
 ) -> Edge:
     """The ASGI app, without a server."""
     app = FastAPI(
@@ -74,6 +80,7 @@ def make_app(
     _answer_errors(app)
     _add_health(app, health)
     _add_estimate(app, settings, measuring)
+    _add_metrics(app, settings, meters)
     if files is not None:
         _add_files(app, files)
     return Edge(app, with_docs=settings.http_docs)
@@ -120,6 +127,12 @@ def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> Non
         photos = Photos(front=body.image_url, side=body.side_image_url)
         measured = await measuring.estimate(photos, request)
         return EstimateAnswer.model_validate(measured.to_response())
+
+
+def _add_metrics(app: FastAPI, settings: Settings, meters: Meters) -> None:
+    @app.get("/metrics", include_in_schema=False, dependencies=[Depends(_token_guard(settings))])
+    def metrics() -> Response:
+        return Response(meters.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_files(app: FastAPI, files: LocalStorage) -> None:

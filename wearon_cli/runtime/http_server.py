@@ -15,6 +15,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.health import Health
 from wearon_cli.runtime.http_app import make_app
 from wearon_cli.runtime.measuring import Measuring
+from wearon_cli.runtime.metrics import Meters
 from wearon_cli.wiring import open_edge, open_pose_reader
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,9 @@ GRACE_S: Final = 10
 BACKLOG: Final = 512
 
 
-def serve(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> None:
+def serve(
+    settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
+) -> None:
     """
     Answer HTTP until SIGTERM or SIGINT.
 
@@ -34,10 +37,12 @@ def serve(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) ->
         ConfigError: The port is taken, or a setting is wrong.
     """
     with _listener(settings.host, settings.port) as listener:
-        asyncio.run(_serve(settings, listener, on_ready))
+        asyncio.run(_serve(settings, meters, listener, on_ready))
 
 
-async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    settings: Settings, meters: Meters, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
     async with AsyncExitStack() as stack:
         edge = await stack.enter_async_context(open_edge(settings, fetch_timeout_s=FETCH_TIMEOUT_S))
         measuring = await stack.enter_async_context(
@@ -46,7 +51,7 @@ async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable
         health = await stack.enter_async_context(Health(measuring, edge.redis_answers))
         server = _Server(
             uvicorn.Config(
-                make_app(settings, measuring, health, edge.files),
+                make_app(settings, measuring, health, edge.files, meters),
                 log_config=None,  # ours is set up already
                 access_log=False,
                 server_header=False,

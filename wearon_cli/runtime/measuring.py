@@ -21,7 +21,7 @@ import structlog
 from wearon_cli.adapters.mediapipe_pose import MediaPipePose
 from wearon_cli.core.body.estimate import Estimate, EstimateRequest, estimate
 from wearon_cli.core.body.photo import read_photo
-from wearon_cli.core.errors import ConfigError, MeasuringUnavailable
+from wearon_cli.core.errors import ConfigError, MeasuringUnavailable, PictureProblem
 from wearon_cli.core.ports import Fetcher
 
 log = structlog.get_logger(__name__)
@@ -89,13 +89,27 @@ class Measuring:
             raise MeasuringUnavailable("too many photos are waiting to be measured")
         self._inside += 1
         try:
-            front, side = await self._fetch(photos)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._threads, _measure, self._reader, front, side, request
-            )
+            return await self._answer(self._reader, photos, request)
+        except PictureProblem as exc:
+            log.info("photo_refused", reason=getattr(exc, "reason", exc.code))
+            raise
         finally:
             self._inside -= 1
+
+    async def _answer(
+        self, reader: MediaPipePose, photos: Photos, request: EstimateRequest
+    ) -> Estimate:
+        begun_s = time.perf_counter()
+        front, side = await self._fetch(photos)
+        loop = asyncio.get_running_loop()
+        measured = await loop.run_in_executor(self._threads, _measure, reader, front, side, request)
+        log.info(
+            "body_measured",
+            photo=hashlib.sha256(front).hexdigest()[:12],  # all that is kept of it
+            based_on=measured.variant,
+            duration_ms=round((time.perf_counter() - begun_s) * 1000),
+        )
+        return measured
 
     async def _fetch(self, photos: Photos) -> tuple[bytes, bytes | None]:
         if photos.side is None:
@@ -119,14 +133,5 @@ class Measuring:
 def _measure(
     reader: MediaPipePose, front: bytes, side: bytes | None, request: EstimateRequest
 ) -> Estimate:
-    begun_s = time.perf_counter()
-    pixels = read_photo(front)
     beside = read_photo(side) if side is not None else None
-    measured = estimate(pixels, reader, request, **({} if beside is None else {"side": beside}))
-    log.info(
-        "body_measured",
-        photo=hashlib.sha256(front).hexdigest()[:12],  # all that is kept of it
-        based_on=measured.variant,
-        duration_ms=round((time.perf_counter() - begun_s) * 1000),
-    )
-    return measured
+    return estimate(read_photo(front), reader, request, **({"side": beside} if side else {}))

@@ -161,11 +161,14 @@ class Generation:
         halted_s = await self.breaker.wait_s()
         if halted_s > 0:
             raise CallsHalted(retry_after_s=halted_s)
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
         granted = await self.limiter.acquire(
             pictures=len(task.image_urls), patience_s=self.settings.permit_wait_s
         )
         if not granted:
             raise NoPermit
+        log.info("permit_granted", waited_ms=round((clock() - begun_s) * 1000))
 
     async def _buy(self, claim: Claim, request: TryOnRequest) -> tuple[bytes, Usage]:
         """The paid call. It stays open in the journal until its picture is stored."""
