@@ -7,6 +7,7 @@ Nothing of it is part of what is measured but `wearon all` and what it started.
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -129,8 +130,9 @@ class Load:
         )
         return new.session_id, task.to_json()
 
-    def push(self, jobs: Sequence[tuple[str, bytes]], *, every_s: float = 0.0) -> None:
-        """As the platform does; paced when told."""
+    def push(self, jobs: Sequence[tuple[str, bytes]], *, per_minute: float = 0.0) -> None:
+        """As the platform does: all at once, or by chance at a mean rate (a Poisson process)."""
+        chance = random.Random(1)
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
             due_s = time.monotonic()
@@ -138,7 +140,7 @@ class Load:
                 time.sleep(max(0.0, due_s - time.monotonic()))
                 self.pushed_s[session_id] = time.time()
                 redis.lpush(TASK_LIST, payload)
-                due_s += every_s
+                due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
     def await_done(self, session_ids: Sequence[str], *, within_s: float) -> Events:
         """Wait until all of them are completed."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from wearon_cli.adapters.redis_client import PREFIX, Client, Scripts, redis_errors
+from wearon_cli.adapters.redis_limiter import WINDOW_S
 from wearon_cli.core.errors import LeaseLost
 from wearon_cli.core.ports import (
     Claim,
@@ -38,8 +39,9 @@ CLAIM: Final = f"{PREFIX}claim:"
 STORY: Final = f"{PREFIX}story:"
 
 #: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
-#: the next permit is never far away, whoever took the last hundred.
-BURST: Final = 0.1
+#: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
+#: a burst would come back with each window, and leave the limit unused before it.
+BURST: Final = 0.01
 #: A story keeps its newest lines, for a while after the last one.
 STORY_LINES: Final = 60
 STORY_LIFE_S: Final = 7 * 86_400
@@ -60,8 +62,8 @@ class RedisJournal:
         self._scripts = Scripts(redis)
         self._lease_s = lease_s
         burst = max(1.0, requests_per_minute * BURST)
-        picture_gap_s = 60 / pictures_per_minute if pictures_per_minute else 0.0
-        self._pace = (60 / requests_per_minute, picture_gap_s, burst)
+        picture_gap_s = WINDOW_S / pictures_per_minute if pictures_per_minute else 0.0
+        self._pace = (WINDOW_S / requests_per_minute, picture_gap_s, burst)
 
     async def open(self, key: SessionKey, payload: bytes, *, owner_id: str, pictures: int) -> bool:
         opened = await self._scripts.run(

@@ -8,8 +8,9 @@ from wearon_cli.adapters.redis_client import PREFIX, Client, Scripts
 
 REQUESTS: Final = f"{PREFIX}limit:requests"
 PICTURES: Final = f"{PREFIX}limit:pictures"
-#: A minute, and a little for the way from the permit to the API's own clock.
-WINDOW_S: Final = 60.5
+#: A minute, and a second for what requests may lag or lead on their way from the permit to the
+#: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
+WINDOW_S: Final = 61.0
 
 
 class RedisLimiter:
