@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from wearon_cli.core.body.gates import the_person
 from wearon_cli.core.body.photo import read_photo
-from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.body.pose import PoseReader, PoseReading
+from wearon_cli.core.body.profile import measure_side
 from wearon_cli.core.body.silhouette import measure_front
 
 Array = NDArray[np.float64]
@@ -59,6 +60,13 @@ class Renders(Bodies):
     """Rendered bodies: truth and what was read from their photos, together in `columns`."""
 
     ids: tuple[str, ...]
+
+    def take(self, which: NDArray[np.intp]) -> "Renders":
+        """Some of them."""
+        return Renders(
+            ids=tuple(self.ids[i] for i in which),
+            columns={name: column[which] for name, column in self.columns.items()},
+        )
 
 
 def data_folder(given: Path | None) -> Path:
@@ -111,6 +119,13 @@ def _truth_columns(truth: Mapping[str, str]) -> dict[str, float]:
 def _features(
     bodies: Path, body_id: str, height_cm: float, reader: PoseReader
 ) -> dict[str, float] | None:
-    front = the_person(reader.read(read_photo((bodies / f"{body_id}.jpg").read_bytes())))
-    silhouette = measure_front(front, height_cm=height_cm)
-    return None if silhouette is None else dict(silhouette.features)
+    """What is read from a body's two photos, one from the front and one from the side."""
+
+    def person(path: Path) -> PoseReading:
+        return the_person(reader.read(read_photo(path.read_bytes())))
+
+    front = measure_front(person(bodies / f"{body_id}.jpg"), height_cm=height_cm)
+    side = measure_side(person(bodies / "side" / f"{body_id}.jpg"), height_cm=height_cm)
+    if front is None or side is None:
+        return None
+    return {**front.features, **side.features}

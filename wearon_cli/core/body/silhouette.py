@@ -131,10 +131,10 @@ def _trunk_lines(mask: NDArray[np.float32], joints: Array) -> Iterator[tuple[flo
     arms.sort(key=lambda arm: float(arm[0, 0]))
     for level in TRUNK_LEVELS:
         x, y = shoulders + level * (hips - shoulders)
-        row = _row(mask, float(y))
+        row = row_at(mask, float(y))
         if row is None or not 0 <= x < len(row) or row[int(x)] <= 0.5:
             continue
-        left, right = _run(row, int(x))
+        left, right = run_around(row, int(x))
         left, cut_left = _without_arm(left, arms[0], float(y), side=-1)
         right, cut_right = _without_arm(right, arms[1], float(y), side=1)
         if right > left:
@@ -144,8 +144,8 @@ def _trunk_lines(mask: NDArray[np.float32], joints: Array) -> Iterator[tuple[flo
             )
 
 
-def _row(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None:
-    """The mask at a height between pixel rows; row `i` of the mask lies at `i + 0.5`."""
+def row_at(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None:
+    """The mask at a height between pixel rows (row `i` lies at `i + 0.5`); None outside it."""
     low = int(np.floor(y_px - 0.5))
     if not 0 <= low < len(mask) - 1:
         return None
@@ -153,7 +153,7 @@ def _row(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None:
     return np.asarray(mask[low] * (1 - share) + mask[low + 1] * share)
 
 
-def _run(row: NDArray[np.float32], start: int) -> tuple[float, float]:
+def run_around(row: NDArray[np.float32], start: int) -> tuple[float, float]:
     """Edges of the stretch above one half that holds `start`, to a fraction of a pixel."""
     outside = np.flatnonzero(row <= 0.5)
     at = int(np.searchsorted(outside, start))
