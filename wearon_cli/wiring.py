@@ -5,6 +5,7 @@ Each opener is a context manager: what it opened it closes. Vendor libraries are
 are needed, so that a command pays only for what it uses.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
             ),
             breaker=breaker,
             pixels=pixels,
+            originals=asyncio.Semaphore(settings.pictures_in_memory),
             settings=settings,
         )
         settlement = Settlement(

@@ -5,6 +5,7 @@ A small world to run jobs in: real Redis, the local store, a generator that coun
 `kill -9` would: nothing of ours runs after it.
 """
 
+import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -233,6 +234,7 @@ class World:
                 ),
                 breaker=breaker,
                 pixels=self.pixels,
+                originals=asyncio.Semaphore(8),
                 settings=self.settings,
             ),
             settlement=Settlement(

@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     max_picture_px: int = Field(
         50_000_000, ge=1_000_000, description="Most pixels an input picture may decode to."
     )
+    pictures_in_memory: int = Field(
+        32, ge=1, description="Original pictures in the memory of one Celery process at once."
+    )
     fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further origins pictures may come from, comma separated."
     )

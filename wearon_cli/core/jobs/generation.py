@@ -37,6 +37,7 @@ from wearon_cli.core.ports import (
     Journal,
     Limiter,
     PixelPool,
+    PreparedPicture,
     Sessions,
     Storage,
     TryOnRequest,
@@ -69,6 +70,9 @@ class Generation:
     limiter: Limiter
     breaker: Breaker
     pixels: PixelPool
+    #: One place for each original picture in memory; who finds none waits. They have up to 10 MB
+    #: each, what is sent on has 0.3.
+    originals: asyncio.Semaphore
     settings: Settings
 
     async def make(self, claim: Claim, task: Task) -> None:
@@ -145,17 +149,19 @@ class Generation:
         return url, usage, usage.is_preview
 
     async def _request(self, task: Task) -> TryOnRequest:
-        originals = await asyncio.gather(*map(self.fetcher.fetch, task.image_urls))
-        max_px = self.settings.max_picture_px
-        pictures = await asyncio.gather(
-            *(self.pixels.run(partial(prepare, data, max_px=max_px)) for data in originals)
-        )
+        pictures = await asyncio.gather(*map(self._prepared, task.image_urls))
         return TryOnRequest(
             session_id=str(task.session_id),
             pictures=tuple(pictures),
             prompt=task.prompt or default_prompt(len(pictures)),
             model=task.replay.model if task.replay else None,
         )
+
+    async def _prepared(self, url: str) -> PreparedPicture:
+        async with self.originals:
+            data = await self.fetcher.fetch(url)
+            max_px = self.settings.max_picture_px
+            return await self.pixels.run(partial(prepare, data, max_px=max_px))
 
     async def _permit(self, task: Task) -> None:
         halted_s = await self.breaker.wait_s()
