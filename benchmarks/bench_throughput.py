@@ -1,7 +1,7 @@
 """
-How much one machine does: the rate limit filled, latency below it, and the curve of concurrency.
+How much one machine does: the rate limit filled, fairness in it, and latency below it.
 
-    python -m benchmarks.bench_throughput [--jobs 600] [--latency-s 40] [--curve]
+    python -m benchmarks.bench_throughput [--jobs 600] [--latency-s 40]
 
 Real processes over local adapters and a loopback image API. Every job brings two photos of 12
 megapixels and gets a JPEG of 1024x1536.
@@ -19,8 +19,6 @@ from benchmarks.machine import machine
 STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
 LONE_STORE = "00000000-0000-4000-9000-00000000beef"
 LIMIT_PER_MINUTE = 300
-#: Concurrency of one Celery process, for the curve.
-CURVE = (10, 50, 100, 200, 400)
 
 
 def saturated(jobs: int, latency_s: float) -> None:
@@ -69,30 +67,6 @@ def below(jobs: int, latency_s: float, per_minute: int) -> None:
         print(f"added to the API's time                {_spread(added)}   (wanted: p95 1.5 s)")
 
 
-def curve(latency_s: float) -> None:
-    """Concurrency of one process against what comes out; the rate limit is out of the way."""
-    print(f"{'in flight':>10} {'jobs/min':>9} {'ideal':>7} {'peak MB':>8} {'CPU-s/job':>10}")
-    for concurrency in CURVE:
-        with under_load(
-            latency=str(latency_s),
-            WORKER_CONCURRENCY=str(concurrency),
-            WEARON_REQUESTS_PER_MINUTE="60000",
-        ) as load:
-            jobs = ordered(load, [STORES[n % 3] for n in range(concurrency * 3)])
-            cpu_s, begun_s = load.usage.cpu_s(), time.monotonic()
-            load.push(jobs)
-            load.await_done([i for i, _ in jobs], within_s=20 * latency_s + 120)
-            took_s = time.monotonic() - begun_s
-            cpu_s = load.usage.cpu_s() - cpu_s
-            most = load.api.book()["most_in_flight"]
-            rate, ideal = len(jobs) / took_s * 60, concurrency / latency_s * 60
-            print(
-                f"{most:>10} {rate:>9.0f} {ideal:>7.0f} {load.usage.peak_mb:>8.0f} "
-                f"{cpu_s / len(jobs):>10.3f}",
-                flush=True,
-            )
-
-
 def _report(
     load: Load, book: dict[str, object], events: Events, ids: Sequence[str], cpu_s: float
 ) -> None:
@@ -114,16 +88,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=600)
     parser.add_argument("--latency-s", type=float, default=40.0)
-    parser.add_argument("--curve", action="store_true", help="the curve too; takes 6 minutes")
     told = parser.parse_args()
     print(machine())
     print(f"\n== {told.jobs} jobs at once, image API {told.latency_s:g} s, limit 300 a minute")
     saturated(told.jobs, told.latency_s)
     print("\n== 240 jobs, by chance at 200 a minute, image API 5 s")
     below(240, 5.0, 200)
-    if told.curve:
-        print("\n== the curve: three jobs for each place, image API 20 s, no rate limit")
-        curve(20.0)
 
 
 if __name__ == "__main__":
