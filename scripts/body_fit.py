@@ -262,6 +262,20 @@ def fit_clothing(renders: Renders) -> dict[str, object]:
     }
 
 
+def fit_weight(renders: Renders) -> dict[str, object]:
+    """The weight that goes with an outline, to tell when a told weight does not."""
+    inputs = Inputs().seen("waist")
+    model = fit(renders, "weight", inputs, penalty=6.0)
+    errors = cross_validated(renders, "weight", inputs, 6.0, repeats=4)
+    ratio = renders.columns["weight"] / (renders.columns["weight"] + errors)
+    return {
+        "cv_mae_kg": round(float(np.abs(errors).mean()), 2),
+        "told_over_expected": [round(float(ratio.min()), 2), round(float(ratio.max()), 2)],
+        "constant": round(model.constant, 3),
+        "per_unit": _rounded(model.inputs, model.per_unit),
+    }
+
+
 def at_reference(bodies: Bodies, names: Sequence[str]) -> Array:
     """Features as those of people of one stature."""
     return bodies.table(names) * (REFERENCE_CM / bodies.columns["stature"])[:, None]

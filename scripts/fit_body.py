@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from body_data import data_folder, load_people, load_renders
-from body_fit import Inputs, fit_clothing, fit_variant
+from body_fit import Inputs, fit_clothing, fit_variant, fit_weight
 
 from wearon_cli.adapters.mediapipe_pose import MediaPipePose
 from wearon_cli.core.body.girths import MEASURES, variant_name
@@ -42,7 +42,15 @@ def main() -> None:
         print(name, {m: (part[m]["cv_mae_cm"], part[m]["band_80_cm"]) for m in MEASURES})
     clothing = fit_clothing(renders)
     print("clothes are suspected from", clothing["suspect_cm"], "cm")
-    document = {"source": SOURCE, "units": UNITS, "variants": variants, "clothing": clothing}
+    weight = fit_weight(renders)
+    print("weight told over weight expected:", weight["told_over_expected"])
+    document = {
+        "source": SOURCE,
+        "units": UNITS,
+        "variants": variants,
+        "clothing": clothing,
+        "weight": weight,
+    }
     args.out.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -1,7 +1,7 @@
 """
-Measure a body from a photo: the one entry point for the HTTP app and the command line.
+Measure a body from a photo or two: the one entry point for the HTTP app and the command line.
 
-    estimate(front, reader, request) -> Estimate      raises PhotoRefused
+    estimate(front, reader, request, side=None) -> Estimate      raises PhotoRefused
     EstimateRequest(height_cm=..., weight_kg=..., sex=..., chart=..., garment=...)
     Estimate.to_response() -> dict in the callers' shape
 
@@ -15,15 +15,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from wearon_cli.core.body.body_types import BodyType, body_type
+from wearon_cli.core.body.clothing import looseness, undressed
 from wearon_cli.core.body.gates import (
     Refusal,
-    Stance,
     check_front,
+    check_side,
     refuse,
     the_person,
 )
-from wearon_cli.core.body.girths import MEASURES, Girths, Sex, predict, variant_name, variants
+from wearon_cli.core.body.girths import (
+    MEASURES,
+    Girths,
+    Sex,
+    expected_weight_kg,
+    predict,
+    variant_name,
+    variants,
+)
+from wearon_cli.core.body.light import is_blurred, is_dark
 from wearon_cli.core.body.pose import PoseReader, PoseReading
+from wearon_cli.core.body.profile import Profile, measure_side
 from wearon_cli.core.body.silhouette import Silhouette, measure_front
 from wearon_cli.core.body.sizes import Garment, SizeChart, SizeOdds, built_in_chart, size_odds
 from wearon_cli.core.errors import InputError
@@ -35,6 +47,11 @@ ASSUMED_HEIGHT_SD_CM: Final = 9.5
 #: Limits of the HTTP contract.
 HEIGHT_RANGE_CM: Final = (100.0, 250.0)
 WEIGHT_RANGE_KG: Final = (25.0, 300.0)
+#: How far the girths without loose clothes may be off: share of what was taken off for them.
+LOOSE_DOUBT: Final = 0.4
+#: Weight told over weight expected from the outline, beyond which the weight is not used. Renders:
+#: 0.86 to 1.12; pounds told as kg: 2.2.
+WEIGHT_FITS: Final = (0.78, 1.28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +79,17 @@ class Caution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What was read from the photos."""
+
+    front: PoseReading
+    silhouette: Silhouette
+    side: PoseReading | None
+    profile: Profile | None
+    features: Mapping[str, float]  # of all photos together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A measured body."""
 
@@ -69,15 +97,9 @@ class Estimate:
     variant: str  # what the numbers rest on, such as "front+weight"
     girths: Girths
     odds: SizeOdds
-    body_type: str | None
+    body_type: BodyType | None
     warnings: tuple[Caution, ...]
-    reading: PoseReading
-    silhouette: Silhouette
-    stance: Stance
-
-    @property
-    def height_is_assumed(self) -> bool:
-        return self.request.height_cm is None
+    outline: Outline
 
     def to_response(self) -> dict[str, object]:
         """The answer as callers of `POST /estimate-body` parse it."""
@@ -88,7 +110,7 @@ class Estimate:
             "recommended_size": self.odds.recommended,
             "measurements": measurements,
             "confidence": round(self.odds.confidence, 3),
-            "body_type": self.body_type,
+            "body_type": self.body_type.value if self.body_type else None,
             "size_range": {"lower": self.odds.lower, "upper": self.odds.upper},
             "size_odds": {size: round(p, 3) for size, p in self.odds.odds.items()},
             "bands": {
@@ -105,6 +127,7 @@ def estimate(
     front: NDArray[np.uint8],
     reader: PoseReader,
     request: EstimateRequest,
+    side: NDArray[np.uint8] | None = None,
 ) -> Estimate:
     """
     Measure the person in a photo.
@@ -113,58 +136,136 @@ def estimate(
         front: (rows, cols, 3) uint8, RGB, upright (see `photo.read_photo`); facing the camera.
         reader: The pose network.
         request: What is told about the person.
+        side: The same person seen exactly from the side, if there is such a photo.
 
     Raises:
         PhotoRefused: No body can be measured here; `reason` is a `gates.Refusal`, `hint` tells
             the shopper what to do.
     """
-    reading = the_person(reader.read(front))
-    stance = check_front(reading)
     height_cm = request.height_cm or ASSUMED_HEIGHT_CM
+    outline = _outline(front, side, reader, height_cm)
+    return _measured(outline, request, height_cm)
+
+
+def _outline(
+    front: NDArray[np.uint8], side: NDArray[np.uint8] | None, reader: PoseReader, height_cm: float
+) -> Outline:
+    reading = _only_person(front, reader)
+    check_front(reading)
+    _check_sharp(front, reading)
     silhouette = measure_front(reading, height_cm=height_cm)
     if silhouette is None:
         refuse(Refusal.UNCLEAR)
+    beside, profile = _from_side(side, reader, height_cm) if side is not None else (None, None)
+    return Outline(
+        front=reading,
+        silhouette=silhouette,
+        side=beside,
+        profile=profile,
+        features={**silhouette.features, **(profile.features if profile else {})},
+    )
+
+
+def _from_side(
+    side: NDArray[np.uint8], reader: PoseReader, height_cm: float
+) -> tuple[PoseReading, Profile]:
+    reading = _only_person(side, reader)
+    check_side(reading)
+    _check_sharp(side, reading)
+    profile = measure_side(reading, height_cm=height_cm)
+    if profile is None:
+        refuse(Refusal.UNCLEAR)
+    return reading, profile
+
+
+def _only_person(photo: NDArray[np.uint8], reader: PoseReader) -> PoseReading:
+    if is_dark(photo):  # asked first: in the dark the network sees nobody
+        refuse(Refusal.TOO_DARK)
+    return the_person(reader.read(photo))
+
+
+def _check_sharp(photo: NDArray[np.uint8], reading: PoseReading) -> None:
+    if is_dark(photo, reading):
+        refuse(Refusal.TOO_DARK)
+    if is_blurred(photo, reading):
+        refuse(Refusal.BLURRED)
+
+
+def _measured(outline: Outline, request: EstimateRequest, height_cm: float) -> Estimate:
+    features = outline.features
+    loose_cm = looseness().at_cm(features)
+    is_loose = loose_cm > looseness().suspect_cm
+    body = undressed(features, loose_cm) if is_loose else features
+    weight_fits = _weight_fits(body, request.weight_kg)
     variant = variants()[
-        variant_name(side=False, weight=request.weight_kg is not None, sex=request.sex is not None)
+        variant_name(
+            side=outline.profile is not None,
+            weight=request.weight_kg is not None and weight_fits,
+            sex=request.sex is not None,
+        )
     ]
     girths = predict(
-        _inputs(silhouette.features, request),
+        {**body, **_told(request)},
         variant,
         height_sd_cm=0.0 if request.height_cm else ASSUMED_HEIGHT_SD_CM,
+        doubt=({**features, **_told(request)}, LOOSE_DOUBT) if is_loose else None,
     )
-    drawn = {m: girths.drawn(m) for m in MEASURES}
     return Estimate(
         request=request,
         variant=variant.name,
         girths=girths,
-        odds=size_odds(request.chart, request.garment, drawn),
-        body_type=None,
-        warnings=_warnings(request),
-        reading=reading,
-        silhouette=silhouette,
-        stance=stance,
+        odds=size_odds(request.chart, request.garment, {m: girths.drawn(m) for m in MEASURES}),
+        body_type=body_type(girths, height_cm=height_cm),
+        warnings=_warnings(request, loose_cm if is_loose else None, weight_fits=weight_fits),
+        outline=outline,
     )
 
 
-def _inputs(features: Mapping[str, float], request: EstimateRequest) -> dict[str, float]:
-    inputs = dict(features)
+def _told(request: EstimateRequest) -> dict[str, float]:
+    told: dict[str, float] = {}
     if request.weight_kg is not None:
-        inputs["weight"] = request.weight_kg
+        told["weight"] = request.weight_kg
     if request.sex is not None:
-        inputs["male"] = float(request.sex is Sex.MALE)
-    return inputs
+        told["male"] = float(request.sex is Sex.MALE)
+    return told
 
 
-def _warnings(request: EstimateRequest) -> tuple[Caution, ...]:
-    if request.height_cm is not None:
-        return ()
-    return (
-        Caution(
-            code="height_assumed",
-            text=f"The height was not told: {ASSUMED_HEIGHT_CM:.0f} cm is assumed. "
-            "Every measurement grows with it; tell the height for narrower bands.",
-        ),
-    )
+def _weight_fits(features: Mapping[str, float], weight_kg: float | None) -> bool:
+    if weight_kg is None:
+        return True
+    low, high = WEIGHT_FITS
+    return low <= weight_kg / max(expected_weight_kg(features), 1.0) <= high
+
+
+def _warnings(
+    request: EstimateRequest, loose_cm: float | None, *, weight_fits: bool
+) -> tuple[Caution, ...]:
+    found = []
+    if request.height_cm is None:
+        found.append(
+            Caution(
+                code="height_assumed",
+                text=f"The height was not told: {ASSUMED_HEIGHT_CM:.0f} cm is assumed. "
+                "Every measurement grows with it; tell the height for narrower bands.",
+            )
+        )
+    if loose_cm is not None:
+        found.append(
+            Caution(
+                code="loose_clothing",
+                text=f"The clothes look loose: they seem to stand {loose_cm:.1f} cm off the body. "
+                "That is taken off, and the bands are wider; close-fitting clothes measure best.",
+            )
+        )
+    if not weight_fits:
+        found.append(
+            Caution(
+                code="weight_unlikely",
+                text="The weight does not fit the outline of this body at this height, so it is "
+                "left out. Are height and weight right, in cm and kg?",
+            )
+        )
+    return tuple(found)
 
 
 def _check_range(name: str, value: float | None, allowed: tuple[float, float], unit: str) -> None:

@@ -88,24 +88,38 @@ def variant_name(*, side: bool, weight: bool, sex: bool) -> str:
 
 
 def predict(
-    inputs: Mapping[str, float], variant: Variant, *, height_sd_cm: float = 0.0, widen: float = 1.0
+    inputs: Mapping[str, float],
+    variant: Variant,
+    *,
+    height_sd_cm: float = 0.0,
+    doubt: tuple[Mapping[str, float], float] | None = None,
 ) -> Girths:
     """
     Predict all measures.
 
     Args:
-        inputs: Breadths and what was told, by name.
+        inputs: Breadths, depths and what was told, by name.
         variant: The regressions to use.
         height_sd_cm: How far off the stature may be. Every breadth scales with it.
-        widen: Factor on the regressions' own bands, where the photo gives reason for doubt.
+        doubt: Other inputs that may be the right ones, and which share of the difference they
+            make is added to the standard deviation.
     """
     middle = _predicted(inputs, variant)
-    own_sd = widen * np.array([r.band_cm for r in variant.regressions]) / BAND_SD
+    own_sd = np.array([r.band_cm for r in variant.regressions]) / BAND_SD
+    if doubt is not None:
+        others, share = doubt
+        own_sd = np.hypot(own_sd, share * (_predicted(others, variant) - middle))
     per_cm = _predicted(_one_cm_taller(inputs), variant) - middle
     spread = np.linalg.cholesky(variant.correlation) * own_sd[:, None]
     noise = _noise()
     draws = middle + noise[:, :-1] @ spread.T + height_sd_cm * noise[:, -1:] * per_cm
     return Girths(middle=middle, sd=np.hypot(own_sd, height_sd_cm * per_cm), draws=draws)
+
+
+def expected_weight_kg(features: Mapping[str, float]) -> float:
+    """The weight of a body with this outline."""
+    weight = _document()["weight"]
+    return float(weight["constant"] + sum(c * features[n] for n, c in weight["per_unit"].items()))
 
 
 def _predicted(inputs: Mapping[str, float], variant: Variant) -> Array:
@@ -144,11 +158,19 @@ def _normal_quantile(p: Array) -> Array:
 @cache
 def variants() -> Mapping[str, Variant]:
     """All fitted variants, by name."""
-    document = json.loads(files(__package__).joinpath("girths.json").read_bytes())
-    return {name: _variant(name, part) for name, part in document["variants"].items()}
+    return {name: parse_variant(name, part) for name, part in _document()["variants"].items()}
 
 
-def _variant(name: str, part: Mapping[str, Any]) -> Variant:
+@cache
+def _document() -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(
+        files(__package__).joinpath("girths.json").read_bytes()
+    )
+    return document
+
+
+def parse_variant(name: str, part: Mapping[str, Any]) -> Variant:
+    """A variant as it is written in `girths.json`."""
     return Variant(
         name=name,
         regressions=tuple(
