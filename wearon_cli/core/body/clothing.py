@@ -1,10 +1,10 @@
 """
 How loose the clothes look.
 
-Clothes stand off the trunk, arms and legs, but neither off the head nor between the joints: a body
-that is broad everywhere except there is more likely dressed than built that way. The direction in
-which loose clothes move the outline, and how much bodies differ in that direction anyway, lie in
-`girths.json` under `clothing`; `scripts/fit_body.py` writes them.
+Clothes stand off the trunk and the legs by the same on every side, and leave the joints where they
+are: a body that is broad all over, thin parts as much as thick ones, for its joints' distances is
+more likely dressed than built that way. How much bodies differ in that direction by themselves is
+what `girths.json` holds under `clothing`; `scripts/fit_body.py` writes it.
 """
 
 import json
@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Final
 
 #: How much 1 cm of cloth standing off the body adds to what is read from its outline, in cm.
-#: Two sides of a breadth or depth make 2; `neck` and `head` are seldom covered.
+#: Two sides of a breadth or depth make 2.
 GROWTH: Final[Mapping[str, float]] = {
     "trunk_": 2.0,
     "waist_": 2.0,

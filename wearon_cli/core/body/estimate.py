@@ -50,7 +50,7 @@ WEIGHT_RANGE_KG: Final = (25.0, 300.0)
 #: How far the girths without loose clothes may be off: share of what was taken off for them.
 LOOSE_DOUBT: Final = 0.4
 #: Weight told over weight expected from the outline, beyond which the weight is not used. Renders:
-#: 0.86 to 1.12; pounds told as kg: 2.2.
+#: 0.85 to 1.18; pounds told as kg: 2.2.
 WEIGHT_FITS: Final = (0.78, 1.28)
 
 

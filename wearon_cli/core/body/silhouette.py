@@ -27,12 +27,10 @@ HIP_LEVELS: Final = (0.8, 1.1)
 #: Legs, as fractions of the way from hip to knee and from knee to ankle.
 THIGH_LEVELS: Final = (0.6, 0.8)
 CALF_LEVELS: Final = (0.2, 0.35, 0.5, 0.7)
-#: Neck, as a fraction of the way from the mouth to the shoulders' height.
-NECK_LEVEL: Final = 0.25
 
 #: A row belongs to the person when this many of its pixels do: lone pixels are noise.
 _PIXELS_OF_A_ROW: Final = 3
-#: No limb or neck is broader than this share of the person's height in the picture.
+#: No limb is broader than this share of the person's height in the picture.
 _REACH: Final = 0.15
 
 _LEFT_ARM: Final = (
@@ -191,7 +189,11 @@ def _extremes(features: Mapping[str, float]) -> dict[str, float]:
 
 
 def _limbs(mask: NDArray[np.float32], joints: Array, reach_px: float) -> dict[str, float]:
-    """Breadths across both legs (mean of the two), the neck and the head, in pixels."""
+    """
+    Breadths across both legs (mean of the two), in pixels.
+
+    Not the neck nor the head: hair hides the one and belongs to the other.
+    """
     legs = (
         (Landmark.LEFT_HIP, Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE),
         (Landmark.RIGHT_HIP, Landmark.RIGHT_KNEE, Landmark.RIGHT_ANKLE),
@@ -204,11 +206,6 @@ def _limbs(mask: NDArray[np.float32], joints: Array, reach_px: float) -> dict[st
                 for leg in legs
             ]
             found[f"{name}_{level:.2f}"] = float(np.mean(across))
-    shoulders = _middle(joints, Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER)
-    mouth = _middle(joints, Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT)
-    ears = _middle(joints, Landmark.LEFT_EAR, Landmark.RIGHT_EAR)
-    found["neck"] = _across(mask, mouth, shoulders, NECK_LEVEL, reach_px)
-    found["head"] = _breadth(mask, ears, np.array([1.0, 0.0]), reach_px)
     return found
 
 
