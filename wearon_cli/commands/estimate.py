@@ -1,38 +1,32 @@
 """`wearon estimate`: the body in a photo, measured on this machine."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
-from rich.table import Table
 
 from wearon_cli.adapters import pose_model
-from wearon_cli.core.body.estimate import (
-    ASSUMED_HEIGHT_CM,
-    HEIGHT_RANGE_CM,
-    WEIGHT_RANGE_KG,
-    Estimate,
-    EstimateRequest,
-)
-from wearon_cli.core.body.estimate import (
-    estimate as measure,
-)
-from wearon_cli.core.body.girths import MEASURES, Sex
-from wearon_cli.core.body.photo import read_photo
+from wearon_cli.commands.girth_table import lines_of
+from wearon_cli.commands.shots import Shot, is_batch, measure_shot, shots_of
+from wearon_cli.core.body.estimate import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, EstimateRequest
+from wearon_cli.core.body.girths import Sex
+from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.body.sizes import Garment, load_chart
-from wearon_cli.core.errors import InputError, PhotoRefused, PictureProblem
+from wearon_cli.core.errors import InputError, PhotoRefused
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.output import Result, note
+from wearon_cli.output import Result, describe, note
 from wearon_cli.wiring import open_pose_reader
-
-#: Characters of a bar that stands for certainty.
-BAR_WIDTH: Final = 30
 
 
 def estimate(
-    image: Annotated[Path, typer.Argument(help="A photo of one person, from head to feet.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="A photo of one person, from head to feet. Or many, or a folder.",
+        ),
+    ],
     height: Annotated[
         float | None,
         typer.Option(
@@ -44,18 +38,24 @@ def estimate(
     weight: Annotated[
         float | None,
         typer.Option(
-            min=WEIGHT_RANGE_KG[0],
-            max=WEIGHT_RANGE_KG[1],
-            help="Weight in kg. Narrows the bands most.",
+            min=WEIGHT_RANGE_KG[0], max=WEIGHT_RANGE_KG[1], help="Weight in kg. Narrows the bands."
         ),
     ] = None,
-    sex: Annotated[Sex | None, typer.Option(help="Narrows the bands a little.")] = None,
+    sex: Annotated[Sex | None, typer.Option(help="Narrows the inseam's band a little.")] = None,
+    side: Annotated[
+        Path | None,
+        typer.Option(help="A photo of the same person from the side. Narrows the bands most."),
+    ] = None,
     chart: Annotated[
         str, typer.Option(help="Size chart: default, women, men, or a JSON file.")
     ] = "default",
     garment: Annotated[
         Garment, typer.Option(help="What is to be worn: decides which girths count.")
     ] = Garment.TOP,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(help="Write the photo with outline, measuring lines and figures here."),
+    ] = None,
 ) -> Result:
     """
     Measure the body in a photo.
@@ -64,39 +64,31 @@ def estimate(
     five, and the odds of each size. The photo shows one person, standing, facing the camera, from
     head to feet, in close-fitting clothes. Nothing leaves this machine.
 
+    Several photos, or a folder of them, give one line of JSON each. --side and --annotate then name
+    folders, with photos of the same names; height, weight and sex hold for all.
+
     The pose model is fetched when it is missing (see `wearon model --help`).
 
     Examples:
 
       wearon estimate me.jpg --height 178
 
+      wearon estimate me.jpg --side me-from-the-side.jpg --height 178 --annotate measured.jpg
+
       wearon estimate me.jpg --height 178 --weight 72 --chart men --garment dress
+
+      wearon estimate photos/ --height 170 > measured.jsonl
     """
     settings = load_settings()
     request = EstimateRequest(
         height_cm=height, weight_kg=weight, sex=sex, chart=load_chart(chart), garment=garment
     )
-    front = _photo(image, settings)
+    shots = shots_of(images, side, annotate)
     _ensure_model(settings)
     with open_pose_reader(settings) as reader:
-        try:
-            measured = measure(front, reader, request)
-        except PhotoRefused as exc:
-            raise PhotoRefused(f"{image}: {exc}", hint=exc.hint, reason=exc.reason) from exc
-    for warning in measured.warnings:
-        note(warning.text)
-    return Result(data={"photo": image, **measured.to_response()}, lines=_lines(measured))
-
-
-def _photo(path: Path, settings: Settings) -> NDArray[np.uint8]:
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
-    try:
-        return read_photo(data, max_px=settings.max_picture_px)
-    except PictureProblem as exc:
-        raise type(exc)(f"{path}: {exc}", hint=exc.hint) from exc
+        if is_batch(images):
+            return _many(shots, reader, request, settings)
+        return _one(shots[0], reader, request, settings)
 
 
 def _ensure_model(settings: Settings) -> None:
@@ -105,36 +97,53 @@ def _ensure_model(settings: Settings) -> None:
         pose_model.pull_model(settings)
 
 
-def _lines(measured: Estimate) -> list[object]:
-    return [_girths(measured), "", *_sizes(measured)]
+def _one(shot: Shot, reader: PoseReader, request: EstimateRequest, settings: Settings) -> Result:
+    try:
+        measured = measure_shot(shot, reader, request, max_px=settings.max_picture_px)
+    except PhotoRefused as exc:
+        return Result(data={"photo": shot.front, "reason": exc.reason}, error=exc)
+    for warning in measured.warnings:
+        note(warning.text)
+    if shot.drawing:
+        note(f"drawn: {shot.drawing}")
+    return Result(data=_data(shot, measured.to_response()), lines=lines_of(measured))
 
 
-def _girths(measured: Estimate) -> Table:
-    known = measured.request.height_cm
-    height = f"height {known:g} cm" if known else f"height assumed: {ASSUMED_HEIGHT_CM:g} cm"
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    table.add_row("", "cm", f"80 % band   ({height})")
-    for name in MEASURES:
-        low, high = measured.girths.band(name)
-        table.add_row(name, f"{measured.girths.value(name):.0f}", f"{low:.0f} to {high:.0f}")
-    return table
+def _many(
+    shots: list[Shot], reader: PoseReader, request: EstimateRequest, settings: Settings
+) -> Result:
+    answers: list[dict[str, object]] = []
+    for shot in shots:
+        try:
+            measured = measure_shot(shot, reader, request, max_px=settings.max_picture_px)
+        except InputError as exc:
+            answers.append(_data(shot, {"error": _fault(exc)}))
+        else:
+            answers.append(_data(shot, measured.to_response()))
+    failed = sum("error" in answer for answer in answers)
+    return Result(
+        data={"photos": answers, "failed": failed},
+        lines=[json.dumps(answer, default=str) for answer in answers],
+        error=_some_failed(failed, len(answers)) if failed else None,
+    )
 
 
-def _sizes(measured: Estimate) -> list[str]:
-    odds = measured.odds
-    widest = max(len(size) for size in odds.odds)
-    bars = [
-        f"{'>' if size == odds.recommended else ' '} {size:<{widest}}  "
-        f"{'#' * round(p * BAR_WIDTH):<{BAR_WIDTH}} {p:4.0%}"
-        for size, p in odds.odds.items()
-    ]
-    run = odds.lower if odds.lower == odds.upper else f"{odds.lower} to {odds.upper}"
-    chart, garment = measured.request.chart.name, measured.request.garment.value
-    return [
-        f"size {odds.recommended}, or {run} with 80 %   (chart {chart}, {garment})",
-        "",
-        *bars,
-    ]
+def _data(shot: Shot, answer: dict[str, object]) -> dict[str, object]:
+    about: dict[str, object] = {"photo": shot.front}
+    if shot.side:
+        about["side_photo"] = shot.side
+    if shot.drawing and "error" not in answer:
+        about["annotated"] = shot.drawing
+    return {**about, **answer}
+
+
+def _fault(exc: InputError) -> dict[str, object]:
+    failure = describe(exc)
+    reason = exc.reason if isinstance(exc, PhotoRefused) else failure.code
+    return {"code": reason, "message": failure.message, "hint": failure.hint}
+
+
+def _some_failed(failed: int, total: int) -> InputError:
+    return InputError(
+        f"{failed} of {total} photos could not be measured", hint="each one's line says why"
+    )
