@@ -2,24 +2,21 @@
 
 import ctypes
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wearon_cli.adapters.mediapipe_import import without_drawing
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.errors import ConfigError, PictureUnusable
 
 #: People looked for. One is wanted; more are looked for so that a crowd can be told from one.
 MOST_PEOPLE: Final = 3
-#: What MediaPipe's package imports to draw and to listen, which we never ask of it. Without them a
-#: process is 30 MB smaller, starts half a second sooner, and needs no libGL on the system.
-DRAWING_LIBRARIES: Final = ("cv2", "matplotlib", "matplotlib.pyplot", "sounddevice")
 
 
 class MediaPipePose:
@@ -77,7 +74,7 @@ class MediaPipePose:
 
 def _load(model: Path) -> Any:
     try:
-        with _without(DRAWING_LIBRARIES):
+        with without_drawing():
             from mediapipe.tasks.python.core.base_options import BaseOptions
             from mediapipe.tasks.python.vision.pose_landmarker import (
                 PoseLandmarker,
@@ -100,23 +97,6 @@ def _load(model: Path) -> Any:
         raise ConfigError(
             f"the pose model cannot be loaded: {model}", hint="run `wearon model pull --again`"
         ) from exc
-
-
-@contextmanager
-def _without(names: Sequence[str]) -> Iterator[None]:
-    """Let imports of these find an empty module, unless the real one is loaded already."""
-    empty = {name: ModuleType(name) for name in names if name not in sys.modules}
-    for name, module in empty.items():
-        module.__path__ = []  # looks like a package, so that its parts are looked up here too
-        parent, _, child = name.rpartition(".")
-        if parent in empty:
-            setattr(empty[parent], child, module)
-    sys.modules.update(empty)
-    try:
-        yield
-    finally:
-        for name in empty:
-            sys.modules.pop(name, None)
 
 
 def _readings(found: Any, shape: tuple[int, ...]) -> tuple[PoseReading, ...]:

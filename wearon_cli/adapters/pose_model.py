@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from platformdirs import user_cache_path
 
+from wearon_cli.adapters.mediapipe_import import without_drawing
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.settings import Settings
 
@@ -219,7 +220,8 @@ def _explained(pip_says: str) -> UpstreamError | ConfigError:
 
 def _with_metadata(network_bytes: bytes, network: Network) -> bytes:
     """Write the input normalisation into a network, in place of any metadata it has."""
-    from mediapipe.tasks.metadata import schema_py_generated as schema
+    with without_drawing():
+        from mediapipe.tasks.metadata import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(network_bytes, 0))
     entry = next((m for m in model.metadata if m.name == _METADATA_KEY), None)
@@ -240,7 +242,8 @@ _METADATA_KEY: Final = b"TFLITE_METADATA"
 
 
 def _metadata(network: Network, *, outputs: list[bytes]) -> bytes:
-    from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
+    with without_drawing():
+        from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
 
     image = schema.ContentT(
         contentPropertiesType=schema.ContentProperties.ImageProperties,
