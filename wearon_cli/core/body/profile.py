@@ -24,8 +24,10 @@ SIDE_LEVELS: Final = tuple(round(0.26 + 0.04 * i, 2) for i in range(33))
 #: Of these, those of the belly's narrowest and those of the buttocks' deepest.
 SHALLOW_LEVELS: Final = (0.5, 0.8)
 DEEP_LEVELS: Final = (0.78, 1.22)
+#: From the knuckle to the fingertip, by the length from the wrist to the knuckle.
+FINGERS_PER_PALM: Final = 1.0
 #: Around an arm's middle line, the front is not the trunk's: share of the person's height.
-_ARM_REACH: Final = 0.03
+_ARM_REACH: Final = 0.015
 
 _ARMS: Final = tuple(
     [Landmark[f"{side}_{joint}"] for joint in ("SHOULDER", "ELBOW", "WRIST", "INDEX")]
@@ -66,9 +68,10 @@ def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
     y_px, left_px, right_px = edges
     forward = _forward(joints)
     front_px = right_px if forward > 0 else left_px
+    arms = [_with_fingers(joints[arm]) for arm in _ARMS]
     free = np.array(
         [
-            not any(_arm_at_front(joints[arm], y, x, forward, bottom - top) for arm in _ARMS)
+            not any(_arm_at_front(arm, y, x, forward, bottom - top) for arm in arms)
             for y, x in zip(y_px, front_px, strict=True)
         ]
     )
@@ -129,14 +132,26 @@ def _forward(joints: Array) -> int:
     return 1 if toes + nose > 0 else -1
 
 
+def _with_fingers(arm: Array) -> Array:
+    """An arm's joints and its fingertips: the network's last landmark is the first knuckle."""
+    wrist, knuckle = arm[-2:]
+    return np.vstack([arm, knuckle + FINGERS_PER_PALM * (knuckle - wrist)])
+
+
 def _arm_at_front(arm: Array, y_px: float, front_px: float, forward: int, tall_px: float) -> bool:
-    """Whether an arm is, or may be, what the outline's front shows at a height."""
+    """
+    Whether an arm is, or may be, what the outline's front shows at a height.
+
+    A hand held forward lies nearly level: all of it that is near the height counts, not the one
+    point where its middle line crosses it.
+    """
     slack = _ARM_REACH * tall_px
+    low, high = y_px - slack, y_px + slack
     for upper, lower in pairwise(arm):
         (x0, y0), (x1, y1) = sorted((upper, lower), key=lambda joint: float(joint[1]))
-        if y0 - slack <= y_px <= y1 + slack:
-            share = np.clip((y_px - y0) / (y1 - y0 + 1e-9), 0, 1)
-            if (x0 + (x1 - x0) * share - front_px) * forward > -slack:
+        if y0 <= high and y1 >= low:
+            ends = np.clip((np.array([low, high]) - y0) / (y1 - y0 + 1e-9), 0, 1)
+            if ((x0 + (x1 - x0) * ends - front_px) * forward > -slack).any():
                 return True
     return False
 
