@@ -267,7 +267,7 @@ def main() -> None:
         requests_per_minute=told.limit,
         seed=told.seed,
     )
-    with socket.socket() as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", told.port))
         listener.listen(1024)  # before the port is told: callers may come at once
