@@ -74,6 +74,7 @@ def _report(
     print(f"jobs, completed, pictures bought       {len(ids)}, {done}, {billed}")
     print(f"most in flight                         {book['most_in_flight']:7}")
     print(f"CPU-seconds a job, consume + celery    {cpu_s / len(ids):7.3f}   (wanted: 0.20)")
+    print(f"Redis commands a job, start-up included {load.redis_commands() / len(ids):6.0f}")
     print(f"peak memory of all processes           {load.usage.peak_mb:7.0f} MB (wanted: 600)")
     for role, size_mb in load.usage.peak_by_role_mb.items():
         print(f"  {role:<36} {size_mb:7.0f} MB")

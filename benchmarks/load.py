@@ -142,6 +142,12 @@ class Load:
                 redis.lpush(TASK_LIST, payload)
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
+    def redis_commands(self) -> int:
+        """Commands that Redis has done so far."""
+        assert self.settings.redis_url is not None
+        with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
+            return int(redis.info("stats")["total_commands_processed"])
+
     def await_done(self, session_ids: Sequence[str], *, within_s: float) -> Events:
         """Wait until all of them are completed."""
         give_up_s = time.monotonic() + within_s
