@@ -24,6 +24,10 @@ SIDE_LEVELS: Final = tuple(round(0.26 + 0.04 * i, 2) for i in range(33))
 #: Of these, those of the belly's narrowest and those of the buttocks' deepest.
 SHALLOW_LEVELS: Final = (0.5, 0.8)
 DEEP_LEVELS: Final = (0.78, 1.22)
+#: A level beside an arm is the arm's too when the outline juts out by this share of the height,
+#: at most so many levels on.
+_JUT: Final = 0.008
+_BESIDE_LEVELS: Final = 5
 #: From the knuckle to the fingertip, by the length from the wrist to the knuckle.
 FINGERS_PER_PALM: Final = 1.0
 #: Around an arm's middle line, the front is not the trunk's: share of the person's height.
@@ -68,13 +72,7 @@ def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
     y_px, left_px, right_px = edges
     forward = _forward(joints)
     front_px = right_px if forward > 0 else left_px
-    arms = [_with_fingers(joints[arm]) for arm in _ARMS]
-    free = np.array(
-        [
-            not any(_arm_at_front(arm, y, x, forward, bottom - top) for arm in arms)
-            for y, x in zip(y_px, front_px, strict=True)
-        ]
-    )
+    free = ~_hidden(joints, y_px, front_px, forward, bottom - top)
     if not free.any():
         return None
     front_px[:] = np.interp(y_px, y_px[free], front_px[free])
@@ -130,6 +128,27 @@ def _forward(joints: Array) -> int:
     toes = _mid(joints, "FOOT_INDEX")[0] - _mid(joints, "HEEL")[0]
     nose = joints[Landmark.NOSE, 0] - _mid(joints, "EAR")[0]
     return 1 if toes + nose > 0 else -1
+
+
+def _hidden(
+    joints: Array, y_px: Array, front_px: Array, forward: int, tall_px: float
+) -> NDArray[np.bool_]:
+    """The levels at which the outline's front is an arm's, or that of a hand beside one."""
+    arms = [_with_fingers(joints[arm]) for arm in _ARMS]
+    hidden = np.array(
+        [
+            any(_arm_at_front(arm, y, x, forward, tall_px) for arm in arms)
+            for y, x in zip(y_px, front_px, strict=True)
+        ]
+    )
+    for _ in range(_BESIDE_LEVELS):  # grows over what juts out next to it: palms and sleeves
+        beside = ~hidden & np.convolve(hidden, [1, 0, 1], "same").astype(bool)
+        sure = ~hidden & ~beside
+        if not sure.any():
+            break
+        straight_px = np.interp(y_px, y_px[sure], front_px[sure])
+        hidden |= beside & ((front_px - straight_px) * forward > _JUT * tall_px)
+    return np.asarray(hidden)
 
 
 def _with_fingers(arm: Array) -> Array:
