@@ -10,8 +10,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -156,11 +156,12 @@ class SupabaseServer:
     def _front(self) -> ASGIApp:
         rest = _Passing(self._rest.url)
         app = Starlette(
+            lifespan=rest.connected,
             routes=[
                 *self.storage.routes,
                 Route("/rest/v1/{path:path}", rest.answer, methods=_ALL),
                 Mount("/", _nothing_here),
-            ]
+            ],
         )
         return _Guarded(app, self.door)
 
@@ -173,12 +174,16 @@ class _Passing:
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
-        self._http: httpx.AsyncClient | None = None
+        self._http: httpx.AsyncClient
+
+    @asynccontextmanager
+    async def connected(self, _: Starlette) -> AsyncIterator[None]:
+        """The app's lifespan: the client belongs to the server's loop."""
+        limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
+        async with httpx.AsyncClient(trust_env=False, timeout=30, limits=limits) as self._http:
+            yield
 
     async def answer(self, request: Request) -> Response:
-        if self._http is None:  # belongs to the loop it is used on
-            limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
-            self._http = httpx.AsyncClient(trust_env=False, timeout=30, limits=limits)
         if not request.headers.get("apikey"):
             told = {"message": "No API key found in request"}
             return JSONResponse(told, status_code=401)
@@ -252,7 +257,7 @@ def _served(app: ASGIApp) -> Iterator[str]:
         config = uvicorn.Config(
             app,
             http=_KnownTransport,
-            lifespan="off",
+            lifespan="on",
             log_level="critical",
             access_log=False,
             timeout_graceful_shutdown=1,
