@@ -26,8 +26,10 @@ WEIGHT_COPIES = 8
 GIRTHS = ("chest", "waist", "hip")
 FITTED = (*GIRTHS, "shoulder")
 
-#: The trunk's breadth every so many levels of 0.04. Fewer inputs were better for the chest.
-TRUNK_EVERY = {"chest": 3, "waist": 2, "hip": 2, "shoulder": 2}
+#: The trunk's breadth is read from this level on, every so many levels of 0.04. Around the armpits
+#: it tells of the chest only, and few inputs were best for it.
+TRUNK_FROM = {"chest": 0.3, "waist": 0.38, "hip": 0.38, "shoulder": 0.38}
+TRUNK_EVERY = {"chest": 4, "waist": 2, "hip": 2, "shoulder": 2}
 #: Of the rest of the outline only what hair, skirts and wide trousers leave visible: neck, thighs
 #: and calves would lower the error on these renders by 0.1 cm at most, and ruin it on such people.
 OUTLINE = (
@@ -42,7 +44,7 @@ SIDE = (
     *("waist_shallowest", "hip_deepest"),
 )
 #: Ridge penalty, in units of one standardised body.
-PENALTY = {"chest": 6.0, "waist": 6.0, "hip": 6.0, "shoulder": 1.0}
+PENALTY = {"chest": 10.0, "waist": 6.0, "hip": 6.0, "shoulder": 1.0}
 PENALTY_WITH_SIDE = {"chest": 4.0, "waist": 4.0, "hip": 4.0, "shoulder": 1.0}
 #: An input that was told is not shrunk: its slope is real.
 FREE = ("weight", "male")
@@ -58,7 +60,8 @@ class Inputs:
     told: tuple[str, ...] = ()  # of FREE
 
     def seen(self, target: str) -> tuple[str, ...]:
-        trunk = (f"trunk_{level:.2f}" for level in TRUNK_LEVELS[:: TRUNK_EVERY[target]])
+        levels = [level for level in TRUNK_LEVELS if level >= TRUNK_FROM[target]]
+        trunk = (f"trunk_{level:.2f}" for level in levels[:: TRUNK_EVERY[target]])
         return (*OUTLINE, *trunk, *(SIDE if self.side else ()))
 
     def penalty(self, target: str) -> float:
@@ -160,7 +163,7 @@ def _fitted(
     penalty = inputs.penalty(target)
     used = [*inputs.seen(target), *(t for t in inputs.told if _helps(renders, target, t, inputs))]
     errors = cross_validated(renders, target, used, penalty, repeats=repeats)
-    anchor = anchor_cm(people, renders, target, inputs)
+    anchor = anchor_cm(people, renders, target)
     model = fit_told(renders, target, used, penalty, seed=7)
     entry = {
         "cv_mae_cm": round(float(np.abs(errors).mean()), 2),
@@ -206,21 +209,20 @@ def _rounded(names: Sequence[str], slopes: Array) -> dict[str, float]:
 ANCHOR_SHARE = 0.5
 
 
-def anchor_cm(people: Bodies, renders: Renders, target: str, inputs: Inputs) -> float:
+def anchor_cm(people: Bodies, renders: Renders, target: str) -> float:
     """
-    How far the model's answers are moved towards people.
+    How far the model's answers are moved towards people, by the same for every variant.
 
-    The difference is between what people of the renders' sex, stature and breadths (and depths
-    and weight, when known) measure and what the renders measure. Half of it is taken: ANSUR's
-    breadths are taken with a caliper that presses in, a silhouette is not, its shoulder points
-    are not the renders', and how much of the difference is that cannot be told from these data.
-    Half is never wrong by more than half; the bands hold on both sides.
+    The difference is between what people of the renders' sex, stature and breadths measure and what
+    the renders measure. Half of it is taken: ANSUR's breadths are taken with a caliper that presses
+    in, a silhouette is not, its shoulder points are not the renders', and how much of the
+    difference is that cannot be told from these data. Half is never wrong by more than half; the
+    bands hold on both sides. Weight and depths have no say: a render's weight is its volume times
+    one density, and depths are where calipers press most.
     """
-    known = ["stature", "male", *(t for t in inputs.told if t != "male")]
+    known = ["stature", "male"]
     if target in GIRTHS:
         known += ["waist_breadth", "hip_breadth"]
-        if inputs.side:
-            known += ["chest_depth", "waist_depth", "hip_depth"]
     expected = with_one(renders, known) @ least_squares(people, target, known)
     return float(ANCHOR_SHARE * np.mean(expected - renders.columns[target]))
 

@@ -18,8 +18,8 @@ from wearon_cli.core.body.pose import Landmark, PoseReading
 
 Array = NDArray[np.float64]
 
-#: Where the trunk's breadth is read: below the armpits down to the crotch.
-TRUNK_LEVELS: Final = tuple(round(0.38 + 0.04 * i, 2) for i in range(19))
+#: Where the trunk's breadth is read: from the armpits down to the crotch.
+TRUNK_LEVELS: Final = tuple(round(0.3 + 0.04 * i, 2) for i in range(21))
 #: Of the trunk's levels, those between ribs and hips; the narrowest counts.
 WAIST_LEVELS: Final = (0.5, 0.8)
 #: Of the trunk's levels, those around the buttocks; the broadest counts.
