@@ -1,6 +1,6 @@
 # Every target does its own set-up: see scripts/bootstrap.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench bench-body lock clean
 
 # Two at a time: what `make test` needs to stay under 8 minutes on 2 cores.
 JOBS ?= 2
@@ -36,7 +36,11 @@ format: ## Mend what ruff can mend.
 
 bench: ## Every benchmark, with its table.
 	@scripts/bootstrap tests
-	@for each in benchmarks/bench_*.py; do echo "== $$each"; .venv/bin/python $$each || exit 1; done
+	@for each in $(filter-out benchmarks/bench_body.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$each"; .venv/bin/python $$each || exit 1; done
+
+bench-body: ## How well bodies are measured (WEARON_BODIES and WEARON_ANSUR name the data).
+	@scripts/bootstrap run
+	@.venv/bin/python benchmarks/bench_body.py
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@scripts/lock

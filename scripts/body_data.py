@@ -1,11 +1,13 @@
 """
 The data that body measuring is fitted on and judged by: rendered bodies and surveyed people.
 
-A data folder holds `bodies/` (photos, `side/` photos and `ground_truth.csv`) and `ansur2/` (the
-two public CSV files of ANSUR II). Neither is part of the product.
+One folder holds the renders (photos, `side/` photos, bad ones under `hard/KIND/`, and
+`ground_truth.csv`), another the two public CSV files of ANSUR II. Neither is part of the product.
 """
 
+import argparse
 import csv
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ ANSUR_COLUMNS = {
     "waist_depth": "waistdepth",
     "hip_depth": "buttockdepth",
 }
+TRUTH_FILE = "ground_truth.csv"
 ANSUR_FILES = {"ANSUR_II_MALE_Public.csv": 1.0, "ANSUR_II_FEMALE_Public.csv": 0.0}
 
 
@@ -69,30 +72,50 @@ class Renders(Bodies):
         )
 
 
-def data_folder(given: Path | None) -> Path:
-    """The data folder, or the end of the program with a sentence."""
-    if given is None:
-        sys.exit("No data: give the folder with --data DIR, or set WEARON_BODY_DATA.")
-    if not (given / "bodies" / "ground_truth.csv").is_file():
-        sys.exit(f"{given} holds no bodies/ground_truth.csv: this is not the body data folder.")
-    return given
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where the data lies."""
+
+    bodies: Path
+    ansur: Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--bodies` and `--ansur`, or WEARON_BODIES and WEARON_ANSUR."""
+    for name, what in (("bodies", "renders and ground_truth.csv"), ("ansur", "ANSUR II's files")):
+        given = os.environ.get(f"WEARON_{name.upper()}")
+        default = Path(given) if given else None
+        parser.add_argument(f"--{name}", type=Path, default=default, help=f"folder with {what}")
+
+
+def data_folders(args: argparse.Namespace) -> Folders:
+    """The data's folders, or the end of the program with a sentence."""
+    wanted = {"bodies": (TRUTH_FILE,), "ansur": tuple(ANSUR_FILES)}
+    for name, files in wanted.items():
+        folder = getattr(args, name)
+        if folder is None:
+            sys.exit(
+                f"No data: name the folder that holds {' and '.join(files)} with "
+                f"--{name} DIR or WEARON_{name.upper()}=DIR (see docs/measuring.md)."
+            )
+        missing = [file for file in files if not (folder / file).is_file()]
+        if missing:
+            sys.exit(f"{folder} holds no {' and no '.join(missing)}: this is not that data.")
+    return Folders(bodies=args.bodies, ansur=args.ansur)
 
 
 def load_people(folder: Path) -> Bodies:
     """ANSUR II, men and women together; column `male` is 1 or 0."""
     rows: list[list[float]] = []
     for name, male in ANSUR_FILES.items():
-        path = folder / "ansur2" / name
-        if not path.is_file():
-            sys.exit(f"{path} is missing: it is a public file of ANSUR II.")
-        with path.open(encoding="latin-1", newline="") as lines:
+        with (folder / name).open(encoding="latin-1", newline="") as lines:
             for row in csv.DictReader(lines):
                 rows.append([*(float(row[c]) / 10 for c in ANSUR_COLUMNS.values()), male])
     return Bodies(columns=dict(zip([*ANSUR_COLUMNS, "male"], np.array(rows).T, strict=True)))
 
 
 def load_truth(folder: Path) -> list[dict[str, str]]:
-    with (folder / "bodies" / "ground_truth.csv").open(newline="") as lines:
+    with (folder / TRUTH_FILE).open(newline="") as lines:
         return list(csv.DictReader(lines))
 
 
@@ -101,7 +124,7 @@ def load_renders(folder: Path, reader: PoseReader) -> Renders:
     rows: list[dict[str, float]] = []
     ids: list[str] = []
     for truth in load_truth(folder):
-        features = _features(folder / "bodies", truth["id"], float(truth["stature_cm"]), reader)
+        features = _features(folder, truth["id"], float(truth["stature_cm"]), reader)
         if features is None:
             sys.stderr.write(f"{truth['id']}: no outline, left out\n")
             continue

@@ -1,9 +1,9 @@
 """
 Fit the coefficients of body measuring and write them into the package.
 
-    python scripts/fit_body.py --data DIR --model POSE.task [--out FILE]
+    python scripts/fit_body.py --bodies DIR --ansur DIR --model POSE.task [--out FILE]
 
-Reads the renders and ANSUR II from the data folder, and writes `girths.json` with every
+Reads the renders and ANSUR II (see `body_data.py`), and writes `girths.json` with every
 coefficient, its cross-validated error, its band and its anchor.
 """
 
@@ -12,7 +12,7 @@ import json
 from itertools import product
 from pathlib import Path
 
-from body_data import data_folder, load_people, load_renders
+from body_data import add_arguments, data_folders, load_people, load_renders
 from body_fit import Inputs, fit_clothing, fit_variant, fit_weight
 
 from wearon_cli.adapters.mediapipe_pose import MediaPipePose
@@ -29,10 +29,10 @@ UNITS = "cm; weight in kg; male is 1 or 0"
 
 def main() -> None:
     args = _arguments()
-    folder = data_folder(args.data)
-    people = load_people(folder)
+    folders = data_folders(args)
+    people = load_people(folders.ansur)
     with MediaPipePose(args.model) as reader:
-        renders = load_renders(folder, reader)
+        renders = load_renders(folders.bodies, reader)
     variants = {}
     for side, weight, sex in product((False, True), repeat=3):
         name = variant_name(side=side, weight=weight, sex=sex)
@@ -56,7 +56,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--data", type=Path)
+    add_arguments(parser)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
     return parser.parse_args()
