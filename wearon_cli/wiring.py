@@ -106,7 +106,7 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
     """Adapters and rules of the `consume` role."""
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
-        store = await _store(stack, settings)
+        store = await _store(stack, settings, checked=True)
         waker = _waker(stack, settings)
         intake = _intake(stack, redis, settings, wait_s=take_wait_s)
         journal = _journal(redis, settings)
@@ -132,7 +132,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
 
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
-        store = await _store(stack, settings)
+        store = await _store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
         journal = _journal(redis, settings)
@@ -247,12 +247,24 @@ def _waker(stack: AsyncExitStack, settings: Settings) -> Waker:
     return waker
 
 
-async def _store(stack: AsyncExitStack, settings: Settings) -> Store:
+async def _store(stack: AsyncExitStack, settings: Settings, *, checked: bool = False) -> Store:
+    """
+    The store of these settings.
+
+    Args:
+        stack: Closes it.
+        settings: Which store.
+        checked: Look first whether jobs can work with it.
+    """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)
     from wearon_cli.adapters.supabase_store import open_supabase
 
     supabase = await stack.enter_async_context(open_supabase(settings))
+    if checked:
+        from wearon_cli.adapters.supabase_checks import require_store
+
+        await require_store(supabase, settings)
     return Store(sessions=supabase.sessions, ledger=supabase.ledger, storage=supabase.storage)
 
 
