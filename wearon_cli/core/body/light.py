@@ -26,13 +26,16 @@ MOST_SOFT: Final = 0.7
 _BLUR_SHARE: Final = 1 / 90
 #: Which edges count as the steepest. Shading fills one pixel in a hundred where contrast is low.
 _EDGE_SHARE: Final = 0.999
+#: Every so many pixels are enough to tell how bright a photo is.
+_EVERY_PX: Final = 3
 #: Around the person, so that the outline itself is looked at.
 _MARGIN_PX: Final = 10
 
 
 def is_dark(rgb: NDArray[np.uint8], reading: PoseReading | None = None) -> bool:
     """Whether a photo, or the part of it with the person, is too dark."""
-    return float(np.quantile(_luma(rgb, reading)[::2, ::2], BRIGHT_SHARE)) < LEAST_BRIGHT
+    seen = _around_person(rgb, reading) if reading is not None else rgb
+    return _quantile(_luma(seen[::_EVERY_PX, ::_EVERY_PX]), BRIGHT_SHARE) < LEAST_BRIGHT
 
 
 def is_blurred(rgb: NDArray[np.uint8], reading: PoseReading) -> bool:
@@ -45,7 +48,7 @@ def softness(rgb: NDArray[np.uint8], reading: PoseReading) -> float:
     0 for the sharpest edges, 1 for none at all; of both directions the worse, since a moved camera
     blurs along one only.
     """
-    luma = _luma(rgb, reading)
+    luma = _luma(_around_person(rgb, reading))
     radius_px = max(1, round(luma.shape[0] * _BLUR_SHARE / 2))
     blurred = np.asarray(Image.fromarray(luma).filter(ImageFilter.BoxBlur(radius_px)))
     inner = slice(radius_px, -radius_px)
@@ -57,17 +60,23 @@ def softness(rgb: NDArray[np.uint8], reading: PoseReading) -> float:
 
 def _steepest(luma: NDArray[np.uint8], axis: int) -> float:
     # Over two pixels: over one, a picture's noise is as steep as its edges.
-    values = luma.astype(np.float32)
-    steps = np.abs(values[2:] - values[:-2] if axis == 0 else values[:, 2:] - values[:, :-2])
-    return float(np.quantile(steps[::2, ::2], _EDGE_SHARE))
+    values = (luma if axis == 0 else luma.T).astype(np.int16)[:, ::2]
+    return _quantile(np.abs(values[2::2] - values[:-2:2]).astype(np.uint8), _EDGE_SHARE)
 
 
-def _luma(rgb: NDArray[np.uint8], reading: PoseReading | None) -> NDArray[np.uint8]:
-    if reading is not None:
-        rows, cols = (np.flatnonzero((reading.mask > 0.5).any(axis=a)) for a in (1, 0))
-        if len(rows) and len(cols):
-            rgb = rgb[_around(rows), _around(cols)]
+def _quantile(values: NDArray[np.uint8], share: float) -> float:
+    """By counting, which is ten times as fast as by sorting."""
+    counts = np.cumsum(np.bincount(values.ravel(), minlength=256))
+    return float(np.searchsorted(counts, share * counts[-1]))
+
+
+def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(rgb).convert("L"))
+
+
+def _around_person(rgb: NDArray[np.uint8], reading: PoseReading) -> NDArray[np.uint8]:
+    rows, cols = (np.flatnonzero((reading.mask > 0.5).any(axis=a)) for a in (1, 0))
+    return rgb[_around(rows), _around(cols)] if len(rows) and len(cols) else rgb
 
 
 def _around(inside: NDArray[np.intp]) -> slice:
