@@ -179,7 +179,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         api = stack.enter_context(ImageApiProcess(latency=latency))
-        origin = stack.enter_context(_photo_server())
+        origin = stack.enter_context(photo_server())
         log = folder / "all.log"
         told = {
             "OPENAI_BASE_URL": api.base_url,
@@ -203,7 +203,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
 
 
 @contextmanager
-def _photo_server() -> Iterator[str]:
+def photo_server() -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.photos"], stdout=subprocess.PIPE, text=True
     )

@@ -80,6 +80,7 @@ class Door:
 
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # "PATCH /rest/v1/generation_sessions"
+    took_s: list[float] = field(default_factory=list)  # of each request that was passed on
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
@@ -101,6 +102,7 @@ class Door:
     def clear(self) -> None:
         self.faults.clear()
         self.seen.clear()
+        self.took_s.clear()
 
     def hit(self, request: Request) -> str | None:
         self.seen.append(f"{request.method} {request.url.path}")
@@ -213,7 +215,9 @@ class _Guarded:
         request = Request(scope, receive)
         match self._door.hit(request):
             case None:
+                begun_s = time.perf_counter()
                 await self._app(scope, receive, send)
+                self._door.took_s.append(time.perf_counter() - begun_s)
             case "lost":
                 await self._app(scope, receive, _swallow)
                 await (await drop(request))(scope, receive, send)

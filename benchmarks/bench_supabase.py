@@ -1,0 +1,154 @@
+"""
+Jobs of all four credit kinds over Supabase: real PostgreSQL and PostgREST, real worker processes.
+
+    python -m benchmarks.bench_supabase [--jobs 60]
+
+A third of the jobs fails, in different ways. Prints the ledger's balances before and after, what
+each kind of failure owed and got, whether the sums agree, and how many calls a success takes.
+Exit code 1 when a credit is wrong.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from redis import Redis
+
+from benchmarks.load import photo_server
+from benchmarks.machine import machine
+from tests.servers.image_api import KEY
+from tests.servers.image_api_process import ImageApiProcess
+from tests.servers.platform import KINDS, WAYS, Job, Platform
+from tests.servers.redis_server import RedisServer
+from tests.servers.supabase import SERVICE_KEY, SupabaseServer
+from wearon_cli.core.contract import TASK_LIST
+
+WITHIN_S = 120.0
+
+
+@contextmanager
+def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
+    """`wearon consume` and `wearon celery`, as on a host."""
+    with log.open("wb") as out:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "wearon_cli", role],
+                env={**os.environ, **environment},
+                stdout=out,
+                stderr=out,
+            )
+            for role in ("consume", "celery")
+        ]
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(timeout=60)
+
+
+def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
+    give_up_s = time.monotonic() + WITHIN_S
+    while time.monotonic() < give_up_s:
+        statuses = platform.statuses(jobs)
+        if set(statuses.values()) <= {"completed", "failed"}:
+            time.sleep(2)  # a refund follows its row
+            return statuses
+        time.sleep(0.5)
+    raise SystemExit(f"not all done: {Counter(statuses.values())}")
+
+
+def report(
+    jobs: list[Job], statuses: dict[str, str], before: dict[str, int], after: dict[str, int]
+) -> bool:
+    """The table; True when every credit is where it belongs."""
+    print(f"{'kind':<9} {'jobs':>5} {'completed':>10} {'failed':>7} {'owed back':>10}")
+    owed = Counter[str]()
+    for kind in KINDS:
+        mine = [statuses[job.session_id] for job in jobs if job.kind == kind]
+        owed[kind] = 0 if kind == "overage" else mine.count("failed")
+        print(
+            f"{kind:<9} {len(mine):>5} {mine.count('completed'):>10} "
+            f"{mine.count('failed'):>7} {owed[kind]:>10}"
+        )
+    spent = {
+        "user": sum(j.kind == "b2c" for j in jobs) - owed["b2c"],
+        "store": sum(j.kind == "absorb" for j in jobs) - owed["absorb"],
+        "shopper's store": 0,
+        "shopper": sum(j.kind == "resell" for j in jobs) - owed["resell"],
+    }
+    print(f"\n{'balance of':<16} {'before':>7} {'after':>7} {'should be':>10}")
+    for name in before:
+        print(f"{name:<16} {before[name]:>7} {after[name]:>7} {before[name] - spent[name]:>10}")
+    wrong_end = [job for job in jobs if (statuses[job.session_id] == "failed") != bool(job.fails)]
+    for job in wrong_end:
+        print(f"{job.kind} {job.fails or 'good'} ended {statuses[job.session_id]}")
+    return not wrong_end and all(after[n] == before[n] - spent[n] for n in before)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--jobs", type=int, default=60)
+    told = parser.parse_args()
+    print(machine())
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(SupabaseServer())
+        redis = RedisServer(folder)
+        redis.start()
+        stack.callback(redis.stop)
+        api = stack.enter_context(ImageApiProcess(latency="0.2-0.6"))
+        photos = stack.enter_context(photo_server())
+        environment = {
+            "REDIS_URL": redis.url,
+            "SUPABASE_URL": server.url,
+            "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": api.base_url,
+            "WEARON_FETCH_ORIGINS": photos,
+        }
+        platform = Platform(server, photos)
+        before = platform.balances()
+        jobs = [
+            platform.order(KINDS[n % 4], WAYS[n // 3 % 3] if n % 3 == 0 else "")
+            for n in range(told.jobs)
+        ]
+        refused = [job.session_id for job in jobs if job.fails == "refused"]
+        api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
+        with workers(environment, folder / "workers.log"), Redis.from_url(redis.url) as queue:
+            for job in jobs:
+                queue.lpush(TASK_LIST, job.payload)
+            statuses = await_all(platform, jobs)
+            right = report(jobs, statuses, before, platform.balances())
+            server.door.clear()
+            good = [platform.order(KINDS[n % 3], "") for n in range(20)]
+            for job in good:
+                queue.lpush(TASK_LIST, job.payload)
+            await_all(platform, good)
+            calls = [line for line in server.door.seen if "select=" not in line]
+        per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
+        print(f"\ncalls of a success          {len(calls) / len(good):6.2f}   (wanted: at most 6)")
+        for name, count in per_job.most_common():
+            print(f"  {name:<34} {count / len(good):5.2f}")
+        took_ms = sum(server.door.took_s) / len(good) * 1000
+        print(f"time of them, at the server {took_ms:6.1f} ms")
+        print(f"pictures bought twice       {sum(n > 1 for n in api.book()['purchases'].values())}")
+    print("the credits add up" if right else "THE CREDITS DO NOT ADD UP")
+    return int(not right)
+
+
+def _thing(line: str) -> str:
+    path = line.partition(" ")[2].removeprefix("/rest/v1/").removeprefix("/storage/v1/")
+    return "/".join(path.split("/")[:2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
