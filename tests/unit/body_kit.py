@@ -21,7 +21,7 @@ STATURE_CM = 180.0
 CM_PER_PX = 0.2
 #: Breadth of the drawn trunk, and of each leg.
 TRUNK_CM = 32.0
-LEG_CM = 12.0
+LEG_CM = 10.0
 
 
 def standing(*, trunk_cm: float = TRUNK_CM, arm_gap_px: float = 60.0) -> PoseReading:
