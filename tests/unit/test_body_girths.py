@@ -164,7 +164,7 @@ def test_cloth_is_seen_as_far_off_as_it_stands() -> None:
 def test_loose_clothes_are_said_taken_off_and_doubted() -> None:
     person = standing()
     cloth = Image.fromarray((person.mask * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(15))
-    dressed = replace(person, mask=np.asarray(cloth, np.float32) / 255)
+    dressed = replace(person, mask=np.asarray(cloth, np.float32) / np.float32(255))
     answer = estimate(
         photo_of(dressed), FixedReader((dressed,)), EstimateRequest(height_cm=STATURE_CM)
     )

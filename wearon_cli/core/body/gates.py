@@ -58,8 +58,9 @@ WORDS: Final = {
         "Face the camera with your shoulders and hips square to it.",
     ),
     Refusal.NOT_STANDING: (
-        "the person is sitting or bent",
-        "Stand up straight, with your legs straight and your arms a little away from your body.",
+        "the person is sitting, bent or lying",
+        "Stand up straight, with your legs straight and your arms a little away from your body; "
+        "the photo must be upright too.",
     ),
     Refusal.CAMERA_TILTED: (
         "the camera looks up or down at the body",
@@ -124,6 +125,8 @@ LEAST_KNEE_DEG: Final = 128.0
 LEAST_HIP_DEG: Final = 135.0
 #: Trunk out of plumb in the picture: good renders 4.1 at most.
 MOST_ROLL_DEG: Final = 10.0
+#: Beyond this somebody lies, or the photo does: then its height in pixels says nothing.
+LYING_DEG: Final = 45.0
 #: Camera tilt score (see `camera_tilt`). Good renders -1.64 to 1.54; camera low -2.3 and less,
 #: wide-angle at eye level 5.3 and more.
 TILT_RANGE: Final = (-1.95, 3.2)
@@ -175,6 +178,7 @@ def check_front(reading: PoseReading) -> Stance:
     stance = stance_of(reading)
     _refuse_if(
         (Refusal.CUT_OFF, lambda: _touches_border(reading)),
+        (Refusal.NOT_STANDING, lambda: abs(stance.roll_deg) > LYING_DEG),
         (Refusal.TOO_SMALL, lambda: stance.height_px < LEAST_HEIGHT_PX),
         (Refusal.BACK_VIEW, lambda: not stance.faces_camera and abs(stance.turn_deg) > 90),
         (Refusal.TURNED_AWAY, lambda: abs(stance.turn_deg) > MOST_TURN_DEG),
