@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wearon_cli.core.body.pose import Landmark, PoseReading
-from wearon_cli.core.body.silhouette import Line, extent_px, row_at, run_around
+from wearon_cli.core.body.silhouette import (
+    Line,
+    extent_px,
+    row_at,
+    run_around,
+    with_fingers,
+)
 
 Array = NDArray[np.float64]
 
@@ -28,8 +34,6 @@ DEEP_LEVELS: Final = (0.78, 1.22)
 #: at most so many levels on.
 _JUT: Final = 0.008
 _BESIDE_LEVELS: Final = 5
-#: From the knuckle to the fingertip, by the length from the wrist to the knuckle.
-FINGERS_PER_PALM: Final = 1.0
 #: Around an arm's middle line, the front is not the trunk's: share of the person's height.
 _ARM_REACH: Final = 0.015
 
@@ -134,7 +138,7 @@ def _hidden(
     joints: Array, y_px: Array, front_px: Array, forward: int, tall_px: float
 ) -> NDArray[np.bool_]:
     """The levels at which the outline's front is an arm's, or that of a hand beside one."""
-    arms = [_with_fingers(joints[arm]) for arm in _ARMS]
+    arms = [with_fingers(joints[arm]) for arm in _ARMS]
     hidden = np.array(
         [
             any(_arm_at_front(arm, y, x, forward, tall_px) for arm in arms)
@@ -149,12 +153,6 @@ def _hidden(
         straight_px = np.interp(y_px, y_px[sure], front_px[sure])
         hidden |= beside & ((front_px - straight_px) * forward > _JUT * tall_px)
     return np.asarray(hidden)
-
-
-def _with_fingers(arm: Array) -> Array:
-    """An arm's joints and its fingertips: the network's last landmark is the first knuckle."""
-    wrist, knuckle = arm[-2:]
-    return np.vstack([arm, knuckle + FINGERS_PER_PALM * (knuckle - wrist)])
 
 
 def _arm_at_front(arm: Array, y_px: float, front_px: float, forward: int, tall_px: float) -> bool:

@@ -33,6 +33,9 @@ _PIXELS_OF_A_ROW: Final = 3
 #: No limb is broader than this share of the person's height in the picture.
 _REACH: Final = 0.15
 
+#: From the knuckle to the fingertip, by the length from the wrist to the knuckle.
+FINGERS_PER_PALM: Final = 1.0
+
 _LEFT_ARM: Final = (
     Landmark.LEFT_SHOULDER,
     Landmark.LEFT_ELBOW,
@@ -125,7 +128,7 @@ def _trunk_lines(mask: NDArray[np.float32], joints: Array) -> Iterator[tuple[flo
     shoulders = _middle(joints, Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER)
     hips = _middle(joints, Landmark.LEFT_HIP, Landmark.RIGHT_HIP)
     # The picture's right is the left of somebody who faces the camera.
-    arms = [joints[list(arm)] for arm in (_LEFT_ARM, _RIGHT_ARM)]
+    arms = [with_fingers(joints[list(arm)]) for arm in (_LEFT_ARM, _RIGHT_ARM)]
     arms.sort(key=lambda arm: float(arm[0, 0]))
     for level in TRUNK_LEVELS:
         x, y = shoulders + level * (hips - shoulders)
@@ -140,6 +143,12 @@ def _trunk_lines(mask: NDArray[np.float32], joints: Array) -> Iterator[tuple[flo
                 level,
                 Line(y_px=float(y), left_px=left, right_px=right, arms_cut=cut_left + cut_right),
             )
+
+
+def with_fingers(arm: Array) -> Array:
+    """An arm's joints and its fingertips: the network's last landmark is the first knuckle."""
+    wrist, knuckle = arm[-2:]
+    return np.vstack([arm, knuckle + FINGERS_PER_PALM * (knuckle - wrist)])
 
 
 def row_at(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None:
