@@ -1,11 +1,9 @@
 """Worker processes over Supabase: every kind of credit, an outage, a wrong key."""
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,10 +13,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-import wearon_cli
 from tests.contract.conftest import skip_or_fail
 from tests.servers.image_api import KEY
 from tests.servers.image_api_process import ImageApiProcess
+from tests.servers.photos import served_photos
 from tests.servers.platform import KINDS, WAYS, Job, Platform
 from tests.servers.postgres import NotToBeHad
 from tests.servers.redis_server import RedisServer
@@ -27,35 +25,13 @@ from wearon_cli.core.contract import TASK_LIST
 
 pytestmark = pytest.mark.slow
 
-ASSETS = Path(wearon_cli.__file__).parent / "assets"
 WITHIN_S = 60.0
-
-
-class PhotoServer(http.server.BaseHTTPRequestHandler):
-    """Serves the bundled pictures."""
-
-    def do_GET(self) -> None:
-        found = ASSETS / self.path.rpartition("/")[2]
-        data = found.read_bytes() if found.is_file() else b""
-        self.send_response(200 if data else 404)
-        self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
 
 @pytest.fixture(scope="module")
 def photos() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), PhotoServer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served_photos() as origin:
+        yield origin
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,27 @@
+"""A small round of `make chaos`: real processes, real kills, real outages."""
+
+import pytest
+
+from benchmarks.chaos import run
+from tests.contract.conftest import skip_or_fail
+from tests.servers.postgres import NotToBeHad
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]) -> None:
+    quick = {  # so that a round fits into a test: what a crash leaves is found within seconds
+        "WEARON_LEASE_S": "4",
+        "WEARON_LEASE_RENEW_S": "1",
+        "WEARON_RECOVERY_INTERVAL_S": "1",
+        "WEARON_HEARTBEAT_S": "1",
+    }
+    try:
+        found = run(40, seed=5, over_s=16.0, within_s=60.0, **quick)
+    except NotToBeHad as exc:
+        skip_or_fail(str(exc))
+        raise
+    told = capsys.readouterr().out + "\n".join(found.lines())
+    assert found.broken == [], told
+    assert found.kills >= 4
+    assert found.completed >= 20, told
