@@ -234,11 +234,11 @@ def rage(arena: Arena, over_s: float) -> None:
     arena.chance.shuffle(large)
     due_s = [time.monotonic() + over_s * share for share in (0.35, 0.65)]
     while time.monotonic() < end_s:
-        time.sleep(arena.chance.uniform(1.0, 4.0))
+        time.sleep(arena.chance.uniform(1.0, max(1.5, over_s * 0.055)))
         arena.kill_someone()
         if due_s and time.monotonic() > due_s[0]:
             due_s.pop(0)
-            large.pop()(arena.chance.uniform(3.0, 8.0))
+            large.pop()(over_s * arena.chance.uniform(0.05, 0.1))
 
 
 def await_rest(platform: Platform, jobs: list[Job], *, within_s: float) -> dict[str, str]:

@@ -17,7 +17,7 @@ def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]
         "WEARON_HEARTBEAT_S": "1",
     }
     try:
-        found = run(40, seed=5, over_s=16.0, within_s=60.0, **quick)
+        found = run(40, seed=5, over_s=18.0, within_s=60.0, **quick)
     except NotToBeHad as exc:
         skip_or_fail(str(exc))
         raise
