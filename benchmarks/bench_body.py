@@ -31,7 +31,7 @@ from body_data import (
     load_renders,
     load_truth,
 )
-from body_fit import WEIGHT_SD_KG, Inputs, fit_variant, folds, least_squares, take, with_one
+from body_fit import GIRTHS, WEIGHT_SD_KG, Inputs, fit_variant, folds, least_squares, take, with_one
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -242,7 +242,8 @@ def _tabular(people: Bodies, target: str, inputs: list[str]) -> Array:
 
 def _refusals(bodies: Path, reader: PoseReader) -> None:
     print("\nPhotos as they come: measured, measured with a warning, or refused")
-    heights = {row["id"]: float(row["stature_cm"]) for row in load_truth(bodies)}
+    truth = {row["id"]: row for row in load_truth(bodies)}
+    heights = {name: float(row["stature_cm"]) for name, row in truth.items()}
     _tell("good", (_outcome(bodies / f"{i}.jpg", h, reader) for i, h in heights.items()))
     _tell(
         "good, with side photo",
@@ -251,6 +252,7 @@ def _refusals(bodies: Path, reader: PoseReader) -> None:
     for kind in sorted((bodies / "hard").glob("*/")):
         photos = sorted(kind.glob("*.jpg"))
         _tell(kind.name, (_outcome(p, heights[p.stem], reader) for p in photos))
+        _tell_errors(photos, truth, reader)
     some = list(heights.items())[::5]
     for name, spoil in SPOILED.items():
         _tell(name, (_outcome(bodies / f"{i}.jpg", h, reader, spoil=spoil) for i, h in some))
@@ -260,6 +262,24 @@ def _tell(name: str, outcomes: Iterator[str]) -> None:
     counts = Counter(outcomes)
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     print(f"  {name:<26} {told}")
+
+
+def _tell_errors(
+    photos: list[Path], truth: Mapping[str, Mapping[str, str]], reader: PoseReader
+) -> None:
+    """How far off bad photos are that are measured all the same."""
+    errors = []
+    for path in photos:
+        row = truth[path.stem]
+        request = EstimateRequest(height_cm=float(row["stature_cm"]))
+        try:
+            girths = estimate(read_photo(path.read_bytes()), reader, request).girths
+        except PhotoRefused:
+            continue
+        errors.append([abs(girths.value(m) - float(row[f"{m}_cm"])) for m in GIRTHS])
+    if errors:
+        maes = zip(GIRTHS, np.mean(errors, axis=0), strict=True)
+        print(f"  {'':<26} MAE", ", ".join(f"{m} {mae:.1f}" for m, mae in maes))
 
 
 def _outcome(

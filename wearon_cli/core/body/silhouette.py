@@ -77,17 +77,22 @@ class Silhouette:
 
 def extent_px(mask: NDArray[np.float32]) -> tuple[float, float] | None:
     """Top and bottom edge of the person, to a fraction of a pixel; None without a person."""
-    n = min(_PIXELS_OF_A_ROW, mask.shape[1])
-    strength = np.partition(mask, -n, axis=1)[:, -n]
-    rows = np.flatnonzero(strength > 0.5)
+    rows = np.flatnonzero(np.count_nonzero(mask > 0.5, axis=1) >= _PIXELS_OF_A_ROW)
     if not len(rows):
         return None
     first, last = int(rows[0]), int(rows[-1])
-    above = float(strength[first - 1]) if first else 0.0
-    below = float(strength[last + 1]) if last + 1 < len(strength) else 0.0
-    top = first - (strength[first] - 0.5) / (strength[first] - above + 1e-9)
-    bottom = last + 1 + (strength[last] - 0.5) / (strength[last] - below + 1e-9)
+    inside, above = _strength(mask, first), _strength(mask, first - 1)
+    top = first - (inside - 0.5) / (inside - above + 1e-9)
+    inside, below = _strength(mask, last), _strength(mask, last + 1)
+    bottom = last + 1 + (inside - 0.5) / (inside - below + 1e-9)
     return float(top), float(bottom)
+
+
+def _strength(mask: NDArray[np.float32], row: int) -> float:
+    """How surely a row is the person's; 0 outside the picture."""
+    if not 0 <= row < len(mask):
+        return 0.0
+    return float(np.partition(mask[row], -_PIXELS_OF_A_ROW)[-_PIXELS_OF_A_ROW])
 
 
 def measure_front(reading: PoseReading, *, height_cm: float) -> Silhouette | None:
