@@ -1,0 +1,89 @@
+"""What a night brings: Redis goes away under a worker, and workers are replaced under load."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ended, push, workers
+from tests.servers.image_api_process import ImageApiProcess
+from tests.servers.platform import KINDS, Platform
+from tests.servers.redis_server import RedisServer
+from tests.servers.supabase import SupabaseServer
+
+pytestmark = pytest.mark.slow
+
+
+def test_workers_go_on_after_redis_was_away_for_four_seconds(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    """
+    The trial that Celery 5.7.0 fails: its worker ends for good with an AttributeError. An upgrade
+    of Celery or Kombu is judged by this test.
+    """
+    platform = Platform(supabase, photos)
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
+    with workers(environment, tmp_path / "workers.log"):
+        push(redis, jobs[:2])
+        ended(platform, jobs[:2])
+        for more in (jobs[2:4], jobs[4:]):
+            redis.kill()
+            time.sleep(4)
+            redis.start()
+            push(redis, more)
+            assert set(ended(platform, more).values()) == {"completed"}
+    assert max(api.book()["purchases"].values()) == 1
+    assert "Unrecoverable" not in (tmp_path / "workers.log").read_text("utf-8")
+
+
+def celery(environment: dict[str, str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
+    """One more worker, ready; ended with the stack."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wearon_cli", "celery"],
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=out,
+        )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    give_up_s = time.monotonic() + 30
+    while "worker_ready" not in log.read_text("utf-8"):
+        assert time.monotonic() < give_up_s, log.read_text("utf-8")
+        time.sleep(0.1)
+    return process
+
+
+def test_a_rolling_restart_under_load_loses_fails_and_buys_nothing(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    platform = Platform(supabase, photos)
+    api.rules(latency="1-3")
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(30)]
+
+    with workers(environment, tmp_path / "workers.log"), ExitStack() as stack:
+        push(redis, jobs)
+        old = celery(environment, tmp_path / "0.log", stack)
+        for n in range(1, 4):
+            fresh = celery(environment, tmp_path / f"{n}.log", stack)
+            old.send_signal(signal.SIGTERM)
+            assert old.wait(timeout=30) == 0
+            old = fresh
+        statuses = ended(platform, jobs)
+    assert set(statuses.values()) == {"completed"}
+    assert set(api.book()["purchases"].values()) == {1}

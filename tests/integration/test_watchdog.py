@@ -1,0 +1,69 @@
+"""The watchdog over a real Redis: a deaf worker is one whose calls wait while its threads idle."""
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+
+from tests.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis_journal import CELERY_QUEUE
+from wearon_cli.runtime.job_loop import JobLoop
+from wearon_cli.runtime.watchdog import Watchdog
+
+pytestmark = pytest.mark.slow
+
+LOOK_S = 0.05
+
+
+def judged(url: str, *, calls: int, in_flight: int = 0, answering: bool = False) -> bool:
+    """Whether a worker in this state is found deaf within ten looks."""
+    jobs: Any = SimpleNamespace(answered=0, in_flight=in_flight)
+    with Redis.from_url(url) as redis:
+        redis.delete(CELERY_QUEUE)
+        if calls:
+            redis.lpush(CELERY_QUEUE, *["call"] * calls)
+    deaf = threading.Event()
+    dog = Watchdog(url, cast(JobLoop, jobs), concurrency=2, on_deaf=deaf.set, look_every_s=LOOK_S)
+    dog.start()
+    try:
+        for _ in range(10):
+            time.sleep(LOOK_S)
+            jobs.answered += answering
+    finally:
+        dog.stop()
+    return deaf.is_set()
+
+
+def test_calls_that_wait_while_threads_idle_are_deafness(redis_server: RedisServer) -> None:
+    assert judged(redis_server.url, calls=3)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param({"calls": 0}, id="nothing waits"),
+        pytest.param({"calls": 3, "in_flight": 2}, id="all threads are busy"),
+        pytest.param({"calls": 3, "answering": True}, id="calls are being answered"),
+    ],
+)
+def test_everything_else_is_not(redis_server: RedisServer, state: dict[str, Any]) -> None:
+    assert not judged(redis_server.url, **state)
+
+
+def test_an_outage_of_redis_is_not_deafness(redis_server: RedisServer) -> None:
+    jobs: Any = SimpleNamespace(answered=0, in_flight=0)
+    deaf = threading.Event()
+    dog = Watchdog(
+        "redis://127.0.0.1:1/0",
+        cast(JobLoop, jobs),
+        concurrency=2,
+        on_deaf=deaf.set,
+        look_every_s=LOOK_S,
+    )
+    dog.start()
+    time.sleep(LOOK_S * 6)
+    dog.stop()
+    assert not deaf.is_set()
