@@ -15,9 +15,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wearon_cli.core.errors import PictureTooLarge, PictureUnusable
 
-#: Longest side that is measured. Phone photos of 4000 and 4032 px get below it by an exact quarter,
-#: which costs nothing beside the decoding.
+#: Longest side that is measured.
 LONGEST_PX: Final = 1024
+#: A JPEG decoded at a half, a quarter or an eighth is taken as it is when its longest side keeps
+#: this much: the same bodies measure within a cm of one another at 700 and at 1024 px.
+ENOUGH_PX: Final = 700
 #: Most pixels a photo may claim to have, before anything is decoded.
 MAX_PX: Final = 50_000_000
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
@@ -58,8 +60,8 @@ def read_photo(
 def _decode(image: Image.Image, max_px: int, longest_px: int) -> NDArray[np.uint8]:
     if image.width * image.height > max_px:
         raise _too_large(max_px)
-    scale = max(image.size) / longest_px
-    if scale > 1:
+    scale = max(image.size) / min(ENOUGH_PX, longest_px)
+    if max(image.size) > longest_px:
         # JPEG only: decodes at 1/2, 1/4 or 1/8, never below the size asked for.
         image.draft("RGB", (int(image.width / scale), int(image.height / scale)))
     flat = _flat(image)
