@@ -142,6 +142,13 @@ async def test_the_weight_narrows_the_bands() -> None:
     assert width(with_it) < width(without)
 
 
+async def test_a_side_photo_that_is_none_is_told_apart() -> None:
+    async with client() as caller:
+        answer = await ask(caller, side_image_url=PERSON)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_from_side")
+    assert answer.json()["hint"]
+
+
 async def test_a_stores_own_chart_names_the_sizes() -> None:
     chart = {"name": "store", "sizes": ["36", "38", "40"], "up_to_cm": {"chest": [90, 100]}}
     async with client() as caller:

@@ -134,4 +134,4 @@ def _measure(
     reader: MediaPipePose, front: bytes, side: bytes | None, request: EstimateRequest
 ) -> Estimate:
     beside = read_photo(side) if side is not None else None
-    return estimate(read_photo(front), reader, request, **({"side": beside} if side else {}))
+    return estimate(read_photo(front), reader, request, beside)
