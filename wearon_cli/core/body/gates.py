@@ -42,7 +42,7 @@ class Refusal(StrEnum):
 WORDS: Final = {
     Refusal.NO_PERSON: (
         "no person was found in the photo",
-        "Take a photo of yourself, standing, from head to feet.",
+        "Take a photo of yourself, standing, from head to feet, nearly as high as the picture.",
     ),
     Refusal.SEVERAL_PEOPLE: (
         "there is more than one person in the photo",
