@@ -215,7 +215,7 @@ def _calibration(sizes: list[tuple[SizeOdds, str]]) -> None:
 
 def _ansur(people: Bodies) -> None:
     """What a front photo could at best give: people's own breadths, measured with a caliper."""
-    print("\nANSUR II, tabular, five folds: MAE from")
+    print("\nANSUR II, tabular, five folds: MAE from (breadths: shoulders, chest, waist, hip)")
     breadths = ["shoulders_breadth", "chest_breadth", "waist_breadth", "hip_breadth"]
     depths = ["chest_depth", "waist_depth", "hip_depth"]
     for name, inputs in (
