@@ -90,6 +90,7 @@ class Load:
     usage: Usage
     log: Path
     photo_origin: str
+    started_s: float  # epoch seconds at which `wearon all` was started
     pushed_s: dict[str, float] = field(default_factory=dict)
 
     async def order(self, owner_ids: Sequence[str]) -> list[tuple[str, bytes]]:
@@ -188,6 +189,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
             "WEARON_LOG_FORMAT": "json",
             **environment,
         }
+        started_s = time.time()
         process = subprocess.Popen(
             [*WEARON, "all", "--local", "--data-dir", str(folder / "data")],
             env={**os.environ, **told},
@@ -199,7 +201,14 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         usage = Usage(psutil.Process(process.pid))
         threading.Thread(target=usage.watch, daemon=True).start()
         stack.callback(usage.stop)
-        yield Load(settings=settings, api=api, usage=usage, log=log, photo_origin=origin)
+        yield Load(
+            settings=settings,
+            api=api,
+            usage=usage,
+            log=log,
+            photo_origin=origin,
+            started_s=started_s,
+        )
 
 
 @contextmanager

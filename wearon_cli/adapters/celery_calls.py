@@ -18,7 +18,7 @@ from wearon_cli.core.errors import QueueUnavailable
 GENERATE: Final = "wearon.generate"
 #: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
 #: stopping worker waits for its end.
-POLL_S: Final = 3
+POLL_S: Final = 4
 #: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
 #: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
 #: those are called again by recovery long before.

@@ -51,7 +51,8 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         on_ready()
         loops = (
             _repeat(lambda: _take(consumer), every_s=0.0),
-            _repeat(lambda: _wake_due(consumer), every_s=settings.recovery_interval_s),
+            _repeat(consumer.recovery.beat, every_s=settings.heartbeat_s),
+            _repeat(consumer.recovery.wake_due, every_s=settings.recovery_interval_s),
             _repeat(lambda: _adopt(consumer, settings.orphan_age_s), every_s=ORPHAN_PASS_S),
         )
         tasks = [asyncio.create_task(coroutine) for coroutine in loops]
@@ -89,10 +90,6 @@ async def _repeat(one_pass: Callable[[], Awaitable[object]], *, every_s: float) 
 
 async def _take(consumer: Consumer) -> None:
     await consumer.take_in.one(wait_s=TAKE_WAIT_S)
-
-
-async def _wake_due(consumer: Consumer) -> None:
-    await consumer.recovery.wake_due()
 
 
 async def _adopt(consumer: Consumer, age_s: float) -> None:

@@ -32,11 +32,15 @@ class Recovery:
     sessions: Sessions
     waker: Waker
 
-    async def wake_due(self) -> int:
-        """Say that this consumer is alive, return dead ones' payloads, wake what is due."""
+    async def beat(self) -> int:
+        """Say that this consumer is alive, and return dead ones' payloads."""
         returned = await self.intake.return_dead()
         if returned:
             log.warning("payloads_returned", count=returned)
+        return returned
+
+    async def wake_due(self) -> int:
+        """Call workers for jobs whose lease ran out, or whose time has come."""
         found = await self.journal.recover(limit=BATCH)
         for _ in range(found.uncalled):
             await self.waker.wake()
