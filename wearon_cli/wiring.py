@@ -63,6 +63,9 @@ class Desk:
     intake: Intake
     journal: Journal
     dead_letters: DeadLetters
+    outlook: Outlook
+    waker: Waker
+    settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +94,18 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings)
+        journal = _journal(redis, settings)
+        dead_letters = RedisDeadLetters(redis)
         yield Desk(
             sessions=store.sessions,
             ledger=store.ledger,
             storage=store.storage,
             intake=_intake(stack, redis, settings, wait_s=1.0),
-            journal=_journal(redis, settings),
-            dead_letters=RedisDeadLetters(redis),
+            journal=journal,
+            dead_letters=dead_letters,
+            outlook=RedisOverview(redis, heartbeat_s=settings.heartbeat_s),
+            waker=_waker(stack, settings),
+            settlement=_settlement(redis, store, journal, dead_letters),
         )
 
 
@@ -128,7 +136,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
     """Adapters and rules of the `celery` role."""
     from wearon_cli.adapters.pixel_threads import PixelThreads
     from wearon_cli.adapters.redis_limiter import RedisLimiter
-    from wearon_cli.adapters.redis_locks import RedisBreaker, RedisRefundLock
+    from wearon_cli.adapters.redis_locks import RedisBreaker
 
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
@@ -153,13 +161,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
             originals=asyncio.Semaphore(settings.pictures_in_memory),
             settings=settings,
         )
-        settlement = Settlement(
-            sessions=store.sessions,
-            ledger=store.ledger,
-            journal=journal,
-            dead_letters=RedisDeadLetters(redis),
-            refund_lock=RedisRefundLock(redis),
-        )
+        settlement = _settlement(redis, store, journal, RedisDeadLetters(redis))
         yield JobRunner(
             journal=journal,
             sessions=store.sessions,
@@ -226,6 +228,20 @@ def _journal(redis: Client, settings: Settings) -> RedisJournal:
         lease_s=settings.lease_s,
         requests_per_minute=settings.requests_per_minute,
         pictures_per_minute=settings.input_images_per_minute,
+    )
+
+
+def _settlement(
+    redis: Client, store: Store, journal: Journal, dead_letters: DeadLetters
+) -> Settlement:
+    from wearon_cli.adapters.redis_locks import RedisRefundLock
+
+    return Settlement(
+        sessions=store.sessions,
+        ledger=store.ledger,
+        journal=journal,
+        dead_letters=dead_letters,
+        refund_lock=RedisRefundLock(redis),
     )
 
 

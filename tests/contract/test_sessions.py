@@ -178,6 +178,16 @@ async def test_open_rows_come_from_both_tables_oldest_first(store: Store) -> Non
     assert not {row.session_id for row in early} & set(ours)
 
 
+async def test_rows_since_a_moment_come_from_both_tables_newest_first(store: Store) -> None:
+    rows = [await inserted(store, channel) for channel in (*Channel, *Channel)]
+    found = await store.sessions.since(rows[1].created_at, limit=500)
+    ours = [row.session_id for row in found if row.owner_id in {store.user_id, store.store_id}]
+    assert ours == [row.session_id for row in reversed(rows[1:])]
+    assert len(await store.sessions.since(rows[0].created_at, limit=2)) == 2
+    later = datetime.now(UTC) + timedelta(seconds=5)
+    assert await store.sessions.since(later, limit=5) == []
+
+
 async def test_rows_of_one_request_id_come_oldest_first_and_of_one_store(store: Store) -> None:
     first = await inserted(store, Channel.B2B, request_id="req-shared")
     second = await inserted(store, Channel.B2B, request_id="req-shared")

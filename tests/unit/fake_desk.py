@@ -55,6 +55,10 @@ class FakeSessions:
     async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
         return [row for row in self.rows.values() if row.created_at < moment][:limit]
 
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        found = [row for row in self.rows.values() if row.created_at >= moment]
+        return sorted(found, key=lambda row: row.created_at, reverse=True)[:limit]
+
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         return [row for row in self.rows.values() if row.request_id == request_id]
 

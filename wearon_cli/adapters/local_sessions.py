@@ -88,7 +88,14 @@ class LocalSessions:
         where = f"status IN ({_marks(OPEN)}) AND created_at < ? ORDER BY created_at, id LIMIT ?"
         args = (*(status.value for status in OPEN), time_text(moment), limit)
         found = [row for channel in Channel for row in await self._select(channel, where, args)]
-        return sorted(found, key=lambda row: (row.created_at, row.session_id))[:limit]
+        return sorted(found, key=_moment_and_id)[:limit]
+
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.since`."""
+        where = "created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?"
+        args = (time_text(moment), limit)
+        found = [row for channel in Channel for row in await self._select(channel, where, args)]
+        return sorted(found, key=_moment_and_id, reverse=True)[:limit]
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """See `Sessions.with_request_id`."""
@@ -102,6 +109,10 @@ class LocalSessions:
             return connection.execute(sql, args).fetchall()
 
         return [_session(channel, row) for row in await self._db.read(look)]
+
+
+def _moment_and_id(row: Session) -> tuple[datetime, str]:
+    return row.created_at, row.session_id
 
 
 def _session(channel: Channel, row: sqlite3.Row) -> Session:

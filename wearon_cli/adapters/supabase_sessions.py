@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from wearon_cli.adapters.session_rows import (
@@ -26,6 +27,8 @@ from wearon_cli.core.session import (
 WITNESS: Final = "generated_image_url"
 #: The cost column keeps this many decimals; ours may have more.
 COST_STEP_USD: Final = 1e-6
+#: Rows asked for at once: hosted Supabase gives no more in one answer.
+PAGE_ROWS: Final = 1000
 
 
 class SupabaseSessions:
@@ -130,7 +133,24 @@ class SupabaseSessions:
                 ),
             )
         ]
-        return sorted(found, key=lambda row: (row.created_at, row.session_id))[:limit]
+        return sorted(found, key=_moment_and_id)[:limit]
+
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.since`. Asked for in pages: one answer holds a thousand rows at most."""
+        found = [
+            row for channel in Channel for row in await self._newest(channel, moment, limit=limit)
+        ]
+        return sorted(found, key=_moment_and_id, reverse=True)[:limit]
+
+    async def _newest(self, channel: Channel, moment: datetime, *, limit: int) -> list[Session]:
+        found: list[Session] = []
+        while len(found) < limit:
+            first, last = len(found), min(limit, len(found) + PAGE_ROWS) - 1
+            page = await self._select(channel, partial(_newest_page, moment, first, last))
+            found += page
+            if len(page) <= last - first:
+                break
+        return found
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """See `Sessions.with_request_id`."""
@@ -154,6 +174,19 @@ class SupabaseSessions:
 
         rows = await self._supabase.repeatable(what, look)
         return [session_from_row(channel, row) for row in rows]
+
+
+def _newest_page(moment: datetime, first: int, last: int, query: Any) -> Any:
+    return (
+        query.gte("created_at", moment.isoformat())
+        .order("created_at", desc=True)
+        .order("id", desc=True)
+        .range(first, last)
+    )
+
+
+def _moment_and_id(row: Session) -> tuple[datetime, str]:
+    return row.created_at, row.session_id
 
 
 def _holds(row: Session, move: SessionMove) -> bool:

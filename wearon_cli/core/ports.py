@@ -52,6 +52,9 @@ class Sessions(Protocol):
     async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
         """Rows of both tables still queued, pending or processing, created before `moment`."""
 
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """Rows of both tables created at or after `moment`, newest first."""
+
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """b2b rows of one store that share a request id, oldest first."""
 

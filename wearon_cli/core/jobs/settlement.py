@@ -85,7 +85,7 @@ class Settlement:
         else:
             intent = claim.intent
         row = await self._own_failed_row(claim, key, intent)
-        settled = row if isinstance(row, Settled) else await self._refund(row)
+        settled = row if isinstance(row, Settled) else await self.refund(row)
         await self._finish(claim, key, intent, settled)
         return settled
 
@@ -108,7 +108,13 @@ class Settlement:
         resumed = claim.intent is not None and row.error_message == intent.shopper_message
         return row if intent.swapped or resumed else Settled.NOT_OURS
 
-    async def _refund(self, row: Session) -> Settled:
+    async def refund(self, row: Session) -> Settled:
+        """
+        Give back what a failed row's owner is owed by the ledger: once, however often it is called.
+
+        Raises:
+            StoreUnavailable, StoreRefused, QueueUnavailable: Not known to be done; call it again.
+        """
         if row.channel is Channel.B2C:
             return await self._refund_user(row)
         return await self._refund_store(row)
