@@ -31,6 +31,7 @@ BROKEN_PIPE_EXIT: Final = 141
 
 ROLES: Final = "Roles"
 TRY_ONS: Final = "Try-ons"
+DESK: Final = "Operators' desk"
 MEASURING: Final = "Measuring"
 
 
@@ -54,9 +55,12 @@ COMMANDS: Final = {
     "replay-task": Entry(
         "replay_task:replay_task", "Run a session again that failed or got stuck.", TRY_ONS
     ),
-    "dead-letters": Entry(
-        "dead_letters:app", "List, show, requeue or drop jobs given up.", TRY_ONS
-    ),
+    "session": Entry("session:session", "Tell the whole story of one session.", DESK),
+    "sessions": Entry("session:sessions", "List sessions, newest first.", DESK),
+    "status": Entry("status:status", "Show how the whole is doing, live.", DESK),
+    "reconcile": Entry("reconcile:reconcile", "Find and mend what does not fit together.", DESK),
+    "costs": Entry("costs:costs", "Add up what pictures cost.", DESK),
+    "dead-letters": Entry("dead_letters:app", "List, show, requeue or drop jobs given up.", DESK),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
     "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
 }

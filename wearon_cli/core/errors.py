@@ -19,6 +19,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── SessionFinal           5   already completed or failed
     │   ├── SessionRunning         5   it is being worked on right now
     │   ├── LetterNotFound         5   no such dead letter
+    │   ├── NeedsAPerson           5   sessions do not fit their credits, pictures or jobs
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
     │   ├── MeasuringUnavailable       no pose model yet, or more photos waiting than are worth it
@@ -159,6 +160,10 @@ class SessionRunning(SessionError):
 
 class LetterNotFound(SessionError):
     """There is no such dead letter."""
+
+
+class NeedsAPerson(SessionError):
+    """Something is left that a person has to look at."""
 
 
 class LeaseLost(SessionError):

@@ -1,0 +1,51 @@
+"""Times on the command line: spans as they are typed, moments as they are read."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+
+from wearon_cli.core.session import utc_now
+
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_span(text: str) -> timedelta:
+    """
+    "90s", "15m", "2h", "7d".
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None:
+        raise typer.BadParameter("give a span such as 90s, 15m, 2h or 7d")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+SinceOption = Annotated[
+    timedelta,
+    typer.Option("--since", parser=parse_span, metavar="SPAN", help="How far back: 15m, 2h, 7d."),
+]
+
+
+def local(moment: datetime) -> str:
+    """Date and time in this machine's zone."""
+    return f"{moment.astimezone():%m-%d %H:%M:%S}"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago, in one unit."""
+    return span(utc_now() - moment)
+
+
+def span(length: timedelta) -> str:
+    """A length of time in the unit that suits it."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 172_800 else f"{seconds // 86_400} days"

@@ -1,0 +1,120 @@
+"""`wearon status`: how the whole is doing, now."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from wearon_cli.commands.at_desk import at_desk
+from wearon_cli.commands.moments import ago
+from wearon_cli.commands.options import DataDirOption, LocalOption
+from wearon_cli.core.desk.figures import Doings, cost_of, doings
+from wearon_cli.core.ports import Overview
+from wearon_cli.core.session import Status, utc_now
+from wearon_cli.core.settings import Settings
+from wearon_cli.output import Result, stdout_console
+from wearon_cli.wiring import Desk
+
+#: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
+MOST_ROWS: Final = 20_000
+HOUR: Final = timedelta(hours=1)
+
+
+def status(
+    once: Annotated[
+        bool, typer.Option("--once", help="One look, instead of a live screen.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=1, help="Seconds between looks of the live screen.")
+    ] = 3.0,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+    *,
+    ctx: typer.Context,
+) -> Result:
+    """
+    Show how the whole is doing: queue, workers, rate limit, failures, cost.
+
+    A live screen on a terminal, until Ctrl-C; one look with --once, with --json, or in a pipe.
+    Reads only.
+    """
+
+    as_json = ctx.find_root().obj.as_json
+
+    async def work(desk: Desk, settings: Settings) -> Result:
+        console = stdout_console()
+        if once or as_json or not console.is_terminal:
+            data, table = await _look(desk, settings)
+            return Result(data=data, lines=[table])
+        with Live(console=console, screen=True, auto_refresh=False) as screen:
+            while True:
+                _, table = await _look(desk, settings)
+                screen.update(table, refresh=True)
+                await asyncio.sleep(every)
+
+    return at_desk(work, local=local, data_dir=data_dir)
+
+
+async def _look(desk: Desk, settings: Settings) -> tuple[dict[str, object], Table]:
+    now = utc_now()
+    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = await desk.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
+    hour = await doings([r for r in today if r.created_at > now - HOUR], desk.journal)
+    cost = cost_of(r for r in today if r.status is Status.COMPLETED and r.created_at > midnight)
+    overview = await desk.outlook.look()
+    return _facts(overview, hour, cost), _screen(overview, hour, cost, settings, midnight)
+
+
+def _facts(now: Overview, hour: Doings, cost_today_usd: float) -> dict[str, object]:
+    return {
+        "at": now.at,
+        "queued": now.queued,
+        "in_line": now.in_line,
+        "oldest_wait_s": _waited_s(now),
+        "held": now.held,
+        "overdue": now.overdue,
+        "consumers": now.consumers,
+        "permits_used": now.permits_used,
+        "halted_because": now.halted_because,
+        "dead_letters": now.dead_letters,
+        "last_hour": hour,
+        "cost_today_usd": round(cost_today_usd, 4),
+    }
+
+
+def _waited_s(now: Overview) -> float:
+    return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
+
+
+def _screen(
+    now: Overview, hour: Doings, cost_usd: float, settings: Settings, midnight: datetime
+) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    failures = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
+    waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
+    facts = [
+        ("waiting", f"{now.queued} not taken, {now.in_line} in line{waited}"),
+        ("held", f"{now.held} being done or waiting for a time" + _overdue(now)),
+        ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
+        ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
+        ("image API", f"HALTED: {now.halted_because}" if now.halted_because else "calls go out"),
+        ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
+        ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
+        ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),
+        ("dead letters", str(now.dead_letters)),
+        ("cost today", f"${cost_usd:.2f} since {midnight:%H:%M}"),
+        ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
+    ]
+    for name, fact in facts:
+        if fact:
+            table.add_row(name, fact)
+    return table
+
+
+def _overdue(now: Overview) -> str:
+    return f"; {now.overdue} OVERDUE: is a consumer running?" if now.overdue else ""
