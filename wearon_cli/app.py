@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "session": Entry("session:session", "Tell the whole story of one session.", DESK),
     "sessions": Entry("session:sessions", "List sessions, newest first.", DESK),
     "status": Entry("status:status", "Show how the whole is doing, live.", DESK),
+    "doctor": Entry("doctor:doctor", "Check everything the product needs.", DESK),
     "reconcile": Entry("reconcile:reconcile", "Find and mend what does not fit together.", DESK),
     "costs": Entry("costs:costs", "Add up what pictures cost.", DESK),
     "dead-letters": Entry("dead_letters:app", "List, show, requeue or drop jobs given up.", DESK),

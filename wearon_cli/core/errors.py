@@ -41,6 +41,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
     │   └── JobOrphaned            7   an open row without a job: settle
     ├── TryOnFailed                7   what an operator reads of a session that ended failed
+    ├── Unhealthy                  1   `wearon doctor` found something red
     ├── RoleFailed                 8   a role of `wearon all` cannot be kept running
     ├── NoPermit                   7   its turn has not come: back to the queue
     └── Interrupted              130   stopped by the operator: back to the queue
@@ -295,6 +296,10 @@ class TryOnFailed(WearonError):
     """The try-on failed."""
 
     exit_code = 7
+
+
+class Unhealthy(WearonError):
+    """Something that the product needs is not as it should be."""
 
 
 class RoleFailed(WearonError):

@@ -12,6 +12,7 @@ class Finding:
     ok: bool
     detail: str  # what was found, in plain words; never a key or an address
     mend: str = ""  # what to do; empty when nothing is wrong
+    warning: bool = False  # fine today, and not for long
 
 
 def faults(findings: Iterable[Finding]) -> list[Finding]:

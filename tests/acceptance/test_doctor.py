@@ -1,0 +1,123 @@
+"""The doctor against a healthy stack, and against broken ones: each is named, with a mend."""
+
+import socket
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from tests.acceptance.conftest import workers
+from tests.servers.image_api import KEY
+from tests.servers.image_api_process import ImageApiProcess
+from tests.servers.redis_server import RedisServer
+from tests.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from wearon_cli.adapters.openai_checks import check_image_api
+from wearon_cli.core.desk.checks import Finding, faults
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.doctor import examine
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+
+@pytest.fixture
+def healthy(supabase: SupabaseServer, redis: RedisServer, api: ImageApiProcess) -> Settings:
+    supabase.door.clear()
+    return Settings(
+        redis_url=SecretStr(redis.url),
+        supabase_url=supabase.url,
+        supabase_service_role_key=SecretStr(SERVICE_KEY),
+        openai_api_key=SecretStr(KEY),
+        openai_base_url=api.base_url,
+        openai_image_models=("gpt-image-1.5", "gpt-image-2.6-flare"),
+        port=free_port(),
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def red(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in faults(findings)}
+
+
+async def test_a_stack_with_everything_is_green(
+    healthy: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with workers(environment, tmp_path / "workers.log"):
+        findings = await until_green(healthy)
+    assert red(findings) == {}
+    names = {finding.name for finding in findings}
+    assert {"consumers", "celery workers", "supabase key", "pose model", "disk"} <= names
+    assert {"function refund_credits", "model gpt-image-1.5"} <= names
+
+
+async def until_green(settings: Settings) -> list[Finding]:
+    """Workers need a moment to start."""
+    findings: list[Finding] = []
+    for _ in range(10):
+        findings = await examine(settings)
+        if not faults(findings):
+            break
+    return findings
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield int(other.getsockname()[1])
+
+
+BROKEN = {
+    "no Redis": ({"redis_url": SecretStr("redis://127.0.0.1:1/0")}, "redis"),
+    "no workers": ({}, "celery workers"),
+    "no consumers": ({}, "consumers"),
+    "an anon key": ({"supabase_service_role_key": SecretStr(ANON_KEY)}, "supabase key"),
+    "no Supabase": ({"supabase_url": "http://127.0.0.1:1"}, "supabase"),
+    "no bucket": ({"bucket": "elsewhere"}, "bucket elsewhere"),
+    "a wrong image key": ({"openai_api_key": SecretStr("sk-wrong")}, "image API key"),
+    "no image API": ({"openai_base_url": "http://127.0.0.1:1/v1"}, "image API"),
+    "an unknown model": ({"openai_image_models": ("gpt-image-0",)}, "model gpt-image-0"),
+    "no pose model": ({"pose_model": Path("/nowhere/model.task")}, "pose model"),
+}
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+async def test_what_is_broken_is_named_with_its_mend(healthy: Settings, case: str) -> None:
+    changes, name = BROKEN[case]
+    findings = await examine(healthy.model_copy(update=changes))
+    wrong = red(findings)
+    assert name in wrong
+    assert wrong[name].mend
+    told = " ".join(f"{finding.detail} {finding.mend}" for finding in findings)
+    for secret in (KEY, SERVICE_KEY, ANON_KEY, "sk-wrong"):
+        assert secret not in told
+
+
+async def test_a_port_of_another_program_is_named(healthy: Settings, taken_port: int) -> None:
+    findings = await examine(healthy.model_copy(update={"port": taken_port}))
+    assert f"port {taken_port}" in red(findings)
+
+
+@pytest.mark.parametrize(
+    ("today", "warned"),
+    [(date(2026, 9, 1), False), (date(2026, 10, 2), True), (date(2026, 12, 2), True)],
+)
+async def test_a_model_that_closes_soon_is_told_of(
+    api: ImageApiProcess, today: date, warned: bool
+) -> None:
+    async with httpx.AsyncClient(
+        base_url=f"{api.base_url}/", headers={"Authorization": f"Bearer {KEY}"}, trust_env=False
+    ) as http:
+        findings = await check_image_api(http, ("gpt-image-1.5",), today=today)
+    model = next(finding for finding in findings if finding.name == "model gpt-image-1.5")
+    assert model.ok
+    assert model.warning is warned
+    assert ("2026-12-01" in model.detail) is warned
