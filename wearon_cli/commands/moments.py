@@ -12,13 +12,15 @@ _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_span(text: str) -> timedelta:
+def parse_span(text: str | timedelta) -> timedelta:
     """
-    "90s", "15m", "2h", "7d".
+    "90s", "15m", "2h", "7d". A default comes as what it stands for.
 
     Raises:
         typer.BadParameter: It is none.
     """
+    if isinstance(text, timedelta):
+        return text
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None:
         raise typer.BadParameter("give a span such as 90s, 15m, 2h or 7d")

@@ -24,10 +24,11 @@ from wearon_cli.core.errors import (
     SessionRunning,
     UpstreamError,
 )
-from wearon_cli.core.ports import Intake, Journal, Ledger, Sessions, Storage
+from wearon_cli.core.ports import EntryKind, Intake, Journal, Ledger, Sessions, Storage
 from wearon_cli.core.session import (
     WAITING,
     Channel,
+    NewSession,
     Session,
     SessionMove,
     Status,
@@ -46,6 +47,8 @@ class Wishes:
 
     force: bool = False  # a completed session too: draw its picture again
     prompt: str | None = None  # instead of the row's own
+    model: str | None = None  # instead of the configured ones
+    charge: bool = False  # take a credit when it has completed
     reason: str = ""
 
 
@@ -56,6 +59,13 @@ class Plan:
     session: Session
     credit: CreditFate
     wishes: Wishes
+    is_stored: bool  # its picture is in the bucket already
+    signs_anew: int  # input pictures of ours: their addresses are made anew
+
+    @property
+    def buys(self) -> bool:
+        """True when a picture is going to be paid for."""
+        return not self.is_stored or self.wishes.force
 
     @property
     def is_courtesy(self) -> bool:
@@ -73,7 +83,13 @@ class Plan:
             told.append("its picture is drawn again and replaced; the old one is gone then")
         if row.channel is Channel.B2B:
             told.append("a store's row keeps no accessories: only person and garment are sent")
+        if self.buys:
+            told.append(f"new addresses are signed for {self.signs_anew} stored input pictures")
+        else:
+            told.append("its picture is stored already: this only finishes the row, at no cost")
         told.append(_CREDIT_WORDS[self.credit])
+        if self.wishes.charge:
+            told.append("a credit is taken when it has completed (--charge)")
         return told
 
 
@@ -122,7 +138,13 @@ class Replayer:
                 f"session {row.session_id} is completed: it has its picture",
                 hint="--force draws it again and replaces it",
             )
-        return Plan(session=row, credit=await self._credit(row), wishes=wishes)
+        return Plan(
+            session=row,
+            credit=await self._credit(row),
+            wishes=wishes,
+            is_stored=await self._is_stored(row),
+            signs_anew=sum(self.stored_path(url) is not None for url in input_urls(row)),
+        )
 
     async def run(self, plan: Plan) -> None:
         """
@@ -143,7 +165,9 @@ class Replayer:
             image_urls=tuple(urls),
             prompt=row.prompt_system if plan.wishes.prompt is None else plan.wishes.prompt,
             request_id=row.request_id or f"req_{uuid4()}",
-            replay=ReplayOrder(fresh=plan.wishes.force, reason=plan.wishes.reason),
+            replay=ReplayOrder(
+                fresh=plan.wishes.force, model=plan.wishes.model, reason=plan.wishes.reason
+            ),
         )
         try:
             await self.intake.push(task.to_json())
@@ -153,6 +177,44 @@ class Replayer:
         await self.journal.note(
             row.session_id, "replayed", was=row.status.value, reason=plan.wishes.reason
         )
+
+    async def charge(self, plan: Plan) -> None:
+        """
+        Take the credit of a completed replay, from whoever paid for the session.
+
+        A store's is taken once a session, however often it is called: the ledger refuses another.
+
+        Raises:
+            StoreRefused: No credit left, or it was taken before.
+        """
+        row = plan.session
+        request_id = f"replay_{row.session_id}" if row.channel is Channel.B2B else None
+        again = NewSession(
+            session_id=row.session_id,
+            channel=row.channel,
+            owner_id=row.owner_id,
+            model_image_url=row.model_image_url,
+            request_id=request_id,
+            shopper_email=row.shopper_email,
+        )
+        why = f"Try-on: session {row.session_id} run again"
+        await self.ledger.take(again, shopper_pays=await self._shopper_paid(row), description=why)
+
+    async def _shopper_paid(self, row: Session) -> bool:
+        if row.channel is Channel.B2C or not row.request_id:
+            return False
+        entries = await self.ledger.store_entries(row.owner_id, row.request_id)
+        return any(
+            entry.kind is EntryKind.DEDUCTION and "(shopper=" in entry.description
+            for entry in entries
+        )
+
+    async def _is_stored(self, row: Session) -> bool:
+        try:
+            await self.storage.sign(row.result_path, life_s=60)
+        except ObjectNotFound:
+            return False
+        return True
 
     async def _find(self, session_id: str) -> Session:
         wanted = checked_session_id(session_id)
