@@ -5,6 +5,7 @@ from typing import Final
 
 from wearon_cli.core.ports import Claim
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.logs import configure_logs
 from wearon_cli.wiring import open_consumer, open_runner
 
 #: One blocking take, and the pause when no job waits.
@@ -19,6 +20,7 @@ async def work_here(settings: Settings) -> None:
     Raises:
         WearonError: What the roles would refuse to start with.
     """
+    configure_logs(settings, "here")  # stdout is the answer's
     async with (
         open_consumer(settings, take_wait_s=TAKE_WAIT_S) as consumer,
         open_runner(settings) as runner,
@@ -35,6 +37,7 @@ async def work_here(settings: Settings) -> None:
                 if isinstance(claim, Claim):
                     await runner.run(claim)
                 else:
+                    await consumer.recovery.wake_due()
                     await asyncio.sleep(IDLE_S)
 
         try:
