@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from structlog.typing import EventDict, WrappedLogger
 
 from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.jobs.settlement import Settled
 from wearon_cli.core.ports import Outlook, Overview
 from wearon_cli.core.settings import Settings
 
@@ -94,6 +95,8 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
+        for each in Settled:  # from 0 on, so that the first of a kind is seen as an increase
+            self.credits.labels(each.value)
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
         self.recovered = self._counter("jobs_recovered", "Jobs found by recovery and called again.")
         self.orphans = self._counter("orphans", "Open rows without a job, taken up to be failed.")

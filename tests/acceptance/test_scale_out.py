@@ -1,0 +1,84 @@
+"""Two worker processes on one Redis: twice the jobs in flight, one rate limit, nothing twice."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ended, push, workers
+from tests.servers.image_api_process import ImageApiProcess
+from tests.servers.platform import KINDS, Platform
+from tests.servers.redis_server import RedisServer
+from tests.servers.supabase import SupabaseServer
+
+pytestmark = pytest.mark.slow
+
+CONCURRENCY = 4
+
+
+def second_worker(environment: dict[str, str], log: Path, stack: ExitStack) -> None:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wearon_cli", "celery"],
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=out,
+        )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    give_up_s = time.monotonic() + 30
+    while "worker_ready" not in log.read_text("utf-8"):
+        assert time.monotonic() < give_up_s, log.read_text("utf-8")
+        time.sleep(0.1)
+
+
+def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    environment |= {
+        "WORKER_CONCURRENCY": str(CONCURRENCY),
+        "WEARON_REQUESTS_PER_MINUTE": "6000",
+    }
+    api.rules(latency="3")
+    platform = Platform(supabase, photos)
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(4 * CONCURRENCY)]
+    with ExitStack() as stack:
+        stack.enter_context(workers(environment, tmp_path / "one.log"))
+        second_worker(environment, tmp_path / "two.log", stack)
+        push(redis, jobs)
+        assert set(ended(platform, jobs).values()) == {"completed"}
+    book = api.book()
+    assert book["most_in_flight"] == 2 * CONCURRENCY
+    assert set(book["purchases"].values()) == {1}
+    for name in ("one.log", "two.log"):
+        assert "job_completed" in (tmp_path / name).read_text("utf-8")
+
+
+def test_two_processes_share_one_rate_limit(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    environment |= {"WEARON_REQUESTS_PER_MINUTE": "60"}  # one a second
+    platform = Platform(supabase, photos)
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(10)]
+    with ExitStack() as stack:
+        stack.enter_context(workers(environment, tmp_path / "one.log"))
+        second_worker(environment, tmp_path / "two.log", stack)
+        push(redis, jobs)
+        assert set(ended(platform, jobs).values()) == {"completed"}
+    at_s = sorted(call["at_s"] for call in api.book(calls=True)["list"])
+    assert len(at_s) == len(jobs)
+    assert at_s[-1] - at_s[0] >= 0.9 * (len(jobs) - 1)
