@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 PHONE_PX = (3024, 4032)
-GRAIN_SD = 3.0
+GRAIN_SD = 8.0
 QUALITY = 88
 NAMES = ("person.jpg", "garment_tee.jpg")
 
