@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.commands.core import AsyncScript
@@ -27,7 +27,8 @@ PREFIX: Final = "wearon:"
 #: Longest wait for an answer; blocking reads add their own waiting time.
 ANSWER_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
-#: Most connections one process opens: jobs share them, each call is short.
+#: Most connections one process opens. Jobs share them: each call is short, and one more than there
+#: are connections waits for its turn, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
 
 
@@ -45,8 +46,9 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
     """
     backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
     try:
-        return Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
+            timeout=answer_timeout_s,
             retry=Retry(backoff, retries),
             socket_timeout=answer_timeout_s,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
@@ -57,6 +59,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         raise ConfigError(
             "REDIS_URL is not an address of Redis", hint="use redis://host:6379/0 or rediss://..."
         ) from exc
+    return Redis.from_pool(pool)
 
 
 @contextmanager

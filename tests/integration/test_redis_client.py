@@ -1,0 +1,17 @@
+"""The connection to a real Redis: hundreds of jobs share it, and none is refused."""
+
+import asyncio
+
+import pytest
+
+from wearon_cli.adapters.redis_client import MAX_CONNECTIONS, Client
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_more_calls_at_once_than_connections_wait_for_their_turn(redis: Client) -> None:
+    """As when a stalled event loop finds the renewals of all its jobs due."""
+    answers = await asyncio.gather(*(redis.incr("n") for _ in range(MAX_CONNECTIONS * 8)))
+    assert sorted(answers) == list(range(1, MAX_CONNECTIONS * 8 + 1))
+    told = await redis.info("clients")
+    assert told["connected_clients"] <= MAX_CONNECTIONS + 2
