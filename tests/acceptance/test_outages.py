@@ -46,6 +46,31 @@ def test_workers_go_on_after_redis_was_away_for_four_seconds(
     assert "Unrecoverable" not in (tmp_path / "workers.log").read_text("utf-8")
 
 
+def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    """Nobody could renew a lease meanwhile: those who live must not be taken for dead."""
+    platform = Platform(supabase, photos)
+    api.rules(latency="10")
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]
+    quick = {"WEARON_LEASE_S": "3", "WEARON_LEASE_RENEW_S": "1", "WEARON_HEARTBEAT_S": "1"}
+    with workers({**environment, **quick}, tmp_path / "workers.log"):
+        push(redis, jobs)
+        while api.book()["in_flight"] < len(jobs):
+            time.sleep(0.1)
+        redis.kill()
+        time.sleep(5)
+        redis.start()
+        assert set(ended(platform, jobs).values()) == {"completed"}
+    assert set(api.book()["purchases"].values()) == {1}
+    assert "lease_lost" not in (tmp_path / "workers.log").read_text("utf-8")
+
+
 def celery(environment: dict[str, str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
     """One more worker, ready; ended with the stack."""
     with log.open("wb") as out:

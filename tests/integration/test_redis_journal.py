@@ -142,6 +142,28 @@ async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
     assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
 
 
+async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
+    journal: RedisJournal,
+) -> None:
+    """An outage outlasted the lease, and recovery was back before the worker."""
+    await opened(journal)
+    claim = await claimed(journal)
+    await expired(journal)
+    await journal.renew(claim)
+    assert await journal.claim() is None
+    await journal.close(claim)
+
+
+async def test_a_job_handed_back_for_later_is_not_left_in_line_by_an_outage(
+    journal: RedisJournal,
+) -> None:
+    await opened(journal)
+    claim = await claimed(journal)
+    await expired(journal)
+    await journal.hand_back(claim, after_s=60, why=HandBack.WAITING)
+    assert await journal.claim() is None
+
+
 async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJournal) -> None:
     await opened(journal)
     first = await claimed(journal)

@@ -9,13 +9,14 @@ Redis's own clock is the only one used. Every write by a worker is fenced by its
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from wearon_cli.adapters.redis_client import PREFIX, Client, Scripts, redis_errors
 from wearon_cli.adapters.redis_limiter import WINDOW_S
-from wearon_cli.core.errors import LeaseLost
+from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.ports import (
     Claim,
     Found,
@@ -72,7 +73,7 @@ class RedisJournal:
             args=(key.session_id, key.channel.value, payload, owner_id, pictures),
         )
         if opened:
-            await self.note(key.session_id, "taken")
+            await self._noted(key.session_id, "taken")
         return bool(opened)
 
     async def claim(self) -> Claim | NotYet | None:
@@ -86,21 +87,21 @@ class RedisJournal:
             return None if answer == b"empty" else NotYet(wait_s=float(answer))
         session_id, flat = answer[0].decode(), answer[1]
         claim = _claim(session_id, token, dict(zip(flat[::2], flat[1::2], strict=True)))
-        await self.note(session_id, "claimed", attempt=claim.attempts)
+        await self._noted(session_id, "claimed", attempt=claim.attempts)
         return claim
 
     async def renew(self, claim: Claim) -> None:
         _fence(
             await self._scripts.run(
                 "renew",
-                keys=(JOB + claim.session_id, WAKE),
+                keys=(JOB + claim.session_id, WAKE, READY),
                 args=(claim.session_id, claim.token, self._lease_s),
             )
         )
 
     async def call_started(self, claim: Claim, model: str) -> None:
         await self._write(claim, {"call_model": model, "call_at": utc_now().timestamp()})
-        await self.note(claim.session_id, "paid_call_started", model=model)
+        await self._noted(claim.session_id, "paid_call_started", model=model)
 
     async def call_ended(self, claim: Claim) -> None:
         await self._write(claim, {}, drop=("call_model", "call_at"))
@@ -112,13 +113,13 @@ class RedisJournal:
             )
         )
         _fence(lost >= 0)
-        await self.note(claim.session_id, "paid_call_lost", ambiguous=lost)
+        await self._noted(claim.session_id, "paid_call_lost", ambiguous=lost)
         return lost
 
     async def picture_stored(self, claim: Claim, usage: Usage) -> None:
         fields = {"stored": 1, "usage": json.dumps(asdict(usage))}
         await self._write(claim, fields, drop=("call_model", "call_at"))
-        await self.note(
+        await self._noted(
             claim.session_id, "picture_stored", model=usage.model, cost_usd=usage.cost_usd
         )
 
@@ -130,7 +131,7 @@ class RedisJournal:
                 args=(claim.session_id, claim.token, after_s, why.value),
             )
         )
-        await self.note(claim.session_id, "handed_back", why=why.value, after_s=round(after_s, 1))
+        await self._noted(claim.session_id, "handed_back", why=why.value, after_s=round(after_s, 1))
 
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
         await self._write(claim, {"intent": json.dumps(asdict(intent))})
@@ -143,13 +144,18 @@ class RedisJournal:
                 args=(claim.session_id, claim.token),
             )
         )
-        await self.note(claim.session_id, "closed")
+        await self._noted(claim.session_id, "closed")
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         line = json.dumps({"at": utc_now().isoformat(), "event": event, **facts})
         await self._scripts.run(
             "note", keys=(STORY + session_id,), args=(line, STORY_LINES, STORY_LIFE_S)
         )
+
+    async def _noted(self, session_id: str, event: str, **facts: object) -> None:
+        """A line about what was just done. The story may lack it; the job goes on."""
+        with suppress(QueueUnavailable):
+            await self.note(session_id, event, **facts)
 
     async def story(self, session_id: str) -> Sequence[Mapping[str, object]]:
         with redis_errors():

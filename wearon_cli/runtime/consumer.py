@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from wearon_cli.core.errors import UpstreamError
+from wearon_cli.core.errors import QueueUnavailable, UpstreamError
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.metrics import Meters, QueueCollector, expose
 from wearon_cli.wiring import Consumer, open_consumer
@@ -52,7 +52,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         loops = (
             _repeat(lambda: _take(consumer), every_s=0.0),
             _repeat(consumer.recovery.beat, every_s=settings.heartbeat_s),
-            _repeat(consumer.recovery.wake_due, every_s=settings.recovery_interval_s),
+            _recover(consumer, settings),
             _repeat(lambda: _adopt(consumer, settings.orphan_age_s), every_s=ORPHAN_PASS_S),
         )
         tasks = [asyncio.create_task(coroutine) for coroutine in loops]
@@ -74,7 +74,14 @@ async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> Non
 
 
 async def _repeat(one_pass: Callable[[], Awaitable[object]], *, every_s: float) -> None:
-    """Do one pass after the other. An outage is waited out, with growing pauses."""
+    """Do one pass after the other."""
+    while True:
+        await _outlast(one_pass)
+        await asyncio.sleep(every_s)
+
+
+async def _outlast(one_pass: Callable[[], Awaitable[object]]) -> None:
+    """Do one pass. An outage is waited out, with growing pauses."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
@@ -84,8 +91,25 @@ async def _repeat(one_pass: Callable[[], Awaitable[object]], *, every_s: float) 
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         else:
-            pause_s = FIRST_PAUSE_S
-            await asyncio.sleep(every_s)
+            return
+
+
+async def _recover(consumer: Consumer, settings: Settings) -> None:
+    """
+    Look for lost jobs, again and again.
+
+    Nobody can renew a lease while Redis is away, so when it is back, workers that live get the time
+    to renew first: else their jobs, and paid calls, would be given to others. The same at the
+    start, which may be the end of an outage.
+    """
+    while True:
+        await asyncio.sleep(2 * settings.lease_renew_s)
+        try:
+            while True:
+                await consumer.recovery.wake_due()
+                await asyncio.sleep(settings.recovery_interval_s)
+        except QueueUnavailable:
+            await _outlast(consumer.recovery.beat)
 
 
 async def _take(consumer: Consumer) -> None:

@@ -51,6 +51,10 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 #: Pause while an outage gives no time of its own.
 OUTAGE_PAUSE_S: Final = 10.0
+#: A renewal or last write that met an outage is tried again after this pause; a last write so long,
+#: which is less than what is left of the lease.
+RETRY_PAUSE_S: Final = 1.0
+LAST_WRITE_PATIENCE_S: Final = 10.0
 #: Pause before an unfinished settlement is tried again.
 SETTLEMENT_PAUSE_S: Final = 30.0
 
@@ -123,12 +127,14 @@ class JobRunner:
 
         async def keep() -> None:
             nonlocal lost
+            pause_s = self.settings.lease_renew_s
             while not lost:
-                await asyncio.sleep(self.settings.lease_renew_s)
+                await asyncio.sleep(pause_s)
+                pause_s = self.settings.lease_renew_s
                 try:
                     await self.journal.renew(claim)
                 except QueueUnavailable:
-                    continue  # every later write is fenced by the token
+                    pause_s = min(pause_s, RETRY_PAUSE_S)  # before recovery, when Redis is back
                 except LeaseLost:
                     lost = True
                     if body is not None:
@@ -222,17 +228,32 @@ class JobRunner:
         return _again(HandBack.TURN if turn else HandBack.WAITING, after_s=after_s)
 
     async def _let_go(self, claim: Claim, rest: Rest) -> Outcome:
-        """The last write of an attempt, when the lease is no longer renewed beside it."""
-        try:
-            if rest.why is None:
-                await self.journal.close(claim)
-                return rest.outcome
-            await self.journal.hand_back(claim, after_s=rest.after_s, why=rest.why)
-            if rest.after_s <= 0:
-                await self.waker.wake()
-        except QueueUnavailable:
-            log.warning("lease_left_to_expire")
+        """
+        The last write of an attempt, when the lease is no longer renewed beside it.
+
+        Worth some patience: left undone, it looks like the death of this worker, which counts.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up_s = clock() + LAST_WRITE_PATIENCE_S
+        while True:
+            try:
+                await self._write_last(claim, rest)
+                break
+            except QueueUnavailable:
+                if clock() > give_up_s:
+                    log.warning("lease_left_to_expire")
+                    break
+                await asyncio.sleep(RETRY_PAUSE_S)
         return rest.outcome
+
+    async def _write_last(self, claim: Claim, rest: Rest) -> None:
+        if rest.why is None:
+            await self.journal.close(claim)
+            return
+        await self.journal.hand_back(claim, after_s=rest.after_s, why=rest.why)
+        if rest.after_s <= 0:
+            with suppress(QueueUnavailable):  # recovery calls
+                await self.waker.wake()
 
 
 def _again(why: HandBack, *, after_s: float) -> Rest:
