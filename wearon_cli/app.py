@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import typer
@@ -90,6 +91,7 @@ class Deferred(TyperCommand):
         command.context_settings["auto_envvar_prefix"] = f"WEARON_{self.name}".upper()
         command.no_args_is_help = False  # a page of help is no answer to a script
         for leaf in _leaves(command):
+            leaf.help = _flowing(leaf.help or "")
             leaf.params.append(_json_option())
         return command
 
@@ -227,6 +229,15 @@ def _leaves(command: Any) -> list[Any]:
     if isinstance(command, TyperGroup):
         return [leaf for sub in command.commands.values() for leaf in _leaves(sub)]
     return [command]
+
+
+def _flowing(text: str) -> str:
+    """A docstring's paragraphs as one line each, for the terminal's own width; examples stay."""
+    paragraphs = [
+        part if part.startswith("  ") else " ".join(part.split())
+        for part in cleandoc(text).split("\n\n")
+    ]
+    return "\n\n".join(paragraphs)
 
 
 def _json_option() -> Any:
