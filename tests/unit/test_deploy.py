@@ -1,0 +1,116 @@
+"""What is deployed names only what there is: settings, files, ports, metrics, runbooks."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.configuration import environment_name
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.metrics import PORT_OFFSETS, Meters
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE = ["compose.yaml", "compose.dev.yaml"]
+#: Gauges that a scrape reads from Redis or a process: not in a bare registry.
+LIVE = {
+    *("wearon_queue_depth", "wearon_jobs_in_line", "wearon_oldest_wait_seconds", "wearon_redis_up"),
+    *("wearon_jobs_held", "wearon_jobs_overdue", "wearon_dead_letters", "wearon_consumers"),
+    *("wearon_permits_used", "wearon_breaker_open", "wearon_jobs_in_flight"),
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text("utf-8"))
+    return document
+
+
+def settings_names() -> set[str]:
+    return {environment_name(name, field) for name, field in Settings.model_fields.items()}
+
+
+def ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: service
+        for name, service in compose["services"].items()
+        if service.get("command", [""])[0] in {"all", "consume", "celery", "serve"}
+    }
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_our_services_are_told_settings_that_exist(name: str) -> None:
+    services = ours(read(name))
+    assert services
+    for service in services.values():
+        assert set(service["environment"]) <= settings_names()
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_every_file_that_is_mounted_is_there(name: str) -> None:
+    for service in read(name)["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), source
+
+
+def test_production_is_guarded_and_drains_before_it_is_killed() -> None:
+    for service in ours(read("compose.yaml")).values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert int(service["stop_grace_period"].removesuffix("s")) > Settings().stop_grace_s
+        assert "ports" not in service  # only the proxy is open to the world
+
+
+def test_every_variable_that_compose_asks_for_is_in_the_example() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text("utf-8")))
+    given = set(re.findall(r"^(\w+)=", (DEPLOY / ".env.example").read_text("utf-8"), re.MULTILINE))
+    assert asked == given
+
+
+def test_prometheus_scrapes_services_at_their_ports() -> None:
+    compose, prometheus = read("compose.yaml"), read("prometheus/prometheus.yml")
+    base = int(compose["services"]["consume"]["environment"]["WEARON_METRICS_PORT"])
+    ports = {role: base + offset for role, offset in PORT_OFFSETS.items()} | {"serve": 8000}
+    targets = [
+        target
+        for job in prometheus["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    ]
+    assert sorted(targets) == sorted(f"{role}:{port}" for role, port in ports.items())
+
+
+def metrics_named() -> set[str]:
+    rules = (DEPLOY / "prometheus/alerts.yml").read_text("utf-8")
+    board = (DEPLOY / "grafana/dashboards/wearon.json").read_text("utf-8")
+    return set(re.findall(r"wearon_\w+", rules + board))
+
+
+def test_every_metric_that_is_looked_at_is_made() -> None:
+    text = Meters().render().decode()
+    made = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) | LIVE
+    bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in metrics_named()}
+    assert bare - made == set()
+
+
+def test_every_alert_has_its_page() -> None:
+    rules = read("prometheus/alerts.yml")["groups"][0]["rules"]
+    page = (ROOT / "docs/alerts.md").read_text("utf-8")
+    headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
+    for rule in rules:
+        assert rule["alert"] in headings
+        assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
+    assert len(rules) == len(headings)
+
+
+def test_the_dashboard_is_one_that_grafana_reads() -> None:
+    board = json.loads((DEPLOY / "grafana/dashboards/wearon.json").read_text("utf-8"))
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids)) > 15
+    source = read("grafana/provisioning/datasources/prometheus.yaml")["datasources"][0]["uid"]
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {source}
