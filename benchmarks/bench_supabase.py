@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 from redis import Redis
 
 from benchmarks.load import photo_server
@@ -31,10 +32,12 @@ from tests.servers.supabase import SERVICE_KEY, SupabaseServer
 from wearon_cli.core.contract import TASK_LIST
 
 WITHIN_S = 120.0
+BURST = 200
+BURST_LATENCY_S = 10.0
 
 
 @contextmanager
-def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
+def workers(environment: dict[str, str], log: Path) -> Iterator[list[psutil.Process]]:
     """`wearon consume` and `wearon celery`, as on a host."""
     with log.open("wb") as out:
         processes = [
@@ -47,12 +50,40 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
             for role in ("consume", "celery")
         ]
         try:
-            yield
+            yield [psutil.Process(process.pid) for process in processes]
         finally:
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.wait(timeout=60)
+
+
+def throughput(
+    platform: Platform, queue: Redis, api: ImageApiProcess, family: list[psutil.Process]
+) -> list[str]:
+    """A burst that fills the workers: what comes out over Supabase."""
+    api.rules(faults=[], latency=str(BURST_LATENCY_S))
+    api.reset()
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
+    cpu_s, begun_s = _cpu_s(family), time.monotonic()
+    for job in jobs:
+        queue.lpush(TASK_LIST, job.payload)
+    await_all(platform, jobs)
+    took_s = time.monotonic() - begun_s - 2  # the wait for refunds
+    book = api.book()
+    sizes_mb = [each.memory_full_info().pss / 1e6 for each in family]
+    return [
+        f"\nburst of {BURST}, image API {BURST_LATENCY_S:g} s, limit 600 a minute",
+        f"jobs a minute               {len(jobs) / took_s * 60:6.0f}",
+        f"most in flight              {book['most_in_flight']:6}",
+        f"CPU-seconds a job           {(_cpu_s(family) - cpu_s) / len(jobs):6.3f}",
+        f"consume and celery          {sizes_mb[0]:6.0f} MB {sizes_mb[1]:6.0f} MB",
+    ]
+
+
+def _cpu_s(family: list[psutil.Process]) -> float:
+    times = [each.cpu_times() for each in family]
+    return sum(each.user + each.system for each in times)
 
 
 def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
@@ -114,6 +145,7 @@ def main() -> int:
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": api.base_url,
             "WEARON_FETCH_ORIGINS": photos,
+            "WEARON_REQUESTS_PER_MINUTE": "600",
         }
         platform = Platform(server, photos)
         before = platform.balances()
@@ -123,7 +155,10 @@ def main() -> int:
         ]
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
-        with workers(environment, folder / "workers.log"), Redis.from_url(redis.url) as queue:
+        with (
+            workers(environment, folder / "workers.log") as family,
+            Redis.from_url(redis.url) as queue,
+        ):
             for job in jobs:
                 queue.lpush(TASK_LIST, job.payload)
             statuses = await_all(platform, jobs)
@@ -134,13 +169,16 @@ def main() -> int:
                 queue.lpush(TASK_LIST, job.payload)
             await_all(platform, good)
             calls = [line for line in server.door.seen if "select=" not in line]
+            took_ms = sum(server.door.took_s) / len(good) * 1000
+            speed = throughput(platform, queue, api, family)
         per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
         print(f"\ncalls of a success          {len(calls) / len(good):6.2f}   (wanted: at most 6)")
         for name, count in per_job.most_common():
             print(f"  {name:<34} {count / len(good):5.2f}")
-        took_ms = sum(server.door.took_s) / len(good) * 1000
         print(f"time of them, at the server {took_ms:6.1f} ms")
         print(f"pictures bought twice       {sum(n > 1 for n in api.book()['purchases'].values())}")
+    for line in speed:
+        print(line)
     print("the credits add up" if right else "THE CREDITS DO NOT ADD UP")
     return int(not right)
 

@@ -21,8 +21,8 @@ Settings come from the environment and from a `.env` file in the working folder;
 win over both. Written by `python -m scripts.configuration` from `wearon_cli/core/settings.py`.
 
 Numbers must fit together, and a start with numbers that do not is refused: one attempt's waits fit
-into its budget, a lease holds three renewals, a crashed worker's job is found within 45 s, the drain
-ends before the container's grace.
+into its budget, a lease holds three renewals, a crashed worker's job is found within 45 s, and the
+drain ends before the container's grace.
 
 | variable | default | meaning |
 |---|---|---|
