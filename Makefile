@@ -1,6 +1,6 @@
 # Every target does its own set-up: see scripts/bootstrap.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-body chaos lock clean
+.PHONY: help demo test check format bench bench-body chaos docs lock clean
 
 # Two at a time: what `make test` needs to stay under 8 minutes on 2 cores.
 JOBS ?= 2
@@ -45,6 +45,11 @@ bench-body: ## How well bodies are measured (WEARON_BODIES and WEARON_ANSUR name
 chaos: ## 200 jobs under kill -9, outages and faults; SEED=n repeats a run.
 	@scripts/bootstrap tests
 	.venv/bin/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED))
+
+docs: ## The documentation as a site, in ./site.
+	@scripts/bootstrap dev
+	@.venv/bin/python -m pip install -qq --editable '.[docs]'
+	.venv/bin/mkdocs build --strict
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@scripts/lock
