@@ -1,0 +1,106 @@
+"""
+A real `wearon consume` is killed (kill -9) at every command it sends while it takes a job in.
+
+Before the command reached Redis, and after Redis did it but before the answer came. Whatever it
+was, others find the job and finish it, once.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import World
+from tests.servers.redis_proxy import RedisProxy
+from tests.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis_client import Client
+from wearon_cli.adapters.redis_intake import MISSED_BEATS, RedisIntake
+from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.core.session import Status
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+
+USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
+#: The rescuer, started after the death, takes a silence for one after three of these.
+HEARTBEAT_S = 0.05
+#: Taking a job in takes fewer commands than this.
+MANY = 40
+
+
+@pytest.fixture
+async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
+    one = World(redis, redis_server.url, tmp_path)
+    await one.intake.aclose()
+    one.intake = RedisIntake(redis, url=redis_server.url, wait_s=1.0, heartbeat_s=HEARTBEAT_S)
+    await one.ledger.add_user(USER, credits=100)
+    yield one
+    await one.aclose()
+
+
+def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
+    environment = {
+        "REDIS_URL": proxy.url,
+        "WEARON_LOCAL_DIR": str(folder),
+        "WEARON_LOG_FORMAT": "json",
+    }
+    with (folder / "consume.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "wearon_cli", "consume"],
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
+    """One that waits for a job."""
+    process = started(proxy, folder)
+    give_up_s = time.monotonic() + 30
+    while not any(words[0] == b"BLMOVE" for words in proxy.seen):
+        assert process.poll() is None, (folder / "consume.log").read_text("utf-8")
+        assert time.monotonic() < give_up_s
+        await asyncio.sleep(0.02)
+    return process
+
+
+async def taken_or_dead(process: subprocess.Popen[bytes], proxy: RedisProxy) -> bool:
+    """True when it was killed; False when it had taken the job in and asks for the next one."""
+    give_up_s = time.monotonic() + 10
+    while process.poll() is None:
+        words = [seen[0] for seen in proxy.seen]
+        if b"LREM" in words and b"BLMOVE" in words[words.index(b"LREM") :]:
+            return False
+        assert time.monotonic() < give_up_s
+        await asyncio.sleep(0.01)
+    return True
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the command", "before its answer"])
+async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
+    world: World, redis_server: RedisServer, tmp_path: Path, after: bool
+) -> None:
+    for step in range(0 if after else 1, MANY):
+        with RedisProxy(redis_server.port) as proxy:
+            process = await consumer(proxy, tmp_path)
+            proxy.kill_at(step, after=after, kill=process.kill)
+            key = await world.sell(owner_id=USER)
+            killed = await taken_or_dead(process, proxy)
+            last = [b" ".join(words[:2])[:60] for words in proxy.seen[-1:]]
+            process.kill()
+            process.wait()
+        await asyncio.sleep((MISSED_BEATS + 0.5) * HEARTBEAT_S)
+        await world.recovery().beat()
+        await world.run_all()
+        assert (await world.row(key)).status is Status.COMPLETED, (step, last)
+        assert await world.is_at_rest(), (step, last)
+        assert not await world.redis.keys("wearon:intake:*"), (step, last)
+        if not killed:
+            break
+    assert len(world.generator.paid) == len(set(world.generator.paid))
+    assert step > 5  # BLMOVE, open, note, the call, LREM: it did die in many places
+    assert await world.redis.llen(TASK_LIST) == 0
