@@ -18,9 +18,11 @@ pytestmark = pytest.mark.slow
 LOOK_S = 0.05
 
 
-def judged(url: str, *, calls: int, in_flight: int = 0, answering: bool = False) -> bool:
+def judged(
+    url: str, *, calls: int, answering: int = 0, hears: bool = False, accepts: bool = True
+) -> bool:
     """Whether a worker in this state is found deaf within ten looks."""
-    jobs: Any = SimpleNamespace(answered=0, in_flight=in_flight)
+    jobs: Any = SimpleNamespace(answered=0, answering=answering, accepts=accepts, in_flight=0)
     with Redis.from_url(url) as redis:
         redis.delete(CELERY_QUEUE)
         if calls:
@@ -31,7 +33,7 @@ def judged(url: str, *, calls: int, in_flight: int = 0, answering: bool = False)
     try:
         for _ in range(10):
             time.sleep(LOOK_S)
-            jobs.answered += answering
+            jobs.answered += hears
     finally:
         dog.stop()
     return deaf.is_set()
@@ -45,8 +47,9 @@ def test_calls_that_wait_while_threads_idle_are_deafness(redis_server: RedisServ
     "state",
     [
         pytest.param({"calls": 0}, id="nothing waits"),
-        pytest.param({"calls": 3, "in_flight": 2}, id="all threads are busy"),
-        pytest.param({"calls": 3, "answering": True}, id="calls are being answered"),
+        pytest.param({"calls": 3, "answering": 2}, id="all threads have a job or wait for a turn"),
+        pytest.param({"calls": 3, "hears": True}, id="calls are being answered"),
+        pytest.param({"calls": 3, "accepts": False}, id="the worker drains"),
     ],
 )
 def test_everything_else_is_not(redis_server: RedisServer, state: dict[str, Any]) -> None:
@@ -54,7 +57,7 @@ def test_everything_else_is_not(redis_server: RedisServer, state: dict[str, Any]
 
 
 def test_an_outage_of_redis_is_not_deafness(redis_server: RedisServer) -> None:
-    jobs: Any = SimpleNamespace(answered=0, in_flight=0)
+    jobs: Any = SimpleNamespace(answered=0, answering=0, accepts=True, in_flight=0)
     deaf = threading.Event()
     dog = Watchdog(
         "redis://127.0.0.1:1/0",

@@ -14,7 +14,7 @@ from celery.worker import state
 from wearon_cli.adapters.celery_calls import GENERATE, make_celery
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.job_loop import JobLoop
+from wearon_cli.runtime.job_loop import HAND_BACK_S, JobLoop
 from wearon_cli.runtime.metrics import Meters, expose
 from wearon_cli.runtime.watchdog import Watchdog
 
@@ -110,6 +110,11 @@ def _stop_on_signals(jobs: JobLoop, settings: Settings) -> None:
 
 
 def _leave_deaf(jobs: JobLoop, settings: Settings) -> None:
-    """End a worker that cannot be asked to: running jobs first get their drain time."""
+    """
+    End a worker that cannot be asked to: running jobs first get their drain time.
+
+    The end comes by a clock of its own, since the loop of jobs may be what hangs.
+    """
+    threading.Timer(settings.drain_s + HAND_BACK_S, os._exit, [EXIT_DEAF]).start()
     jobs.drain(within_s=settings.drain_s)
     os._exit(EXIT_DEAF)

@@ -34,8 +34,9 @@ class JobLoop:
         self._turnstile = asyncio.Lock()
         self._jobs: set[asyncio.Task[Outcome]] = set()
         self._accepts = True
-        #: Wake-up calls answered so far.
+        #: Wake-up calls answered so far, and those being answered: for a turn, or with a job.
         self.answered = 0
+        self.answering = 0
         self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -53,11 +54,15 @@ class JobLoop:
         """Jobs being done now."""
         return len(self._jobs)
 
+    @property
+    def accepts(self) -> bool:
+        """False from the beginning of a drain on."""
+        return self._accepts
+
     def answer(self) -> None:
         """Answer one wake-up call; returns when its job has found its next resting place."""
         if not self._accepts:
             return  # recovery calls again
-        self.answered += 1
         asyncio.run_coroutine_threadsafe(self._answer(), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
@@ -71,6 +76,14 @@ class JobLoop:
         self._thread.join(timeout=HAND_BACK_S)
 
     async def _answer(self) -> None:
+        self.answered += 1
+        self.answering += 1
+        try:
+            await self._do_next()
+        finally:
+            self.answering -= 1
+
+    async def _do_next(self) -> None:
         try:
             async with self._turnstile:  # one asks for its turn at a time: Redis is spared
                 claim = await self._ready.result().next_job() if self._accepts else None

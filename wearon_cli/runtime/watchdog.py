@@ -1,8 +1,9 @@
 """
 Notices a Celery worker that is alive but deaf: calls wait, threads are free, none is taken.
 
-Seen with Redis restarts. It costs two commands a minute, from a thread of its own, since the loop
-that went deaf cannot be asked.
+Seen with Redis restarts. A thread is not free while its call waits for a turn at the rate limit,
+and a worker that drains is not deaf. It costs two commands a minute, from a thread of its own,
+since the loop that went deaf cannot be asked.
 """
 
 import threading
@@ -56,7 +57,7 @@ class Watchdog:
         suspected_at_count = -1
         while not self._stop.wait(self._look_every_s):
             count = self._jobs.answered
-            if not self._calls_wait() or self._jobs.in_flight >= self._concurrency:
+            if not self._should_hear() or not self._calls_wait():
                 suspected_at_count = -1
             elif suspected_at_count == count:
                 log.error("worker_found_deaf", in_flight=self._jobs.in_flight)
@@ -64,6 +65,9 @@ class Watchdog:
                 return
             else:
                 suspected_at_count = count
+
+    def _should_hear(self) -> bool:
+        return self._jobs.accepts and self._jobs.answering < self._concurrency
 
     def _calls_wait(self) -> bool:
         try:
