@@ -19,6 +19,9 @@ GENERATE: Final = "wearon.generate"
 #: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
 #: stopping worker waits for its end.
 POLL_S: Final = 4
+#: A connection that is silent for so long is dead, whatever TCP thinks of it: a call sent into a
+#: lost route would wait for a quarter of an hour. Longer than a blocking read.
+SILENCE_S: Final = 10
 #: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
 #: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
 #: those are called again by recovery long before.
@@ -37,6 +40,7 @@ def make_celery(redis_url: str) -> Celery:
             "visibility_timeout": VISIBILITY_S,
             "socket_keepalive": True,
             "socket_connect_timeout": 3,
+            "socket_timeout": SILENCE_S,
         },
         result_backend=None,
         task_default_queue=CELERY_QUEUE,

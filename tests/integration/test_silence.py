@@ -1,0 +1,112 @@
+"""
+Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
+
+New connections work; whoever waits on an old one for ever is deaf, alive as it looks.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.servers.redis_proxy import RedisProxy
+from tests.servers.redis_server import RedisServer
+from wearon_cli.adapters.celery_calls import GENERATE, make_celery
+from wearon_cli.adapters.redis_journal import CELERY_QUEUE, JOB, READY
+from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.core.session import Channel, SessionKey
+from wearon_cli.runtime.celery_worker import EXIT_DEAF
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
+#: The role, with a watchdog that looks every second.
+QUICK_WATCHDOG = """
+from wearon_cli.app import main
+from wearon_cli.runtime.watchdog import Watchdog
+Watchdog.__init__.__kwdefaults__["look_every_s"] = 1.0
+main()
+"""
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[RedisProxy]:
+    with Redis.from_url(redis_server.url) as redis:
+        redis.flushall()
+    with RedisProxy(redis_server.port) as one:
+        yield one
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as one:
+        yield one
+
+
+def started(
+    stack: ExitStack, proxy: RedisProxy, folder: Path, *words: str, ready: str
+) -> subprocess.Popen[bytes]:
+    """A role of the local stack behind the proxy, that has said this."""
+    environment = {"REDIS_URL": proxy.url, "WEARON_LOCAL_DIR": str(folder)}
+    log = folder / "role.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, *words], env={**os.environ, **environment}, stdout=out, stderr=out
+        )
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    until(lambda: ready in log.read_text("utf-8"), within_s=30)
+    return process
+
+
+def until(happened: Callable[[], object], *, within_s: float) -> None:
+    give_up_s = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < give_up_s, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
+    redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
+) -> None:
+    started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready="consumer_ready")
+    with Redis.from_url(redis_server.url) as redis:
+        first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
+        redis.lpush(TASK_LIST, first)
+        until(lambda: redis.zcard(READY) == 1 and redis.llen(CELERY_QUEUE) == 1, within_s=10)
+        # All of them: the blocking one, the one for short calls, the one for wake-up calls.
+        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", CELERY_QUEUE.encode()) >= 3
+        redis.lpush(TASK_LIST, second)
+        until(lambda: redis.exists(f"{JOB}{SESSION[:-1]}1"), within_s=45)
+
+
+def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
+    redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
+) -> None:
+    words = ("-c", QUICK_WATCHDOG, "celery")
+    worker = started(stack, proxy, tmp_path, *words, ready="worker_ready")
+    with Redis.from_url(redis_server.url) as redis:
+        until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen), within_s=10)
+        assert proxy.fall_silent(b"BRPOP") == 1
+        time.sleep(5)  # Redis gives up on the read that nobody hears
+        call = make_celery(redis_server.url)
+        call.send_task(GENERATE)
+        call.close()
+        assert worker.wait(timeout=30) == EXIT_DEAF
+        assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
+
+
+def _payload(session_id: str) -> bytes:
+    return new_task(
+        key=SessionKey(channel=Channel.B2C, session_id=session_id),
+        owner_id=SESSION,
+        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
+        prompt="",
+        request_id="r",
+    ).to_json()
