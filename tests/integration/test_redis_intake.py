@@ -83,7 +83,34 @@ async def test_a_consumer_that_leaves_hands_back_what_it_holds(
     await intake.push(b"1")
     await intake.take(wait_s=0.1)
     await intake.leave()
-    assert await redis.keys("*") == [TASK_LIST.encode()]
+    assert await redis.lrange(TASK_LIST, 0, -1) == [b"1"]
+    assert not await redis.exists(INTAKE + intake.consumer_id)
+
+
+async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
+    pair: list[RedisIntake], redis: Client
+) -> None:
+    """Redis had not heard yet that its blocking take had ended."""
+    gone, alive = pair
+    await gone.beat()
+    await gone.leave()
+    await redis.lpush(INTAKE + gone.consumer_id, b"1")
+    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    assert await alive.return_dead() == 1
+    assert await redis.keys("*") == [CONSUMERS.encode(), TASK_LIST.encode()]
+
+
+async def test_a_payload_of_a_consumer_nobody_knows_goes_back_after_it_was_seen(
+    pair: list[RedisIntake], redis: Client
+) -> None:
+    """It was frozen and given up, woke, took one more payload, and was killed."""
+    alive, _ = pair
+    await redis.lpush(INTAKE + "unknown", b"1")
+    await alive.waiting_sessions()
+    assert await alive.return_dead() == 0  # it may live: it has its three heartbeats
+    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    assert await alive.return_dead() == 1
+    assert await redis.lrange(TASK_LIST, 0, -1) == [b"1"]
 
 
 async def test_every_payload_before_the_journal_is_seen(

@@ -80,11 +80,15 @@ class RedisIntake:
         return int(returned)
 
     async def leave(self) -> None:
-        """Stop being a consumer: hand back what is in the own list, oldest first."""
+        """
+        Stop being a consumer: hand back what is in the own list, oldest first.
+
+        The entry among the consumers stays until its silence is noticed: Redis may not have heard
+        yet that the blocking take has ended, and move one more payload here.
+        """
         with redis_errors():
             while await self._redis.lmove(self._own_list, TASK_LIST, "LEFT", "RIGHT"):
                 pass
-            await self._redis.zrem(CONSUMERS, self.consumer_id)
 
     async def waiting_sessions(self) -> frozenset[str]:
         try:
@@ -92,9 +96,20 @@ class RedisIntake:
                 found = await self._sessions_in(TASK_LIST)
                 async for own_list in self._redis.scan_iter(INTAKE + "*", count=CHUNK):
                     found |= await self._sessions_in(own_list.decode())
-                return frozenset(found)
+                    await self._watch(own_list.decode())
+                # Again: a dead consumer's may have gone back while its list was looked for.
+                return frozenset(found | await self._sessions_in(TASK_LIST))
         except UnicodeDecodeError as exc:
             raise QueueUnavailable("a key of another program stands among ours") from exc
+
+    async def _watch(self, own_list: str) -> None:
+        """
+        See to it that this list is returned if its consumer is dead, also when nobody knows it any
+        more: one that was frozen, given up, woke, took one more payload and was killed.
+        """
+        seconds, micros = await self._redis.time()
+        since_s = seconds + micros / 1e6
+        await self._redis.zadd(CONSUMERS, {own_list.removeprefix(INTAKE): since_s}, nx=True)
 
     async def _sessions_in(self, name: str) -> set[str]:
         """

@@ -465,7 +465,8 @@ class Intake(Protocol):
     async def waiting_sessions(self) -> frozenset[str]:
         """
         Session ids of all payloads still before the journal: in the producer's list or in any
-        consumer's intake list. Looks in the order in which payloads move, so none slips by.
+        consumer's intake list. Looks in the order in which payloads move, so none slips by, and
+        has the intake lists of consumers that nobody knows any more returned.
         """
 
 
