@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from tests.servers.redis_server import RedisServer
 from wearon_cli.core.errors import ConfigError, RoleFailed
 from wearon_cli.runtime import supervisor as module
 from wearon_cli.runtime.supervisor import Supervisor
@@ -30,6 +32,41 @@ async def test_a_child_that_keeps_dying_ends_everything_loudly(tmp_path: Path) -
     one = Supervisor(roles, environment=environment(tmp_path), grace_s=5)
     with pytest.raises(RoleFailed, match="model"):
         await one.run()
+
+
+async def test_an_outage_after_a_good_start_is_waited_out_however_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_DEATHS", 1)
+    monkeypatch.setattr(module, "OUTAGE_PAUSE_S", 0.01)
+    server = RedisServer(tmp_path)
+    server.start()
+    ready = asyncio.Event()
+    told = environment(tmp_path, REDIS_URL=server.url, WEARON_LOCAL_DIR=str(tmp_path))
+    one = Supervisor({"consume": ("consume",)}, environment=told, grace_s=5, on_ready=ready.set)
+    running = asyncio.create_task(one.run())
+    await asyncio.wait_for(ready.wait(), 20)
+    server.kill()
+    seen = {_kill(one)}
+    while len(seen) < 4:  # three starts in vain
+        await asyncio.sleep(0.05)
+        seen.add(one._children[0].process.pid)  # type: ignore[union-attr]
+        assert not running.done()
+    server.start()
+    with Redis.from_url(server.url) as redis:
+        while redis.zcard("wearon:consumers") < 2:  # the killed one's, and its successor's
+            await asyncio.sleep(0.05)
+            assert not running.done()
+    one._on_signal()
+    await running
+    server.stop()
+
+
+def _kill(one: Supervisor) -> int:
+    process = one._children[0].process
+    assert process is not None
+    process.kill()
+    return process.pid
 
 
 async def test_a_child_that_refuses_its_settings_is_not_started_again(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """
 The `all` role: one consume, one celery and one serve as child processes.
 
-A child that dies is started again, later each time; one that keeps dying ends everything, loudly.
+A child that dies is started again, later each time; one that keeps dying ends everything, loudly,
+unless Redis or Supabase, which were there once, are away: that is waited out.
 The first signal lets the children drain, the second kills them: nothing is lost either way.
 """
 
@@ -16,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from wearon_cli.core.errors import ConfigError, RoleFailed
+from wearon_cli.core.errors import ConfigError, RoleFailed, UpstreamError
 from wearon_cli.runtime.child import dies_with_parent
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 #: Pause before a child is started again; doubles with each death, up to the longest.
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
+#: Pause before a child that found Redis or Supabase away is started again.
+OUTAGE_PAUSE_S: Final = 5.0
 #: More deaths than this within the span end everything.
 MOST_DEATHS: Final = 8
 DEATHS_SPAN_S: Final = 300.0
@@ -93,7 +96,6 @@ class Supervisor:
             _send(child, signal.SIGKILL)
 
     async def _keep(self, child: Child) -> None:
-        pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             exit_code = await self._run_once(child)
             if self._stopping.is_set():
@@ -101,11 +103,13 @@ class Supervisor:
             log.error("role_died", died=child.role, exit_code=exit_code)
             if exit_code == ConfigError.exit_code:
                 self._give_up(ConfigError(f"`{child.role}` cannot run with these settings"))
+            elif _waits_out_an_outage(child, exit_code):
+                await self._pause(OUTAGE_PAUSE_S)
             elif self._dies_too_often(child):
                 self._give_up(RoleFailed(f"`{child.role}` died {MOST_DEATHS + 1} times in a row"))
             else:
-                await self._pause(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                pause_s = FIRST_PAUSE_S * 2.0 ** (len(child.deaths_s) - 1)
+                await self._pause(min(pause_s, LONGEST_PAUSE_S))
 
     async def _run_once(self, child: Child) -> int:
         """Start a child and see it to its end."""
@@ -165,6 +169,11 @@ class Supervisor:
             await asyncio.wait_for(self._stopping.wait(), pause_s)
         except TimeoutError:
             return
+
+
+def _waits_out_an_outage(child: Child, exit_code: int) -> bool:
+    """What it needs is away, as it said; it was there once, so the settings are not to blame."""
+    return child.is_ready and exit_code == UpstreamError.exit_code
 
 
 def _send(child: Child, number: signal.Signals) -> None:
