@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,3 +108,23 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             return statuses
         time.sleep(0.2)
     raise AssertionError(Counter(statuses.values()))
+
+
+def another_worker(
+    environment: dict[str, str], log: Path, stack: ExitStack
+) -> subprocess.Popen[bytes]:
+    """One more worker, ready; ended with the stack."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wearon_cli", "celery"],
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=out,
+        )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    give_up_s = time.monotonic() + 30
+    while "worker_ready" not in log.read_text("utf-8"):
+        assert time.monotonic() < give_up_s, log.read_text("utf-8")
+        time.sleep(0.1)
+    return process

@@ -1,16 +1,13 @@
 """What a night brings: Redis goes away under a worker, and workers are replaced under load."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ended, push, workers
+from tests.acceptance.conftest import another_worker, ended, push, workers
 from tests.servers.image_api_process import ImageApiProcess
 from tests.servers.platform import KINDS, Platform
 from tests.servers.redis_server import RedisServer
@@ -71,24 +68,6 @@ def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
     assert "lease_lost" not in (tmp_path / "workers.log").read_text("utf-8")
 
 
-def celery(environment: dict[str, str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
-    """One more worker, ready; ended with the stack."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "celery"],
-            env={**os.environ, **environment},
-            stdout=out,
-            stderr=out,
-        )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    give_up_s = time.monotonic() + 30
-    while "worker_ready" not in log.read_text("utf-8"):
-        assert time.monotonic() < give_up_s, log.read_text("utf-8")
-        time.sleep(0.1)
-    return process
-
-
 def test_a_rolling_restart_under_load_loses_fails_and_buys_nothing(
     supabase: SupabaseServer,
     redis: RedisServer,
@@ -103,9 +82,9 @@ def test_a_rolling_restart_under_load_loses_fails_and_buys_nothing(
 
     with workers(environment, tmp_path / "workers.log"), ExitStack() as stack:
         push(redis, jobs)
-        old = celery(environment, tmp_path / "0.log", stack)
+        old = another_worker(environment, tmp_path / "0.log", stack)
         for n in range(1, 4):
-            fresh = celery(environment, tmp_path / f"{n}.log", stack)
+            fresh = another_worker(environment, tmp_path / f"{n}.log", stack)
             old.send_signal(signal.SIGTERM)
             assert old.wait(timeout=30) == 0
             old = fresh

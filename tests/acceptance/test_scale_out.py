@@ -1,15 +1,11 @@
 """Two worker processes on one Redis: twice the jobs in flight, one rate limit, nothing twice."""
 
-import os
-import subprocess
-import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ended, push, workers
+from tests.acceptance.conftest import another_worker, ended, push, workers
 from tests.servers.image_api_process import ImageApiProcess
 from tests.servers.platform import KINDS, Platform
 from tests.servers.redis_server import RedisServer
@@ -18,22 +14,6 @@ from tests.servers.supabase import SupabaseServer
 pytestmark = pytest.mark.slow
 
 CONCURRENCY = 4
-
-
-def second_worker(environment: dict[str, str], log: Path, stack: ExitStack) -> None:
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "celery"],
-            env={**os.environ, **environment},
-            stdout=out,
-            stderr=out,
-        )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    give_up_s = time.monotonic() + 30
-    while "worker_ready" not in log.read_text("utf-8"):
-        assert time.monotonic() < give_up_s, log.read_text("utf-8")
-        time.sleep(0.1)
 
 
 def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
@@ -53,7 +33,7 @@ def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
     jobs = [platform.order(KINDS[n % 3], "") for n in range(4 * CONCURRENCY)]
     with ExitStack() as stack:
         stack.enter_context(workers(environment, tmp_path / "one.log"))
-        second_worker(environment, tmp_path / "two.log", stack)
+        another_worker(environment, tmp_path / "two.log", stack)
         push(redis, jobs)
         assert set(ended(platform, jobs).values()) == {"completed"}
     book = api.book()
@@ -76,7 +56,7 @@ def test_two_processes_share_one_rate_limit(
     jobs = [platform.order(KINDS[n % 3], "") for n in range(10)]
     with ExitStack() as stack:
         stack.enter_context(workers(environment, tmp_path / "one.log"))
-        second_worker(environment, tmp_path / "two.log", stack)
+        another_worker(environment, tmp_path / "two.log", stack)
         push(redis, jobs)
         assert set(ended(platform, jobs).values()) == {"completed"}
     at_s = sorted(call["at_s"] for call in api.book(calls=True)["list"])

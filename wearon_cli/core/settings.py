@@ -113,8 +113,8 @@ class Settings(BaseSettings):
         (), description="Further origins pictures may come from, comma separated."
     )
 
-    lease_s: float = Field(20.0, gt=0, description="Life of a worker's lease on a job.")
-    lease_renew_s: float = Field(5.0, gt=0, description="How often a working lease is renewed.")
+    lease_s: float = Field(15.0, gt=0, description="Life of a worker's lease on a job.")
+    lease_renew_s: float = Field(4.0, gt=0, description="How often a working lease is renewed.")
     heartbeat_s: float = Field(10.0, gt=0, description="How often a consumer says it is alive.")
     recovery_interval_s: float = Field(
         5.0, gt=0, description="How often `consume` looks for work that a crash left."
