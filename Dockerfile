@@ -39,6 +39,6 @@ EXPOSE 8000 9101 9102
 # SIGTERM drains; give it more than WEARON_STOP_GRACE_S (docker stop --time 130).
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "wearon_cli.runtime.probe"]
+    CMD ["python", "-m", "wearon_cli.runtime.ops.probe"]
 ENTRYPOINT ["wearon"]
 CMD ["all"]

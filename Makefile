@@ -44,7 +44,7 @@ bench-body: ## How well bodies are measured (WEARON_BODIES and WEARON_ANSUR name
 
 chaos: ## 200 jobs under kill -9, outages and faults; SEED=n repeats a run.
 	@scripts/bootstrap tests
-	.venv/bin/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED))
+	.venv/bin/python -m devkit.chaos $(if $(SEED),--seed $(SEED))
 
 docs: ## The documentation as a site, in ./site.
 	@scripts/bootstrap dev

@@ -3,7 +3,7 @@ How well bodies are measured: errors, bands, sizes, and which photos are refused
 
     python benchmarks/bench_body.py --bodies DIR --ansur DIR [--model POSE.task] [--as-shipped]
 
-The data is not part of the product (see scripts/body_data.py); WEARON_BODIES and WEARON_ANSUR name
+The data is not part of the product (see devkit/body_data.py); WEARON_BODIES and WEARON_ANSUR name
 its folders too. A body that is judged is never one that was fitted on: in each of five folds
 everything is fitted anew, bands and anchors too, and goes through the product's own code from
 features to sizes. With --as-shipped the product's own coefficients are judged instead: for bodies
@@ -22,7 +22,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from body_data import (
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from devkit.body_data import (
     Bodies,
     Renders,
     add_arguments,
@@ -31,12 +34,18 @@ from body_data import (
     load_renders,
     load_truth,
 )
-from body_fit import GIRTHS, WEIGHT_SD_KG, Inputs, fit_variant, folds, least_squares, take, with_one
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
-
-from wearon_cli.adapters.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose_model import require_model
+from devkit.body_fit import (
+    GIRTHS,
+    WEIGHT_SD_KG,
+    Inputs,
+    fit_variant,
+    folds,
+    least_squares,
+    take,
+    with_one,
+)
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.core.body.estimate import EstimateRequest, estimate
 from wearon_cli.core.body.girths import (
     MEASURES,
@@ -48,7 +57,7 @@ from wearon_cli.core.body.girths import (
 )
 from wearon_cli.core.body.photo import read_photo
 from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.body.sizes import Garment, SizeOdds, built_in_chart, size_odds, size_of
+from wearon_cli.core.body.sizes import GarmentKind, SizeOdds, built_in_chart, size_odds, size_of
 from wearon_cli.core.errors import PhotoRefused
 from wearon_cli.core.settings import load_settings
 
@@ -153,12 +162,12 @@ def _answers(renders: Renders, variant: Variant, *, seed: int) -> Iterator[Answe
         row = {name: float(column[i]) for name, column in renders.columns.items()}
         row["weight"] += chance.normal(0, WEIGHT_SD_KG)
         girths = predict(row, variant)
-        odds = size_odds(chart, Garment.TOP, {m: girths.drawn(m) for m in MEASURES})
+        odds = size_odds(chart, GarmentKind.TOP, {m: girths.drawn(m) for m in MEASURES})
         yield (
             girths.middle,
             np.array([np.ptp(girths.band(m)) / 2 for m in MEASURES]),
             [row[m] for m in MEASURED],
-            (odds, size_of(chart, Garment.TOP, {"chest": row["chest"]})),
+            (odds, size_of(chart, GarmentKind.TOP, {"chest": row["chest"]})),
         )
 
 

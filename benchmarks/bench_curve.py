@@ -11,8 +11,8 @@ import argparse
 import time
 
 from benchmarks.bench_throughput import STORES
-from benchmarks.load import ordered, under_load
-from benchmarks.machine import machine
+from devkit.load import ordered, under_load
+from devkit.machine import machine
 
 CURVE = (10, 50, 100, 200, 400)
 JOBS_A_PLACE = 3

@@ -27,8 +27,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.machine import machine
-from benchmarks.photos import phone_photo
+from devkit.machine import machine
+from devkit.photo_server import phone_photo
 
 CALLERS = 8
 HEALTH_EVERY_S = 0.05

@@ -9,8 +9,8 @@ Hosted Redis bills by the command, so the commands of an idle minute are counted
 import statistics
 import time
 
-from benchmarks.load import Load, ordered, under_load
-from benchmarks.machine import machine
+from devkit.load import Load, ordered, under_load
+from devkit.machine import machine
 
 STORE = "00000000-0000-4000-9000-000000000001"
 JOBS = 60

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.machine import machine
-from wearon_cli.runtime.local_stack import attached
+from devkit.machine import machine
+from wearon_cli.runtime.all.local_stack import attached
 
 READY_WITHIN_S = 60.0
 SETTLE_S = 5.0

@@ -9,9 +9,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from benchmarks.machine import machine
-from benchmarks.photos import NAMES, phone_photo
-from wearon_cli.core.pictures import prepare, verify
+from devkit.machine import machine
+from devkit.photo_server import NAMES, phone_photo
+from wearon_cli.core.pictures.prepare import prepare, verify
 
 ROUNDS = 15
 

@@ -22,13 +22,13 @@ from pathlib import Path
 import psutil
 from redis import Redis
 
-from benchmarks.load import photo_server
-from benchmarks.machine import machine
-from tests.servers.image_api import KEY
-from tests.servers.image_api_process import ImageApiProcess
-from tests.servers.platform import KINDS, WAYS, Job, Platform
-from tests.servers.redis_server import RedisServer
-from tests.servers.supabase import SERVICE_KEY, SupabaseServer
+from devkit.load import photo_server
+from devkit.machine import machine
+from devkit.servers.image_api import KEY
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.platform import KINDS, WAYS, Job, Platform
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from wearon_cli.core.contract import TASK_LIST
 
 WITHIN_S = 120.0

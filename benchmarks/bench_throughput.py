@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from benchmarks.load import Events, Load, ordered, under_load
-from benchmarks.machine import machine
+from devkit.load import Events, Load, ordered, under_load
+from devkit.machine import machine
 
 STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
 LONE_STORE = "00000000-0000-4000-9000-00000000beef"

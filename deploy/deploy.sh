@@ -10,7 +10,7 @@ compose() { docker compose --file compose.yaml --env-file .env "$@"; }
 # Healthy: `serve` measures, Redis answers it, and the doctor has nothing red.
 healthy() {
     for _ in $(seq 30); do
-        if compose exec -T serve python -m wearon_cli.runtime.probe &&
+        if compose exec -T serve python -m wearon_cli.runtime.ops.probe &&
             compose exec -T consume wearon doctor >/dev/null; then
             return 0
         fi

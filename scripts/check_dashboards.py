@@ -21,8 +21,8 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.load import Load, ordered, under_load
-from tests.servers.redis_server import free_port
+from devkit.load import Load, ordered, under_load
+from devkit.servers.redis_server import free_port
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = ROOT / "deploy/grafana/dashboards/wearon.json"

@@ -12,10 +12,9 @@ import json
 from itertools import product
 from pathlib import Path
 
-from body_data import add_arguments, data_folders, load_people, load_renders
-from body_fit import Inputs, fit_clothing, fit_variant, fit_weight
-
-from wearon_cli.adapters.mediapipe_pose import MediaPipePose
+from devkit.body_data import add_arguments, data_folders, load_people, load_renders
+from devkit.body_fit import Inputs, fit_clothing, fit_variant, fit_weight
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.core.body.girths import MEASURES, variant_name
 
 OUT = Path(__file__).parent.parent / "wearon_cli" / "core" / "body" / "girths.json"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from wearon_cli.adapters.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose_model import require_model
-from wearon_cli.adapters.preview_images import PreviewImages
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose.model_file import require_model
+from wearon_cli.adapters.providers.preview import PreviewImages
 from wearon_cli.core.settings import load_settings
 
 ROOT = Path(__file__).parent.parent

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.servers.redis_server import free_port
+from devkit.servers.redis_server import free_port
 
 ROOT = Path(__file__).parents[1]
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
@@ -189,7 +189,8 @@ def _try_it(stage: Stage, environment: dict[str, str]) -> None:
     address = f"http://127.0.0.1:{environment['WEARON_PORT']}"
     print("GET /health/ready", _await_ready(address))
     probe = subprocess.run(
-        stage.chroot(["/opt/wearon/bin/python", "-m", "wearon_cli.runtime.probe"]), env=environment
+        stage.chroot(["/opt/wearon/bin/python", "-m", "wearon_cli.runtime.ops.probe"]),
+        env=environment,
     )
     print("health check, exit code", probe.returncode)
     server.send_signal(signal.SIGTERM)

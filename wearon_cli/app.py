@@ -15,8 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wearon_cli import __version__
-from wearon_cli.core.errors import Interrupted, WearonError
-from wearon_cli.output import (
+from wearon_cli.cli.output import (
     Failure,
     Result,
     describe,
@@ -24,6 +23,7 @@ from wearon_cli.output import (
     emit_failure,
     silence_stdout,
 )
+from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as everywhere.
 USAGE_EXIT: Final = 2
@@ -69,7 +69,7 @@ COMMANDS: Final = {
 
 
 @dataclass(slots=True)
-class Call:
+class Invocation:
     """What is known so far of the command line being run."""
 
     as_json: bool = False
@@ -117,7 +117,7 @@ class Wearon(TyperGroup):
         **extra: Any,
     ) -> Any:
         words = list(sys.argv[1:] if args is None else args)
-        call = Call(as_json=_asks_for_json(words))
+        call = Invocation(as_json=_asks_for_json(words))
 
         def run() -> Any:
             return super(Wearon, self).main(
@@ -127,7 +127,7 @@ class Wearon(TyperGroup):
         sys.exit(_guard(run, call))
 
 
-def _guard(run: Any, call: Call) -> int:
+def _guard(run: Any, call: Invocation) -> int:
     """Run a command line, say how it ended, and return the exit code."""
     try:
         try:
@@ -147,12 +147,12 @@ def _guard(run: Any, call: Call) -> int:
         return BROKEN_PIPE_EXIT
 
 
-def _fail(failure: Failure, call: Call) -> int:
+def _fail(failure: Failure, call: Invocation) -> int:
     emit_failure(failure, command=call.command, as_json=call.as_json)
     return failure.exit_code
 
 
-def _failure(exc: Exception, call: Call) -> Failure:
+def _failure(exc: Exception, call: Invocation) -> Failure:
     if isinstance(exc, BrokenPipeError):
         raise exc
     if isinstance(exc, WearonError):
@@ -177,7 +177,7 @@ def _failure(exc: Exception, call: Call) -> Failure:
     )
 
 
-def _usage_failure(exc: typer.TyperException, call: Call) -> Failure:
+def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
     context = getattr(exc, "ctx", None)
     call.command = call.command or _command_path(context)
     path = context.command_path if context else "wearon"

@@ -13,48 +13,37 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis_client import Client, answers, connect, require_server
-from wearon_cli.adapters.redis_dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis_intake import RedisIntake
-from wearon_cli.adapters.redis_journal import RedisJournal
-from wearon_cli.adapters.redis_overview import RedisOverview
+from wearon_cli.adapters.redis.client import Client, answers, connect, require_server
+from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+from wearon_cli.adapters.redis.intake import RedisIntake
+from wearon_cli.adapters.redis.journal import RedisJournal
+from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.credits import Ledger
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.generator import Generator
+from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.dispatch import Waker
 from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.intake import TakeIn
+from wearon_cli.core.jobs.intake import Intake, TakeIn
+from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
-from wearon_cli.core.ports import (
-    DeadLetters,
-    Fetcher,
-    Generator,
-    Intake,
-    Journal,
-    Ledger,
-    Outlook,
-    Sessions,
-    Storage,
-    Waker,
-)
+from wearon_cli.core.operator.queue_stats import QueueStatsPort
+from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.session import Sessions
+from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
+from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
-    from wearon_cli.adapters.local_storage import LocalStorage
-    from wearon_cli.adapters.mediapipe_pose import MediaPipePose
+    from wearon_cli.adapters.local.storage import LocalStorage
+    from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """Rows, credits and files: Supabase, or the local stack."""
-
-    sessions: Sessions
-    ledger: Ledger
-    storage: Storage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class OperatorTools:
     """What an operator's command works with."""
 
     sessions: Sessions
@@ -63,13 +52,13 @@ class Desk:
     intake: Intake
     journal: Journal
     dead_letters: DeadLetters
-    outlook: Outlook
+    queue_stats: QueueStatsPort
     waker: Waker
     settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class ServeAdapters:
     """What the `serve` role works with, beside the pose model."""
 
     fetcher: Fetcher
@@ -85,25 +74,25 @@ class Consumer:
     intake: RedisIntake
     take_in: TakeIn
     recovery: Recovery
-    outlook: Outlook
+    queue_stats: QueueStatsPort
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools]:
     """Adapters for commands that read, push and mend."""
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings)
         journal = _journal(redis, settings)
         dead_letters = RedisDeadLetters(redis)
-        yield Desk(
+        yield OperatorTools(
             sessions=store.sessions,
             ledger=store.ledger,
             storage=store.storage,
             intake=_intake(stack, redis, settings, wait_s=1.0),
             journal=journal,
             dead_letters=dead_letters,
-            outlook=RedisOverview(redis, heartbeat_s=settings.heartbeat_s),
+            queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
             waker=_waker(stack, settings),
             settlement=_settlement(redis, store, journal, dead_letters),
         )
@@ -127,16 +116,16 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
                 waker=waker,
             ),
             recovery=Recovery(intake=intake, journal=journal, sessions=store.sessions, waker=waker),
-            outlook=RedisOverview(redis, heartbeat_s=settings.heartbeat_s),
+            queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
         )
 
 
 @asynccontextmanager
 async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
     """Adapters and rules of the `celery` role."""
-    from wearon_cli.adapters.pixel_threads import PixelThreads
-    from wearon_cli.adapters.redis_limiter import RedisLimiter
-    from wearon_cli.adapters.redis_locks import RedisBreaker
+    from wearon_cli.adapters.pixel_processes import PixelThreads
+    from wearon_cli.adapters.redis.limiter import RedisLimiter
+    from wearon_cli.adapters.redis.locks import RedisBreaker
 
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
@@ -174,7 +163,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
 
 
 @asynccontextmanager
-async def open_edge(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[Edge]:
+async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[ServeAdapters]:
     """
     Adapters of the `serve` role. It starts without Redis too: then health is degraded.
 
@@ -184,7 +173,7 @@ async def open_edge(settings: Settings, *, fetch_timeout_s: float) -> AsyncItera
     """
     async with AsyncExitStack() as stack:
         hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
-        yield Edge(
+        yield ServeAdapters(
             fetcher=await _fetcher(stack, hurried),
             redis_answers=_redis_pulse(stack, settings),
             files=local_storage(settings) if settings.is_local else None,
@@ -232,9 +221,9 @@ def _journal(redis: Client, settings: Settings) -> RedisJournal:
 
 
 def _settlement(
-    redis: Client, store: Store, journal: Journal, dead_letters: DeadLetters
+    redis: Client, store: SessionStore, journal: Journal, dead_letters: DeadLetters
 ) -> Settlement:
-    from wearon_cli.adapters.redis_locks import RedisRefundLock
+    from wearon_cli.adapters.redis.locks import RedisRefundLock
 
     return Settlement(
         sessions=store.sessions,
@@ -256,14 +245,16 @@ def _intake(
 
 
 def _waker(stack: AsyncExitStack, settings: Settings) -> Waker:
-    from wearon_cli.adapters.celery_calls import CeleryWaker, make_celery
+    from wearon_cli.adapters.celery_app import CeleryWaker, make_celery
 
     waker = CeleryWaker(make_celery(redis_url(settings)))
     stack.push_async_callback(waker.aclose)
     return waker
 
 
-async def _store(stack: AsyncExitStack, settings: Settings, *, checked: bool = False) -> Store:
+async def _store(
+    stack: AsyncExitStack, settings: Settings, *, checked: bool = False
+) -> SessionStore:
     """
     The store of these settings.
 
@@ -274,27 +265,28 @@ async def _store(stack: AsyncExitStack, settings: Settings, *, checked: bool = F
     """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)
-    from wearon_cli.adapters.supabase_store import open_supabase
+    from wearon_cli.adapters.supabase.client import connect as connect_supabase
+    from wearon_cli.adapters.supabase.store import session_store
 
-    supabase = await stack.enter_async_context(open_supabase(settings))
+    supabase = await stack.enter_async_context(connect_supabase(settings))
     if checked:
-        from wearon_cli.adapters.supabase_checks import require_store
+        from wearon_cli.adapters.supabase.checks import require_store
 
         await require_store(supabase, settings)
-    return Store(sessions=supabase.sessions, ledger=supabase.ledger, storage=supabase.storage)
+    return session_store(supabase, settings)
 
 
-async def _local_store(stack: AsyncExitStack, settings: Settings, folder: Path) -> Store:
-    from wearon_cli.adapters.local_accounts import ensure_demo_accounts
-    from wearon_cli.adapters.local_ledger import LocalLedger
-    from wearon_cli.adapters.local_sessions import LocalSessions
+async def _local_store(stack: AsyncExitStack, settings: Settings, folder: Path) -> SessionStore:
+    from wearon_cli.adapters.local.accounts import ensure_demo_accounts
+    from wearon_cli.adapters.local.ledger import LocalLedger
+    from wearon_cli.adapters.local.sessions import LocalSessions
 
     sessions = LocalSessions(folder / "wearon.db")
     stack.callback(sessions.close)
     ledger = LocalLedger(folder / "wearon.db")
     stack.callback(ledger.close)
     await ensure_demo_accounts(ledger)
-    return Store(sessions=sessions, ledger=ledger, storage=local_storage(settings))
+    return SessionStore(sessions=sessions, ledger=ledger, storage=local_storage(settings))
 
 
 def local_storage(settings: Settings) -> "LocalStorage":
@@ -304,7 +296,7 @@ def local_storage(settings: Settings) -> "LocalStorage":
     Raises:
         ConfigError: These are not settings of a local stack.
     """
-    from wearon_cli.adapters.local_storage import LocalStorage
+    from wearon_cli.adapters.local.storage import LocalStorage
 
     if settings.local_dir is None:
         raise ConfigError("there is no local stack", hint="add --local")
@@ -323,7 +315,7 @@ def local_origin(settings: Settings) -> str:
 
 
 async def _fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
-    from wearon_cli.adapters.guarded_http import GuardedFetcher
+    from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 
     own = local_origin(settings) if settings.is_local else settings.supabase_url
     fetcher = GuardedFetcher(
@@ -340,7 +332,7 @@ async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
         return _preview_generator(stack, settings)
     if settings.openai_api_key is None:
         raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
-    from wearon_cli.adapters.openai_images import OpenAIImages, image_api_client
+    from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 
     http = image_api_client(
         base_url=settings.openai_base_url,
@@ -358,7 +350,7 @@ async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
 
 
 def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
-    from wearon_cli.adapters.preview_images import PreviewImages
+    from wearon_cli.adapters.providers.preview import PreviewImages
 
     def open_reader() -> PoseReader:
         reader = open_pose_reader(settings)
@@ -375,7 +367,7 @@ def open_pose_reader(settings: Settings) -> "MediaPipePose":
     Raises:
         ConfigError: The model file is missing or damaged.
     """
-    from wearon_cli.adapters.mediapipe_pose import MediaPipePose
-    from wearon_cli.adapters.pose_model import require_model
+    from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+    from wearon_cli.adapters.pose.model_file import require_model
 
     return MediaPipePose(require_model(settings))

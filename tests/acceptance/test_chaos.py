@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.chaos import run
-from tests.contract.conftest import skip_or_fail
-from tests.servers.postgres import NotToBeHad
+from devkit.chaos import run
+from devkit.servers.postgres import NotToBeHad
+from devkit.stores import skip_or_fail
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -9,15 +9,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from tests.acceptance.conftest import workers
-from tests.servers.image_api import KEY
-from tests.servers.image_api_process import ImageApiProcess
-from tests.servers.redis_server import RedisServer
-from tests.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
-from wearon_cli.adapters.openai_checks import check_image_api
-from wearon_cli.core.desk.checks import Finding, faults
+from devkit.servers.image_api import KEY
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from devkit.workers import workers
+from wearon_cli.adapters.providers.openai_checks import check_image_api
+from wearon_cli.core.operator.checks import Finding, faults
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.doctor import examine
+from wearon_cli.runtime.ops.doctor import examine
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -95,8 +95,8 @@ async def test_what_is_broken_is_named_with_its_mend(healthy: Settings, case: st
     findings = await examine(healthy.model_copy(update=changes))
     wrong = red(findings)
     assert name in wrong
-    assert wrong[name].mend
-    told = " ".join(f"{finding.detail} {finding.mend}" for finding in findings)
+    assert wrong[name].hint
+    told = " ".join(f"{finding.detail} {finding.hint}" for finding in findings)
     for secret in (KEY, SERVICE_KEY, ANON_KEY, "sk-wrong"):
         assert secret not in told
 

@@ -2,15 +2,8 @@
 
 import asyncio
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -24,73 +17,27 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 import wearon_cli
-from tests.servers.image_api import KEY
-from tests.servers.image_api_process import ImageApiProcess
-from wearon_cli.adapters.local_accounts import DEMO_STORE_ID, DEMO_USER_ID
+from devkit.local_stack import JOB_S, STOP_S, stack
+from devkit.servers.image_api import KEY
+from devkit.servers.image_api_process import ImageApiProcess
+from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.core.contract import TASK_LIST
-from wearon_cli.core.ports import NewSession
-from wearon_cli.core.session import Channel, Session, SessionKey, Status
-from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.local_stack import attached
-from wearon_cli.wiring import Desk, open_desk
+from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
+from wearon_cli.runtime.all.local_stack import attached
+from wearon_cli.wiring import OperatorTools, open_operator_tools
 
 pytestmark = pytest.mark.slow
 
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
-START_S, JOB_S, STOP_S = 40.0, 40.0, 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    process: subprocess.Popen[bytes]
-    settings: Settings
-    log: Path
-
-    @property
-    def redis_url(self) -> str:
-        assert self.settings.redis_url is not None
-        return self.settings.redis_url.get_secret_value()
-
-    def lines(self) -> list[dict[str, object]]:
-        text = self.log.read_text("utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-@contextmanager
-def stack(folder: Path, **environment: str) -> Iterator[Stack]:
-    data, log = folder / "data", folder / "all.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "all", "--local", "--data-dir", str(data)],
-            env={**os.environ, **environment},
-            cwd=folder,
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        yield Stack(process=process, settings=await_ready(process, data, log), log=log)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=STOP_S)
-
-
-def await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Settings:
-    give_up_s = time.monotonic() + START_S
-    while time.monotonic() < give_up_s and process.poll() is None:
-        settings = attached(data)
-        if settings is not None and "all_ready" in log.read_text("utf-8"):
-            return settings
-        time.sleep(0.1)
-    raise AssertionError(f"it did not start:\n{log.read_text('utf-8')}")
-
-
-async def order(desk: Desk, channel: Channel) -> NewSession:
+async def order(tools: OperatorTools, channel: Channel) -> NewSession:
     """What the platform does before it pushes: pictures, credit, row."""
     urls = []
     for name in ("person.jpg", "garment_tee.jpg"):
         path = f"uploads/{uuid4()}/{name}"
-        await desk.storage.put(path, (ASSETS / name).read_bytes(), content_type="image/jpeg")
-        urls.append(await desk.storage.sign(path, life_s=600))
+        await tools.storage.put(path, (ASSETS / name).read_bytes(), content_type="image/jpeg")
+        urls.append(await tools.storage.sign(path, life_s=600))
     new = NewSession(
         session_id=str(uuid4()),
         channel=channel,
@@ -102,8 +49,8 @@ async def order(desk: Desk, channel: Channel) -> NewSession:
         request_id=f"req_{uuid4()}" if channel is Channel.B2B else None,
         shopper_email=None,
     )
-    await desk.ledger.take(new, shopper_pays=False)
-    await desk.sessions.insert(new)
+    await tools.ledger.take(new, shopper_pays=False)
+    await tools.sessions.insert(new)
     return new
 
 
@@ -123,11 +70,11 @@ def payload(new: NewSession) -> Mapping[str, object]:
     }
 
 
-async def ended(desk: Desk, new: NewSession) -> Session:
+async def ended(tools: OperatorTools, new: NewSession) -> Session:
     key = SessionKey(channel=new.channel, session_id=new.session_id)
     async with asyncio.timeout(JOB_S):
         while True:
-            row = await desk.sessions.get(key)
+            row = await tools.sessions.get(key)
             if row is not None and row.status in {Status.COMPLETED, Status.FAILED}:
                 return row
             await asyncio.sleep(0.1)
@@ -183,13 +130,13 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             WEARON_METRICS_PORT=str(metrics_port := free_pair()),
         ) as running,
     ):
-        async with open_desk(running.settings) as desk:
+        async with open_operator_tools(running.settings) as tools:
             push(running.redis_url, "{ not json")
-            new = await order(desk, channel)
+            new = await order(tools, channel)
             push(running.redis_url, json.dumps(payload(new)))
-            row = await ended(desk, new)
-            stored = await desk.storage.get(row.result_path)
-            letters = await desk.dead_letters.list(limit=10)
+            row = await ended(tools, new)
+            stored = await tools.storage.get(row.result_path)
+            letters = await tools.dead_letters.list(limit=10)
         shown = await as_shopper(row)
         book = api.book()
         metrics = scraped(metrics_port, metrics_port + 1, running.settings.port)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import another_worker, ended, push, workers
-from tests.servers.image_api_process import ImageApiProcess
-from tests.servers.platform import KINDS, Platform
-from tests.servers.redis_server import RedisServer
-from tests.servers.supabase import SupabaseServer
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.platform import KINDS, Platform
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import SupabaseServer
+from devkit.workers import another_worker, ended, push, workers
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ended, push, workers
-from tests.servers.image_api_process import ImageApiProcess
-from tests.servers.platform import KINDS, WAYS, Platform
-from tests.servers.redis_server import RedisServer
-from tests.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.platform import KINDS, WAYS, Platform
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from devkit.workers import ended, push, workers
 
 pytestmark = pytest.mark.slow
 

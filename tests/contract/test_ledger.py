@@ -5,15 +5,15 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.conftest import SHOPPER, Store
+from devkit.stores import SHOPPER, StoreUnderTest
+from wearon_cli.core.credits import EntryKind
 from wearon_cli.core.errors import StoreRefused
-from wearon_cli.core.ports import EntryKind
 from wearon_cli.core.session import Channel
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-async def test_a_users_credit_is_taken_and_returned(store: Store) -> None:
+async def test_a_users_credit_is_taken_and_returned(store: StoreUnderTest) -> None:
     new = store.new(Channel.B2C)
     await store.ledger.take(new)
     assert await store.accounts.user_balance(store.user_id) == 4
@@ -27,13 +27,13 @@ async def test_a_users_credit_is_taken_and_returned(store: Store) -> None:
     assert (other.refunded, other.session_refunds) == (1, 0)
 
 
-async def test_a_users_refund_is_not_idempotent(store: Store) -> None:
+async def test_a_users_refund_is_not_idempotent(store: StoreUnderTest) -> None:
     for _ in range(2):
         await store.ledger.refund_user(store.user_id, "Refund: the same words")
     assert await store.accounts.user_balance(store.user_id) == 7
 
 
-async def test_a_stores_credit_is_taken_and_returned_once(store: Store) -> None:
+async def test_a_stores_credit_is_taken_and_returned_once(store: StoreUnderTest) -> None:
     new = store.new(Channel.B2B)
     assert new.request_id
     await store.ledger.take(new)
@@ -47,7 +47,7 @@ async def test_a_stores_credit_is_taken_and_returned_once(store: Store) -> None:
     assert kinds == [EntryKind.DEDUCTION, EntryKind.REFUND]
 
 
-async def test_a_shoppers_credit_is_taken_and_returned_once(store: Store) -> None:
+async def test_a_shoppers_credit_is_taken_and_returned_once(store: StoreUnderTest) -> None:
     new = store.new(Channel.B2B)
     assert new.request_id
     await store.ledger.take(new, shopper_pays=True)
@@ -65,7 +65,7 @@ async def test_a_shoppers_credit_is_taken_and_returned_once(store: Store) -> Non
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_of_eight_refunds_at_once_one_counts(store: Store) -> None:
+async def test_of_eight_refunds_at_once_one_counts(store: StoreUnderTest) -> None:
     new = store.new(Channel.B2B)
     request_id = str(new.request_id)
     await store.ledger.take(new)
@@ -76,13 +76,13 @@ async def test_of_eight_refunds_at_once_one_counts(store: Store) -> None:
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_an_overage_is_seen_and_is_no_deduction(store: Store) -> None:
+async def test_an_overage_is_seen_and_is_no_deduction(store: StoreUnderTest) -> None:
     await store.accounts.add_overage(store.store_id, "req-over")
     (entry,) = await store.ledger.store_entries(store.store_id, "req-over")
     assert entry.kind is EntryKind.OVERAGE
 
 
-async def test_entries_of_other_stores_and_requests_are_not_seen(store: Store) -> None:
+async def test_entries_of_other_stores_and_requests_are_not_seen(store: StoreUnderTest) -> None:
     await store.ledger.take(store.new(Channel.B2B))
     assert await store.ledger.store_entries(store.store_id, "req-other") == []
     assert await store.ledger.store_entries(str(uuid4()), "req-other") == []
@@ -90,7 +90,7 @@ async def test_entries_of_other_stores_and_requests_are_not_seen(store: Store) -
 
 @pytest.mark.parametrize("request_id", ["", "  "])
 async def test_a_store_refund_without_a_request_id_is_never_sent(
-    store: Store, request_id: str
+    store: StoreUnderTest, request_id: str
 ) -> None:
     with pytest.raises(StoreRefused, match="request id"):
         await store.ledger.refund_store(store.store_id, request_id, "Refund")
@@ -99,7 +99,7 @@ async def test_a_store_refund_without_a_request_id_is_never_sent(
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_a_shopper_nobody_knows_gets_nothing(store: Store) -> None:
+async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.ledger.refund_shopper(store.store_id, "who@example.test", "req", "Refund")
     assert refusal.value.vendor_code == "P0001"
@@ -107,7 +107,7 @@ async def test_a_shopper_nobody_knows_gets_nothing(store: Store) -> None:
     assert await store.ledger.store_entries(store.store_id, "req") == []
 
 
-async def test_an_owner_nobody_knows_gets_nothing(store: Store) -> None:
+async def test_an_owner_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
     for refund in (
         store.ledger.refund_store(str(uuid4()), "req", "Refund"),
         store.ledger.refund_user(str(uuid4()), "Refund"),
@@ -117,7 +117,7 @@ async def test_an_owner_nobody_knows_gets_nothing(store: Store) -> None:
         assert refusal.value.vendor_code == "23503"
 
 
-async def test_without_credits_nothing_is_taken(store: Store) -> None:
+async def test_without_credits_nothing_is_taken(store: StoreUnderTest) -> None:
     for _ in range(5):
         await store.ledger.take(store.new(Channel.B2C))
         await store.ledger.take(store.new(Channel.B2B))
@@ -130,7 +130,9 @@ async def test_without_credits_nothing_is_taken(store: Store) -> None:
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 0
 
 
-async def test_a_request_id_takes_one_credit_however_often_it_is_used(store: Store) -> None:
+async def test_a_request_id_takes_one_credit_however_often_it_is_used(
+    store: StoreUnderTest,
+) -> None:
     new = store.new(Channel.B2B)
     await store.ledger.take(new)
     with pytest.raises(StoreRefused) as refusal:

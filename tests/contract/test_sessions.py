@@ -6,11 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.conftest import Store
+from devkit.stores import DONE, StoreUnderTest
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import (
     Channel,
-    Completion,
     Session,
     SessionKey,
     SessionMove,
@@ -25,23 +24,15 @@ from wearon_cli.core.session import (
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CHANNELS = pytest.mark.parametrize("channel", list(Channel))
-DONE = Completion(
-    generated_image_url="https://example.test/result.jpg?token=c",
-    processing_time_ms=41_234,
-    completed_at=datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC),
-    input_tokens=2_345,
-    output_tokens=1_584,
-    estimated_cost_usd=0.068308,
-)
 
 
-async def inserted(store: Store, channel: Channel, **changes: object) -> Session:
+async def inserted(store: StoreUnderTest, channel: Channel, **changes: object) -> Session:
     return await store.sessions.insert(store.new(channel, **changes))
 
 
 @CHANNELS
 async def test_a_new_row_is_queued_and_reads_back_as_written(
-    store: Store, channel: Channel
+    store: StoreUnderTest, channel: Channel
 ) -> None:
     new = store.new(channel)
     row = await store.sessions.insert(new)
@@ -61,14 +52,16 @@ async def test_a_new_row_is_queued_and_reads_back_as_written(
 
 
 @CHANNELS
-async def test_an_unknown_row_is_none_and_moves_nothing(store: Store, channel: Channel) -> None:
+async def test_an_unknown_row_is_none_and_moves_nothing(
+    store: StoreUnderTest, channel: Channel
+) -> None:
     key = SessionKey(channel=channel, session_id=str(uuid4()))
     assert await store.sessions.get(key) is None
     assert await store.sessions.find(key.session_id) is None
     assert await store.sessions.apply(key, start()) is None
 
 
-async def test_a_row_is_only_in_the_table_of_its_channel(store: Store) -> None:
+async def test_a_row_is_only_in_the_table_of_its_channel(store: StoreUnderTest) -> None:
     row = await inserted(store, Channel.B2C)
     other = SessionKey(channel=Channel.B2B, session_id=row.session_id)
     assert await store.sessions.get(other) is None
@@ -77,7 +70,7 @@ async def test_a_row_is_only_in_the_table_of_its_channel(store: Store) -> None:
 
 @CHANNELS
 async def test_a_completed_row_holds_everything_and_no_old_message(
-    store: Store, channel: Channel
+    store: StoreUnderTest, channel: Channel
 ) -> None:
     row = await inserted(store, channel)
     await store.sessions.apply(row.key, start())
@@ -123,7 +116,7 @@ WAY: dict[Status, list[SessionMove]] = {
 @pytest.mark.parametrize("status", list(TAKEN))
 @pytest.mark.parametrize("name", list(MOVES))
 async def test_a_move_is_taken_only_from_the_statuses_it_expects(
-    store: Store, channel: Channel, status: Status, name: str
+    store: StoreUnderTest, channel: Channel, status: Status, name: str
 ) -> None:
     row = await inserted(store, channel)
     for step in WAY[status]:
@@ -141,14 +134,16 @@ async def test_a_move_is_taken_only_from_the_statuses_it_expects(
 
 
 @CHANNELS
-async def test_of_sixteen_workers_one_gets_the_row(store: Store, channel: Channel) -> None:
+async def test_of_sixteen_workers_one_gets_the_row(store: StoreUnderTest, channel: Channel) -> None:
     row = await inserted(store, channel)
     won = await asyncio.gather(*(store.sessions.apply(row.key, start()) for _ in range(16)))
     assert sum(each is not None for each in won) == 1
 
 
 @CHANNELS
-async def test_completion_and_failure_race_and_one_wins(store: Store, channel: Channel) -> None:
+async def test_completion_and_failure_race_and_one_wins(
+    store: StoreUnderTest, channel: Channel
+) -> None:
     for _ in range(5):
         row = await inserted(store, channel)
         await store.sessions.apply(row.key, start())
@@ -161,7 +156,7 @@ async def test_completion_and_failure_race_and_one_wins(store: Store, channel: C
         assert (last.error_message is None) is (last.status is Status.COMPLETED)
 
 
-async def test_open_rows_come_from_both_tables_oldest_first(store: Store) -> None:
+async def test_open_rows_come_from_both_tables_oldest_first(store: StoreUnderTest) -> None:
     rows = [await inserted(store, channel) for channel in (*Channel, *Channel)]
     for row in rows[:1]:
         await store.sessions.apply(row.key, start())
@@ -178,7 +173,9 @@ async def test_open_rows_come_from_both_tables_oldest_first(store: Store) -> Non
     assert not {row.session_id for row in early} & set(ours)
 
 
-async def test_rows_since_a_moment_come_from_both_tables_newest_first(store: Store) -> None:
+async def test_rows_since_a_moment_come_from_both_tables_newest_first(
+    store: StoreUnderTest,
+) -> None:
     rows = [await inserted(store, channel) for channel in (*Channel, *Channel)]
     found = await store.sessions.since(rows[1].created_at, limit=500)
     ours = [row.session_id for row in found if row.owner_id in {store.user_id, store.store_id}]
@@ -188,7 +185,9 @@ async def test_rows_since_a_moment_come_from_both_tables_newest_first(store: Sto
     assert await store.sessions.since(later, limit=5) == []
 
 
-async def test_rows_of_one_request_id_come_oldest_first_and_of_one_store(store: Store) -> None:
+async def test_rows_of_one_request_id_come_oldest_first_and_of_one_store(
+    store: StoreUnderTest,
+) -> None:
     first = await inserted(store, Channel.B2B, request_id="req-shared")
     second = await inserted(store, Channel.B2B, request_id="req-shared")
     await inserted(store, Channel.B2B)
@@ -198,14 +197,16 @@ async def test_rows_of_one_request_id_come_oldest_first_and_of_one_store(store: 
 
 
 @CHANNELS
-async def test_an_owner_that_does_not_exist_is_refused(store: Store, channel: Channel) -> None:
+async def test_an_owner_that_does_not_exist_is_refused(
+    store: StoreUnderTest, channel: Channel
+) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await inserted(store, channel, owner_id=str(uuid4()))
     assert refusal.value.vendor_code == "23503"
 
 
 @CHANNELS
-async def test_an_id_is_used_once(store: Store, channel: Channel) -> None:
+async def test_an_id_is_used_once(store: StoreUnderTest, channel: Channel) -> None:
     row = await inserted(store, channel)
     with pytest.raises(StoreRefused) as refusal:
         await inserted(store, channel, session_id=row.session_id)
@@ -213,7 +214,7 @@ async def test_an_id_is_used_once(store: Store, channel: Channel) -> None:
     assert "example.test" not in str(refusal.value)
 
 
-async def test_an_id_that_is_no_uuid_is_refused(store: Store) -> None:
+async def test_an_id_that_is_no_uuid_is_refused(store: StoreUnderTest) -> None:
     key = SessionKey(channel=Channel.B2C, session_id="42")
     with pytest.raises(StoreRefused) as refusal:
         await store.sessions.get(key)

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.conftest import Store
+from devkit.stores import StoreUnderTest
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -17,20 +17,20 @@ def path() -> str:
     return f"generated/{uuid4()}/{uuid4()}.jpg"
 
 
-async def test_an_object_reads_back_as_stored(store: Store) -> None:
+async def test_an_object_reads_back_as_stored(store: StoreUnderTest) -> None:
     where = path()
     await store.storage.put(where, JPEG, content_type="image/jpeg")
     assert await store.storage.get(where) == JPEG
 
 
-async def test_the_same_path_again_replaces_it(store: Store) -> None:
+async def test_the_same_path_again_replaces_it(store: StoreUnderTest) -> None:
     where = path()
     for data in (JPEG, JPEG + b"2"):
         await store.storage.put(where, data, content_type="image/jpeg")
     assert await store.storage.get(where) == JPEG + b"2"
 
 
-async def test_an_address_is_absolute_and_carries_a_token(store: Store) -> None:
+async def test_an_address_is_absolute_and_carries_a_token(store: StoreUnderTest) -> None:
     where = path()
     await store.storage.put(where, JPEG, content_type="image/jpeg")
     url = urlsplit(await store.storage.sign(where, life_s=60))
@@ -39,20 +39,20 @@ async def test_an_address_is_absolute_and_carries_a_token(store: Store) -> None:
     assert parse_qs(url.query)["token"]
 
 
-async def test_what_is_not_there_is_said_so(store: Store) -> None:
+async def test_what_is_not_there_is_said_so(store: StoreUnderTest) -> None:
     with pytest.raises(ObjectNotFound):
         await store.storage.sign(path(), life_s=60)
     with pytest.raises(ObjectNotFound):
         await store.storage.get(path())
 
 
-async def test_other_kinds_of_content_are_refused(store: Store) -> None:
+async def test_other_kinds_of_content_are_refused(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.storage.put(path(), b"<html>", content_type="text/html")
     assert refusal.value.vendor_code == "415"
 
 
-async def test_what_is_too_large_is_refused(store: Store) -> None:
+async def test_what_is_too_large_is_refused(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.storage.put(path(), bytes(10 * 2**20 + 1), content_type="image/jpeg")
     assert refusal.value.vendor_code == "413"
@@ -61,7 +61,7 @@ async def test_what_is_too_large_is_refused(store: Store) -> None:
 @pytest.mark.parametrize(
     "wrong", ["", "/a.jpg", "a//b.jpg", "../a.jpg", "a/../../b.jpg", "a/./b.jpg", "a\\b.jpg", "ä"]
 )
-async def test_a_path_never_leaves_the_bucket(store: Store, wrong: str) -> None:
+async def test_a_path_never_leaves_the_bucket(store: StoreUnderTest, wrong: str) -> None:
     with pytest.raises(StoreRefused):
         await store.storage.put(wrong, JPEG, content_type="image/jpeg")
     with pytest.raises(StoreRefused):

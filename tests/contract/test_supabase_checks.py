@@ -6,20 +6,20 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from tests.contract.conftest import settings_for
-from tests.servers.supabase import ANON_KEY, BUCKET, SupabaseServer, key_for
-from wearon_cli.adapters.supabase_checks import FUNCTIONS, TABLES, check_store, require_store
-from wearon_cli.adapters.supabase_store import open_supabase
-from wearon_cli.core.desk.checks import Finding, faults
+from devkit.servers.supabase import ANON_KEY, BUCKET, SupabaseServer, key_for
+from devkit.stores import settings_for
+from wearon_cli.adapters.supabase.checks import FUNCTIONS, TABLES, check_store, require_store
+from wearon_cli.adapters.supabase.client import connect as connect_supabase
 from wearon_cli.core.errors import ConfigError, StoreUnavailable
+from wearon_cli.core.operator.checks import Finding, faults
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def found(server: SupabaseServer, **changes: object) -> list[Finding]:
     settings = settings_for(server, **changes)
-    async with open_supabase(settings) as store:
-        return await check_store(store, settings)
+    async with connect_supabase(settings) as supabase:
+        return await check_store(supabase, settings)
 
 
 @contextmanager
@@ -47,8 +47,8 @@ async def test_a_healthy_store_is_green_and_nothing_is_changed(
     assert len(findings) == 1 + len(TABLES) + len(FUNCTIONS) + 1
     assert supabase_server.run(count) == before
     settings = settings_for(supabase_server)
-    async with open_supabase(settings) as store:
-        await require_store(store, settings)
+    async with connect_supabase(settings) as supabase:
+        await require_store(supabase, settings)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ async def test_a_wrong_key_stops_the_start_and_is_not_shown(
     supabase_server: SupabaseServer, key: str
 ) -> None:
     settings = settings_for(supabase_server, supabase_service_role_key=SecretStr(key))
-    async with open_supabase(settings) as store:
+    async with connect_supabase(settings) as supabase:
         with pytest.raises(ConfigError) as refusal:
-            await require_store(store, settings)
+            await require_store(supabase, settings)
     assert "SUPABASE_SERVICE_ROLE_KEY" in refusal.value.hint
     assert key not in f"{refusal.value} {refusal.value.hint}"
 
@@ -74,7 +74,7 @@ async def test_a_key_that_does_not_say_its_role_is_told_by_what_it_may_do(
         await found(supabase_server, supabase_service_role_key=SecretStr(key_for("guest")))
     )
     assert wrong
-    assert "SUPABASE_SERVICE_ROLE_KEY" in wrong[0].mend
+    assert "SUPABASE_SERVICE_ROLE_KEY" in wrong[0].hint
 
 
 @pytest.mark.parametrize("column", ["estimated_cost_usd", "completed_at"])
@@ -87,7 +87,7 @@ async def test_a_missing_column_is_named(supabase_server: SupabaseServer, column
         (wrong,) = faults(await found(supabase_server))
     assert wrong.name == f"table {table}"
     assert wrong.detail == f"there is no column {column}"
-    assert wrong.mend
+    assert wrong.hint
 
 
 async def test_a_missing_table_is_named(supabase_server: SupabaseServer) -> None:
@@ -114,7 +114,7 @@ async def test_a_missing_function_is_named(supabase_server: SupabaseServer, func
 async def test_a_missing_bucket_is_named(supabase_server: SupabaseServer) -> None:
     (wrong,) = faults(await found(supabase_server, bucket="elsewhere"))
     assert wrong.name == "bucket elsewhere"
-    assert "WEARON_BUCKET" in wrong.mend
+    assert "WEARON_BUCKET" in wrong.hint
     assert BUCKET not in wrong.name
 
 

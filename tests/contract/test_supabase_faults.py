@@ -6,15 +6,14 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from tests.contract.conftest import SHOPPER, SqlAccounts, settings_for
-from tests.contract.test_sessions import DONE
-from tests.servers.supabase import ANON_KEY, SupabaseServer, key_for
-from wearon_cli.adapters.supabase_client import Call
-from wearon_cli.adapters.supabase_store import SupabaseStore, open_supabase
+from devkit.servers.supabase import ANON_KEY, SupabaseServer, key_for
+from devkit.stores import DONE, SHOPPER, SqlAccounts, settings_for
+from wearon_cli.adapters.supabase.client import SupabaseCall
+from wearon_cli.adapters.supabase.store import open_supabase
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused, StoreUnavailable
-from wearon_cli.core.ports import NewSession
 from wearon_cli.core.session import (
     Channel,
+    NewSession,
     Session,
     SessionMove,
     Status,
@@ -22,6 +21,7 @@ from wearon_cli.core.session import (
     fail,
     start,
 )
+from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -47,7 +47,7 @@ async def shop(supabase_server: SupabaseServer) -> str:
     return store_id
 
 
-async def queued(supabase: SupabaseStore, user_id: str) -> Session:
+async def queued(supabase: SessionStore, user_id: str) -> Session:
     new = NewSession(
         session_id=str(uuid4()),
         channel=Channel.B2C,
@@ -60,7 +60,7 @@ async def queued(supabase: SupabaseStore, user_id: str) -> Session:
 
 @pytest.mark.parametrize("fault", NOT_DONE)
 async def test_a_swap_that_did_not_happen_is_not_reported_as_won(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str, fault: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     row = await queued(supabase, user)
     supabase_server.door.fail(fault, **PATCH, times=1)
@@ -70,7 +70,7 @@ async def test_a_swap_that_did_not_happen_is_not_reported_as_won(
 
 
 async def test_a_completion_whose_answer_was_lost_is_read_back_as_won(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
     await supabase.sessions.apply(row.key, start())
@@ -81,7 +81,7 @@ async def test_a_completion_whose_answer_was_lost_is_read_back_as_won(
 
 
 async def test_a_completion_lost_to_another_is_read_back_as_lost(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
     await supabase.sessions.apply(row.key, fail("somebody else"))
@@ -90,7 +90,7 @@ async def test_a_completion_lost_to_another_is_read_back_as_lost(
 
 
 async def test_a_start_whose_answer_was_lost_is_claimed_by_nobody(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
     supabase_server.door.fail("lost", **PATCH, times=1)
@@ -102,7 +102,7 @@ async def test_a_start_whose_answer_was_lost_is_claimed_by_nobody(
 
 
 async def test_a_users_refund_whose_answer_was_lost_is_given_once(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     supabase_server.door.fail("lost", path="rpc/refund_credits", times=1)
     await supabase.ledger.refund_user(user, f"Refund: {uuid4()}")
@@ -111,7 +111,7 @@ async def test_a_users_refund_whose_answer_was_lost_is_given_once(
 
 @pytest.mark.parametrize("fault", NOT_DONE)
 async def test_a_users_refund_is_never_sent_twice(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str, fault: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_credits", times=1)
     with pytest.raises(StoreUnavailable):
@@ -123,7 +123,7 @@ async def test_a_users_refund_is_never_sent_twice(
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
 async def test_a_stores_refund_is_repeated_and_given_once(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, shop: str, fault: str
+    supabase: SessionStore, supabase_server: SupabaseServer, shop: str, fault: str
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_store_credits", times=1)
     await supabase.ledger.refund_store(shop, "req-1", "Refund")
@@ -132,7 +132,7 @@ async def test_a_stores_refund_is_repeated_and_given_once(
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
 async def test_reads_and_files_are_repeated_once(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str, fault: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     row = await queued(supabase, user)
     path = f"generated/{uuid4()}.jpg"
@@ -192,7 +192,7 @@ async def test_a_wrong_key_is_refused_in_our_words(
 
 
 async def test_an_anon_key_sees_no_rows_at_all(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
     settings = settings_for(supabase_server, supabase_service_role_key=SecretStr(ANON_KEY))
@@ -214,7 +214,7 @@ async def test_a_missing_bucket_is_no_missing_object(supabase_server: SupabaseSe
 async def test_hundreds_of_tasks_share_the_connections(
     supabase_server: SupabaseServer, user: str
 ) -> None:
-    calls: list[Call] = []
+    calls: list[SupabaseCall] = []
     async with open_supabase(settings_for(supabase_server), on_call=calls.append) as supabase:
         row = await queued(supabase, user)
         rows = await asyncio.gather(*(supabase.sessions.get(row.key) for _ in range(300)))
@@ -223,7 +223,7 @@ async def test_hundreds_of_tasks_share_the_connections(
 
 
 async def test_a_ledger_longer_than_one_answer_is_read_to_its_end(
-    supabase: SupabaseStore, supabase_server: SupabaseServer, user: str
+    supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     supabase_server.run(
         "INSERT INTO credit_transactions (user_id, amount, type, description) "
@@ -236,7 +236,7 @@ async def test_a_ledger_longer_than_one_answer_is_read_to_its_end(
 
 
 async def test_a_constraint_that_fails_tells_nothing_of_the_row(
-    supabase: SupabaseStore, user: str
+    supabase: SessionStore, user: str
 ) -> None:
     row = await queued(supabase, user)
     wrong = SessionMove(

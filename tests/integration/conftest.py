@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client, connect
+from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis.client import Client, connect
 
 
 @pytest.fixture(scope="session")

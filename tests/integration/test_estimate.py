@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 from typer.testing import CliRunner, Result
 
-from wearon_cli.adapters.pose_model import require_model
+from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.app import app
 from wearon_cli.core.body.drawing import OUTLINE, PANEL_PX
 from wearon_cli.core.errors import ConfigError

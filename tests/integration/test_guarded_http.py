@@ -11,8 +11,8 @@ from typing import Any
 import httpcore
 import pytest
 
-from tests.integration.world import PICTURE
-from wearon_cli.adapters.guarded_http import GuardedFetcher
+from devkit.world import PICTURE
+from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 from wearon_cli.core.errors import (
     FetchFailed,
     PictureForbidden,
@@ -242,14 +242,14 @@ async def silent(_: asyncio.StreamWriter) -> None:
 
 ANSWERS: dict[str, tuple[Serve, type[WearonError]]] = {
     "a redirect inside": (
-        answer("HTTP/1.1 302 Found\nLocation: http://127.0.0.1/\nContent-Length: 0"),
+        answer("HTTP/1.1 302 RecoveryPass\nLocation: http://127.0.0.1/\nContent-Length: 0"),
         PictureForbidden,
     ),
     "a permanent redirect": (
         answer("HTTP/1.1 308 Permanent Redirect\nLocation: /b.jpg\nContent-Length: 0"),
         PictureForbidden,
     ),
-    "gone": (answer("HTTP/1.1 404 Not Found\nContent-Length: 0"), PictureUnavailable),
+    "gone": (answer("HTTP/1.1 404 Not RecoveryPass\nContent-Length: 0"), PictureUnavailable),
     "an expired link": (answer("HTTP/1.1 400 Bad Request\nContent-Length: 0"), PictureUnavailable),
     "an outage": (answer("HTTP/1.1 503 Service Unavailable\nContent-Length: 0"), FetchFailed),
     "HTML with status 200": (ok(b"<html>", kind="text/html"), PictureUnusable),

@@ -12,16 +12,16 @@ import pytest
 from pydantic import SecretStr
 
 import wearon_cli
-from wearon_cli.adapters.local_storage import LocalStorage
-from wearon_cli.adapters.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose_model import require_model
+from wearon_cli.adapters.local.storage import LocalStorage
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.core.errors import ConfigError, PictureForbidden, PictureUnavailable
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime import http_edge, measuring
-from wearon_cli.runtime.health import Health
-from wearon_cli.runtime.http_app import make_app
-from wearon_cli.runtime.measuring import Measuring
-from wearon_cli.runtime.metrics import Meters
+from wearon_cli.runtime.http import edge, measuring
+from wearon_cli.runtime.http.app import make_app
+from wearon_cli.runtime.http.health import Health
+from wearon_cli.runtime.http.measuring import Measuring
+from wearon_cli.runtime.ops.metrics import Meters
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -199,13 +199,13 @@ JSON = {"content-type": "application/json"}
 async def test_a_request_that_is_too_large_is_not_read() -> None:
     async with client() as caller:
         answer = await caller.post(
-            "/estimate-body", content=b" " * (http_edge.MAX_BODY_BYTES + 1), headers=JSON
+            "/estimate-body", content=b" " * (edge.MAX_BODY_BYTES + 1), headers=JSON
         )
     assert answer.status_code == 413
 
 
 async def test_a_request_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_edge, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.05)
 
     async def slowly() -> AsyncIterator[bytes]:
         yield b"{"
@@ -310,8 +310,8 @@ async def test_a_model_that_comes_later_is_taken_up(monkeypatch: pytest.MonkeyPa
 
 
 async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wearon_cli.runtime.health.LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr("wearon_cli.runtime.health.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_AGAIN_S", 0.01)
     told = [True]
 
     async def answers() -> bool:

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from tests.servers.image_api import KEY
-from tests.servers.image_api_process import ImageApiProcess
-from tests.unit import picture_kit as kit
-from wearon_cli.adapters.openai_images import OpenAIImages, image_api_client
+from devkit import pictures as kit
+from devkit.servers.image_api import KEY
+from devkit.servers.image_api_process import ImageApiProcess
+from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.core.errors import CallAmbiguous, GeneratorUnreachable, RateLimited
-from wearon_cli.core.pictures import prepare, verify
-from wearon_cli.core.ports import TryOnRequest
+from wearon_cli.core.generator import TryOnRequest
+from wearon_cli.core.pictures.prepare import prepare, verify
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

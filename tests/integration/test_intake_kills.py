@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.world import World
-from tests.servers.redis_proxy import RedisProxy
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client
-from wearon_cli.adapters.redis_intake import MISSED_BEATS, RedisIntake
+from devkit.servers.redis_proxy import RedisProxy
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.intake import MISSED_BEATS, RedisIntake
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.session import Status
 

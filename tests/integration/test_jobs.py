@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.world import PICTURE, World
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client
+from devkit.servers.redis_server import RedisServer
+from devkit.world import PICTURE, World
+from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -179,7 +179,7 @@ async def test_a_job_whose_patience_ran_out_is_settled(world: World) -> None:
     world.generator.plan = [GeneratorUnreachable(), GeneratorUnreachable()]
     assert await world.run_all() == [Outcome.HANDED_BACK]
     job = f"wearon:job:{key.session_id}"
-    await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.patience_s - 1)
+    await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
     await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
     await world.recovery().wake_due()
     assert await world.run_one() is Outcome.SETTLED

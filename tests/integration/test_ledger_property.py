@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.test_crashes import (
+from devkit.crashes import (
     CREDITS,
     SALES,
     SHOPPER,
@@ -22,9 +22,9 @@ from tests.integration.test_crashes import (
     open_accounts,
     run_until_crash,
 )
-from tests.integration.world import World, picture
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import connect
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World, picture
+from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import (
     CallAmbiguous,
     GenerationRefused,

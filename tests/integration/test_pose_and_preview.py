@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import wearon_cli
-from wearon_cli.adapters.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose_model import pull_model, require_model
-from wearon_cli.adapters.preview_images import PreviewImages
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose.model_file import pull_model, require_model
+from wearon_cli.adapters.providers.preview import PreviewImages
 from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.errors import (
     ConfigError,
@@ -24,7 +24,8 @@ from wearon_cli.core.errors import (
     RequestRejected,
     UpstreamError,
 )
-from wearon_cli.core.ports import PreparedPicture, TryOnRequest
+from wearon_cli.core.generator import TryOnRequest
+from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.preview.cloth import Rgb
 from wearon_cli.core.settings import Settings
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.test_crashes import (
+from devkit.crashes import (
     STORE,
     USER,
     absorb,
@@ -18,14 +18,14 @@ from tests.integration.test_crashes import (
     overage,
     resell,
 )
-from tests.integration.world import PICTURE, World
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client
-from wearon_cli.adapters.redis_locks import RedisRefundLock
-from wearon_cli.core.desk import reconcile
-from wearon_cli.core.desk.reconcile import Case, Reconciler, Trouble
-from wearon_cli.core.desk.story import Place, Teller
+from devkit.servers.redis_server import RedisServer
+from devkit.world import PICTURE, World
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.operator import reconcile
+from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
+from wearon_cli.core.operator.timeline import Inspector, JobLocation
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -45,7 +45,7 @@ async def world(
 
 
 def reconciler(world: World, *, orphan_age_s: float = 0.0) -> Reconciler:
-    teller = Teller(
+    inspector = Inspector(
         sessions=world.sessions,
         ledger=world.ledger,
         storage=world.storage,
@@ -57,7 +57,7 @@ def reconciler(world: World, *, orphan_age_s: float = 0.0) -> Reconciler:
         ledger=world.ledger,
         journal=world.journal,
         waker=world.waker,
-        teller=teller,
+        inspector=inspector,
         settlement=Settlement(
             sessions=world.sessions,
             ledger=world.ledger,
@@ -88,7 +88,7 @@ async def test_a_credit_that_never_came_back_is_given_once(world: World, sale: o
     await world.redis.flushall()  # the job is gone
     await world.sessions.apply(key, fail("an older worker's sentence"))
     (case,) = await found(world)
-    assert case.trouble is Trouble.UNREFUNDED
+    assert case.discrepancy is Discrepancy.UNREFUNDED
     assert case.session.session_id == key.session_id
     for _ in range(3):
         mended = await reconciler(world).fix(case)
@@ -102,7 +102,7 @@ async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(world
     key = await b2c(world)
     await world.redis.flushall()
     (case,) = await found(world)
-    assert case.trouble is Trouble.STUCK
+    assert case.discrepancy is Discrepancy.STUCK
     assert (await reconciler(world).fix(case)).fixed
     await let_others_finish(world)
     assert (await world.row(key)).status is Status.FAILED
@@ -115,8 +115,8 @@ async def test_an_open_row_with_a_job_or_too_young_is_left_alone(world: World) -
     assert await found(world) == []  # in the platform's list
     await world.take_all_in()
     assert await found(world) == []  # in the journal
-    teller = reconciler(world).teller
-    assert await teller.place(await world.row(key)) is Place.JOURNAL
+    inspector = reconciler(world).inspector
+    assert await inspector.place(await world.row(key)) is JobLocation.JOURNAL
     await world.redis.flushall()
     assert await found(world, orphan_age_s=3600.0) == []
 
@@ -127,7 +127,7 @@ async def test_two_refunds_of_one_session_are_found(world: World) -> None:
     await world.sessions.apply(key, fail("x"))
     for _ in range(2):
         await world.ledger.refund_user(USER, f"Refund: try-on session {key.session_id} failed")
-    assert [case.trouble for case in await found(world)] == [Trouble.REFUNDED_TWICE]
+    assert [case.discrepancy for case in await found(world)] == [Discrepancy.REFUNDED_TWICE]
 
 
 async def completed(world: World) -> SessionKey:
@@ -140,7 +140,7 @@ async def completed(world: World) -> SessionKey:
 async def test_a_picture_and_its_credit_too_are_found(world: World) -> None:
     row = await world.row(await completed(world))
     await world.ledger.refund_store(STORE, str(row.request_id), "a gift")
-    assert [case.trouble for case in await found(world)] == [Trouble.REFUNDED_AND_COMPLETED]
+    assert [case.discrepancy for case in await found(world)] == [Discrepancy.REFUNDED_AND_COMPLETED]
 
 
 async def test_a_completed_session_without_its_picture_is_found(
@@ -148,7 +148,7 @@ async def test_a_completed_session_without_its_picture_is_found(
 ) -> None:
     row = await world.row(await completed(world))
     (tmp_path / "files" / row.result_path).unlink()
-    assert [case.trouble for case in await found(world)] == [Trouble.NO_PICTURE]
+    assert [case.discrepancy for case in await found(world)] == [Discrepancy.NO_PICTURE]
 
 
 async def test_a_failed_session_with_a_picture_is_found(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_a_failed_session_with_a_picture_is_found(world: World) -> None:
     await world.storage.put(row.result_path, PICTURE, content_type="image/jpeg")
     await world.sessions.apply(key, fail("x"))
     await world.ledger.refund_store(STORE, str(row.request_id), "Refund")
-    assert [case.trouble for case in await found(world)] == [Trouble.UNUSED_PICTURE]
+    assert [case.discrepancy for case in await found(world)] == [Discrepancy.UNUSED_PICTURE]
 
 
 async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
@@ -167,18 +167,18 @@ async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
     await world.redis.flushall()
     await world.sessions.apply(key, fail("x"))
     (case,) = await found(world)
-    assert case.trouble is Trouble.OVERAGE
+    assert case.discrepancy is Discrepancy.OVERAGE
     assert (await reconciler(world).fix(case)).fixed == ""
     assert await credits_left(world) == before
 
 
 async def test_a_story_tells_what_was_paid_and_where_the_job_is(world: World) -> None:
     key = await b2c(world)
-    teller = reconciler(world).teller
-    assert (await teller.tell(key.session_id)).place is Place.QUEUE
+    inspector = reconciler(world).inspector
+    assert (await inspector.inspect(key.session_id)).place is JobLocation.QUEUE
     await world.run_all()
-    story = await teller.tell(key.session_id)
-    assert (story.place, story.is_stored) == (Place.ENDED, True)
-    assert story.cost_usd == pytest.approx(0.05)
-    assert [event["event"] for event in story.events][:2] == ["taken", "claimed"]
-    assert str(uuid4()) not in str(story)
+    inspection = await inspector.inspect(key.session_id)
+    assert (inspection.location, inspection.is_stored) == (JobLocation.ENDED, True)
+    assert inspection.cost_usd == pytest.approx(0.05)
+    assert [event["event"] for event in inspection.events][:2] == ["taken", "claimed"]
+    assert str(uuid4()) not in str(inspection)

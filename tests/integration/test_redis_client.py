@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from wearon_cli.adapters.redis_client import MAX_CONNECTIONS, Client
+from wearon_cli.adapters.redis.client import MAX_CONNECTIONS, Client
 
 pytestmark = pytest.mark.anyio
 

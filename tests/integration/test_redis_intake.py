@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client
-from wearon_cli.adapters.redis_intake import CONSUMERS, INTAKE, RedisIntake
+from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.intake import CONSUMERS, INTAKE, RedisIntake
 from wearon_cli.core.contract import TASK_LIST
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from wearon_cli.adapters.redis_client import Client
-from wearon_cli.adapters.redis_journal import CELERY_QUEUE, RedisJournal
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE, RedisJournal
 from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.ports import Claim, Found, HandBack, NotYet, SettlementIntent, Usage
+from wearon_cli.core.generator import Usage
+from wearon_cli.core.jobs.journal import Claim, HandBack, NoSlotYet, RecoveryPass, SettlementIntent
 from wearon_cli.core.session import Channel, SessionKey
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +32,7 @@ async def turns(journal: RedisJournal) -> list[str]:
     """Ids of all waiting jobs, in the order in which they are claimed."""
     ids = []
     while (turn := await journal.claim()) is not None:
-        if isinstance(turn, NotYet):
+        if isinstance(turn, NoSlotYet):
             await asyncio.sleep(turn.wait_s)
         else:
             ids.append(turn.session_id)
@@ -98,7 +99,7 @@ async def test_turns_come_at_the_pace_of_the_rate_limit(redis: Client) -> None:
     for _ in range(6):  # a hundredth of a minute's permits at once
         assert isinstance(await journal.claim(), Claim)
     turn = await journal.claim()
-    assert isinstance(turn, NotYet)
+    assert isinstance(turn, NoSlotYet)
     assert 0 < turn.wait_s <= 0.102  # then one every 61/600 s
 
 
@@ -117,7 +118,7 @@ async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
     with pytest.raises(LeaseLost):
         await journal.call_lost(late)
     with pytest.raises(LeaseLost):
-        await journal.hand_back(late, after_s=0, why=HandBack.TURN)
+        await journal.hand_back(late, after_s=0, why=HandBack.NO_SLOT)
     with pytest.raises(LeaseLost):
         await journal.close(late)
     await journal.close(successor)
@@ -129,7 +130,7 @@ async def test_a_renewed_lease_outlives_its_first_life(journal: RedisJournal) ->
     for _ in range(3):
         await asyncio.sleep(LEASE_S * 0.7)
         await journal.renew(claim)
-        assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+        assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
 
 
 async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
@@ -139,7 +140,7 @@ async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
     claim = await claimed(journal)
     await asyncio.sleep(LEASE_S + 0.05)
     await journal.renew(claim)
-    assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+    assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
 
 
 async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
@@ -189,7 +190,7 @@ async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJour
     [
         pytest.param(HandBack.FAULT, 1, False, id="a fault is counted"),
         pytest.param(HandBack.WAITING, 0, True, id="waiting starts the job's patience"),
-        pytest.param(HandBack.TURN, 0, False, id="a turn counts nothing"),
+        pytest.param(HandBack.NO_SLOT, 0, False, id="a turn counts nothing"),
     ],
 )
 async def test_a_job_handed_back_is_not_an_attempt(
@@ -205,10 +206,10 @@ async def test_a_job_handed_back_is_not_an_attempt(
 async def test_a_job_is_not_claimed_before_its_due_time(journal: RedisJournal) -> None:
     await opened(journal)
     await journal.hand_back(await claimed(journal), after_s=0.2, why=HandBack.WAITING)
-    assert await journal.recover(limit=10) == Found(moved=0, uncalled=0)
+    assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
     assert await journal.claim() is None
     await asyncio.sleep(0.25)
-    assert await journal.recover(limit=10) == Found(moved=1, uncalled=1)
+    assert await journal.recover(limit=10) == RecoveryPass(moved=1, uncalled=1)
     assert isinstance(await journal.claim(), Claim)
 
 
@@ -216,7 +217,7 @@ async def test_a_job_handed_back_stands_at_the_head_of_the_line(journal: RedisJo
     for n in range(3):
         await opened(journal, f"a{n}")
     first = await claimed(journal)
-    await journal.hand_back(first, after_s=0, why=HandBack.TURN)
+    await journal.hand_back(first, after_s=0, why=HandBack.NO_SLOT)
     assert await turns(journal) == ["a0", "a1", "a2"]
 
 
@@ -232,14 +233,14 @@ async def test_a_lost_wake_up_call_is_missed(journal: RedisJournal, redis: Clien
     await opened(journal, "a")
     await opened(journal, "b")
     await redis.lpush(CELERY_QUEUE, b"the call for one of them")
-    assert await journal.recover(limit=10) == Found(moved=0, uncalled=1)
+    assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=1)
 
 
 async def test_a_closed_job_leaves_only_its_story(journal: RedisJournal, redis: Client) -> None:
     await opened(journal)
     await journal.close(await claimed(journal))
     names = {name.decode() for name in await redis.keys("*") if b":claim:" not in name}
-    assert names == {f"wearon:story:{ID}", "wearon:jobs:clock", "wearon:jobs:pace"}
-    assert await redis.ttl(f"wearon:story:{ID}") > 0
-    events = [line["event"] for line in await journal.story(ID)]
+    assert names == {f"wearon:timeline:{ID}", "wearon:jobs:clock", "wearon:jobs:pace"}
+    assert await redis.ttl(f"wearon:timeline:{ID}") > 0
+    events = [line["event"] for line in await journal.timeline(ID)]
     assert events == ["taken", "claimed", "closed"]

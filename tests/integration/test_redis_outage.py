@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.world import World
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import connect
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World
+from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import QueueUnavailable, RateLimited
+from wearon_cli.core.generator import GeneratedPicture, TryOnRequest
+from wearon_cli.core.jobs.journal import Claim
 from wearon_cli.core.jobs.runner import Outcome
-from wearon_cli.core.ports import Claim, GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

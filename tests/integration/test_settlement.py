@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.world import World
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_client import Client
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World
+from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import GenerationRefused, StoreUnavailable
+from wearon_cli.core.jobs.journal import Claim, SettlementIntent
 from wearon_cli.core.jobs.settlement import Settled, intent_for
-from wearon_cli.core.ports import Claim, SettlementIntent
 from wearon_cli.core.session import (
     Channel,
     Completion,

@@ -1,7 +1,7 @@
 """
 Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
 
-New connections work; whoever waits on an old one for ever is deaf, alive as it looks.
+New connections work; whoever waits on an old one for ever is unresponsive, alive as it looks.
 """
 
 import os
@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.servers.redis_proxy import RedisProxy
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.celery_calls import GENERATE, make_celery
-from wearon_cli.adapters.redis_journal import CELERY_QUEUE, JOB, READY
+from devkit.servers.redis_proxy import RedisProxy
+from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.celery_app import GENERATE, make_celery
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
 from wearon_cli.core.contract import TASK_LIST, new_task
 from wearon_cli.core.session import Channel, SessionKey
-from wearon_cli.runtime.celery_worker import EXIT_DEAF
+from wearon_cli.runtime.worker.celery_worker import EXIT_UNRESPONSIVE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -29,7 +29,7 @@ SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
 #: The role, with a watchdog that looks every second.
 QUICK_WATCHDOG = """
 from wearon_cli.app import main
-from wearon_cli.runtime.watchdog import Watchdog
+from wearon_cli.runtime.worker.watchdog import Watchdog
 Watchdog.__init__.__kwdefaults__["look_every_s"] = 1.0
 main()
 """
@@ -98,7 +98,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
         call = make_celery(redis_server.url)
         call.send_task(GENERATE)
         call.close()
-        assert worker.wait(timeout=30) == EXIT_DEAF
+        assert worker.wait(timeout=30) == EXIT_UNRESPONSIVE
         assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.servers.redis_server import RedisServer
+from devkit.servers.redis_server import RedisServer
 from wearon_cli.core.errors import ConfigError, RoleFailed
-from wearon_cli.runtime import supervisor as module
-from wearon_cli.runtime.supervisor import Supervisor
+from wearon_cli.runtime.all import supervisor as module
+from wearon_cli.runtime.all.supervisor import Supervisor
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -1,4 +1,4 @@
-"""The watchdog over a real Redis: a deaf worker is one whose calls wait while its threads idle."""
+"""The watchdog over a real Redis: unresponsive means that messages wait while threads idle."""
 
 import threading
 import time
@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from redis import Redis
 
-from tests.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis_journal import CELERY_QUEUE
-from wearon_cli.runtime.job_loop import JobLoop
-from wearon_cli.runtime.watchdog import Watchdog
+from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.runtime.worker.job_loop import JobLoop
+from wearon_cli.runtime.worker.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
 
@@ -21,14 +21,20 @@ LOOK_S = 0.05
 def judged(
     url: str, *, calls: int, answering: int = 0, hears: bool = False, accepts: bool = True
 ) -> bool:
-    """Whether a worker in this state is found deaf within ten looks."""
+    """Whether a worker in this state is found unresponsive within ten looks."""
     jobs: Any = SimpleNamespace(answered=0, answering=answering, accepts=accepts, in_flight=0)
     with Redis.from_url(url) as redis:
         redis.delete(CELERY_QUEUE)
         if calls:
             redis.lpush(CELERY_QUEUE, *["call"] * calls)
-    deaf = threading.Event()
-    dog = Watchdog(url, cast(JobLoop, jobs), concurrency=2, on_deaf=deaf.set, look_every_s=LOOK_S)
+    unresponsive = threading.Event()
+    dog = Watchdog(
+        url,
+        cast(JobLoop, jobs),
+        concurrency=2,
+        on_unresponsive=unresponsive.set,
+        look_every_s=LOOK_S,
+    )
     dog.start()
     try:
         for _ in range(10):
@@ -36,7 +42,7 @@ def judged(
             jobs.answered += hears
     finally:
         dog.stop()
-    return deaf.is_set()
+    return unresponsive.is_set()
 
 
 def test_calls_that_wait_while_threads_idle_are_deafness(redis_server: RedisServer) -> None:
@@ -58,15 +64,15 @@ def test_everything_else_is_not(redis_server: RedisServer, state: dict[str, Any]
 
 def test_an_outage_of_redis_is_not_deafness(redis_server: RedisServer) -> None:
     jobs: Any = SimpleNamespace(answered=0, answering=0, accepts=True, in_flight=0)
-    deaf = threading.Event()
+    unresponsive = threading.Event()
     dog = Watchdog(
         "redis://127.0.0.1:1/0",
         cast(JobLoop, jobs),
         concurrency=2,
-        on_deaf=deaf.set,
+        on_unresponsive=unresponsive.set,
         look_every_s=LOOK_S,
     )
     dog.start()
     time.sleep(LOOK_S * 6)
     dog.stop()
-    assert not deaf.is_set()
+    assert not unresponsive.is_set()

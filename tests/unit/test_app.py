@@ -11,9 +11,10 @@ import typer
 from rich.table import Table
 from typer.testing import CliRunner
 
-from wearon_cli import __version__, app, output
+from wearon_cli import __version__, app
+from wearon_cli.cli import output
+from wearon_cli.cli.output import Result, note
 from wearon_cli.core.errors import ConfigError, PhotoRefused, SessionNotFound, TryOnFailed
-from wearon_cli.output import Result, note
 
 #: What `wearon --help` must not pay for.
 HEAVY = {
@@ -282,9 +283,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_closed_pipe_ends_it_quietly() -> None:
-    program = "from wearon_cli.output import *; from wearon_cli import app\n" + (
+    program = "from wearon_cli.cli.output import *; from wearon_cli import app\n" + (
         "import sys\n"
-        "call = app.Call()\n"
+        "call = app.Invocation()\n"
         "sys.exit(app._guard(lambda: Result(lines=['x' * 70] * 100_000), call))\n"
     )
     result = subprocess.run(

@@ -92,7 +92,7 @@ CASES: dict[str, Case] = {
         env=(("WEARON_LEASE_S", "9"),),
     ),
     "a setting that is no number": Case(
-        words="consume", exit_code=3, said="WEARON_PATIENCE_S", env=(("WEARON_PATIENCE_S", "x"),)
+        words="consume", exit_code=3, said="WEARON_MAX_WAIT_S", env=(("WEARON_MAX_WAIT_S", "x"),)
     ),
     "no session id": Case(words="replay-task 12", exit_code=4, said="'12' is not a session id"),
     "replay without settings": Case(words=f"replay-task {SESSION}", exit_code=3, said="REDIS_URL"),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from wearon_cli.app import BROKEN_PIPE_EXIT, COMMANDS, USAGE_EXIT
+from wearon_cli.cli.output import ENVELOPE_VERSION, Failure
 from wearon_cli.core.errors import WearonError
-from wearon_cli.output import ENVELOPE_VERSION, Failure
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.unit.body_kit import (
+from devkit.bodies import (
     FixedReader,
     blurred,
     from_side,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from tests.unit.body_kit import STATURE_CM, FixedReader, from_side, photo_of, standing
+from devkit.bodies import STATURE_CM, FixedReader, from_side, photo_of, standing
 from wearon_cli.core.body.body_types import BodyType, body_type
 from wearon_cli.core.body.clothing import growth, looseness, undressed
 from wearon_cli.core.body.estimate import (
@@ -36,7 +36,7 @@ from wearon_cli.core.body.girths import (
 )
 from wearon_cli.core.body.profile import measure_side
 from wearon_cli.core.body.silhouette import measure_front
-from wearon_cli.core.body.sizes import Garment, built_in_chart
+from wearon_cli.core.body.sizes import GarmentKind, built_in_chart
 from wearon_cli.core.errors import InputError, PhotoRefused
 
 #: What callers accept inside `measurements` (the platform's contract); anything else makes them
@@ -318,7 +318,7 @@ def test_heights_and_weights_out_of_range_are_refused(
 
 def test_a_chart_that_cannot_size_the_garment_is_refused_before_measuring() -> None:
     with pytest.raises(InputError, match="has no waist or hip"):
-        EstimateRequest(chart=built_in_chart("default"), garment=Garment.BOTTOM)
+        EstimateRequest(chart=built_in_chart("default"), garment=GarmentKind.BOTTOM)
 
 
 # --------------------------------------------------------------------------- the word

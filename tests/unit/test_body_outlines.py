@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.body_kit import (
+from devkit.bodies import (
     BOTTOM,
     LEG_CM,
     STATURE_CM,

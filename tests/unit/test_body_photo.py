@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.picture_kit import corners, encode
+from devkit.pictures import corners, encode
 from wearon_cli.core.body.photo import ENOUGH_PX, LONGEST_PX, read_photo
 from wearon_cli.core.errors import PictureTooLarge, PictureUnusable
 

@@ -13,7 +13,7 @@ from wearon_cli.core.body.sizes import (
     BUILT_IN,
     MAX_CHART_BYTES,
     RANGE_ODDS,
-    Garment,
+    GarmentKind,
     built_in_chart,
     load_chart,
     parse_chart,
@@ -107,7 +107,7 @@ def test_a_huge_file_is_no_chart(tmp_path: Path) -> None:
     ],
 )
 def test_a_size_reaches_up_to_its_bound(chest_cm: float, size: str) -> None:
-    assert size_of(DEFAULT, Garment.TOP, {"chest": chest_cm}) == size
+    assert size_of(DEFAULT, GarmentKind.TOP, {"chest": chest_cm}) == size
 
 
 #: Of the women's chart: chest S (82 to 90), waist M (74 to 82), hip L (106 to 114.5).
@@ -115,15 +115,16 @@ MIXED = {"chest": 85.0, "waist": 80.0, "hip": 110.0}
 
 
 @pytest.mark.parametrize(
-    ("garment", "size"), [(Garment.TOP, "S"), (Garment.BOTTOM, "L"), (Garment.DRESS, "L")]
+    ("garment", "size"),
+    [(GarmentKind.TOP, "S"), (GarmentKind.BOTTOM, "L"), (GarmentKind.DRESS, "L")],
 )
-def test_the_girth_that_needs_most_decides(garment: Garment, size: str) -> None:
+def test_the_girth_that_needs_most_decides(garment: GarmentKind, size: str) -> None:
     assert size_of(built_in_chart("women"), garment, MIXED) == size
 
 
 def test_a_girth_that_the_chart_lacks_does_not_count() -> None:
     without_hip = parse_chart(chart(up_to_cm={"waist": [78, 88]}))
-    assert size_of(without_hip, Garment.BOTTOM, MIXED) == "M"
+    assert size_of(without_hip, GarmentKind.BOTTOM, MIXED) == "M"
 
 
 def normal(mean: float, sd: float) -> dict[str, np.ndarray]:
@@ -132,7 +133,7 @@ def normal(mean: float, sd: float) -> dict[str, np.ndarray]:
 
 @given(mean=st.floats(60, 140), sd=st.floats(0.1, 20))
 def test_the_range_is_the_smallest_run_with_enough(mean: float, sd: float) -> None:
-    found = size_odds(DEFAULT, Garment.TOP, normal(mean, sd))
+    found = size_odds(DEFAULT, GarmentKind.TOP, normal(mean, sd))
     order = list(found.odds)
     odds = list(found.odds.values())
     first, last = order.index(found.lower), order.index(found.upper)
@@ -144,11 +145,11 @@ def test_the_range_is_the_smallest_run_with_enough(mean: float, sd: float) -> No
 
 
 def test_a_body_known_exactly_has_one_size() -> None:
-    found = size_odds(DEFAULT, Garment.TOP, {"chest": np.full(100, 96.0)})
+    found = size_odds(DEFAULT, GarmentKind.TOP, {"chest": np.full(100, 96.0)})
     assert (found.recommended, found.lower, found.upper, found.confidence) == ("M", "M", "M", 1)
 
 
 def test_a_body_on_a_border_is_of_both_sizes() -> None:
-    found = size_odds(DEFAULT, Garment.TOP, normal(100, 1.0))
+    found = size_odds(DEFAULT, GarmentKind.TOP, normal(100, 1.0))
     assert (found.lower, found.upper) == ("M", "L")
     assert found.confidence == pytest.approx(0.5, abs=0.05)

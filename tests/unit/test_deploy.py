@@ -10,7 +10,7 @@ import yaml
 
 from scripts.configuration import environment_name
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.metrics import PORT_OFFSETS, Meters
+from wearon_cli.runtime.ops.metrics import PORT_OFFSETS, Meters
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.body_kit import STATURE_CM, FixedReader, from_side, photo_of, standing
+from devkit.bodies import STATURE_CM, FixedReader, from_side, photo_of, standing
 from wearon_cli.app import app
-from wearon_cli.commands.girth_table import lines_of
-from wearon_cli.commands.shots import Shot, is_batch, shots_of
+from wearon_cli.cli.girth_table import lines_of
+from wearon_cli.cli.output import Result, emit
+from wearon_cli.cli.photo_batch import PhotoSet, find_photo_sets, is_batch
 from wearon_cli.core.body.drawing import COLOURS, HEIGHT_PX, PANEL_PX, annotate
 from wearon_cli.core.body.estimate import Estimate, EstimateRequest, estimate
 from wearon_cli.core.errors import InputError
-from wearon_cli.output import Result, emit
 
 
 @pytest.fixture
@@ -61,25 +61,29 @@ def test_a_missing_photo_is_said_in_json(tmp_path: Path) -> None:
 
 def test_one_photo_is_no_batch(photo: Path) -> None:
     assert not is_batch([photo])
-    assert shots_of([photo], None, None) == [Shot(front=photo)]
+    assert find_photo_sets([photo], None, None) == [PhotoSet(front=photo)]
 
 
 def test_a_folder_is_looked_through_for_pictures_by_name(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     assert is_batch([tmp_path])
-    assert [s.front.name for s in shots_of([tmp_path], None, None)] == ["a.png", "b.JPG", "c.webp"]
+    assert [s.front.name for s in find_photo_sets([tmp_path], None, None)] == [
+        "a.png",
+        "b.JPG",
+        "c.webp",
+    ]
 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no photos"):
-        shots_of([tmp_path], None, None)
+        find_photo_sets([tmp_path], None, None)
 
 
 @pytest.mark.parametrize("option", ["side", "drawing"])
 def test_many_photos_need_folders_beside_them(option: str, photo: Path) -> None:
     with pytest.raises(InputError, match=r"folder|is a file"):
-        shots_of([photo, photo], *((photo, None) if option == "side" else (None, photo)))
+        find_photo_sets([photo, photo], *((photo, None) if option == "side" else (None, photo)))
 
 
 # --------------------------------------------------------------------------- tables and drawings

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.logs import configure_logs, scrub
+from wearon_cli.runtime.ops.logs import configure_logs, scrub
 
 SECRETS = [
     pytest.param(

@@ -12,16 +12,16 @@ from prometheus_client import CollectorRegistry
 
 import wearon_cli
 from wearon_cli.core.errors import QueueUnavailable
-from wearon_cli.core.ports import Overview
+from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.logs import configure_logs
-from wearon_cli.runtime.metrics import Meters, QueueCollector
+from wearon_cli.runtime.ops.logs import configure_logs
+from wearon_cli.runtime.ops.metrics import Meters, QueueCollector
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-OVERVIEW = Overview(
+OVERVIEW = QueueStats(
     at=NOW,
     queued=3,
-    in_line=2,
+    ready=2,
     waiting_since=NOW - timedelta(seconds=9),
     held=5,
     overdue=1,
@@ -149,10 +149,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 class Looks:
-    def __init__(self, answer: Overview | None) -> None:
+    def __init__(self, answer: QueueStats | None) -> None:
         self.answer = answer
 
-    async def look(self) -> Overview:
+    async def look(self) -> QueueStats:
         if self.answer is None:
             raise QueueUnavailable
         return self.answer

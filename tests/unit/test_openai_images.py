@@ -15,17 +15,17 @@ from PIL import Image
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from tests.servers import image_api_faults
-from tests.servers.image_api import KEY, ImageApi
-from tests.unit import picture_kit as kit
-from wearon_cli.adapters import openai_errors
-from wearon_cli.adapters.openai_errors import from_transport, retry_after_s
-from wearon_cli.adapters.openai_images import (
+from devkit import pictures as kit
+from devkit.servers import image_api_faults
+from devkit.servers.image_api import KEY, ImageApi
+from wearon_cli.adapters.providers import openai_errors
+from wearon_cli.adapters.providers.openai_edits import (
     MAX_ANSWER_BYTES,
     ModelInfo,
     OpenAIImages,
     image_api_client,
 )
+from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -39,8 +39,8 @@ from wearon_cli.core.errors import (
     Reaction,
     RequestRejected,
 )
-from wearon_cli.core.pictures import prepare, verify
-from wearon_cli.core.ports import TryOnRequest
+from wearon_cli.core.generator import TryOnRequest
+from wearon_cli.core.pictures.prepare import prepare, verify
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from tests.unit import picture_kit as kit
+from devkit import pictures as kit
 from wearon_cli.core.errors import PictureUnusable
-from wearon_cli.core.pictures import prepare, verify
+from wearon_cli.core.pictures.prepare import prepare, verify
 
 RED, LIME, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

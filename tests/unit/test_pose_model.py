@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from wearon_cli.adapters import pose_model
+from wearon_cli.adapters.pose import model_file as pose_model
 from wearon_cli.app import app
 from wearon_cli.core.errors import ConfigError, UpstreamError, WearonError
 from wearon_cli.core.settings import Settings

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.unit.preview_kit import OLD_TOP, PAPER, SKIN, drawn_garment, drawn_person
+from devkit.previews import OLD_TOP, PAPER, SKIN, drawn_garment, drawn_person
 from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import RequestRejected
 from wearon_cli.core.preview.cloth import Rgb, find_cloth

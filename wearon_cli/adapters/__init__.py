@@ -1,1 +1,1 @@
-"""One module per outside thing. Each implements a port of `wearon_cli.core.ports`."""
+"""One folder per outside thing. Each implements ports that stand in `core` beside the rules."""

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import (
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import note
+from wearon_cli.cli.role_options import (
     LOCAL_NEEDS_FOLDER,
     ConcurrencyOption,
     HostOption,
@@ -16,16 +17,15 @@ from wearon_cli.commands.roles import (
 )
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.output import note
-from wearon_cli.runtime.child import announcer
-from wearon_cli.runtime.local_stack import (
+from wearon_cli.runtime.all.child import announcer
+from wearon_cli.runtime.all.local_stack import (
     DEFAULT_DATA_DIR,
     environment_of,
     local_services,
     usable_port,
 )
-from wearon_cli.runtime.logs import configure_logs
-from wearon_cli.runtime.supervisor import Supervisor
+from wearon_cli.runtime.all.supervisor import Supervisor
+from wearon_cli.runtime.ops.logs import configure_logs
 
 ROLES: Final = ("consume", "celery", "serve")
 #: What the local stack decides; all other settings are the user's.

@@ -1,10 +1,10 @@
 """`wearon celery`: the role that does the jobs."""
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import ConcurrencyOption, started
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.role_options import ConcurrencyOption, started
 from wearon_cli.core.errors import RoleFailed
-from wearon_cli.runtime.celery_worker import run_worker
-from wearon_cli.runtime.child import announcer
+from wearon_cli.runtime.all.child import announcer
+from wearon_cli.runtime.worker.celery_worker import run_worker
 
 
 def celery(

@@ -1,8 +1,8 @@
 """`wearon consume`: the role that takes jobs in."""
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import started
-from wearon_cli.runtime.child import announcer
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.role_options import started
+from wearon_cli.runtime.all.child import announcer
 from wearon_cli.runtime.consumer import run_consumer
 
 

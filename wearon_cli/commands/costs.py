@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from wearon_cli.commands.at_desk import at_desk
-from wearon_cli.commands.moments import SinceOption
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.core.desk.figures import By
-from wearon_cli.core.desk.figures import costs as parted
+from wearon_cli.cli.durations import SinceOption
+from wearon_cli.cli.operator import with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result
+from wearon_cli.core.operator.figures import By
+from wearon_cli.core.operator.figures import costs as parted
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.output import Result
-from wearon_cli.wiring import Desk
+from wearon_cli.wiring import OperatorTools
 
 
 def costs(
@@ -34,9 +34,9 @@ def costs(
       wearon costs --by store --since 30d
     """
 
-    async def work(desk: Desk, _: Settings) -> Result:
-        rows = await desk.sessions.since(utc_now() - since, limit=limit)
-        lines = await parted(rows, by, desk.journal)
+    async def work(tools: OperatorTools, _: Settings) -> Result:
+        rows = await tools.sessions.since(utc_now() - since, limit=limit)
+        lines = await parted(rows, by, tools.journal)
         total = sum(line.cost_usd for line in lines)
         table = Table(by.value, "pictures", "USD", box=None, pad_edge=False)
         for line in lines:
@@ -45,4 +45,4 @@ def costs(
         data = {"by": by, "lines": lines, "total_usd": total, "is_whole": len(rows) < limit}
         return Result(data=data, lines=[table])
 
-    return at_desk(work, local=local, data_dir=data_dir)
+    return with_tools(work, local=local, data_dir=data_dir)

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.stack import desk_settings
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result
+from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.errors import LetterNotFound
-from wearon_cli.core.ports import DeadLetter
+from wearon_cli.core.jobs.dead_letters import DeadLetter
 from wearon_cli.core.session import utc_now
-from wearon_cli.output import Result
-from wearon_cli.wiring import Desk, open_desk
+from wearon_cli.wiring import OperatorTools, open_operator_tools
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +35,8 @@ def list_letters(
 ) -> Result:
     """List the letters, newest first."""
 
-    async def work(desk: Desk) -> Result:
-        letters = await desk.dead_letters.list(limit=limit)
+    async def work(tools: OperatorTools) -> Result:
+        letters = await tools.dead_letters.list(limit=limit)
         table = Table("letter", "died", "tries", "error", "session", box=None, pad_edge=False)
         for letter in letters:
             died = letter.died_at.astimezone().strftime("%m-%d %H:%M")
@@ -45,7 +45,7 @@ def list_letters(
         data = {"letters": [_facts(letter) for letter in letters]}
         return Result(data=data, lines=[table] if letters else ["no dead letters"])
 
-    return _at_the_desk(work, local, data_dir)
+    return _with_tools(work, local, data_dir)
 
 
 @app.command()
@@ -54,8 +54,8 @@ def show(
 ) -> Result:
     """Show one letter: why it died, and its bytes as they came."""
 
-    async def work(desk: Desk) -> Result:
-        letter = await _letter(desk, letter_id)
+    async def work(tools: OperatorTools) -> Result:
+        letter = await _letter(tools, letter_id)
         age_h = (utc_now() - letter.died_at).total_seconds() / 3600
         text = letter.raw.decode("utf-8", "backslashreplace")
         lines = [
@@ -69,7 +69,7 @@ def show(
         ]
         return Result(data={**_facts(letter), "raw": text}, lines=lines)
 
-    return _at_the_desk(work, local, data_dir)
+    return _with_tools(work, local, data_dir)
 
 
 @app.command()
@@ -83,13 +83,13 @@ def requeue(
     that has ended stays as it is. To run an ended session again, use `wearon replay-task`.
     """
 
-    async def work(desk: Desk) -> Result:
-        letter = await _letter(desk, letter_id)
-        await desk.intake.push(letter.raw)
-        await desk.dead_letters.drop(letter.letter_id)
+    async def work(tools: OperatorTools) -> Result:
+        letter = await _letter(tools, letter_id)
+        await tools.intake.push(letter.raw)
+        await tools.dead_letters.drop(letter.letter_id)
         return Result(data=_facts(letter), lines=[f"letter {letter_id} is back in the queue"])
 
-    return _at_the_desk(work, local, data_dir)
+    return _with_tools(work, local, data_dir)
 
 
 @app.command()
@@ -98,27 +98,27 @@ def drop(
 ) -> Result:
     """Throw a letter away for good."""
 
-    async def work(desk: Desk) -> Result:
-        letter = await _letter(desk, letter_id)
-        await desk.dead_letters.drop(letter.letter_id)
+    async def work(tools: OperatorTools) -> Result:
+        letter = await _letter(tools, letter_id)
+        await tools.dead_letters.drop(letter.letter_id)
         return Result(data=_facts(letter), lines=[f"letter {letter_id} is gone"])
 
-    return _at_the_desk(work, local, data_dir)
+    return _with_tools(work, local, data_dir)
 
 
-def _at_the_desk(
-    work: Callable[[Desk], Awaitable[Result]], local: bool, data_dir: Path | None
+def _with_tools(
+    work: Callable[[OperatorTools], Awaitable[Result]], local: bool, data_dir: Path | None
 ) -> Result:
     async def run() -> Result:
-        async with open_desk(settings) as desk:
-            return await work(desk)
+        async with open_operator_tools(settings) as tools:
+            return await work(tools)
 
-    with desk_settings(local, data_dir, needs_workers=False) as settings:
+    with stack_settings(local, data_dir, needs_workers=False) as settings:
         return asyncio.run(run())
 
 
-async def _letter(desk: Desk, letter_id: str) -> DeadLetter:
-    letter = await desk.dead_letters.get(letter_id)
+async def _letter(tools: OperatorTools, letter_id: str) -> DeadLetter:
+    letter = await tools.dead_letters.get(letter_id)
     if letter is None:
         raise LetterNotFound(
             f"there is no dead letter {letter_id}", hint="`wearon dead-letters list` shows them"

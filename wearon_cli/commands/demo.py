@@ -11,15 +11,15 @@ from typing import Annotated, Final
 
 import typer
 
+from wearon_cli.cli.outcome import check_target
+from wearon_cli.cli.output import Result
+from wearon_cli.cli.progress import progress
+from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.commands import try_on
-from wearon_cli.commands.outcome import check_target
-from wearon_cli.commands.progress import progress
-from wearon_cli.commands.uploads import read_uploads
 from wearon_cli.core.errors import UpstreamError
 from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import load_settings
-from wearon_cli.output import Result
-from wearon_cli.runtime.local_stack import LOG_FILE, local_stack
+from wearon_cli.runtime.all.local_stack import LOG_FILE, local_stack
 
 #: The bundled sample, inside `wearon_cli.assets`.
 PERSON: Final = "person.jpg"
@@ -49,7 +49,7 @@ def demo(
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
         pictures = read_uploads((person, garment), load_settings())
-    asked = try_on.Request(
+    asked = try_on.TryOnCommand(
         pictures=pictures,
         channel=Channel.B2C,
         owner_id=None,

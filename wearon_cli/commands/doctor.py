@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.core.desk.checks import Finding, faults
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import ConfigError, Unhealthy
+from wearon_cli.core.operator.checks import Finding, faults
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.output import Result
-from wearon_cli.runtime.doctor import examine
-from wearon_cli.runtime.local_stack import DEFAULT_DATA_DIR, attached
+from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, attached
+from wearon_cli.runtime.ops.doctor import examine
 
 
 def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result:
@@ -53,8 +53,8 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column(overflow="fold")
     for finding in findings:
         mark = "[red]RED[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"
-        mend = f"\n-> {finding.mend}" if finding.mend else ""
-        table.add_row(mark, finding.name, f"{finding.detail}{mend}")
+        hint = f"\n-> {finding.hint}" if finding.hint else ""
+        table.add_row(mark, finding.name, f"{finding.detail}{hint}")
     return table
 
 

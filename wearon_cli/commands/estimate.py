@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from wearon_cli.adapters import pose_model
-from wearon_cli.commands.girth_table import lines_of
-from wearon_cli.commands.shots import Shot, is_batch, measure_shot, shots_of
+from wearon_cli.adapters.pose import model_file as pose_model
+from wearon_cli.cli.girth_table import lines_of
+from wearon_cli.cli.output import Result, describe, note
+from wearon_cli.cli.photo_batch import PhotoSet, find_photo_sets, is_batch, measure_set
 from wearon_cli.core.body.estimate import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, EstimateRequest
 from wearon_cli.core.body.girths import Sex
 from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.body.sizes import Garment, load_chart
+from wearon_cli.core.body.sizes import GarmentKind, load_chart
 from wearon_cli.core.errors import InputError, PhotoRefused
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.output import Result, describe, note
 from wearon_cli.wiring import open_pose_reader
 
 
@@ -50,8 +50,8 @@ def estimate(
         str, typer.Option(help="Size chart: default, women, men, or a JSON file.")
     ] = "default",
     garment: Annotated[
-        Garment, typer.Option(help="What is to be worn: decides which girths count.")
-    ] = Garment.TOP,
+        GarmentKind, typer.Option(help="What is to be worn: decides which girths count.")
+    ] = GarmentKind.TOP,
     annotate: Annotated[
         Path | None,
         typer.Option(help="Write the photo with outline, measuring lines and figures here."),
@@ -83,12 +83,12 @@ def estimate(
     request = EstimateRequest(
         height_cm=height, weight_kg=weight, sex=sex, chart=load_chart(chart), garment=garment
     )
-    shots = shots_of(images, side, annotate)
+    photo_sets = find_photo_sets(images, side, annotate)
     _ensure_model(settings)
     with open_pose_reader(settings) as reader:
         if is_batch(images):
-            return _many(shots, reader, request, settings)
-        return _one(shots[0], reader, request, settings)
+            return _many(photo_sets, reader, request, settings)
+        return _one(photo_sets[0], reader, request, settings)
 
 
 def _ensure_model(settings: Settings) -> None:
@@ -97,29 +97,31 @@ def _ensure_model(settings: Settings) -> None:
         pose_model.pull_model(settings)
 
 
-def _one(shot: Shot, reader: PoseReader, request: EstimateRequest, settings: Settings) -> Result:
+def _one(
+    photo_set: PhotoSet, reader: PoseReader, request: EstimateRequest, settings: Settings
+) -> Result:
     try:
-        measured = measure_shot(shot, reader, request, max_px=settings.max_picture_px)
+        measured = measure_set(photo_set, reader, request, max_px=settings.max_picture_px)
     except PhotoRefused as exc:
-        return Result(data={"photo": shot.front, "reason": exc.reason}, error=exc)
+        return Result(data={"photo": photo_set.front, "reason": exc.reason}, error=exc)
     for warning in measured.warnings:
         note(warning.text)
-    if shot.drawing:
-        note(f"drawn: {shot.drawing}")
-    return Result(data=_data(shot, measured.to_response()), lines=lines_of(measured))
+    if photo_set.drawing:
+        note(f"drawn: {photo_set.drawing}")
+    return Result(data=_data(photo_set, measured.to_response()), lines=lines_of(measured))
 
 
 def _many(
-    shots: list[Shot], reader: PoseReader, request: EstimateRequest, settings: Settings
+    photo_sets: list[PhotoSet], reader: PoseReader, request: EstimateRequest, settings: Settings
 ) -> Result:
     answers: list[dict[str, object]] = []
-    for shot in shots:
+    for photo_set in photo_sets:
         try:
-            measured = measure_shot(shot, reader, request, max_px=settings.max_picture_px)
+            measured = measure_set(photo_set, reader, request, max_px=settings.max_picture_px)
         except InputError as exc:
-            answers.append(_data(shot, {"error": _fault(exc)}))
+            answers.append(_data(photo_set, {"error": _fault(exc)}))
         else:
-            answers.append(_data(shot, measured.to_response()))
+            answers.append(_data(photo_set, measured.to_response()))
     failed = sum("error" in answer for answer in answers)
     return Result(
         data={"photos": answers, "failed": failed},
@@ -128,12 +130,12 @@ def _many(
     )
 
 
-def _data(shot: Shot, answer: dict[str, object]) -> dict[str, object]:
-    about: dict[str, object] = {"photo": shot.front}
-    if shot.side:
-        about["side_photo"] = shot.side
-    if shot.drawing and "error" not in answer:
-        about["annotated"] = shot.drawing
+def _data(photo_set: PhotoSet, answer: dict[str, object]) -> dict[str, object]:
+    about: dict[str, object] = {"photo": photo_set.front}
+    if photo_set.side:
+        about["side_photo"] = photo_set.side
+    if photo_set.drawing and "error" not in answer:
+        about["annotated"] = photo_set.drawing
     return {**about, **answer}
 
 

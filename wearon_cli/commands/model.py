@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from wearon_cli.adapters import pose_model
+from wearon_cli.adapters.pose import model_file as pose_model
+from wearon_cli.cli.output import Result, note
 from wearon_cli.core.settings import load_settings
-from wearon_cli.output import Result, note
 
 app = typer.Typer(
     no_args_is_help=True,

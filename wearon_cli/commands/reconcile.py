@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from wearon_cli.commands.at_desk import at_desk, teller
-from wearon_cli.commands.moments import SinceOption, ago
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.core.desk.reconcile import ADVICE, Case, Reconciler
+from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.operator import inspector, with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import NeedsAPerson
+from wearon_cli.core.operator.reconcile import HINTS, Case, Reconciler
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.output import Result
-from wearon_cli.wiring import Desk
+from wearon_cli.wiring import OperatorTools
 
 
 def reconcile(
@@ -37,8 +37,8 @@ def reconcile(
     Exit codes: 0 all fits, or all that did not was mended; 5 something is left for a person.
     """
 
-    async def work(desk: Desk, settings: Settings) -> Result:
-        found = _reconciler(desk, settings)
+    async def work(tools: OperatorTools, settings: Settings) -> Result:
+        found = _reconciler(tools, settings)
         looked_at, cases = await found.find(utc_now() - since, limit=limit)
         if fix:
             cases = [await found.fix(case) for case in cases]
@@ -51,17 +51,17 @@ def reconcile(
             else None,
         )
 
-    return at_desk(work, local=local, data_dir=data_dir)
+    return with_tools(work, local=local, data_dir=data_dir)
 
 
-def _reconciler(desk: Desk, settings: Settings) -> Reconciler:
+def _reconciler(tools: OperatorTools, settings: Settings) -> Reconciler:
     return Reconciler(
-        sessions=desk.sessions,
-        ledger=desk.ledger,
-        journal=desk.journal,
-        waker=desk.waker,
-        teller=teller(desk),
-        settlement=desk.settlement,
+        sessions=tools.sessions,
+        ledger=tools.ledger,
+        journal=tools.journal,
+        waker=tools.waker,
+        inspector=inspector(tools),
+        settlement=tools.settlement,
         orphan_age_s=settings.orphan_age_s,
     )
 
@@ -73,8 +73,8 @@ def _facts(case: Case) -> dict[str, object]:
         "channel": row.channel,
         "owner_id": row.owner_id,
         "status": row.status,
-        "trouble": case.trouble,
-        "advice": case.advice,
+        "discrepancy": case.discrepancy,
+        "hint": case.hint,
         "fixed": case.fixed or None,
     }
 
@@ -82,12 +82,12 @@ def _facts(case: Case) -> dict[str, object]:
 def _told(looked_at: int, cases: list[Case]) -> list[object]:
     if not cases:
         return [f"{looked_at} sessions compared: all of them fit together"]
-    table = Table("session", "made", "trouble", "done", box=None, pad_edge=False)
+    table = Table("session", "made", "discrepancy", "done", box=None, pad_edge=False)
     for case in cases:
         row = case.session
         table.add_row(
-            row.session_id, f"{ago(row.created_at)} ago", case.trouble.value, case.fixed or "-"
+            row.session_id, f"{ago(row.created_at)} ago", case.discrepancy.value, case.fixed or "-"
         )
-    kinds = Counter(case.trouble for case in cases)
-    advice = [f"  {kind.value} ({count}): {ADVICE[kind]}" for kind, count in kinds.items()]
+    kinds = Counter(case.discrepancy for case in cases)
+    advice = [f"  {kind.value} ({count}): {HINTS[kind]}" for kind, count in kinds.items()]
     return [f"{looked_at} sessions compared, {len(cases)} do not fit:", "", table, "", *advice]

@@ -12,14 +12,12 @@ from typing import Annotated, Final
 
 import typer
 
-from wearon_cli.commands.moments import SinceOption
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.outcome import check_target, told
-from wearon_cli.commands.progress import Progress, progress
-from wearon_cli.commands.stack import desk_settings
-from wearon_cli.core.desk.figures import error_class
-from wearon_cli.core.desk.follow import Ending, ending, follow
-from wearon_cli.core.desk.replay import Plan, Replayer, Wishes, checked_session_id
+from wearon_cli.cli.durations import SinceOption
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.outcome import check_target, told
+from wearon_cli.cli.output import Result, note
+from wearon_cli.cli.progress import Progress, progress
+from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.errors import (
     InputError,
     Interrupted,
@@ -28,10 +26,12 @@ from wearon_cli.core.errors import (
     SessionNotFound,
     TryOnFailed,
 )
+from wearon_cli.core.operator.figures import error_class
+from wearon_cli.core.operator.follow import Ending, ending, follow
+from wearon_cli.core.operator.replay import Plan, Replayer, ReplayOptions, checked_session_id
 from wearon_cli.core.session import Status, utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.output import Result, note
-from wearon_cli.wiring import Desk, open_desk
+from wearon_cli.wiring import OperatorTools, open_operator_tools
 
 #: Rows that a search for failed sessions reads at most.
 SEARCHED: Final = 10_000
@@ -42,6 +42,12 @@ ErrorOption = Annotated[
     str | None, typer.Option(help="With --failed: failed by this class of error.")
 ]
 LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="With --failed: at most.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="A completed session too: draw its picture again.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+]
 PromptOption = Annotated[
     str | None, typer.Option(help="What the image model is told, instead of the row's words.")
 ]
@@ -58,12 +64,12 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ReplayCommand:
     """What was asked for on the command line, checked."""
 
     session_ids: tuple[str, ...]
     search: Search | None
-    wishes: Wishes
+    options: ReplayOptions
     dry_run: bool
     asks: bool  # before acting, on a terminal
     works_here: bool
@@ -84,16 +90,11 @@ def replay_task(
     store: StoreOption = None,
     error: ErrorOption = None,
     limit: LimitOption = 50,
-    force: Annotated[
-        bool, typer.Option("--force", help="A completed session too: draw its picture again.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
-    ] = False,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting.")] = False,
     now: Annotated[
-        bool,
-        typer.Option("--now", help="Work on the queue in this process until they have ended."),
+        bool, typer.Option("--now", help="Work on the queue in this process until they end.")
     ] = False,
     prompt: PromptOption = None,
     model: Annotated[str | None, typer.Option(help="Use this image model.")] = None,
@@ -126,10 +127,12 @@ def replay_task(
 
       wearon replay-task --failed --since 2h --error rate_limited --yes
     """
-    asked = Request(
+    asked = ReplayCommand(
         session_ids=tuple(checked_session_id(each) for each in session_ids or ()),
         search=Search(since=since, owner_id=store, error=error, limit=limit) if failed else None,
-        wishes=Wishes(force=force, prompt=prompt, model=model, charge=charge, reason=reason),
+        options=ReplayOptions(
+            force=force, prompt=prompt, model=model, charge=charge, reason=reason
+        ),
         dry_run=dry_run,
         asks=not yes,
         works_here=now,
@@ -137,11 +140,11 @@ def replay_task(
         timeout_s=timeout,
     )
     _check(asked)
-    with desk_settings(local, data_dir, needs_workers=not (dry_run or now)) as settings:
+    with stack_settings(local, data_dir, needs_workers=not (dry_run or now)) as settings:
         return asyncio.run(run(asked, settings))
 
 
-def _check(asked: Request) -> None:
+def _check(asked: ReplayCommand) -> None:
     if bool(asked.session_ids) == bool(asked.search):
         raise InputError(
             "which sessions?", hint="give their ids, or --failed with --since; not both"
@@ -150,34 +153,34 @@ def _check(asked: Request) -> None:
         raise InputError("--out is for one session", hint="name one id")
 
 
-async def run(asked: Request, settings: Settings) -> Result:
+async def run(asked: ReplayCommand, settings: Settings) -> Result:
     """Plan, say so, ask, do it, follow it."""
-    async with open_desk(settings) as desk:
-        replayer = _replayer(desk, settings)
-        plans, refused = await _plans(asked, desk, replayer)
+    async with open_operator_tools(settings) as tools:
+        replayer = _replayer(tools, settings)
+        plans, refused = await _plans(asked, tools, replayer)
         if asked.dry_run:
             return _planned(plans, refused)
         for plan in plans:
             _tell(plan, briefly=len(plans) > 1)
         await asyncio.to_thread(_ask, asked, plans)
         async with _working_here(settings, asked):
-            endings = [await _again(plan, asked, desk, replayer) for plan in plans]
+            endings = [await _again(plan, asked, tools, replayer) for plan in plans]
         if len(asked.session_ids) == 1:
-            return await _one(endings[0], asked, desk)
+            return await _one(endings[0], asked, tools)
         return _many(endings, refused)
 
 
 async def _plans(
-    asked: Request, desk: Desk, replayer: Replayer
+    asked: ReplayCommand, tools: OperatorTools, replayer: Replayer
 ) -> tuple[list[Plan], list[tuple[str, SessionError]]]:
     """What can be run again; of several, those that cannot are told and left out."""
-    ids = asked.session_ids or await _search(asked.search, desk)
+    ids = asked.session_ids or await _search(asked.search, tools)
     if len(asked.session_ids) == 1:
-        return [await replayer.plan(ids[0], asked.wishes)], []
+        return [await replayer.plan(ids[0], asked.options)], []
     plans, refused = [], []
     for session_id in ids:
         try:
-            plans.append(await replayer.plan(session_id, asked.wishes))
+            plans.append(await replayer.plan(session_id, asked.options))
         except SessionError as exc:
             refused.append((session_id, exc))
             note(f"left out: {exc}")
@@ -186,14 +189,14 @@ async def _plans(
     return plans, refused
 
 
-async def _search(search: Search | None, desk: Desk) -> tuple[str, ...]:
+async def _search(search: Search | None, tools: OperatorTools) -> tuple[str, ...]:
     if search is None:
         return ()
     found: list[str] = []
-    for row in await desk.sessions.since(utc_now() - search.since, limit=SEARCHED):
+    for row in await tools.sessions.since(utc_now() - search.since, limit=SEARCHED):
         if row.status is not Status.FAILED or search.owner_id not in {None, row.owner_id}:
             continue
-        if search.error and await error_class(row, desk.journal) != search.error:
+        if search.error and await error_class(row, tools.journal) != search.error:
             continue
         found.append(row.session_id)
         if len(found) == search.limit:
@@ -211,7 +214,7 @@ def _tell(plan: Plan, *, briefly: bool) -> None:
         note(sentence)
 
 
-def _ask(asked: Request, plans: Sequence[Plan]) -> None:
+def _ask(asked: ReplayCommand, plans: Sequence[Plan]) -> None:
     """A person at a terminal is asked; a script has said what it wants by calling."""
     if not asked.asks or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
@@ -220,30 +223,34 @@ def _ask(asked: Request, plans: Sequence[Plan]) -> None:
         raise Interrupted("nothing was done")
 
 
-async def _again(plan: Plan, asked: Request, desk: Desk, replayer: Replayer) -> Ending:
+async def _again(
+    plan: Plan, asked: ReplayCommand, tools: OperatorTools, replayer: Replayer
+) -> Ending:
     row = plan.session
     with progress(f"session {row.session_id}") as shown:
         await replayer.run(plan)
-        last = await _followed(plan, asked, desk, shown)
-    if last.session.status is Status.COMPLETED and plan.wishes.charge:
+        last = await _followed(plan, asked, tools, shown)
+    if last.session.status is Status.COMPLETED and plan.options.charge:
         await replayer.charge(plan)
         note("a credit was taken for it")
     return last
 
 
-async def _followed(plan: Plan, asked: Request, desk: Desk, shown: Progress) -> Ending:
+async def _followed(
+    plan: Plan, asked: ReplayCommand, tools: OperatorTools, shown: Progress
+) -> Ending:
     row = plan.session
-    last = await follow(desk.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
-    return await ending(last, ledger=desk.ledger, journal=desk.journal)
+    last = await follow(tools.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
+    return await ending(last, ledger=tools.ledger, journal=tools.journal)
 
 
 @asynccontextmanager
-async def _working_here(settings: Settings, asked: Request) -> AsyncIterator[None]:
+async def _working_here(settings: Settings, asked: ReplayCommand) -> AsyncIterator[None]:
     """With --now: a consumer and a runner of our own beside whatever else runs."""
     if not asked.works_here:
         yield
         return
-    from wearon_cli.runtime.here import work_here
+    from wearon_cli.runtime.worker.in_process import work_here
 
     worker = asyncio.create_task(work_here(settings))
     try:
@@ -253,12 +260,12 @@ async def _working_here(settings: Settings, asked: Request) -> AsyncIterator[Non
         await asyncio.gather(worker, return_exceptions=True)
 
 
-async def _one(end: Ending, asked: Request, desk: Desk) -> Result:
+async def _one(end: Ending, asked: ReplayCommand, tools: OperatorTools) -> Result:
     row = end.session
     saved = None
     if row.status is Status.COMPLETED and asked.out:
         try:
-            asked.out.write_bytes(await desk.storage.get(row.result_path))
+            asked.out.write_bytes(await tools.storage.get(row.result_path))
         except OSError as exc:
             raise PictureUnavailable(f"{asked.out} cannot be written: {exc.strerror}") from exc
         saved = asked.out
@@ -305,20 +312,20 @@ def _plan_facts(plan: Plan) -> dict[str, object]:
         "channel": row.channel,
         "status": row.status,
         "credit": plan.credit,
-        "courtesy": plan.is_courtesy,
+        "free": plan.is_free,
         "picture_stored": plan.is_stored,
         "buys": plan.buys,
         "plan": plan.sentences(),
     }
 
 
-def _replayer(desk: Desk, settings: Settings) -> Replayer:
+def _replayer(tools: OperatorTools, settings: Settings) -> Replayer:
     return Replayer(
-        sessions=desk.sessions,
-        ledger=desk.ledger,
-        storage=desk.storage,
-        intake=desk.intake,
-        journal=desk.journal,
+        sessions=tools.sessions,
+        ledger=tools.ledger,
+        storage=tools.storage,
+        intake=tools.intake,
+        journal=tools.journal,
         bucket=settings.bucket,
         # The local stack's port changes from run to run: there, the path alone tells.
         store_origin=None if settings.is_local else settings.supabase_url,

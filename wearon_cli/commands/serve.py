@@ -1,9 +1,9 @@
 """`wearon serve`: the role that answers HTTP."""
 
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.roles import HostOption, PortOption, started
-from wearon_cli.runtime.child import announcer
-from wearon_cli.runtime.http_server import serve as run_server
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.role_options import HostOption, PortOption, started
+from wearon_cli.runtime.all.child import announcer
+from wearon_cli.runtime.http.server import serve as run_server
 
 
 def serve(

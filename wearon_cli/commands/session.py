@@ -7,19 +7,19 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from wearon_cli.commands.at_desk import at_desk, teller
-from wearon_cli.commands.moments import SinceOption, ago
-from wearon_cli.commands.moments import local as local_time
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.outcome import CREDIT_WORDS
-from wearon_cli.core.desk.figures import error_class
-from wearon_cli.core.desk.replay import checked_session_id
-from wearon_cli.core.desk.story import PLACE_WORDS, Story
+from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.durations import local as local_time
+from wearon_cli.cli.operator import inspector, with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.outcome import CREDIT_WORDS
+from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import InputError
+from wearon_cli.core.operator.figures import error_class
+from wearon_cli.core.operator.replay import checked_session_id
+from wearon_cli.core.operator.timeline import LOCATION_WORDS, Inspection
 from wearon_cli.core.session import Session, Status, utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.output import Result
-from wearon_cli.wiring import Desk
+from wearon_cli.wiring import OperatorTools
 
 
 def session(
@@ -28,7 +28,7 @@ def session(
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Tell the whole story of one session.
+    Tell the whole inspection of one session.
 
     The row, what became of its credit, the ledger's entries, every attempt and paid call with its
     time and cost, the error that ended it, and where its job is now. Changes nothing. Stories are
@@ -38,11 +38,11 @@ def session(
     """
     wanted = checked_session_id(session_id)
 
-    async def work(desk: Desk, _: Settings) -> Result:
-        story = await teller(desk).tell(wanted)
-        return Result(data=_facts(story), lines=[_sheet(story), "", *_events(story)])
+    async def work(tools: OperatorTools, _: Settings) -> Result:
+        inspection = await inspector(tools).inspect(wanted)
+        return Result(data=_facts(inspection), lines=[_sheet(inspection), "", *_events(inspection)])
 
-    return at_desk(work, local=local, data_dir=data_dir)
+    return with_tools(work, local=local, data_dir=data_dir)
 
 
 def sessions(
@@ -70,13 +70,13 @@ def sessions(
         raise InputError("--failed and --status say different things", hint="give one of them")
     wanted = Status.FAILED if failed or error else status
 
-    async def work(desk: Desk, _: Settings) -> Result:
-        rows = await desk.sessions.since(utc_now() - since, limit=10_000)
+    async def work(tools: OperatorTools, _: Settings) -> Result:
+        rows = await tools.sessions.since(utc_now() - since, limit=10_000)
         found = []
         for row in rows:
             if (wanted and row.status is not wanted) or (store and row.owner_id != store):
                 continue
-            code = await error_class(row, desk.journal) if row.status is Status.FAILED else None
+            code = await error_class(row, tools.journal) if row.status is Status.FAILED else None
             if error in {None, code}:
                 found.append((row, code))
             if len(found) == limit:
@@ -84,7 +84,7 @@ def sessions(
         data = {"sessions": [{**row_facts(row), "error_code": code} for row, code in found]}
         return Result(data=data, lines=[_list(found)] if found else ["no such sessions"])
 
-    return at_desk(work, local=local, data_dir=data_dir)
+    return with_tools(work, local=local, data_dir=data_dir)
 
 
 def row_facts(row: Session) -> dict[str, object]:
@@ -103,30 +103,30 @@ def row_facts(row: Session) -> dict[str, object]:
     }
 
 
-def _facts(story: Story) -> dict[str, object]:
+def _facts(inspection: Inspection) -> dict[str, object]:
     return {
-        **row_facts(story.session),
-        "credit": story.credit,
-        "place": story.place,
-        "picture_stored": story.is_stored,
-        "cost_usd": story.cost_usd,
-        "calls_lost": story.calls_lost,
+        **row_facts(inspection.session),
+        "credit": inspection.credit,
+        "place": inspection.location,
+        "picture_stored": inspection.is_stored,
+        "cost_usd": inspection.cost_usd,
+        "calls_lost": inspection.calls_lost,
         "ledger": [
             {"kind": entry.kind, "amount": entry.amount, "at": entry.created_at}
-            for entry in story.entries
+            for entry in inspection.entries
         ],
-        "events": list(story.events),
+        "events": list(inspection.events),
     }
 
 
-def _sheet(story: Story) -> Table:
-    row = story.session
+def _sheet(inspection: Inspection) -> Table:
+    row = inspection.session
     sheet = Table.grid(padding=(0, 2))
     sheet.add_column(style="dim")
     sheet.add_column(overflow="fold")
     kind = "store" if row.channel.value == "b2b" else "user"
     entries = ", ".join(
-        f"{e.kind.value} {e.amount:+d} at {local_time(e.created_at)}" for e in story.entries
+        f"{e.kind.value} {e.amount:+d} at {local_time(e.created_at)}" for e in inspection.entries
     )
     facts = [
         ("session", f"{row.session_id} ({row.channel.value})"),
@@ -135,13 +135,13 @@ def _sheet(story: Story) -> Table:
         ("status", row.status.value),
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
-        ("credit", CREDIT_WORDS[story.credit]),
+        ("credit", CREDIT_WORDS[inspection.credit]),
         ("ledger", entries),
-        ("picture", "stored" if story.is_stored else "none stored"),
-        ("cost", f"${story.cost_usd:.4f}"),
-        ("lost calls", str(story.calls_lost) if story.calls_lost else ""),
+        ("picture", "stored" if inspection.is_stored else "none stored"),
+        ("cost", f"${inspection.cost_usd:.4f}"),
+        ("lost calls", str(inspection.calls_lost) if inspection.calls_lost else ""),
         ("request", row.request_id or ""),
-        ("now", PLACE_WORDS[story.place]),
+        ("now", LOCATION_WORDS[inspection.location]),
     ]
     for name, fact in facts:
         if fact:
@@ -149,10 +149,10 @@ def _sheet(story: Story) -> Table:
     return sheet
 
 
-def _events(story: Story) -> list[str]:
-    if not story.events:
-        return ["no story is kept of it (any more)"]
-    return [_event(event) for event in story.events]
+def _events(inspection: Inspection) -> list[str]:
+    if not inspection.events:
+        return ["no inspection is kept of it (any more)"]
+    return [_event(event) for event in inspection.events]
 
 
 def _event(event: Mapping[str, object]) -> str:

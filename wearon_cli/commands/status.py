@@ -8,15 +8,15 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from wearon_cli.commands.at_desk import at_desk
-from wearon_cli.commands.moments import ago
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.core.desk.figures import Doings, cost_of, doings
-from wearon_cli.core.ports import Overview
+from wearon_cli.cli.durations import ago
+from wearon_cli.cli.operator import with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result, stdout_console
+from wearon_cli.core.operator.figures import SessionStats, cost_of, session_stats
+from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.session import Status, utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.output import Result, stdout_console
-from wearon_cli.wiring import Desk
+from wearon_cli.wiring import OperatorTools
 
 #: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
 MOST_ROWS: Final = 20_000
@@ -44,37 +44,37 @@ def status(
 
     as_json = ctx.find_root().obj.as_json
 
-    async def work(desk: Desk, settings: Settings) -> Result:
+    async def work(tools: OperatorTools, settings: Settings) -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
-            data, table = await _look(desk, settings)
+            data, table = await _look(tools, settings)
             return Result(data=data, lines=[table])
         with Live(console=console, screen=True, auto_refresh=False) as screen:
             while True:
-                _, table = await _look(desk, settings)
+                _, table = await _look(tools, settings)
                 screen.update(table, refresh=True)
                 await asyncio.sleep(every)
 
-    return at_desk(work, local=local, data_dir=data_dir)
+    return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(desk: Desk, settings: Settings) -> tuple[dict[str, object], Table]:
+async def _look(tools: OperatorTools, settings: Settings) -> tuple[dict[str, object], Table]:
     now = utc_now()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await desk.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
-    hour = await doings([r for r in today if r.created_at > now - HOUR], desk.journal)
+    today = await tools.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
+    hour = await session_stats([r for r in today if r.created_at > now - HOUR], tools.journal)
     cost = cost_of(r for r in today if r.status is Status.COMPLETED and r.created_at > midnight)
-    overview = await desk.outlook.look()
-    return _facts(overview, hour, cost), _screen(overview, hour, cost, settings, midnight)
+    stats = await tools.queue_stats.look()
+    return _facts(stats, hour, cost), _screen(stats, hour, cost, settings, midnight)
 
 
-def _facts(now: Overview, hour: Doings, cost_today_usd: float) -> dict[str, object]:
+def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[str, object]:
     return {
         "at": now.at,
         "queued": now.queued,
-        "in_line": now.in_line,
+        "ready": now.ready,
         "oldest_wait_s": _waited_s(now),
-        "held": now.held,
+        "leased": now.held,
         "overdue": now.overdue,
         "consumers": now.consumers,
         "permits_used": now.permits_used,
@@ -85,12 +85,12 @@ def _facts(now: Overview, hour: Doings, cost_today_usd: float) -> dict[str, obje
     }
 
 
-def _waited_s(now: Overview) -> float:
+def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
 
 
 def _screen(
-    now: Overview, hour: Doings, cost_usd: float, settings: Settings, midnight: datetime
+    now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings, midnight: datetime
 ) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -98,8 +98,8 @@ def _screen(
     failures = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
     waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
     facts = [
-        ("waiting", f"{now.queued} not taken, {now.in_line} in line{waited}"),
-        ("held", f"{now.held} being done or waiting for a time" + _overdue(now)),
+        ("waiting", f"{now.queued} not taken, {now.ready} in line{waited}"),
+        ("leased", f"{now.held} being done or waiting for a time" + _overdue(now)),
         ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
         ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
         ("image API", f"HALTED: {now.halted_because}" if now.halted_because else "calls go out"),
@@ -116,5 +116,5 @@ def _screen(
     return table
 
 
-def _overdue(now: Overview) -> str:
+def _overdue(now: QueueStats) -> str:
     return f"; {now.overdue} OVERDUE: is a consumer running?" if now.overdue else ""

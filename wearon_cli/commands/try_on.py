@@ -8,27 +8,27 @@ from uuid import UUID
 
 import typer
 
-from wearon_cli.adapters.local_accounts import (
+from wearon_cli.adapters.local.accounts import (
     DEMO_RESELL_STORE_ID,
     DEMO_STORE_ID,
     DEMO_USER_ID,
 )
-from wearon_cli.commands.options import DataDirOption, LocalOption
-from wearon_cli.commands.outcome import check_target, told
-from wearon_cli.commands.progress import Progress, progress
-from wearon_cli.commands.stack import desk_settings
-from wearon_cli.commands.uploads import read_uploads
-from wearon_cli.core.desk.follow import ending, follow
-from wearon_cli.core.desk.try_on import Counter, Order, Upload
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.outcome import check_target, told
+from wearon_cli.cli.output import Result
+from wearon_cli.cli.progress import Progress, progress
+from wearon_cli.cli.stack import stack_settings
+from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.core.errors import InputError
+from wearon_cli.core.operator.follow import ending, follow
+from wearon_cli.core.operator.try_on import Counter, Order, Upload
 from wearon_cli.core.session import Channel, Status
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.output import Result
-from wearon_cli.wiring import open_desk
+from wearon_cli.wiring import open_operator_tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TryOnCommand:
     """What was asked for on the command line, checked."""
 
     pictures: tuple[Upload, ...]
@@ -90,7 +90,7 @@ def try_on(
       wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
     """
     limits = load_settings()
-    asked = Request(
+    asked = TryOnCommand(
         pictures=read_uploads((person, *garments), limits),
         channel=channel,
         owner_id=str(owner) if owner else None,
@@ -99,16 +99,16 @@ def try_on(
         out=check_target(out) if out else None,
         timeout_s=timeout,
     )
-    with progress("getting ready") as shown, desk_settings(local, data_dir) as settings:
+    with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
         return asyncio.run(run(asked, settings, shown))
 
 
-async def run(asked: Request, settings: Settings, shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
     """Order it, follow it, save it."""
-    async with open_desk(settings) as desk:
+    async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
         counter = Counter(
-            sessions=desk.sessions, ledger=desk.ledger, storage=desk.storage, intake=desk.intake
+            sessions=tools.sessions, ledger=tools.ledger, storage=tools.storage, intake=tools.intake
         )
         row = await counter.place(
             Order(
@@ -121,12 +121,12 @@ async def run(asked: Request, settings: Settings, shown: Progress) -> Result:
             )
         )
         shown.say(f"session {row.session_id} is queued")
-        last = await follow(desk.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
-        end = await ending(last, ledger=desk.ledger, journal=desk.journal)
+        last = await follow(tools.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
+        end = await ending(last, ledger=tools.ledger, journal=tools.journal)
         picture = None
         if last.status is Status.COMPLETED:
             picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
-            picture.write_bytes(await desk.storage.get(last.result_path))
+            picture.write_bytes(await tools.storage.get(last.result_path))
     return told(end, picture=picture, elapsed_s=shown.elapsed_s)
 
 
@@ -136,7 +136,7 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _local_owner(settings: Settings, asked: Request) -> str:
+def _local_owner(settings: Settings, asked: TryOnCommand) -> str:
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",

@@ -34,8 +34,8 @@ MAX_PAYLOAD_BYTES: Final = 256 * 1024
 _URL: Final = TypeAdapter(AnyHttpUrl)
 
 
-class ReplayOrder(BaseModel):
-    """An operator's wishes, in a payload pushed by `wearon replay-task`."""
+class ReplayRequest(BaseModel):
+    """An operator's options, in a payload pushed by `wearon replay-task`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -59,7 +59,7 @@ class Task(BaseModel):
     request_id: str = Field(min_length=1, max_length=512)
     version: int = VERSION
     created_at: AwareDatetime
-    replay: ReplayOrder | None = None
+    replay: ReplayRequest | None = None
 
     @field_validator("version")
     @classmethod
@@ -106,7 +106,7 @@ def new_task(
     image_urls: tuple[str, ...],
     prompt: str,
     request_id: str,
-    replay: ReplayOrder | None = None,
+    replay: ReplayRequest | None = None,
 ) -> Task:
     """Make the job document for a session, as the platform would."""
     owner: dict[str, Any] = {key.channel.owner_column: owner_id}

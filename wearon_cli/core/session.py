@@ -5,11 +5,11 @@ Every move is a compare-and-swap: an adapter applies it only while the row is in
 `expected` states, and says so by returning the row, or None. Rules live here; adapters are dumb.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 
 class Channel(StrEnum):
@@ -179,6 +179,42 @@ def reopen(from_status: Status) -> SessionMove:
         to=Status.QUEUED,
         writes={"error_message": None, "completed_at": None},
     )
+
+
+class Sessions(Protocol):
+    """
+    The session rows of both channels.
+
+    Raises `StoreUnavailable` when the store does not answer (the write may or may not have
+    happened, unless said otherwise) and `StoreRefused` when it answers no.
+    """
+
+    async def get(self, key: SessionKey) -> Session | None:
+        """Read one row; None when the table has no such row."""
+
+    async def find(self, session_id: str) -> Session | None:
+        """Look for a session in both tables."""
+
+    async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
+        """
+        Compare-and-swap one row. Returns the row as it is now, or None when the status was not
+        an expected one or there is no such row. Exclusive: of any number of callers one gets it.
+
+        A write whose answer was lost is read back, so that a swap that did happen is reported as
+        won where that can be told from the row alone.
+        """
+
+    async def insert(self, new: NewSession) -> Session:
+        """Insert a queued row, as the platform does. For `try-on`, tests and trials."""
+
+    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """Rows of both tables still queued, pending or processing, created before `moment`."""
+
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """Rows of both tables created at or after `moment`, newest first."""
+
+    async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
+        """b2b rows of one store that share a request id, oldest first."""
 
 
 def utc_now() -> datetime:

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     ambiguous_repeats: int = Field(
         1, ge=0, le=1, description="Repeats of a paid call whose outcome is unknown."
     )
-    patience_s: float = Field(
+    max_wait_s: float = Field(
         1800.0, gt=0, description="How long a job waits out rate limits and outages before failing."
     )
     orphan_age_s: float = Field(
@@ -179,11 +179,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _numbers_fit_together(self) -> Self:
-        for fault in self.misfits():
+        for fault in self.cross_checks():
             raise ValueError(fault)
         return self
 
-    def misfits(self) -> list[str]:
+    def cross_checks(self) -> list[str]:
         """Sentences about numbers that do not fit together; empty when all is well."""
         # Fetch, permit, paid call, and five calls to the store (swap, look, put, sign, complete).
         worst_s = (

@@ -10,7 +10,7 @@ import structlog
 
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.metrics import Meters, QueueCollector, expose
+from wearon_cli.runtime.ops.metrics import Meters, QueueCollector, expose
 from wearon_cli.wiring import Consumer, open_consumer
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         consumer = await stack.enter_async_context(open_consumer(settings, take_wait_s=TAKE_WAIT_S))
-        meters.registry.register(QueueCollector(consumer.outlook, loop))
+        meters.registry.register(QueueCollector(consumer.queue_stats, loop))
         stack.callback(expose(meters, settings, "consume"))
         await consumer.intake.beat()
         log.info("consumer_ready", consumer_id=consumer.intake.consumer_id)

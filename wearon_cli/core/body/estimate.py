@@ -37,7 +37,7 @@ from wearon_cli.core.body.light import is_blurred, is_dark
 from wearon_cli.core.body.pose import PoseReader, PoseReading
 from wearon_cli.core.body.profile import Profile, measure_side
 from wearon_cli.core.body.silhouette import Silhouette, measure_front
-from wearon_cli.core.body.sizes import Garment, SizeChart, SizeOdds, built_in_chart, size_odds
+from wearon_cli.core.body.sizes import GarmentKind, SizeChart, SizeOdds, built_in_chart, size_odds
 from wearon_cli.core.errors import InputError
 
 #: What is assumed of somebody whose height is not told: mean and spread of ANSUR II, both sexes
@@ -62,7 +62,7 @@ class EstimateRequest:
     weight_kg: float | None = None
     sex: Sex | None = None
     chart: SizeChart = field(default_factory=lambda: built_in_chart("default"))
-    garment: Garment = Garment.TOP
+    garment: GarmentKind = GarmentKind.TOP
 
     def __post_init__(self) -> None:
         _check_range("height", self.height_cm, HEIGHT_RANGE_CM, "cm")

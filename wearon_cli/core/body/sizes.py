@@ -35,7 +35,7 @@ Name = Annotated[str, Field(min_length=1, max_length=40)]
 Bound = Annotated[float, Field(gt=0, lt=400)]
 
 
-class Garment(StrEnum):
+class GarmentKind(StrEnum):
     """What is to be worn; it decides which girths count."""
 
     TOP = "top"  # chest
@@ -44,10 +44,10 @@ class Garment(StrEnum):
 
 
 #: Girths that matter for a garment, of those the chart sizes by.
-GIRTHS_OF: Final[Mapping[Garment, tuple[str, ...]]] = {
-    Garment.TOP: ("chest",),
-    Garment.BOTTOM: ("waist", "hip"),
-    Garment.DRESS: ("chest", "waist", "hip"),
+GIRTHS_OF: Final[Mapping[GarmentKind, tuple[str, ...]]] = {
+    GarmentKind.TOP: ("chest",),
+    GarmentKind.BOTTOM: ("waist", "hip"),
+    GarmentKind.DRESS: ("chest", "waist", "hip"),
 }
 
 
@@ -66,7 +66,7 @@ class SizeChart(BaseModel):
         if len(set(self.sizes)) != len(self.sizes):
             raise ValueError("a size is listed twice")
         for girth, bounds in self.up_to_cm.items():
-            if girth not in GIRTHS_OF[Garment.DRESS]:
+            if girth not in GIRTHS_OF[GarmentKind.DRESS]:
                 raise ValueError(f"{girth!r} is not a girth; known are chest, waist and hip")
             if len(bounds) != len(self.sizes) - 1:
                 raise ValueError(
@@ -77,7 +77,7 @@ class SizeChart(BaseModel):
                 raise ValueError(f"the {girth} bounds do not rise")
         return self
 
-    def girths_for(self, garment: Garment) -> tuple[str, ...]:
+    def girths_for(self, garment: GarmentKind) -> tuple[str, ...]:
         """
         The girths that decide this garment's size.
 
@@ -110,7 +110,7 @@ class SizeOdds:
 
 
 def size_odds(
-    chart: SizeChart, garment: Garment, draws_cm: Mapping[str, NDArray[np.float64]]
+    chart: SizeChart, garment: GarmentKind, draws_cm: Mapping[str, NDArray[np.float64]]
 ) -> SizeOdds:
     """
     Odds of each size.
@@ -137,7 +137,7 @@ def size_odds(
     )
 
 
-def size_of(chart: SizeChart, garment: Garment, girths_cm: Mapping[str, float]) -> str:
+def size_of(chart: SizeChart, garment: GarmentKind, girths_cm: Mapping[str, float]) -> str:
     """The size for girths known exactly."""
     exact = {name: np.array([value]) for name, value in girths_cm.items()}
     return size_odds(chart, garment, exact).recommended

@@ -27,30 +27,20 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from wearon_cli.core.pictures import prepare, verify
-from wearon_cli.core.ports import (
-    Breaker,
-    Claim,
-    Fetcher,
-    GeneratedPicture,
-    Generator,
-    Journal,
-    Limiter,
-    PixelPool,
-    PreparedPicture,
-    Sessions,
-    Storage,
-    TryOnRequest,
-    Usage,
-)
+from wearon_cli.core.generator import GeneratedPicture, Generator, TryOnRequest, Usage
+from wearon_cli.core.jobs.journal import Claim, Journal
+from wearon_cli.core.jobs.pacing import Breaker, Limiter
+from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
+from wearon_cli.core.pictures.prepare import prepare, verify
 from wearon_cli.core.prompt import default_prompt
-from wearon_cli.core.session import WAITING, Completion, Session, complete, start, utc_now
+from wearon_cli.core.session import WAITING, Completion, Session, Sessions, complete, start, utc_now
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
+from wearon_cli.core.storage import Storage
 
 log = structlog.get_logger(__name__)
 
 #: A picture that is paid for is worth waiting for storage this long before it is let go.
-STORE_PATIENCE_S: Final = 180.0
+STORE_MAX_WAIT_S: Final = 180.0
 STORE_PAUSE_S: Final = 2.0
 #: A stopping worker gives a picture in its hands this long to reach storage.
 STORE_GRACE_S: Final = 8.0
@@ -170,7 +160,7 @@ class Generation:
         clock = asyncio.get_running_loop().time
         begun_s = clock()
         granted = await self.limiter.acquire(
-            pictures=len(task.image_urls), patience_s=self.settings.permit_wait_s
+            pictures=len(task.image_urls), max_wait_s=self.settings.permit_wait_s
         )
         if not granted:
             raise NoPermit
@@ -203,7 +193,9 @@ class Generation:
 
     async def _store(self, claim: Claim, row: Session, jpeg: bytes, usage: Usage) -> str:
         """Store and sign. A worker told to stop still gives a bought picture its chance."""
-        storing = asyncio.create_task(self._store_patiently(claim, row.result_path, jpeg, usage))
+        storing = asyncio.create_task(
+            self._upload_with_retries(claim, row.result_path, jpeg, usage)
+        )
         try:
             return await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -211,9 +203,9 @@ class Generation:
             storing.cancel()
             raise
 
-    async def _store_patiently(self, claim: Claim, path: str, jpeg: bytes, usage: Usage) -> str:
+    async def _upload_with_retries(self, claim: Claim, path: str, jpeg: bytes, usage: Usage) -> str:
         clock = asyncio.get_running_loop().time
-        give_up_s = clock() + STORE_PATIENCE_S
+        give_up_s = clock() + STORE_MAX_WAIT_S
         while True:
             try:
                 await self.storage.put(path, jpeg, content_type="image/jpeg")

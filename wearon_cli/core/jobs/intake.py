@@ -6,14 +6,43 @@ nothing and at worst takes the same payload in twice, which the journal notices.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from wearon_cli.core.contract import parse_task, salvage
 from wearon_cli.core.errors import TaskInvalid
-from wearon_cli.core.ports import DeadLetters, Intake, Journal, Waker
+from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.journal import Journal
 
 log = structlog.get_logger(__name__)
+
+
+class Intake(Protocol):
+    """This consumer's own end of the producer's list."""
+
+    async def take(self, *, wait_s: float) -> bytes | None:
+        """Move the oldest payload to the own intake list; None when none came in time."""
+
+    async def done(self, payload: bytes) -> None:
+        """Drop it from the intake list: it is safe elsewhere."""
+
+    async def push(self, payload: bytes) -> None:
+        """Queue a payload, as the platform does."""
+
+    async def beat(self) -> None:
+        """Say that this consumer is alive."""
+
+    async def return_dead(self) -> int:
+        """Put the payloads of consumers without a heartbeat back, oldest first. How many."""
+
+    async def waiting_sessions(self) -> frozenset[str]:
+        """
+        Session ids of all payloads still before the journal: in the producer's list or in any
+        consumer's intake list. Looks in the order in which payloads move, so none slips by, and
+        has the intake lists of consumers that nobody knows any more returned.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,10 @@ from typing import Final
 
 import structlog
 
-from wearon_cli.core.ports import Intake, Journal, Sessions, Waker
-from wearon_cli.core.session import utc_now
+from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.intake import Intake
+from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.session import Sessions, utc_now
 
 log = structlog.get_logger(__name__)
 

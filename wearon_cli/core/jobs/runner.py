@@ -29,19 +29,12 @@ from wearon_cli.core.errors import (
     UpstreamError,
     WearonError,
 )
+from wearon_cli.core.jobs.dispatch import Waker
 from wearon_cli.core.jobs.generation import Generation
+from wearon_cli.core.jobs.journal import Claim, HandBack, Journal, NoSlotYet, SettlementIntent
+from wearon_cli.core.jobs.pacing import Breaker
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
-from wearon_cli.core.ports import (
-    Breaker,
-    Claim,
-    HandBack,
-    Journal,
-    NotYet,
-    Sessions,
-    SettlementIntent,
-    Waker,
-)
-from wearon_cli.core.session import SessionKey, requeue, utc_now
+from wearon_cli.core.session import SessionKey, Sessions, requeue, utc_now
 from wearon_cli.core.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +47,7 @@ OUTAGE_PAUSE_S: Final = 10.0
 #: A renewal or last write that met an outage is tried again after this pause; a last write so long,
 #: which is less than what is left of the lease.
 RETRY_PAUSE_S: Final = 1.0
-LAST_WRITE_PATIENCE_S: Final = 10.0
+LAST_WRITE_MAX_WAIT_S: Final = 10.0
 #: Pause before an unfinished settlement is tried again.
 SETTLEMENT_PAUSE_S: Final = 30.0
 
@@ -69,7 +62,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class Disposition:
     """Where an attempt leaves its job: closed, or handed back for a reason and a time."""
 
     outcome: Outcome
@@ -97,7 +90,7 @@ class JobRunner:
             QueueUnavailable: Redis is away; recovery finds the job when it is back.
         """
         turn = await self.journal.claim()
-        while isinstance(turn, NotYet):
+        while isinstance(turn, NoSlotYet):
             await asyncio.sleep(turn.wait_s)
             turn = await self.journal.claim()
         return turn
@@ -109,8 +102,8 @@ class JobRunner:
         ):
             try:
                 async with self._lease_kept(claim):
-                    rest = await self._attempt(claim)
-                return await self._let_go(claim, rest)
+                    disposition = await self._attempt(claim)
+                return await self._let_go(claim, disposition)
             except LeaseLost:
                 log.warning("lease_lost")
                 return Outcome.DROPPED
@@ -151,7 +144,7 @@ class JobRunner:
         finally:
             keeper.cancel()
 
-    async def _attempt(self, claim: Claim) -> Rest:
+    async def _attempt(self, claim: Claim) -> Disposition:
         try:
             if claim.intent is not None:
                 return await self._settle(claim, claim.intent)
@@ -164,7 +157,7 @@ class JobRunner:
             log.exception("job_crashed", kind=type(exc).__name__)
             return await self._react(claim, WearonError(f"unexpected {type(exc).__name__}"))
 
-    async def _make_picture(self, claim: Claim) -> Rest:
+    async def _make_picture(self, claim: Claim) -> Disposition:
         if not claim.payload:
             raise JobOrphaned
         task = parse_task(claim.payload)
@@ -173,37 +166,37 @@ class JobRunner:
         age_s = round(task.age_s(utc_now()), 3)
         log.info("job_started", attempt=claim.attempts, age_s=age_s)
         await self.generation.make(claim, task)
-        return Rest(outcome=Outcome.COMPLETED)
+        return Disposition(outcome=Outcome.COMPLETED)
 
     # ------------------------------------------------------------------ what becomes of it
 
-    async def _react(self, claim: Claim, error: WearonError) -> Rest:
+    async def _react(self, claim: Claim, error: WearonError) -> Disposition:
         log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempts)
         match error.reaction:
             case Reaction.DROP:
                 if isinstance(error, LeaseLost):
                     raise error
-                return Rest(outcome=Outcome.DROPPED)
+                return Disposition(outcome=Outcome.DROPPED)
             case Reaction.YIELD:
                 return await self._hand_back(claim, error)
             case Reaction.REPEAT if claim.faults < self.settings.openai_max_retries:
                 return _again(HandBack.FAULT, after_s=_backoff_s(claim.faults))
-            case Reaction.WAIT | Reaction.HALT if self._has_patience(claim):
+            case Reaction.WAIT | Reaction.HALT if self._may_wait(claim):
                 if error.reaction is Reaction.HALT:
                     await self._trip_breaker(error)
                 return await self._hand_back(claim, error, after_s=_pause_s(error))
             case _:
                 return await self._give_up(claim, error)
 
-    def _has_patience(self, claim: Claim) -> bool:
+    def _may_wait(self, claim: Claim) -> bool:
         since = claim.waiting_since
-        return since is None or (utc_now() - since).total_seconds() < self.settings.patience_s
+        return since is None or (utc_now() - since).total_seconds() < self.settings.max_wait_s
 
     async def _trip_breaker(self, error: WearonError) -> None:
         with suppress(QueueUnavailable):
             await self.breaker.trip(error.code)
 
-    async def _give_up(self, claim: Claim, error: WearonError) -> Rest:
+    async def _give_up(self, claim: Claim, error: WearonError) -> Disposition:
         for_a_person = type(error) is WearonError or isinstance(error, (JobGaveUp, TaskInvalid))
         try:
             return await self._settle(claim, intent_for(error, dead_letter=for_a_person))
@@ -211,12 +204,14 @@ class JobRunner:
             log.error("settlement_unfinished", error=exc.code, detail=str(exc))  # noqa: TRY400 - planned for
             return _again(HandBack.WAITING, after_s=SETTLEMENT_PAUSE_S)
 
-    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Rest:
+    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Disposition:
         key = SessionKey(channel=claim.channel, session_id=claim.session_id)
         await self.settlement.settle(claim, key, intent)
-        return Rest(outcome=Outcome.SETTLED)
+        return Disposition(outcome=Outcome.SETTLED)
 
-    async def _hand_back(self, claim: Claim, error: WearonError, *, after_s: float = 0.0) -> Rest:
+    async def _hand_back(
+        self, claim: Claim, error: WearonError, *, after_s: float = 0.0
+    ) -> Disposition:
         """Row to queued before the lease is let go: never the other way."""
         if claim.intent is None and not isinstance(error, StoreUnavailable):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
@@ -225,39 +220,39 @@ class JobRunner:
             except UpstreamError as exc:
                 log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
         turn = error.reaction is Reaction.YIELD
-        return _again(HandBack.TURN if turn else HandBack.WAITING, after_s=after_s)
+        return _again(HandBack.NO_SLOT if turn else HandBack.WAITING, after_s=after_s)
 
-    async def _let_go(self, claim: Claim, rest: Rest) -> Outcome:
+    async def _let_go(self, claim: Claim, disposition: Disposition) -> Outcome:
         """
         The last write of an attempt, when the lease is no longer renewed beside it.
 
         Worth some patience: left undone, it looks like the death of this worker, which counts.
         """
         clock = asyncio.get_running_loop().time
-        give_up_s = clock() + LAST_WRITE_PATIENCE_S
+        give_up_s = clock() + LAST_WRITE_MAX_WAIT_S
         while True:
             try:
-                await self._write_last(claim, rest)
+                await self._write_last(claim, disposition)
                 break
             except QueueUnavailable:
                 if clock() > give_up_s:
                     log.warning("lease_left_to_expire")
                     break
                 await asyncio.sleep(RETRY_PAUSE_S)
-        return rest.outcome
+        return disposition.outcome
 
-    async def _write_last(self, claim: Claim, rest: Rest) -> None:
-        if rest.why is None:
+    async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
+        if disposition.why is None:
             await self.journal.close(claim)
             return
-        await self.journal.hand_back(claim, after_s=rest.after_s, why=rest.why)
-        if rest.after_s <= 0:
+        await self.journal.hand_back(claim, after_s=disposition.after_s, why=disposition.why)
+        if disposition.after_s <= 0:
             with suppress(QueueUnavailable):  # recovery calls
                 await self.waker.wake()
 
 
-def _again(why: HandBack, *, after_s: float) -> Rest:
-    return Rest(outcome=Outcome.HANDED_BACK, why=why, after_s=after_s)
+def _again(why: HandBack, *, after_s: float) -> Disposition:
+    return Disposition(outcome=Outcome.HANDED_BACK, why=why, after_s=after_s)
 
 
 def _backoff_s(faults: int) -> float:

@@ -8,25 +8,18 @@ lease. Only who won the move to failed may refund; the ledger, not the payload, 
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
+from wearon_cli.core.credits import EntryKind, Ledger, LedgerEntry
 from wearon_cli.core.errors import StoreUnavailable, WearonError
-from wearon_cli.core.ports import (
-    Claim,
-    DeadLetters,
-    EntryKind,
-    Journal,
-    Ledger,
-    LedgerEntry,
-    RefundLock,
-    Sessions,
-    SettlementIntent,
-)
-from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail
+from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.journal import Claim, Journal, SettlementIntent
+from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +51,18 @@ def intent_for(error: WearonError, *, dead_letter: bool = False) -> SettlementIn
         detail=str(error),
         dead_letter=dead_letter,
     )
+
+
+class RefundLock(Protocol):
+    """One b2c refunder at a time for a session, over all workers."""
+
+    def hold(self, session_id: str) -> AbstractAsyncContextManager[bool]:
+        """
+        Enter with True when the lock was free.
+
+        Let go at a clean end only: after an error it stays until it has outlived any call made
+        under it, so that a refund still on its way lands before the next refunder looks.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

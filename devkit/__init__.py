@@ -1,0 +1,1 @@
+"""Loopback servers, worlds and loads that tests, benchmarks and scripts share."""

@@ -1,0 +1,80 @@
+"""Sales of every kind, crashed at a step, and finished by others."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from devkit.world import Crash, World
+from wearon_cli.core.session import Channel, SessionKey
+
+CREDITS = 100
+
+
+USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
+
+
+STORE = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
+
+
+SHOPPER = "shopper@example.test"
+
+
+async def b2c(world: World) -> SessionKey:
+    return await world.sell(owner_id=USER)
+
+
+async def absorb(world: World) -> SessionKey:
+    return await world.sell(Channel.B2B, owner_id=STORE, shopper=None)
+
+
+async def resell(world: World) -> SessionKey:
+    return await world.sell(Channel.B2B, owner_id=STORE, shopper=SHOPPER)
+
+
+async def overage(world: World) -> SessionKey:
+    request_id = f"req-{uuid4()}"
+    await world.ledger.add_overage(STORE, request_id)
+    return await world.sell(Channel.B2B, owner_id=STORE, request_id=request_id, take=False)
+
+
+SALES: list[Callable[[World], Awaitable[SessionKey]]] = [b2c, absorb, resell, overage]
+
+
+async def open_accounts(world: World) -> None:
+    await world.ledger.add_user(USER, credits=CREDITS)
+    await world.ledger.add_store(STORE, credits=CREDITS)
+    await world.ledger.add_shopper(STORE, SHOPPER, credits=CREDITS)
+
+
+async def run_until_crash(world: World) -> bool:
+    """Take in and do everything. True when the fuse burnt through on the way."""
+    try:
+        await world.run_all()
+    except Crash:
+        return True
+    return False
+
+
+async def let_others_finish(world: World) -> None:
+    """What recovery does in the minute after a crash, with the waiting left out."""
+    world.fuse.crash_at = None
+    for _ in range(6):
+        if await world.is_at_rest():
+            return
+        await asyncio.sleep(world.settings.lease_s + 0.01)
+        async for name in world.redis.scan_iter("wearon:refund:*"):
+            await world.redis.delete(name)
+        for job in await world.redis.zrange("wearon:jobs:wake", 0, -1):
+            lease = await world.redis.hexists(b"wearon:job:" + job, "lease_until")
+            if not lease:
+                await world.redis.zadd("wearon:jobs:wake", {job: 0})
+        await world.recovery().wake_due()
+        await world.run_all()
+
+
+async def credits_left(world: World) -> int:
+    return (
+        await world.ledger.user_balance(USER)
+        + await world.ledger.store_balance(STORE)
+        + await world.ledger.shopper_balance(STORE, SHOPPER)
+    )

@@ -1,0 +1,280 @@
+"""
+A loopback image API with the contract's behaviour, its faults, and a book of what was bought.
+
+In process for `httpx.ASGITransport` (`ImageApi().app`), or as a process of its own:
+
+    python -m devkit.servers.image_api --latency 39~58 --faults server_error:0.1,html_502:0.05
+
+which prints one JSON line with its port, and is steered and read under /control (see `ImageApi`).
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+import socket
+import sys
+import time
+from bisect import bisect_left
+from collections import Counter, deque
+from dataclasses import asdict
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from devkit.servers.image_api_answers import ApiCall, drawn, drop, page
+from devkit.servers.image_api_faults import (
+    AFTER_DRAWING,
+    BILLED,
+    PAGES,
+    REJECTIONS,
+    SLOW,
+    UNREAD,
+    Latency,
+    Rule,
+)
+from devkit.servers.image_api_rules import Rejection, model_not_found, read_edit
+
+KEY = "sk-test-loopback"
+WINDOW_S = 60.0
+MODELS = {
+    "gpt-image-1.5": "2026-12-01",
+    "gpt-image-1-mini": "2026-12-01",
+    "gpt-image-2": None,
+    "gpt-image-2-2026-04-21": None,
+    "gpt-image-2.5-sunburst": None,
+    "gpt-image-2.5-flare": None,
+    "gpt-image-2.6-sunburst": None,
+    "gpt-image-2.6-flare": None,
+}
+
+
+class ImageApi:
+    """
+    The application and its book.
+
+    Control: `GET /control/book` (sums, and every call), `POST /control/rules` with any of `faults`
+    (a list of rules), `latency`, `limit`, `open_models`; `POST /control/reset` empties the book.
+    """
+
+    def __init__(
+        self,
+        *,
+        latency: str = "0",
+        faults: str = "",
+        requests_per_minute: int | None = None,
+        seed: int = 1,
+    ) -> None:
+        self.calls: list[ApiCall] = []
+        self.rules = Rule.parse_all(faults)
+        self.latency = Latency(latency)
+        self.limit = requests_per_minute
+        self.open_models = frozenset(MODELS)
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._admitted_s: deque[float] = deque()
+        self._chance = random.Random(seed)
+        self.app = Starlette(
+            routes=[
+                Route("/v1/images/edits", self._edit, methods=["POST"]),
+                Route("/v1/models/{model_id}", self._model),
+                Route("/control/book", self._book),
+                Route("/control/rules", self._set_rules, methods=["POST"]),
+                Route("/control/reset", self._reset, methods=["POST"]),
+            ]
+        )
+
+    # ------------------------------------------------------------------- the book
+
+    def purchases(self) -> Counter[str]:
+        """How many pictures were billed, by session."""
+        return Counter(call.session for call in self.calls if call.billed)
+
+    def peak_per_minute(self) -> int:
+        """The most requests that arrived in any 60 seconds."""
+        times = [call.at_s for call in self.calls]
+        return max(
+            (n + 1 - bisect_left(times, at_s - WINDOW_S) for n, at_s in enumerate(times)), default=0
+        )
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "calls": len(self.calls),
+            "billed": sum(call.billed for call in self.calls),
+            "by_status": dict(Counter(str(call.status) for call in self.calls)),
+            "by_fault": dict(Counter(call.fault for call in self.calls if call.fault)),
+            "peak_per_minute": self.peak_per_minute(),
+            "in_flight": self.in_flight,
+            "most_in_flight": self.most_in_flight,
+            "purchases": dict(self.purchases()),
+        }
+
+    # ------------------------------------------------------------------ endpoints
+
+    async def _edit(self, request: Request) -> Response:
+        call = ApiCall(
+            number=len(self.calls) + 1, at_s=time.monotonic(), session=_session_of(request)
+        )
+        self.calls.append(call)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            answer = await self._answer(request, call)
+        except Rejection as rejection:
+            answer = JSONResponse(
+                rejection.body(), rejection.status, headers=dict(rejection.headers)
+            )
+        finally:
+            self.in_flight -= 1
+        call.status = answer.status_code
+        answer.headers["x-request-id"] = f"req_{call.number:08x}"
+        answer.headers["x-ratelimit-limit-requests"] = str(self.limit or 10_000)
+        return answer
+
+    async def _answer(self, request: Request, call: ApiCall) -> Response:
+        _require_key(request)
+        if self._fires(call, only=UNREAD):
+            return await drop(request)
+        body = await request.body()
+        edit = read_edit(
+            request.headers.get("content-type", ""), body, open_models=self.open_models
+        )
+        call.model, call.pictures = edit.model, len(edit.pictures)
+        if call.session == "":
+            call.session = hashlib.sha256(edit.pictures[0].data).hexdigest()[:16]
+        self._require_room()
+        fault = self._fires(call)
+        if fault in PAGES:
+            return page(PAGES[fault])
+        if fault in REJECTIONS and fault not in AFTER_DRAWING:
+            raise REJECTIONS[fault]()
+        call.billed = fault is None or fault in BILLED or fault == SLOW
+        await asyncio.sleep(self.latency.draw_s(self._chance) * (10 if fault == SLOW else 1))
+        if fault in REJECTIONS:
+            raise REJECTIONS[fault]()
+        return await drawn(request, call, edit)
+
+    def _fires(self, call: ApiCall, *, only: str | None = None) -> str | None:
+        """The fault that hits this call, written into the book."""
+        for rule in self.rules:
+            if (rule.name == UNREAD) != (only == UNREAD):
+                continue
+            if rule.fires(self._chance, session=call.session, model=call.model):
+                call.fault = rule.name
+                return rule.name
+        return None
+
+    def _require_room(self) -> None:
+        """Let through at most `limit` calls in any 60 s."""
+        if self.limit is None:
+            return
+        now_s = time.monotonic()
+        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
+            self._admitted_s.popleft()
+        if len(self._admitted_s) >= self.limit:
+            raise REJECTIONS["rate_limited"]()
+        self._admitted_s.append(now_s)
+
+    async def _model(self, request: Request) -> Response:
+        model_id = request.path_params["model_id"]
+        try:
+            _require_key(request)
+            if model_id not in self.open_models:
+                raise model_not_found(model_id)
+        except Rejection as rejection:
+            return JSONResponse(rejection.body(), rejection.status)
+        told = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
+        return JSONResponse({**told, "shutdown_date": MODELS.get(model_id)})
+
+    async def _book(self, request: Request) -> Response:
+        calls = [asdict(call) for call in self.calls] if "calls" in request.query_params else []
+        return JSONResponse({**self.summary(), "list": calls})
+
+    async def _set_rules(self, request: Request) -> Response:
+        told = await request.json()
+        if "faults" in told:
+            self.rules = [Rule(**rule) for rule in told["faults"]]
+        if "latency" in told:
+            self.latency = Latency(str(told["latency"]))
+        if "limit" in told:
+            self.limit = told["limit"]
+        if "open_models" in told:
+            self.open_models = frozenset(told["open_models"])
+        return JSONResponse({})
+
+    async def _reset(self, _: Request) -> Response:
+        self.calls.clear()
+        self._admitted_s.clear()
+        self.most_in_flight = self.in_flight
+        return JSONResponse({})
+
+
+def _session_of(request: Request) -> str:
+    """The caller's own id of the call is SESSION.RANDOM; without one the first picture tells."""
+    return request.headers.get("x-client-request-id", "").rpartition(".")[0]
+
+
+def _require_key(request: Request) -> None:
+    if request.headers.get("authorization") != f"Bearer {KEY}":
+        raise REJECTIONS["invalid_api_key"]()
+
+
+# ------------------------------------------------------------------------- as a process
+
+
+class _KnownTransport(H11Protocol):
+    """Lets the application close its connection."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+def serve(api: ImageApi, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, after one JSON line with the port on stdout."""
+    port = listener.getsockname()[1]
+    sys.stdout.write(json.dumps({"port": port, "base_url": f"http://127.0.0.1:{port}/v1"}) + "\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(
+        api.app,
+        http=_KnownTransport,
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        backlog=1024,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Loopback image API")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", default="0", help="0.5, 0.3-0.9 or 39~58 (median~p95)")
+    parser.add_argument("--faults", default="", help="name[:probability[:times]],...")
+    parser.add_argument("--limit", type=int, default=None, help="requests in any 60 s")
+    parser.add_argument("--seed", type=int, default=1)
+    told = parser.parse_args()
+    api = ImageApi(
+        latency=told.latency,
+        faults=told.faults,
+        requests_per_minute=told.limit,
+        seed=told.seed,
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", told.port))
+        listener.listen(1024)  # before the port is told: callers may come at once
+        serve(api, listener)
+
+
+if __name__ == "__main__":
+    main()

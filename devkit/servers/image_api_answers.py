@@ -1,0 +1,133 @@
+"""What the loopback image API sends back, whole or spoilt."""
+
+import asyncio
+import base64
+import io
+import json
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpx
+from PIL import Image, ImageDraw
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from devkit.servers.image_api_faults import REJECTIONS
+from devkit.servers.image_api_rules import Edit
+
+FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}
+PAGE = "<html><head><title>Bad gateway</title></head><body>cloudflare</body></html>"
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiCall:
+    """One request to draw, as it ended."""
+
+    number: int
+    at_s: float  # monotonic
+    session: str
+    client: str = ""  # address and port: one of these is one connection
+    model: str = ""
+    pictures: int = 0
+    status: int = 0  # 0: not answered yet, or never
+    fault: str | None = None
+    billed: bool = False
+
+
+def page(status: int = 200) -> Response:
+    """A page of an edge server, not of the API."""
+    return HTMLResponse(PAGE, status)
+
+
+async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
+    """The answer to a purchase, spoilt as the call's fault says."""
+    if call.fault == "hang":
+        await asyncio.sleep(3600)
+    if call.fault in {"hang", "drop_after"}:
+        return await drop(request)
+    if call.fault == "html_200":
+        return page()
+    if call.fault == "refused_in_200":
+        return JSONResponse(REJECTIONS["moderation_input"]().body())
+    if call.fault == "error_in_200":
+        return JSONResponse(REJECTIONS["server_error"]().body())
+    body = _body(call, edit)
+    if call.fault == "truncated_body":
+        return await drop(request, start=body[: len(body) // 2], length=len(body))
+    return Response(body, media_type="application/json")
+
+
+def _body(call: ApiCall, edit: Edit) -> bytes:
+    output_format = "png" if call.fault == "png_answer" else edit.output_format
+    stamp = f"session={call.session} call={call.number}".encode()
+    encoded = base64.b64encode(_picture(edit.size, output_format, stamp)).decode()
+    spoilt = {
+        "truncated_base64": encoded[: len(encoded) // 2 - 1],
+        "not_base64": "<not base64>",
+        "not_a_picture": base64.b64encode(b"this is no picture").decode(),
+    }
+    item = {"b64_json": spoilt.get(call.fault or "", encoded)}
+    document: dict[str, Any] = {
+        "created": int(time.time()),
+        "data": [] if call.fault == "empty_data" else [item] * edit.n,
+        "size": f"{edit.size[0]}x{edit.size[1]}",
+        "quality": edit.quality,
+        "output_format": output_format,
+        "background": "opaque",
+        "usage": edit.usage(),
+    }
+    if call.fault == "no_data":
+        document = {"created": document["created"]}
+    return json.dumps(document).encode()
+
+
+def _picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
+    """A picture of this size; a JPEG carries the stamp as its comment."""
+    drawn = _draw(size, output_format)
+    if output_format != "jpeg":
+        return drawn
+    comment = b"\xff\xfe" + (len(stamp) + 2).to_bytes(2, "big") + stamp
+    return drawn[:2] + comment + drawn[2:]
+
+
+@cache
+def _draw(size: tuple[int, int], output_format: str) -> bytes:
+    """About as many bytes as a photo: a figure before a grainy gradient."""
+    grain = Image.effect_noise(size, 24).convert("RGB")
+    image = Image.blend(Image.linear_gradient("L").resize(size).convert("RGB"), grain, 0.25)
+    width, height = size
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((width * 0.42, height * 0.06, width * 0.58, height * 0.2), fill=(224, 172, 140))
+    pen.rounded_rectangle(
+        (width * 0.3, height * 0.22, width * 0.7, height * 0.62), width * 0.08, fill=(40, 90, 160)
+    )
+    pen.rectangle((width * 0.34, height * 0.6, width * 0.66, height * 0.95), fill=(50, 50, 60))
+    held = io.BytesIO()
+    image.save(held, FORMATS[output_format], quality=90)
+    return held.getvalue()
+
+
+class _Dropped(Response):
+    """Sends less than it promised, or nothing, and closes the connection."""
+
+    def __init__(self, transport: asyncio.Transport | None, start: bytes, length: int) -> None:
+        super().__init__(status_code=200 if start else 499)
+        self._transport = transport
+        self._start = start
+        self._length = length
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._transport is None:  # in process: what the client would have raised
+            raise httpx.RemoteProtocolError("the peer closed the connection")
+        if self._start:
+            headers = [(b"content-length", str(self._length).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": self._start, "more_body": True})
+            await asyncio.sleep(0.05)
+        self._transport.abort()
+
+
+async def drop(request: Request, *, start: bytes = b"", length: int = 0) -> Response:
+    return _Dropped(getattr(request.state, "transport", None), start, length)

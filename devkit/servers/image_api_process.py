@@ -1,0 +1,75 @@
+"""The loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+
+
+class ImageApiProcess:
+    """A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes."""
+
+    def __init__(
+        self,
+        *,
+        latency: str = "0",
+        faults: str = "",
+        requests_per_minute: int | None = None,
+        seed: int = 1,
+    ) -> None:
+        self._options = ["--latency", latency, "--faults", faults, "--seed", str(seed)]
+        if requests_per_minute is not None:
+            self._options += ["--limit", str(requests_per_minute)]
+        self._process: subprocess.Popen[str] | None = None
+        self._http = httpx.Client(timeout=10, trust_env=False)
+        self.base_url = ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "devkit.servers.image_api", *self._options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.base_url = json.loads(self._process.stdout.readline())["base_url"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._http.close()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=5)
+        self._process.stdout.close()
+
+    def rules(self, **told: Any) -> None:
+        """Change faults (a list of dicts), latency, limit or open_models while it runs."""
+        self._http.post(self._control("rules"), json=told).raise_for_status()
+
+    def reset(self) -> None:
+        """Empty the book."""
+        self._http.post(self._control("reset")).raise_for_status()
+
+    def book(self, *, calls: bool = False) -> dict[str, Any]:
+        """Sums over all calls; with `calls`, every call under "list"."""
+        answer = self._http.get(self._control("book"), params={"calls": "1"} if calls else {})
+        told: dict[str, Any] = answer.raise_for_status().json()
+        return told
+
+    def _control(self, name: str) -> str:
+        return f"{self.base_url.removesuffix('/v1')}/control/{name}"

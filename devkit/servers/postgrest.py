@@ -1,0 +1,72 @@
+"""A real PostgREST server of our own, on a free loopback port."""
+
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devkit.servers.redis_server import free_port
+
+START_TIMEOUT_S = 20.0
+#: As hosted Supabase: no answer holds more rows, whatever is asked for.
+MAX_ROWS = 1000
+
+
+class Postgrest:
+    """One server over a database. A context manager: gone at its end."""
+
+    def __init__(self, binary: Path, *, db_uri: str, jwt_secret: str) -> None:
+        self._binary = binary
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "PGRST_DB_URI": db_uri,
+            "PGRST_DB_SCHEMAS": "public",
+            "PGRST_DB_ANON_ROLE": "anon",
+            "PGRST_DB_POOL": "10",
+            "PGRST_DB_MAX_ROWS": str(MAX_ROWS),
+            "PGRST_JWT_SECRET": jwt_secret,
+            "PGRST_SERVER_HOST": "127.0.0.1",
+            "PGRST_SERVER_PORT": str(self.port),
+            "PGRST_LOG_LEVEL": "crit",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [str(self._binary)],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            self._await_answer(self._process)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()  # it holds nothing
+            self._process.wait(timeout=5)
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        give_up = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < give_up and process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/users?limit=0", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.03)
+        raise RuntimeError("the test PostgREST server did not start")

@@ -1,0 +1,76 @@
+"""
+Celery as a bell: its messages say that some job wants doing, and nothing else.
+
+Which one is the journal's to say, at the claim. So nothing here hangs on Celery's redelivery,
+results, late acknowledgements or countdowns; they are off. A message too many is answered in vain.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.core.errors import QueueUnavailable
+
+#: The one task: answer a wake-up call.
+GENERATE: Final = "wearon.generate"
+#: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
+#: stopping worker waits for its end.
+POLL_S: Final = 4
+#: A connection that is silent for so long is dead, whatever TCP thinks of it: a call sent into a
+#: lost route would wait for a quarter of an hour. Longer than a blocking read.
+SILENCE_S: Final = 10
+#: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
+#: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
+#: those are called again by recovery long before.
+VISIBILITY_S: Final = 3600
+
+
+def make_celery(redis_url: str) -> Celery:
+    """The Celery application of this product. Opens no connection."""
+    app = Celery("wearon", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "polling_interval": POLL_S,
+            "visibility_timeout": VISIBILITY_S,
+            "socket_keepalive": True,
+            "socket_connect_timeout": 3,
+            "socket_timeout": SILENCE_S,
+        },
+        result_backend=None,
+        task_default_queue=CELERY_QUEUE,
+        task_ignore_result=True,
+        task_serializer="json",
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+class CeleryWaker:
+    """Implements `Waker`."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app: Any = app
+
+    async def wake(self) -> None:
+        await asyncio.to_thread(self._send)
+
+    def _send(self) -> None:
+        try:
+            self._app.send_task(GENERATE, retry=False)
+        except (OperationalError, OSError) as exc:
+            raise QueueUnavailable("Redis does not take a wake-up call") from exc
+
+    async def aclose(self) -> None:
+        """Close the connections to the broker."""
+        await asyncio.to_thread(self._app.close)

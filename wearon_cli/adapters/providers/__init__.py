@@ -1,0 +1,1 @@
+"""Image providers, one file each."""

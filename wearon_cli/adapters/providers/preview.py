@@ -1,0 +1,101 @@
+"""The preview generator: a composite made here, offline, free of charge, and marked as one."""
+
+import io
+from collections.abc import Callable
+from threading import Lock
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.errors import ConfigError, GeneratorFault, PictureProblem, RequestRejected
+from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
+from wearon_cli.core.preview.cloth import Rgb
+from wearon_cli.core.preview.dressing import dress
+from wearon_cli.core.preview.garment import read_garment
+from wearon_cli.core.preview.mark import mark
+
+#: What `Usage.model` says.
+MODEL: Final = "preview"
+#: Composites made at once: each keeps a core busy and some 60 MB in memory.
+AT_ONCE: Final = 2
+JPEG_QUALITY: Final = 92
+
+
+class PreviewImages:
+    """
+    Implements `Generator`: lays the first garment on the person's torso. Tops only; accessories
+    and the prompt are not looked at.
+    """
+
+    def __init__(self, open_reader: Callable[[], PoseReader]) -> None:
+        """
+        Args:
+            open_reader: Called once, at the first preview: loading a pose model takes a second and
+                100 MB. Its result stays its maker's to close.
+        """
+        self._open_reader = open_reader
+        self._reader: PoseReader | None = None
+        self._opening = Lock()
+        self._turns = anyio.CapacityLimiter(AT_ONCE)
+
+    async def generate(self, request: TryOnRequest) -> GeneratedPicture:
+        """
+        Make a preview.
+
+        Raises:
+            RequestRejected: No garment; or no person, torso or garment that can be made out.
+            GeneratorFault: The pose model cannot be loaded here.
+        """
+        pictures = [picture.jpeg for picture in request.pictures]
+        if len(pictures) < 2:
+            raise RequestRejected(
+                "there is no garment picture: a preview needs a person and a garment"
+            )
+        data = await anyio.to_thread.run_sync(
+            self.compose, pictures[0], pictures[1], limiter=self._turns, abandon_on_cancel=True
+        )
+        return GeneratedPicture(data=data, usage=Usage(model=MODEL, cost_usd=0.0, is_preview=True))
+
+    def compose(self, person: bytes, garment: bytes) -> bytes:
+        """
+        Make a preview, blocking: a marked JPEG of the person picture's size.
+
+        Raises:
+            As `generate`.
+        """
+        rgb = _decoded(person, "person")
+        try:
+            people = self._pose_reader().read(rgb)
+        except PictureProblem as exc:
+            raise RequestRejected(str(exc), hint=exc.hint) from exc
+        except ConfigError as exc:
+            raise GeneratorFault(f"no previews here: {exc}", hint=exc.hint) from exc
+        if not people:
+            raise RequestRejected(
+                "no person was found in the first picture",
+                hint="use a photo of one standing person, seen from the front",
+            )
+        dressed = dress(rgb, people[0], read_garment(_decoded(garment, "garment")))
+        picture = Image.fromarray(dressed.rgb)
+        mark(picture)
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=JPEG_QUALITY)
+        return out.getvalue()
+
+    def _pose_reader(self) -> PoseReader:
+        with self._opening:
+            if self._reader is None:
+                self._reader = self._open_reader()
+            return self._reader
+
+
+def _decoded(data: bytes, what: str) -> Rgb:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as exc:
+        raise RequestRejected(f"the {what} picture cannot be read") from exc

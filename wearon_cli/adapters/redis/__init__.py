@@ -1,0 +1,1 @@
+"""Everything this product keeps in Redis."""

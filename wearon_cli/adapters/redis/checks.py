@@ -1,0 +1,76 @@
+"""Whether a Redis server can carry the queue. Reads only."""
+
+import time
+from typing import Any, Final
+
+from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.core.operator.checks import Finding
+
+OLDEST: Final = (6, 2)
+#: Clocks further apart than this make ages on the screen wrong; nothing else hangs on them.
+MOST_SKEW_S: Final = 5.0
+MOST_MEMORY: Final = 0.8
+
+
+async def check_redis(redis: Client, *, url: str) -> list[Finding]:
+    """
+    Version, memory, eviction, clock, encryption.
+
+    Raises:
+        QueueUnavailable, ConfigError: It does not answer, or refuses us.
+    """
+    with redis_errors():
+        facts: dict[str, Any] = await redis.info()
+        seconds, micros = await redis.time()
+    return [
+        _version(facts),
+        _eviction(facts),
+        _memory(facts),
+        _clock(seconds + micros / 1e6 - time.time()),
+        _encryption(url),
+    ]
+
+
+def _version(facts: dict[str, Any]) -> Finding:
+    version = str(facts.get("redis_version", "0"))
+    new_enough = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST
+    hint = "" if new_enough else "6.2 or later is needed (BLMOVE)"
+    return Finding(name="redis version", ok=new_enough, detail=version, hint=hint)
+
+
+def _eviction(facts: dict[str, Any]) -> Finding:
+    policy = str(facts.get("maxmemory_policy", "unknown"))
+    keeps = policy in {"noeviction", "unknown"} or not facts.get("maxmemory")
+    hint = "" if keeps else "set maxmemory-policy noeviction: an evicted job is a lost job"
+    return Finding(name="redis eviction", ok=keeps, detail=policy, hint=hint)
+
+
+def _memory(facts: dict[str, Any]) -> Finding:
+    used, limit = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
+    told = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
+    if limit and used > MOST_MEMORY * limit:
+        return Finding(
+            name="redis memory", ok=False, detail=told, hint="give Redis more memory, soon"
+        )
+    return Finding(name="redis memory", ok=True, detail=told)
+
+
+def _clock(skew_s: float) -> Finding:
+    near = abs(skew_s) <= MOST_SKEW_S
+    hint = "" if near else "set this machine's clock by NTP: ages on the screen are wrong"
+    return Finding(name="redis clock", ok=near, detail=f"{skew_s:+.1f} s from ours", hint=hint)
+
+
+def _encryption(url: str) -> Finding:
+    scheme, _, rest = url.partition("://")
+    host = rest.rpartition("@")[2].partition("/")[0].partition(":")[0]
+    near = host in {"127.0.0.1", "localhost", ""} or "." not in host  # a container's name
+    if scheme in {"rediss", "unix"} or near:
+        return Finding(name="redis encryption", ok=True, detail=scheme)
+    return Finding(
+        name="redis encryption",
+        ok=True,
+        warning=True,
+        detail="redis:// to another host is not encrypted",
+        hint="use rediss:// in REDIS_URL, or a private network",
+    )

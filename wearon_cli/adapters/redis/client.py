@@ -1,0 +1,128 @@
+"""The connection to Redis, its scripts, and its errors in our own words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+
+from wearon_cli.core.errors import ConfigError, QueueUnavailable
+
+#: A `redis.asyncio.Redis` that answers bytes. Its annotations say `bytes | str` whatever was
+#: asked for, which would make every line of the adapters a cast.
+type Client = Any
+
+#: Everything this product keeps in Redis starts with this (docs/redis-keys.md).
+PREFIX: Final = "wearon:"
+#: Longest wait for an answer; blocking reads add their own waiting time.
+ANSWER_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 3.0
+#: Most connections one process opens. Jobs share them: each call is short, and one more than there
+#: are connections waits for its turn, as after a stall that makes hundreds of renewals due at once.
+MAX_CONNECTIONS: Final = 50
+
+
+def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> Client:
+    """
+    A client for the server at `url`. Opens no connection yet.
+
+    Args:
+        url: redis://, rediss:// or unix://.
+        retries: Repeats after a lost connection. Every script of ours may be sent twice.
+        answer_timeout_s: Longest wait for an answer.
+
+    Raises:
+        ConfigError: The address is not one of Redis.
+    """
+    backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            timeout=answer_timeout_s,
+            retry=Retry(backoff, retries),
+            socket_timeout=answer_timeout_s,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            max_connections=MAX_CONNECTIONS,
+            health_check_interval=30,
+        )
+    except ValueError as exc:
+        raise ConfigError(
+            "REDIS_URL is not an address of Redis", hint="use redis://host:6379/0 or rediss://..."
+        ) from exc
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Say what went wrong with Redis in the words of our error tree."""
+    try:
+        yield
+    except (AuthenticationError, NoPermissionError) as exc:
+        raise ConfigError(
+            "Redis refuses the user or password of REDIS_URL", hint="check the password in it"
+        ) from exc
+    except ResponseError as exc:
+        if "unknown command" in str(exc).lower():
+            raise ConfigError(
+                "this Redis server is too old", hint="version 6.2 or later is needed (BLMOVE)"
+            ) from exc
+        raise QueueUnavailable("Redis refused a command") from exc
+    except (RedisError, OSError) as exc:
+        raise QueueUnavailable(
+            "Redis does not answer", hint="check REDIS_URL and that the server runs"
+        ) from exc
+
+
+class Scripts:
+    """The Lua scripts beside this file, each one command to the server."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+        self._loaded: dict[str, AsyncScript] = {}
+
+    async def run(self, name: str, *, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
+        """Run `lua/<name>.lua` atomically."""
+        script = self._loaded.get(name)
+        if script is None:
+            text = files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+            script = self._loaded[name] = self._redis.register_script(text)
+        with redis_errors():
+            return await script(keys=keys, args=args)
+
+
+async def answers(redis: Client) -> bool:
+    """Whether the server answers right now."""
+    try:
+        with redis_errors():
+            await redis.ping()
+    except (QueueUnavailable, ConfigError):
+        return False
+    return True
+
+
+async def require_server(redis: Client) -> None:
+    """
+    Check once, at start, that the server is there and new enough.
+
+    Raises:
+        QueueUnavailable: It does not answer.
+        ConfigError: It is older than 6.2, or refuses us.
+    """
+    with redis_errors():
+        facts = await redis.info("server")
+    version = str(facts.get("redis_version", "0"))
+    if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
+        raise ConfigError(
+            f"this Redis server is version {version}",
+            hint="version 6.2 or later is needed (BLMOVE)",
+        )

@@ -1,0 +1,1 @@
+"""Columns and object paths, the same in every session store."""

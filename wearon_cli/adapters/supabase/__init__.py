@@ -1,0 +1,1 @@
+"""Rows, credits and files in Supabase."""

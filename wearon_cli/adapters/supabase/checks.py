@@ -1,0 +1,191 @@
+"""
+Looks at everything of Supabase that a job will need, without changing anything.
+
+Refund functions are called with an amount of 0 for an owner that cannot exist: the platform's
+functions refuse that, and a function that is missing, or forbidden to this key, says so instead.
+"""
+
+import asyncio
+import base64
+import json
+from typing import Any, Final
+
+from wearon_cli.adapters.rows.sessions import COLUMNS
+from wearon_cli.adapters.supabase import pg_codes
+from wearon_cli.adapters.supabase.client import Supabase, rows_of
+from wearon_cli.core.errors import ConfigError, StoreRefused
+from wearon_cli.core.operator.checks import Finding, faults
+from wearon_cli.core.session import Channel
+from wearon_cli.core.settings import Settings
+
+NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+#: What the worker reads and writes, by table.
+TABLES: Final = {
+    **{channel.table: COLUMNS[channel] for channel in Channel},
+    "credit_transactions": ("user_id", "amount", "type", "description", "created_at"),
+    "store_credit_transactions": (
+        *("store_id", "amount", "type", "request_id", "description", "created_at"),
+    ),
+}
+_AMOUNT: Final = {"p_amount": 0, "p_description": "a look by wearon: nothing is given"}
+_STORE: Final = {"p_store_id": NOBODY, "p_request_id": "wearon-look", **_AMOUNT}
+#: Each function with the arguments it is called with.
+FUNCTIONS: Final[dict[str, dict[str, object]]] = {
+    "refund_credits": {"p_user_id": NOBODY, **_AMOUNT},
+    "refund_store_credits": _STORE,
+    "refund_store_shopper_credits": {**_STORE, "p_shopper_email": "nobody@invalid"},
+}
+#: What a function that is there says to such a call.
+_REFUSED_AS_IT_SHOULD: Final = {
+    pg_codes.REFUSED_BY_FUNCTION,
+    pg_codes.OWNER_UNKNOWN,
+    pg_codes.CHECK_VIOLATED,
+}
+_KEY_HINT: Final = "put this project's service role key into SUPABASE_SERVICE_ROLE_KEY"
+#: Largest result we store; the bucket must take it.
+LEAST_OBJECT_BYTES: Final = 5 * 1024 * 1024
+
+
+async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
+    """
+    Every check, in the order to hint them.
+
+    Raises:
+        StoreUnavailable: Supabase does not answer: nothing can be said.
+    """
+    role = _check_role(settings)
+    if not role.ok:
+        return [role]  # with the wrong key everything else looks broken too
+    looks = [
+        *(_check_table(supabase, table, columns) for table, columns in TABLES.items()),
+        *(_check_function(supabase, name, args) for name, args in FUNCTIONS.items()),
+        _check_bucket(supabase, settings.bucket),
+    ]
+    return [role, *await asyncio.gather(*looks)]
+
+
+async def require_store(supabase: Supabase, settings: Settings) -> None:
+    """
+    Refuse to start on a store that would fail every job.
+
+    Raises:
+        ConfigError: Naming each thing that is wrong, and its hint.
+        StoreUnavailable: Supabase does not answer.
+    """
+    wrong = faults(await check_store(supabase, settings))
+    if wrong:
+        raise ConfigError(
+            "; ".join(f"{finding.name}: {finding.detail}" for finding in wrong),
+            hint="; ".join(dict.fromkeys(finding.hint for finding in wrong)),
+        )
+
+
+def _check_role(settings: Settings) -> Finding:
+    """What the key says of itself; its signature is Supabase's business."""
+    key = settings.supabase_service_role_key
+    role = _claimed_role(key.get_secret_value() if key else "")
+    if role in {None, "service_role"}:
+        return Finding(name="supabase key", ok=True, detail="a service role key")
+    return Finding(
+        name="supabase key", ok=False, detail=f"this is the key of the role {role}", hint=_KEY_HINT
+    )
+
+
+def _claimed_role(key: str) -> str | None:
+    """The role a key was made for; None when it does not say."""
+    if key.startswith("sb_publishable_"):
+        return "anon"
+    parts = key.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        return str(claims["role"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+async def _check_table(supabase: Supabase, table: str, columns: tuple[str, ...]) -> Finding:
+    name = f"table {table}"
+    try:
+        await _select(supabase, table, ",".join(columns))
+    except StoreRefused as exc:
+        if exc.vendor_code != pg_codes.NO_COLUMN:
+            return _refusal(name, exc)
+        missing = [each for each in columns if not await _has_column(supabase, table, each)]
+        return Finding(
+            name=name,
+            ok=False,
+            detail=f"there is no column {', '.join(missing)}",
+            hint="the platform's schema changed: bring it and this worker to one version",
+        )
+    return Finding(name=name, ok=True, detail=f"has the {len(columns)} columns used here")
+
+
+async def _has_column(supabase: Supabase, table: str, column: str) -> bool:
+    try:
+        await _select(supabase, table, column)
+    except StoreRefused as exc:
+        if exc.vendor_code != pg_codes.NO_COLUMN:
+            raise
+        return False
+    return True
+
+
+async def _select(supabase: Supabase, table: str, columns: str) -> None:
+    async def look() -> None:
+        query = supabase.client.table(table).select(columns).limit(1)
+        rows_of(f"select {table}", (await query.execute()).data)
+
+    await supabase.repeatable(f"select {table}", look)
+
+
+async def _check_function(supabase: Supabase, function: str, args: dict[str, object]) -> Finding:
+    name = f"function {function}"
+
+    async def call() -> None:
+        await supabase.client.rpc(function, dict(args)).execute()
+
+    try:
+        await supabase.once(f"rpc {function}", call)
+    except StoreRefused as exc:
+        if exc.vendor_code in _REFUSED_AS_IT_SHOULD:
+            return Finding(name=name, ok=True, detail="is there, and takes our arguments")
+        return _refusal(name, exc)
+    return Finding(
+        name=name,
+        ok=False,
+        detail="gives credits to nobody without complaint",
+        hint="the platform's function changed: it must refuse an amount of 0",
+    )
+
+
+async def _check_bucket(supabase: Supabase, bucket: str) -> Finding:
+    name = f"bucket {bucket}"
+
+    async def look() -> Any:
+        return await supabase.client.storage.get_bucket(bucket)
+
+    try:
+        found = await supabase.repeatable("storage bucket", look)
+    except StoreRefused as exc:
+        return _refusal(name, exc)
+    wrong, hint = _bucket_fault(found)
+    return Finding(name=name, ok=not wrong, detail=wrong or "is there and private", hint=hint)
+
+
+def _bucket_fault(bucket: Any) -> tuple[str, str]:
+    """What is wrong with the bucket's own rules, and the hint; empty when nothing is."""
+    kinds, limit = bucket.allowed_mime_types, bucket.file_size_limit
+    if kinds and "image/jpeg" not in kinds:
+        return "does not take image/jpeg", "allow image/jpeg, image/png and image/webp in it"
+    if limit is not None and limit < LEAST_OBJECT_BYTES:
+        return f"takes {limit} bytes at most", "raise its file size limit to 10 MB"
+    if bucket.public:
+        return "is public: everybody can read shoppers' photos", "make it private"
+    return "", ""
+
+
+def _refusal(name: str, exc: StoreRefused) -> Finding:
+    happened = str(exc).partition(": ")[2] or str(exc)
+    return Finding(name=name, ok=False, detail=happened, hint=exc.hint or _KEY_HINT)

@@ -1,0 +1,202 @@
+"""Session rows in Supabase."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from wearon_cli.adapters.rows.sessions import (
+    expected_statuses,
+    insert_values,
+    session_from_row,
+    update_values,
+)
+from wearon_cli.adapters.supabase.client import Supabase, rows_of
+from wearon_cli.core.errors import StoreUnavailable
+from wearon_cli.core.session import (
+    OPEN,
+    Channel,
+    NewSession,
+    Session,
+    SessionKey,
+    SessionMove,
+)
+
+#: The column whose value nobody else writes: an address signed for this attempt. Beside it stands
+#: the moment of the attempt's end, to the microsecond.
+WITNESS: Final = "generated_image_url"
+#: The cost column keeps this many decimals; ours may have more.
+COST_STEP_USD: Final = 1e-6
+#: Rows asked for at once: hosted Supabase gives no more in one answer.
+PAGE_ROWS: Final = 1000
+
+
+class SupabaseSessions:
+    """Implements `Sessions`."""
+
+    def __init__(self, supabase: Supabase) -> None:
+        self._supabase = supabase
+
+    async def get(self, key: SessionKey) -> Session | None:
+        """See `Sessions.get`."""
+        found = await self._select(key.channel, lambda q: q.eq("id", key.session_id).limit(1))
+        return found[0] if found else None
+
+    async def find(self, session_id: str) -> Session | None:
+        """See `Sessions.find`."""
+        for channel in Channel:
+            row = await self.get(SessionKey(channel=channel, session_id=session_id))
+            if row is not None:
+                return row
+        return None
+
+    async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
+        """See `Sessions.apply`, and `_read_back` for what a lost answer is worth."""
+        what = f"update {key.channel.table}"
+        query = (
+            self._supabase.client.table(key.channel.table)
+            .update(update_values(move))
+            .eq("id", key.session_id)
+            .in_("status", expected_statuses(key.channel, move))
+        )
+
+        async def swap() -> list[dict[str, Any]]:
+            return rows_of(what, (await query.execute()).data)
+
+        try:
+            rows = await self._supabase.once(what, swap)
+        except StoreUnavailable as exc:
+            if exc.unsent:
+                raise
+            return await self._read_back(key, move, exc)
+        return session_from_row(key.channel, rows[0]) if rows else None
+
+    async def _read_back(
+        self, key: SessionKey, move: SessionMove, lost: StoreUnavailable
+    ) -> Session | None:
+        """
+        What became of a swap whose answer was lost.
+
+        - The row holds our witness and everything else we wrote: won, by us and nobody else.
+        - It is neither where we started from nor where we went, or there with another's witness:
+          lost, and it stays so, since a swap still on its way finds no status it expects.
+        - Otherwise it cannot be told: it may still happen, or may have been another's who wrote
+          the same (`start` and `requeue` write nothing of their own, `fail` only a sentence). Then
+          nothing is claimed, and the journal decides: whoever holds the job's lease finds the row
+          processing, or failed with its own intent, and goes on from there.
+        """
+        row = await self.get(key)
+        signed = move.writes.get(WITNESS) is not None
+        if row is not None and row.status is move.to and signed:
+            return row if _holds(row, move) else None
+        if row is None or row.status not in {*move.expected, move.to}:
+            return None
+        raise StoreUnavailable(
+            f"the move to {move.to.value} may or may not have happened",
+            hint="the job goes on by itself; nothing has to be done",
+        ) from lost
+
+    async def insert(self, new: NewSession) -> Session:
+        """See `Sessions.insert`. The id is ours, so a lost answer can be read back."""
+        what = f"insert {new.channel.table}"
+        query = self._supabase.client.table(new.channel.table).insert(insert_values(new))
+
+        async def add() -> list[dict[str, Any]]:
+            rows = rows_of(what, (await query.execute()).data)
+            if not rows:
+                raise StoreUnavailable(f"{what}: the answer holds no row")
+            return rows
+
+        try:
+            rows = await self._supabase.once(what, add)
+        except StoreUnavailable as exc:
+            key = SessionKey(channel=new.channel, session_id=new.session_id)
+            row = None if exc.unsent else await self.get(key)
+            if row is None:
+                raise
+            return row
+        return session_from_row(new.channel, rows[0])
+
+    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.open_before`: oldest first."""
+        found = [
+            row
+            for channel in Channel
+            for row in await self._select(
+                channel,
+                lambda q: (
+                    q.in_("status", sorted(status.value for status in OPEN))
+                    .lt("created_at", moment.isoformat())
+                    .order("created_at")
+                    .order("id")
+                    .limit(limit)
+                ),
+            )
+        ]
+        return sorted(found, key=_moment_and_id)[:limit]
+
+    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.since`. Asked for in pages: one answer holds a thousand rows at most."""
+        found = [
+            row for channel in Channel for row in await self._newest(channel, moment, limit=limit)
+        ]
+        return sorted(found, key=_moment_and_id, reverse=True)[:limit]
+
+    async def _newest(self, channel: Channel, moment: datetime, *, limit: int) -> list[Session]:
+        found: list[Session] = []
+        while len(found) < limit:
+            first, last = len(found), min(limit, len(found) + PAGE_ROWS) - 1
+            page = await self._select(channel, partial(_newest_page, moment, first, last))
+            found += page
+            if len(page) <= last - first:
+                break
+        return found
+
+    async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
+        """See `Sessions.with_request_id`."""
+        return await self._select(
+            Channel.B2B,
+            lambda q: (
+                q.eq("store_id", store_id)
+                .eq("request_id", request_id)
+                .order("created_at")
+                .order("id")
+            ),
+        )
+
+    async def _select(self, channel: Channel, narrow: Any) -> list[Session]:
+        """Rows of one table; `narrow` adds the filters to a select of everything."""
+        what = f"select {channel.table}"
+
+        async def look() -> list[dict[str, Any]]:
+            query = narrow(self._supabase.client.table(channel.table).select("*"))
+            return rows_of(what, (await query.execute()).data)
+
+        rows = await self._supabase.repeatable(what, look)
+        return [session_from_row(channel, row) for row in rows]
+
+
+def _newest_page(moment: datetime, first: int, last: int, query: Any) -> Any:
+    return (
+        query.gte("created_at", moment.isoformat())
+        .order("created_at", desc=True)
+        .order("id", desc=True)
+        .range(first, last)
+    )
+
+
+def _moment_and_id(row: Session) -> tuple[datetime, str]:
+    return row.created_at, row.session_id
+
+
+def _holds(row: Session, move: SessionMove) -> bool:
+    """True when the row holds everything the move wrote."""
+    return all(_same(getattr(row, column), ours) for column, ours in move.writes.items())
+
+
+def _same(found: Any, ours: Any) -> bool:
+    if isinstance(found, datetime) and isinstance(ours, str):
+        return found == datetime.fromisoformat(ours)
+    if isinstance(found, float) and isinstance(ours, int | float):
+        return abs(found - ours) <= COST_STEP_USD
+    return bool(found == ours)

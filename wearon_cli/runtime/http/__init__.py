@@ -1,0 +1,1 @@
+"""`wearon serve`: the HTTP role."""

@@ -1,0 +1,225 @@
+"""
+The HTTP app: `POST /estimate-body`, `GET /health`, and with --local the stored pictures.
+
+Its routes, what they take and answer, and which error gets which status (docs/http.md).
+"""
+
+import hmac
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from wearon_cli.adapters.local.storage import ROUTE, LocalStorage, media_type
+from wearon_cli.core.body.estimate import EstimateRequest
+from wearon_cli.core.body.sizes import SizeChart, built_in_chart
+from wearon_cli.core.errors import (
+    FetchFailed,
+    InputError,
+    MeasuringUnavailable,
+    ObjectNotFound,
+    PhotoRefused,
+    PictureProblem,
+    StoreRefused,
+    StoreUnavailable,
+    WearonError,
+)
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.http.edge import EdgeMiddleware
+from wearon_cli.runtime.http.health import Health
+from wearon_cli.runtime.http.measuring import Measuring, Photos
+from wearon_cli.runtime.http.schemas import (
+    EstimateAnswer,
+    EstimateBody,
+    HealthAnswer,
+    Problem,
+    Standing,
+)
+from wearon_cli.runtime.ops.metrics import Meters
+
+#: The sentence callers of today know for a photo that cannot be had.
+BAD_PHOTO: Final = "Invalid or inaccessible image URL"
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Problem, "description": "The photo cannot be fetched or read."},
+    401: {"model": Problem, "description": "The bearer token is missing or wrong."},
+    413: {"model": Problem, "description": "The request is too large."},
+    422: {"model": Problem, "description": "The request, or the photo, cannot be used."},
+    429: {"model": Problem, "description": "This caller asks too often."},
+    503: {"model": Problem, "description": "Not now: no pose model yet, or too much waits."},
+}
+_bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, when it is set.")
+
+
+def make_app(
+    settings: Settings,
+    measuring: Measuring,
+    health: Health,
+    files: LocalStorage | None,
+    meters: Meters,
+) -> EdgeMiddleware:
+    """The ASGI app, without a server."""
+    app = FastAPI(
+        title="WearOn worker",
+        description="Body measuring for size advice.",
+        version="1",  # of the interface; the program's own is nobody's business here
+        docs_url="/docs" if settings.http_docs else None,
+        openapi_url="/openapi.json" if settings.http_docs else None,
+        redoc_url=None,
+    )
+    _answer_errors(app)
+    _add_health(app, health)
+    _add_estimate(app, settings, measuring)
+    _add_metrics(app, settings, meters)
+    if files is not None:
+        _add_files(app, files)
+    return EdgeMiddleware(app, with_docs=settings.http_docs)
+
+
+def _add_health(app: FastAPI, health: Health) -> None:
+    @app.get("/health", tags=["health"])
+    async def report() -> HealthAnswer:
+        """Whether the pose model is loaded and Redis answers. Always 200."""
+        return HealthAnswer.model_validate(health.report())
+
+    @app.get("/health/live", tags=["health"])
+    async def live() -> Standing:
+        """Answered as long as the process lives."""
+        return Standing(status="ok")
+
+    @app.get("/health/ready", tags=["health"], responses={503: {"model": Standing}})
+    async def ready() -> JSONResponse:
+        """503 until photos can be measured."""
+        if health.ready:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "not ready"}, status_code=503)
+
+
+def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> None:
+    guards = [Depends(_token_guard(settings)), Depends(_rate_guard(settings))]
+
+    @app.post("/estimate-body", tags=["measuring"], dependencies=guards, responses=_PROBLEMS)
+    async def estimate_body(body: EstimateBody) -> EstimateAnswer:
+        """
+        Measure the body in a photo.
+
+        One person, standing, facing the camera, from head to feet. Weight, sex and a photo from
+        the side narrow the bands. `confidence` is the probability that the recommended size is
+        right.
+        """
+        request = EstimateRequest(
+            height_cm=body.height_cm,
+            weight_kg=body.weight_kg,
+            sex=body.sex,
+            chart=body.chart if isinstance(body.chart, SizeChart) else built_in_chart(body.chart),
+            garment=body.garment,
+        )
+        photos = Photos(front=body.image_url, side=body.side_image_url)
+        measured = await measuring.estimate(photos, request)
+        return EstimateAnswer.model_validate(measured.to_response())
+
+
+def _add_metrics(app: FastAPI, settings: Settings, meters: Meters) -> None:
+    @app.get("/metrics", include_in_schema=False, dependencies=[Depends(_token_guard(settings))])
+    def metrics() -> Response:
+        return Response(meters.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_files(app: FastAPI, files: LocalStorage) -> None:
+    @app.get(ROUTE + "/{path:path}", include_in_schema=False)
+    async def stored_file(path: str, token: str = "") -> Response:
+        data = await run_in_threadpool(files.open_signed, path, token)
+        return Response(data, media_type=media_type(data))
+
+
+def _token_guard(settings: Settings) -> Any:
+    wanted = settings.http_token.get_secret_value().encode() if settings.http_token else None
+
+    async def guard(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> None:
+        if wanted is None:
+            return
+        if given is None or not hmac.compare_digest(given.credentials.encode(), wanted):
+            raise HTTPException(
+                401, "the bearer token is missing or wrong", {"WWW-Authenticate": "Bearer"}
+            )
+
+    return guard
+
+
+def _rate_guard(settings: Settings) -> Any:
+    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+    limit: RateLimitItem = RateLimitItemPerMinute(settings.http_requests_per_minute)
+
+    async def guard(request: Request) -> None:
+        caller = request.client.host if request.client else "unknown"
+        if not await limiter.hit(limit, caller):
+            raise HTTPException(429, "too many requests from this address", {"Retry-After": "10"})
+
+    return guard
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(RequestValidationError)
+    async def wrong_request(_: Request, exc: RequestValidationError) -> JSONResponse:
+        return _problem(422, _first_fault(exc), "invalid_request")
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, exc: HTTPException) -> JSONResponse:
+        code = HTTPStatus(exc.status_code).phrase.lower().replace(" ", "_")
+        return _problem(exc.status_code, str(exc.detail), code, headers=exc.headers)
+
+    @app.exception_handler(WearonError)
+    async def failed(_: Request, exc: WearonError) -> JSONResponse:
+        status, detail, code = _status(exc)
+        headers = None
+        if isinstance(exc, MeasuringUnavailable):
+            headers = {"Retry-After": str(max(1, round(exc.retry_after_s)))}
+        return _problem(status, detail, code, hint=exc.hint, headers=headers)
+
+    @app.exception_handler(Exception)
+    async def unplanned(_: Request, __: Exception) -> JSONResponse:
+        return _problem(500, "Internal error", "unexpected")
+
+
+def _status(exc: WearonError) -> tuple[int, str, str]:
+    """Status, detail and code of an error. 4xx: the request is wrong; 5xx: unavailable."""
+    match exc:
+        case PhotoRefused():
+            return 422, str(exc), exc.reason
+        case PictureProblem() | FetchFailed():
+            return 400, f"{BAD_PHOTO}: {exc}", exc.code
+        case InputError():
+            return 422, str(exc), exc.code
+        case MeasuringUnavailable() | StoreUnavailable():
+            return 503, str(exc), exc.code
+        case ObjectNotFound() | StoreRefused():
+            return 404, "there is no such file", "not_found"
+    return 500, "Internal error", exc.code
+
+
+def _problem(
+    status: int, detail: str, code: str, *, hint: str = "", headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = {"detail": detail, "code": code, "hint": hint}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _first_fault(exc: RequestValidationError) -> str:
+    """What is wrong with a request, without what was sent: an address in it may be signed."""
+    fault = exc.errors()[0]
+    if fault["type"] == "json_invalid":
+        return "the request is not JSON"
+    where = ".".join(str(part) for part in fault["loc"] if part != "body")
+    return f"{where}: {fault['msg']}" if where else str(fault["msg"])

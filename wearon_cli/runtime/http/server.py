@@ -1,0 +1,110 @@
+"""The `serve` role: the HTTP app behind uvicorn, with our signals and our logs."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+import uvicorn
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.http.app import make_app
+from wearon_cli.runtime.http.health import Health
+from wearon_cli.runtime.http.measuring import Measuring
+from wearon_cli.runtime.ops.metrics import Meters
+from wearon_cli.wiring import open_pose_reader, open_serve
+
+log = structlog.get_logger(__name__)
+
+#: A photo that takes longer is not worth waiting for: callers give up after 5 s.
+FETCH_TIMEOUT_S: Final = 4.0
+#: Requests under way at a stop may take this long.
+GRACE_S: Final = 10
+BACKLOG: Final = 512
+
+
+def serve(
+    settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """
+    Answer HTTP until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The port is taken, or a setting is wrong.
+    """
+    with _listener(settings.host, settings.port) as listener:
+        asyncio.run(_serve(settings, meters, listener, on_ready))
+
+
+async def _serve(
+    settings: Settings, meters: Meters, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
+    async with AsyncExitStack() as stack:
+        adapters = await stack.enter_async_context(
+            open_serve(settings, fetch_timeout_s=FETCH_TIMEOUT_S)
+        )
+        measuring = await stack.enter_async_context(
+            Measuring(lambda: open_pose_reader(settings), adapters.fetcher)
+        )
+        health = await stack.enter_async_context(Health(measuring, adapters.redis_answers))
+        server = _Server(
+            uvicorn.Config(
+                make_app(settings, measuring, health, adapters.files, meters),
+                log_config=None,  # ours is set up already
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+                lifespan="off",
+            ),
+            on_ready=lambda: _tell(settings, listener, on_ready),
+        )
+        # uvicorn raises the signals it got once more when it is done: they have done their work.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        await server.serve(sockets=[listener])
+    log.info("server_stopped")
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def _tell(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    log.info("server_ready", host=settings.host, port=listener.getsockname()[1])
+    if settings.http_token is None and settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        log.warning(
+            "http_open_to_all",
+            detail="anybody who reaches this port can have photos measured",
+            hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+        )
+    on_ready()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named, because asyncio looks at it: without, it leaves Nagle's algorithm on,
+    # and every answer waits 40 ms for the caller's acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"port {port} on {host} cannot be listened on: {exc.strerror}",
+            hint="choose another with --port or WEARON_PORT; 0 takes any free one",
+        ) from exc
+    return listener

@@ -1,0 +1,1 @@
+"""Logs, metrics, probes and checks, for every role."""

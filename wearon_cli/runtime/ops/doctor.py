@@ -1,0 +1,205 @@
+"""
+Looks at every outside thing the product needs. Safe in production: nothing is changed or paid.
+
+Each part is looked at by itself and within its own time, so that one that hangs hides no other.
+"""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.errors import WearonError
+from wearon_cli.core.operator.checks import Finding
+from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
+from wearon_cli.wiring import open_pose_reader, redis_url
+
+PART_TIMEOUT_S: Final = 8.0
+LEAST_DISK_BYTES: Final = 1_000_000_000
+#: Wait for Celery workers to answer a ping.
+PING_S: Final = 1.5
+LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Every finding, in the order to hint them."""
+    parts: list[tuple[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]] = [
+        ("settings", _settings),
+        ("redis", _redis),
+        ("workers", _workers),
+        ("supabase", _store),
+        ("image API", _image_api),
+        ("pose model", _pose_model),
+        ("this machine", _machine),
+    ]
+    found = await asyncio.gather(*(_within(name, look, settings) for name, look in parts))
+    return [finding for findings in found for finding in findings]
+
+
+async def _within(
+    name: str, look: Callable[[Settings], Awaitable[Sequence[Finding]]], settings: Settings
+) -> Sequence[Finding]:
+    try:
+        async with asyncio.timeout(PART_TIMEOUT_S):
+            return await look(settings)
+    except TimeoutError:
+        told = f"no answer within {PART_TIMEOUT_S:g} s"
+        return [Finding(name=name, ok=False, detail=told, hint="is the network slow or blocked?")]
+    except WearonError as exc:
+        return [Finding(name=name, ok=False, detail=str(exc), hint=exc.hint)]
+
+
+async def _settings(settings: Settings) -> Sequence[Finding]:
+    """That they are valid and fit together was checked when they were read."""
+    found = [Finding(name="settings", ok=True, detail="valid, and the numbers fit together")]
+    if settings.is_local:
+        return found
+    try:
+        settings.require_production()
+    except WearonError as exc:
+        return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
+    told = f"{', '.join(PRODUCTION_NAMES)} are set"
+    return [*found, Finding(name="production settings", ok=True, detail=told)]
+
+
+async def _redis(settings: Settings) -> Sequence[Finding]:
+    from wearon_cli.adapters.redis.checks import check_redis
+
+    url = redis_url(settings)
+    redis = connect(url, retries=0)
+    try:
+        return await check_redis(redis, url=url)
+    finally:
+        await redis.aclose()
+
+
+async def _workers(settings: Settings) -> Sequence[Finding]:
+    from wearon_cli.adapters.celery_app import make_celery
+    from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+
+    url = redis_url(settings)
+    redis = connect(url, retries=0)
+    try:
+        consumers = (
+            await RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s).look()
+        ).consumers
+    finally:
+        await redis.aclose()
+    celery = make_celery(url)
+    try:
+        answers = await asyncio.to_thread(celery.control.ping, timeout=PING_S)
+    finally:
+        celery.close()
+    return [
+        _count("consumers", consumers, "start `wearon consume`"),
+        _count("celery workers", len(answers), "start `wearon celery`"),
+    ]
+
+
+def _count(name: str, count: int, hint: str) -> Finding:
+    told = f"{count} answering" if count else "none answers"
+    return Finding(name=name, ok=count > 0, detail=told, hint="" if count else hint)
+
+
+async def _store(settings: Settings) -> Sequence[Finding]:
+    if settings.is_local:
+        return [Finding(name="store", ok=True, detail="rows, credits and files of the local stack")]
+    from wearon_cli.adapters.supabase.checks import check_store
+    from wearon_cli.adapters.supabase.client import connect as connect_supabase
+
+    async with connect_supabase(settings) as supabase:
+        return await check_store(supabase, settings)
+
+
+async def _image_api(settings: Settings) -> Sequence[Finding]:
+    if settings.openai_api_key is None:
+        told = "no key: pictures are previews"
+        return [Finding(name="image API", ok=settings.is_local, detail=told)]
+    from wearon_cli.adapters.providers.openai_checks import check_image_api
+    from wearon_cli.adapters.providers.openai_edits import image_api_client
+
+    async with image_api_client(
+        base_url=settings.openai_base_url, api_key=settings.openai_api_key, connections=2
+    ) as http:
+        today = datetime.now(UTC).date()
+        return await check_image_api(http, settings.openai_image_models, today=today)
+
+
+async def _pose_model(settings: Settings) -> Sequence[Finding]:
+    return [await asyncio.to_thread(_read_sample, settings)]
+
+
+def _read_sample(settings: Settings) -> Finding:
+    from wearon_cli.core.body.photo import read_photo
+
+    photo = read_photo(files("wearon_cli.assets").joinpath("person.jpg").read_bytes())
+    with open_pose_reader(settings) as reader:
+        people = len(reader.read(photo))
+    if people != 1:
+        return Finding(
+            name="pose model",
+            ok=False,
+            detail=f"finds {people} people in the bundled photo of one",
+            hint="run `wearon model pull --again`",
+        )
+    return Finding(name="pose model", ok=True, detail="finds the person of the bundled photo")
+
+
+async def _machine(settings: Settings) -> Sequence[Finding]:
+    folder = settings.local_dir or Path.cwd()
+    free = shutil.disk_usage(folder).free
+    disk = Finding(
+        name="disk",
+        ok=free > LEAST_DISK_BYTES,
+        detail=f"{free / 1e9:.1f} GB free",
+        hint="" if free > LEAST_DISK_BYTES else "free some: logs and pictures need room",
+    )
+    return [disk, _port(settings), *_open_door(settings)]
+
+
+def _port(settings: Settings) -> Finding:
+    """Free, or held by a `serve` that answers: both are fine."""
+    name = f"port {settings.port}"
+    host = settings.host if settings.host in LOCAL_HOSTS else "127.0.0.1"
+    try:
+        ours = _answers_live(host, settings.port)
+    except ConnectionRefusedError:
+        return Finding(name=name, ok=True, detail="free")
+    if ours:
+        return Finding(name=name, ok=True, detail="`wearon serve` answers there")
+    return Finding(
+        name=name, ok=False, detail="another program has it", hint="set WEARON_PORT to a free one"
+    )
+
+
+def _answers_live(host: str, port: int) -> bool:
+    """
+    Raises:
+        ConnectionRefusedError: Nobody listens there.
+    """
+    with socket.create_connection((host, port), timeout=1) as connection:
+        try:
+            connection.settimeout(2)
+            connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+            return b"200" in connection.recv(64)
+        except OSError:
+            return False
+
+
+def _open_door(settings: Settings) -> Sequence[Finding]:
+    if settings.http_token is not None or settings.host in LOCAL_HOSTS:
+        return ()
+    return [
+        Finding(
+            name="HTTP",
+            ok=True,
+            warning=True,
+            detail="anybody who reaches the port can have photos measured",
+            hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+        )
+    ]

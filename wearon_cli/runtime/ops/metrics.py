@@ -1,0 +1,231 @@
+"""
+Metrics of a role, counted from its log: whatever is logged is also what is counted.
+
+So there is one list of events, nothing in `core` knows of metrics, and a figure on a dashboard can
+always be looked up in the log. What waits in Redis is read when somebody scrapes, not before.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from structlog.typing import EventDict, WrappedLogger
+
+from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.jobs.settlement import Settled
+from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
+from wearon_cli.core.settings import Settings
+
+#: Ports beside WEARON_METRICS_PORT.
+PORT_OFFSETS: Final = {"consume": 0, "celery": 1}
+#: Seconds. A generation takes 40 s and may take 120 s.
+LONG_BUCKETS: Final = (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100, 120, 150, 300)
+SHORT_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+#: A scrape waits this long for Redis.
+LOOK_TIMEOUT_S: Final = 3.0
+
+
+class Meters:
+    """All counters of one process. `observe` is a structlog processor."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._add_job_counters()
+        self._add_call_counters()
+        self._add_http_counters()
+        self._rules: dict[str, Callable[[EventDict], None]] = {
+            "job_taken": lambda _: self.intake.labels("taken").inc(),
+            "duplicate_job_dropped": lambda _: self.intake.labels("duplicate").inc(),
+            "job_refused": lambda _: self.intake.labels("refused").inc(),
+            "job_completed": self._completed,
+            "job_settled": self._settled,
+            "job_stopped": lambda e: self.stops.labels(e["error"]).inc(),
+            "job_crashed": lambda _: self.stops.labels("unexpected").inc(),
+            "jobs_recovered": lambda e: self.recovered.inc(e["count"]),
+            "orphan_adopted": lambda _: self.orphans.inc(),
+            "permit_granted": lambda e: self.permit_wait.observe(e["waited_ms"] / 1000),
+            "image_call_answered": self._answered,
+            "paid_call_lost": lambda _: self.lost_calls.inc(),
+            "breaker_opened": lambda e: self.breaker_openings.labels(e["reason"]).inc(),
+            "outage_met": lambda e: self.outages.labels(e["error"]).inc(),
+            "body_measured": self._measured,
+            "photo_refused": lambda e: self.photos.labels(e["reason"]).inc(),
+            "http_request": self._requested,
+        }
+
+    def observe(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Count an event on its way to the log."""
+        rule = self._rules.get(event.get("event", ""))
+        if rule is not None:
+            rule(event)
+        return event
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Names of the events that are counted."""
+        return frozenset(self._rules)
+
+    def show(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A gauge that is asked for its value at each scrape."""
+        Gauge(f"wearon_{name}", text, registry=self.registry).set_function(value)
+
+    def render(self) -> bytes:
+        """The text that a scrape gets."""
+        return generate_latest(self.registry)
+
+    def _add_job_counters(self) -> None:
+        self.intake = self._counter("intake", "Payloads taken from the platform's list.", "result")
+        self.jobs = self._counter("jobs", "Jobs that ended.", "outcome", "error", "channel")
+        self.credits = self._counter(
+            "settlements", "What became of failed jobs' credits.", "credit"
+        )
+        for each in Settled:  # from 0 on, so that the first of a kind is seen as an increase
+            self.credits.labels(each.value)
+        self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
+        self.recovered = self._counter("jobs_recovered", "Jobs found by recovery and called again.")
+        self.orphans = self._counter("orphans", "Open rows without a job, taken up to be failed.")
+        self.outages = self._counter("outages", "Passes of consume that met an outage.", "error")
+        self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
+
+    def _add_call_counters(self) -> None:
+        self.calls = self._counter("image_calls", "Answers of the image API.", "model", "status")
+        self.lost_calls = self._counter("paid_calls_lost", "Paid calls with unknown outcome.")
+        self.cost = self._counter("cost_usd", "Estimated cost of completed pictures.", "model")
+        self.breaker_openings = self._counter("breaker_openings", "Calls were halted.", "reason")
+        self.call_time = self._histogram(
+            "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "model"
+        )
+        self.permit_wait = self._histogram(
+            "permit_wait_seconds", "Wait for the shared rate limit.", SHORT_BUCKETS
+        )
+
+    def _add_http_counters(self) -> None:
+        self.photos = self._counter("photos", "Photos measured, or why not.", "result")
+        self.photo_time = self._histogram(
+            "photo_seconds", "Photo fetched and measured.", SHORT_BUCKETS
+        )
+        self.requests = self._counter("http_requests", "HTTP requests.", "path", "status")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"wearon_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        return Histogram(
+            f"wearon_{name}", text, labels, buckets=tuple(buckets), registry=self.registry
+        )
+
+    def _completed(self, event: EventDict) -> None:
+        self.jobs.labels("completed", "", event.get("channel", "")).inc()
+        self.job_time.observe(event["took_ms"] / 1000)
+        if event.get("cost_usd"):
+            self.cost.labels(event["model"]).inc(event["cost_usd"])
+
+    def _settled(self, event: EventDict) -> None:
+        self.jobs.labels("failed", event["error"], event.get("channel", "")).inc()
+        self.credits.labels(event["credit"]).inc()
+
+    def _answered(self, event: EventDict) -> None:
+        self.calls.labels(event["model"], event["status"]).inc()
+        self.call_time.labels(event["model"]).observe(event["took_ms"] / 1000)
+
+    def _measured(self, event: EventDict) -> None:
+        self.photos.labels("measured").inc()
+        self.photo_time.observe(event["duration_ms"] / 1000)
+
+    def _requested(self, event: EventDict) -> None:
+        self.requests.labels(event["path"], event["status"]).inc()
+
+
+class QueueCollector(Collector):
+    """What waits in Redis, as gauges, read at each scrape."""
+
+    def __init__(self, queue_stats: QueueStatsPort, loop: asyncio.AbstractEventLoop) -> None:
+        """
+        Args:
+            queue_stats: Looks at Redis.
+            loop: Where it does so; scrapes come on other threads.
+        """
+        self._outlook = queue_stats
+        self._loop = loop
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauges; only `wearon_redis_up` when Redis does not answer."""
+        look = asyncio.run_coroutine_threadsafe(self._look(), self._loop)
+        try:
+            stats = look.result(LOOK_TIMEOUT_S)
+        except TimeoutError:
+            look.cancel()
+            stats = None
+        yield GaugeMetricFamily("wearon_redis_up", "Redis answers.", float(stats is not None))
+        if stats is not None:
+            for name, text, value in _gauges(stats):
+                yield GaugeMetricFamily(f"wearon_{name}", text, value)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not look at Redis."""
+        return ()
+
+    async def _look(self) -> QueueStats | None:
+        try:
+            return await self._outlook.look()
+        except UpstreamError:
+            return None
+
+
+def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
+    waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
+    yield "queue_depth", "Payloads nobody has taken yet.", now.queued
+    yield "jobs_in_line", "Journalled jobs whose turn has not come.", now.ready
+    yield "oldest_wait_seconds", "Age of the job whose turn is next.", max(0.0, waited_s)
+    yield "jobs_held", "Jobs being done, or waiting for a time.", now.held
+    yield "jobs_overdue", "Jobs whose lease or time has run out.", now.overdue
+    yield "dead_letters", "Dead letters kept.", now.dead_letters
+    yield "consumers", "Consumers alive.", now.consumers
+    yield "permits_used", "Image requests of the last minute.", now.permits_used
+    yield "breaker_open", "Calls to the image API are halted.", float(bool(now.halted_because))
+
+
+def expose(meters: Meters, settings: Settings, role: str) -> Callable[[], None]:
+    """
+    Serve the metrics of a role without HTTP of its own, when a port is set; returns what stops it.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
+    if settings.metrics_port is None:
+        return lambda: None
+    port = settings.metrics_port + PORT_OFFSETS[role]
+    try:
+        server, thread = start_http_server(port, settings.metrics_host, meters.registry)
+    except OSError as exc:
+        raise ConfigError(
+            f"port {port} on {settings.metrics_host} cannot be listened on: {exc.strerror}",
+            hint="choose another WEARON_METRICS_PORT; `consume` uses it, `celery` the next one",
+        ) from exc
+
+    def stop() -> None:
+        _end(server, thread)
+
+    return stop
+
+
+def _end(server: Any, thread: threading.Thread) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()

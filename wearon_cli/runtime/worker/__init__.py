@@ -1,0 +1,1 @@
+"""`wearon celery`: the worker role."""

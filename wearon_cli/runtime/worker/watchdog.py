@@ -1,0 +1,77 @@
+"""
+Notices a Celery worker that is alive but unresponsive: messages wait, threads are free, none is
+taken.
+
+Seen after Redis restarts. A thread is not free while its message waits for the rate limit, and a
+worker that drains is not unresponsive. It costs two commands a minute, from a thread of its own,
+since the loop that became unresponsive cannot be asked.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.runtime.worker.job_loop import JobLoop
+
+log = structlog.get_logger(__name__)
+
+#: Time between two looks. A worker is unresponsive when two looks in a row find it so.
+LOOK_EVERY_S: Final = 30.0
+
+
+class Watchdog:
+    """Watches one worker process."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        jobs: JobLoop,
+        *,
+        concurrency: int,
+        on_unresponsive: Callable[[], None],
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3)
+        self._jobs = jobs
+        self._concurrency = concurrency
+        self._on_deaf = on_unresponsive
+        self._look_every_s = look_every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the connection."""
+        self._stop.set()
+        self._thread.join(timeout=LOOK_EVERY_S)
+        self._redis.close()
+
+    def _watch(self) -> None:
+        suspected_at_count = -1
+        while not self._stop.wait(self._look_every_s):
+            count = self._jobs.answered
+            if not self._should_hear() or not self._calls_wait():
+                suspected_at_count = -1
+            elif suspected_at_count == count:
+                log.error("worker_found_unresponsive", in_flight=self._jobs.in_flight)
+                self._on_deaf()
+                return
+            else:
+                suspected_at_count = count
+
+    def _should_hear(self) -> bool:
+        return self._jobs.accepts and self._jobs.answering < self._concurrency
+
+    def _calls_wait(self) -> bool:
+        try:
+            return bool(self._redis.llen(CELERY_QUEUE))
+        except (RedisError, OSError):
+            return False  # Redis is away: that is not unresponsiveness
