@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from wearon_cli.core.errors import TaskInvalid
-from wearon_cli.core.session import Channel, SessionKey, utc_now
+from wearon_cli.core.session import Channel, SessionKey, Status, utc_now
 
 #: The producer LPUSHes here; the consumer takes from the right end.
 TASK_LIST: Final = "wearon:tasks:generation"
@@ -35,12 +35,18 @@ _URL: Final = TypeAdapter(AnyHttpUrl)
 
 
 class ReplayRequest(BaseModel):
-    """An operator's options, in a payload pushed by `wearon replay-task`."""
+    """What an operator asked for, in the payload of a job that `wearon replay-task` opened."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    replay_id: str = Field(pattern=r"^[0-9a-f]{8}$")  # names its credit in the ledger
+    #: Status of the row when it was planned. A final row stays as it is until the new picture is
+    #: stored; only then it moves, and only from this status.
+    from_status: Status
     fresh: bool = False  # draw again although a picture is stored
     model: str | None = None  # use this image model instead of the configured ones
+    charge: bool = False  # take a credit before anything is drawn
+    by: str = ""  # who asked
     reason: str = ""
 
 

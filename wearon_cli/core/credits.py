@@ -1,76 +1,314 @@
-"""The credit ledgers: their entries, and what the rules need from them."""
+"""
+What became of a session's credit: one rule, read by everybody.
 
+Settlement, `session`, `replay-task`, `reconcile`, `costs` and the page ask `credit_of` and have no
+opinion of their own. It looks at the row, at the ledger entries that belong to the session, and at
+what this worker wrote down about it. It never adds up a user's ledger: completed sessions and
+goodwill refunds make such sums differ, and neither proves anything about this session.
+
+The law, in order. The first that applies decides.
+
+    row        ledger and journal                                           state
+    failed     a replay took a credit of its own, and it was not given back owed (the replay's)
+    completed  a replay took a credit of its own                            charged
+    any        b2b without a request id                                     unclear
+    any        no credit was taken, and there is an overage entry           overage
+    any        no credit was taken for this session                         never taken
+    open       a refund belongs to the session                              returned
+    failed     a refund belongs to the session                              returned
+    completed  a refund belongs to it, and it was replayed                  free
+    completed  a refund belongs to it, and it was not replayed              unclear
+    open       -                                                            held
+    completed  -                                                            spent
+    failed     b2b: the deduction of its request id was not refunded        owed
+    failed     b2c: this worker failed it                                   owed
+    failed     b2c: somebody else failed it                                 unclear
+
+A b2b request id may be used again by a caller. The ledger takes one credit for it: it belongs to
+the first session made after the deduction, and so does its refund.
+"""
+
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final
 
-from wearon_cli.core.session import NewSession
+from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer
+from wearon_cli.core.session import Channel, Session, Status
+
+#: A user's refund that names no session may belong to one that failed this shortly before it.
+#: Source: the platform refunds a queue error within the request that made the session.
+UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
+
+_REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
 
 
-class EntryKind(StrEnum):
-    """Kind of a ledger row (`type` in both ledgers)."""
+class CreditState(StrEnum):
+    """Where the credit of a session is."""
 
-    GENERATION = "generation"  # b2c: a credit taken
-    DEDUCTION = "deduction"  # b2b: a credit taken, from the store or from its shopper
-    OVERAGE = "overage"  # b2b: charged outside, no credit taken
-    REFUND = "refund"  # a credit given back
-    OTHER = "other"  # purchase, subscription, signup_bonus
+    HELD = "held"  # taken, and the session is still open
+    SPENT = "spent"  # the session completed, and its credit paid for it
+    RETURNED = "returned"  # a refund of this session is in the ledger
+    FREE = "free"  # returned earlier, and a replay that took none completed the session
+    CHARGED = "charged"  # a replay that took a credit of its own completed the session
+    OWED = "owed"  # taken, the session failed, and it is proved that nobody gave it back
+    OVERAGE = "overage"  # charged outside the credits: a person refunds it where it was made
+    NEVER_TAKEN = "never_taken"  # no credit was taken for this session: none is owed
+    UNCLEAR = "unclear"  # the records do not say: a person must look
+
+    @property
+    def needs_a_person(self) -> bool:
+        """True when no program may decide what happens next."""
+        return self in {CreditState.OVERAGE, CreditState.UNCLEAR}
+
+
+class ReturnedBy(StrEnum):
+    """Who gave a credit back."""
+
+    WORKER = "worker"
+    PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """One row of a credit ledger."""
+class CreditFacts:
+    """All that `credit_of` looks at."""
 
-    kind: EntryKind
-    amount: int  # credits; negative when taken
-    description: str
-    created_at: datetime
-    request_id: str | None = None  # b2b
+    session: Session
+    entries: Sequence[LedgerEntry]  # `Ledger.entries_of`, oldest first
+    #: b2b: every row of this store and request id, this one included, oldest first.
+    siblings: Sequence[Session] = ()
+    failed_by_us: bool = False  # this worker won the row's move to failed
+    was_replayed: bool = False  # an operator ran it again
+    #: b2c: refunds of the user around the session's time that may name no session.
+    user_refunds: Sequence[LedgerEntry] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserStanding:
-    """A b2c user's ledger, as far as one session's refund needs it."""
+class Credit:
+    """The answer: a state, and why."""
 
-    taken: int  # credits taken for generations, ever
-    refunded: int  # credits given back, ever
-    session_refunds: int  # refund rows whose description names the session
+    state: CreditState
+    reason: str  # one sentence for an operator, without e-mails
+    returned_by: ReturnedBy | None = None
+    entry: LedgerEntry | None = None  # the ledger entry that decided
+    #: Who is owed 1 credit, and the description that makes its refund findable. With OWED only.
+    owed_to: Payer | None = None
+    refund_text: str = ""
 
 
-class Ledger(Protocol):
+def replay_text(session_id: str, replay_id: str) -> str:
     """
-    The credit ledgers of both channels, over the platform's own functions.
+    Description of the credit that a replay takes.
 
-    The b2b refunds are exactly-once by the ledger's constraint. The b2c refund is not: only
-    `wearon_cli.core.jobs.settlement` may call it, after looking, one refunder at a time.
+    Args:
+        session_id: The session.
+        replay_id: 8 hex digits.
     """
+    return f"Try-on: replay {replay_id} of session {session_id}"
 
-    async def store_entries(self, store_id: str, request_id: str) -> Sequence[LedgerEntry]:
-        """Ledger rows of one (store, request id), oldest first."""
 
-    async def user_standing(self, user_id: str, session_id: str) -> UserStanding:
-        """Sums over a user's ledger, and the refunds that name this session."""
+def replay_request_id(session_id: str, replay_id: str) -> str:
+    """b2b: the ledger key of the credit that a replay takes."""
+    return f"replay:{session_id}:{replay_id}"
 
-    async def refund_store(self, store_id: str, request_id: str, description: str) -> bool:
-        """Return 1 credit to the store. False: this request id was refunded before."""
 
-    async def refund_shopper(
-        self, store_id: str, email: str, request_id: str, description: str
-    ) -> bool:
-        """Return 1 credit to the store's shopper. False: refunded before."""
+def refund_text(session_id: str) -> str:
+    """Description of a session's refund: for b2c this is what makes it findable."""
+    return f"Refund: try-on session {session_id} failed"
 
-    async def refund_user(self, user_id: str, description: str) -> None:
-        """Return 1 credit to the user. NOT idempotent."""
 
-    async def take(
-        self, new: NewSession, *, shopper_pays: bool = False, description: str = "Try-on"
-    ) -> None:
-        """
-        Take 1 credit for a session about to be made, as the platform does before its push:
-        from the user, the store, or (`shopper_pays`) the store's shopper.
+def replay_refund_text(session_id: str, replay_id: str) -> str:
+    """Description of the refund of a replay's own credit."""
+    return f"Refund: replay {replay_id} of session {session_id} failed"
 
-        Raises:
-            StoreRefused: There is no credit left, or no such owner.
-        """
+
+def replay_id_of(entry: LedgerEntry) -> str | None:
+    """The replay that this entry names; None when it names none."""
+    found = _REPLAY.search(entry.description)
+    return found["replay"].lower() if found else None
+
+
+def replay_payer(session: Session, base: Sequence[LedgerEntry], replay_id: str) -> Payer:
+    """
+    Who pays for a replay: whoever paid for the session.
+
+    Args:
+        session: The session.
+        base: Its ledger entries.
+        replay_id: 8 hex digits.
+    """
+    if session.channel is Channel.B2C:
+        return Payer(channel=session.channel, owner_id=session.owner_id)
+    emails = [e.shopper_email for e in base if e.is_taking and not replay_id_of(e)]
+    return Payer(
+        channel=session.channel,
+        owner_id=session.owner_id,
+        shopper_email=next((email for email in emails if email), None),
+        request_id=replay_request_id(session.session_id, replay_id),
+    )
+
+
+def credit_of(facts: CreditFacts) -> Credit:
+    """
+    Say what became of a session's credit. Pure: reads nothing but `facts`.
+
+    The table at the top of this module is what it does.
+    """
+    row = facts.session
+    if row.status is Status.COMPLETED and (charge := _open_charge(facts)):
+        return Credit(state=CreditState.CHARGED, reason="a replay took a credit", entry=charge)
+    if row.status is Status.FAILED and (charge := _open_charge(facts)):
+        return _owed_charge(row, facts.entries, charge)
+    if row.channel is Channel.B2B and not row.request_id:
+        return Credit(
+            state=CreditState.UNCLEAR,
+            reason="the row has no request id, so nothing ties it to the ledger",
+        )
+    taken = _taking(facts)
+    if row.channel is Channel.B2B and taken is None:
+        return _without_deduction(facts)
+    if row.credits_used < 1:
+        return Credit(
+            state=CreditState.NEVER_TAKEN, reason="the row says that no credit was used"
+        )
+    refund = _refund(facts, taken)
+    if refund:
+        return _returned(facts, refund)
+    return _not_returned(facts, taken)
+
+
+def _base(facts: CreditFacts) -> list[LedgerEntry]:
+    """The entries of the session itself, without those of its replays."""
+    mine = [entry for entry in facts.entries if replay_id_of(entry) is None]
+    if facts.session.channel is Channel.B2B:
+        return [entry for entry in mine if entry.request_id == facts.session.request_id]
+    return mine
+
+
+def _taking(facts: CreditFacts) -> LedgerEntry | None:
+    """
+    b2b: the deduction that paid for this session; None when there is none, or when it paid for
+    another session of the same request id. b2c deductions name no session: always None.
+    """
+    if facts.session.channel is Channel.B2C:
+        return None
+    deduction = next((e for e in _base(facts) if e.kind is EntryKind.DEDUCTION), None)
+    if deduction is None or len(facts.siblings) < 2:
+        return deduction
+    later = [s for s in facts.siblings if s.created_at >= deduction.created_at]
+    owner = later[0] if later else facts.siblings[0]
+    return deduction if owner.session_id == facts.session.session_id else None
+
+
+def _refund(facts: CreditFacts, taken: LedgerEntry | None) -> LedgerEntry | None:
+    if facts.session.channel is Channel.B2B and taken is None:
+        return None
+    return next((e for e in _base(facts) if e.kind is EntryKind.REFUND), None)
+
+
+def _open_charge(facts: CreditFacts) -> LedgerEntry | None:
+    """The newest credit that a replay took and that was not given back."""
+    charges = {replay_id_of(e): e for e in facts.entries if e.is_taking and replay_id_of(e)}
+    for entry in facts.entries:
+        if entry.kind is EntryKind.REFUND:
+            charges.pop(replay_id_of(entry), None)
+    return max(charges.values(), key=lambda e: e.created_at, default=None)
+
+
+def _owed_charge(row: Session, entries: Sequence[LedgerEntry], charge: LedgerEntry) -> Credit:
+    replay_id = str(replay_id_of(charge))
+    payer = replay_payer(row, entries, replay_id)
+    return Credit(
+        state=CreditState.OWED,
+        reason=f"replay {replay_id} took a credit and failed",
+        entry=charge,
+        owed_to=replace(payer, shopper_email=charge.shopper_email),
+        refund_text=replay_refund_text(row.session_id, replay_id),
+    )
+
+
+def _without_deduction(facts: CreditFacts) -> Credit:
+    overage = next((e for e in _base(facts) if e.kind is EntryKind.OVERAGE), None)
+    if overage:
+        return Credit(
+            state=CreditState.OVERAGE,
+            reason="it was charged outside the credits",
+            entry=overage,
+        )
+    shared = len(facts.siblings) > 1
+    return Credit(
+        state=CreditState.NEVER_TAKEN,
+        reason=(
+            "its request id was used by several sessions, and the credit paid for another one"
+            if shared
+            else "the ledger has no deduction for its request id"
+        ),
+    )
+
+
+def _returned(facts: CreditFacts, refund: LedgerEntry) -> Credit:
+    ours = refund.description.startswith(refund_text(facts.session.session_id))
+    by = ReturnedBy.WORKER if ours else ReturnedBy.PLATFORM
+    if facts.session.status is not Status.COMPLETED:
+        reason = "a refund of this session is in the ledger"
+        return Credit(state=CreditState.RETURNED, reason=reason, returned_by=by, entry=refund)
+    if facts.was_replayed:
+        return Credit(
+            state=CreditState.FREE,
+            reason="its credit was returned before, and a replay completed it without taking one",
+            returned_by=by,
+            entry=refund,
+        )
+    return Credit(
+        state=CreditState.UNCLEAR,
+        reason="it is completed, its credit was returned, and no replay is known",
+        returned_by=by,
+        entry=refund,
+    )
+
+
+def _not_returned(facts: CreditFacts, taken: LedgerEntry | None) -> Credit:
+    row = facts.session
+    if row.status is Status.COMPLETED:
+        return Credit(state=CreditState.SPENT, reason="it paid for the picture", entry=taken)
+    if row.status is not Status.FAILED:
+        return Credit(state=CreditState.HELD, reason="the session is still open", entry=taken)
+    if taken is None and not facts.failed_by_us:
+        return _unclear_failure(facts)
+    return Credit(
+        state=CreditState.OWED,
+        reason="the session failed, and no refund of it is in the ledger",
+        entry=taken,
+        owed_to=Payer(
+            channel=row.channel,
+            owner_id=row.owner_id,
+            shopper_email=taken.shopper_email if taken else None,
+            request_id=row.request_id,
+        ),
+        refund_text=refund_text(row.session_id),
+    )
+
+
+def _unclear_failure(facts: CreditFacts) -> Credit:
+    """b2c, failed by somebody else: the platform refunds without naming the session."""
+    row = facts.session
+    until = (row.completed_at or row.created_at) + UNNAMED_REFUND_WITHIN
+    candidate = next(
+        (
+            entry
+            for entry in facts.user_refunds
+            if row.created_at - UNNAMED_REFUND_WITHIN <= entry.created_at <= until
+            and "session" not in entry.description.lower()
+        ),
+        None,
+    )
+    told = "no refund names it"
+    if candidate:
+        told = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"
+    return Credit(
+        state=CreditState.UNCLEAR,
+        reason=f"this worker did not fail it, and {told}",
+        entry=candidate,
+    )

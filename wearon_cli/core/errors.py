@@ -19,6 +19,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── SessionFinal           5   already completed or failed
     │   ├── SessionRunning         5   it is being worked on right now
     │   ├── LetterNotFound         5   no such dead letter
+    │   ├── NoCreditLeft           5   the owner has no credit to take
     │   ├── NeedsAPerson           5   sessions do not fit their credits, pictures or jobs
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
@@ -26,6 +27,8 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │   ├── QueueUnavailable           Redis does not answer
     │   ├── StoreUnavailable           Supabase (or the local store) does not answer
     │   ├── StoreRefused               it answers, and says no: schema, key or data
+    │   │   ├── RefundRefused          the ledger refuses a refund: parked for a person
+    │   │   ├── StorageRefused         it refuses to keep a picture
     │   │   └── ObjectNotFound         no such object in storage
     │   ├── FetchFailed                an input picture could not be fetched this time
     │   └── GeneratorError
@@ -39,6 +42,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     │       ├── ModelUnavailable       model retired or no access: next model
     │       └── AccountBlocked         key, money, verification: stop calling, alarm
     ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
+    │   ├── JobTooOld              7   the platform takes such a session back itself: not bought
     │   └── JobOrphaned            7   an open row without a job: settle
     ├── TryOnFailed                7   what an operator reads of a session that ended failed
     ├── Unhealthy                  1   `wearon doctor` found something red
@@ -163,6 +167,10 @@ class LetterNotFound(SessionError):
     """There is no such dead letter."""
 
 
+class NoCreditLeft(SessionError):
+    """There is no credit left to take."""
+
+
 class NeedsAPerson(SessionError):
     """Something is left that a person has to look at."""
 
@@ -211,6 +219,16 @@ class StoreRefused(UpstreamError):
     def __init__(self, detail: str = "", *, hint: str = "", vendor_code: str = "") -> None:
         super().__init__(detail, hint=hint)
         self.vendor_code = vendor_code
+
+
+class RefundRefused(StoreRefused):
+    """The ledger refused to give a credit back."""
+
+
+class StorageRefused(StoreRefused):
+    """Picture storage refused to keep a picture."""
+
+    reaction = Reaction.SETTLE
 
 
 class ObjectNotFound(StoreRefused):
@@ -286,6 +304,10 @@ class JobGaveUp(WearonError):
 
     exit_code = 7
     shopper_message = UpstreamError.shopper_message
+
+
+class JobTooOld(JobGaveUp):
+    """The session waited so long that the platform gives its credit back itself."""
 
 
 class JobOrphaned(JobGaveUp):

@@ -6,7 +6,7 @@ Every move is a compare-and-swap: an adapter applies it only while the row is in
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Protocol
@@ -172,13 +172,9 @@ def fail(shopper_message: str) -> SessionMove:
     return SessionMove(expected=OPEN, to=Status.FAILED, writes={"error_message": shopper_message})
 
 
-def reopen(from_status: Status) -> SessionMove:
-    """An operator runs a final session again."""
-    return SessionMove(
-        expected=frozenset({from_status}),
-        to=Status.QUEUED,
-        writes={"error_message": None, "completed_at": None},
-    )
+def complete_again(from_status: Status, done: Completion) -> SessionMove:
+    """A replay has its picture: the row moves from the final status it had until now."""
+    return replace(complete(done), expected=frozenset({from_status}))
 
 
 class Sessions(Protocol):

@@ -1,4 +1,12 @@
-"""The journal of open jobs, as a contract: the truth about every job between intake and its end."""
+"""
+The journal of open jobs, as a contract: the truth about every job between intake and its end.
+
+    ready -> released (a Celery message is out) -> running (claimed by a worker) -> closed
+      ^          | not claimed in time                | handed back, or its worker died
+      +----------+------------------------------------+-- waiting (until a due time) --+
+
+A job is in exactly one of these places, and each move between them is atomic.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +18,51 @@ from wearon_cli.core.generator import Usage
 from wearon_cli.core.session import Channel, SessionKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenCall:
-    """A paid call that was about to be sent and whose end nobody wrote down."""
+class Lane(StrEnum):
+    """Which queue a ready job stands in."""
 
+    PAID = "paid"  # may buy a picture: fair among owners, at the pace of the rate limit
+    FREE = "free"  # settles, or finishes a stored picture: waits for no pace and no breaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to open."""
+
+    key: SessionKey
+    payload: bytes  # empty: an orphan row, found without its job
+    owner_id: str
+    pictures: int  # input pictures, for the limit of pictures a minute
+    lane: Lane = Lane.PAID
+    #: Paths of its input pictures in our bucket, kept with the session's record.
+    input_paths: tuple[str, ...] = ()
+    #: Written into the timeline by the same atomic step.
+    event: str = "taken"
+    facts: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A paid call that was about to be sent, and whose end nobody has written down."""
+
+    number: int  # 1 for the first purchase of this job
+    provider: str
     model: str
     started_at: datetime
+    expected_usd: float = 0.0  # what it costs if it was billed and the bill is lost
+    marker: str | None = None  # our own mark, when the provider can be asked for it
+    ticket: str | None = None  # the provider's id of this purchase, once it is known
+
+
+class PurchaseOutcome(StrEnum):
+    """What became of a purchase."""
+
+    KEPT = "kept"  # its picture is stored
+    FETCHED = "fetched"  # its answer was lost, and it was fetched later; its picture is stored
+    REPLACED = "replaced"  # was kept; an operator had the picture drawn again
+    UNUSED = "unused"  # its picture could not be used or stored, or the session had ended
+    LOST = "lost"  # no answer: it may have been billed
+    NOT_BILLED = "not_billed"  # refused or failed without a bill: not in the book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,23 +79,27 @@ class SettlementIntent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """
-    One worker's lease on one job, with the journal entry as read when it was taken.
+    One worker's hold on one job, with the journal entry as read when it was claimed.
 
-    The token fences: every later write through the journal fails with `LeaseLost` once another
-    worker has claimed the job.
+    The token fences: every later write through the journal fails with `LeaseLost` once the job
+    has left this claim.
     """
 
     session_id: str
     channel: Channel
     token: str
     payload: bytes  # empty: an orphan row, found without its job
-    attempts: int  # this one included; handed-back ones are not counted
-    waiting_since: datetime | None = None  # first rate limit or outage met
-    faults: int = 0  # counted repeats after faults of a service
-    ambiguous: int = 0  # paid calls whose outcome nobody knows
     opened_at: datetime
-    open_call: OpenCall | None = None
+    started_at: datetime  # of the first attempt
+    attempt: int = 1  # this one included
+    deaths: int = 0  # worker processes that died with this job in hand
+    purchases: int = 0  # paid calls begun for this job, lost ones included
+    faults: int = 0  # counted repeats after faults of a service
+    waiting_since: datetime | None = None  # first rate limit or outage met
+    purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
+    previous_kept: bool = False  # a redraw: the picture it replaces is put aside
+    charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
     intent: SettlementIntent | None = None
 
@@ -57,80 +108,233 @@ class HandBack(StrEnum):
     """Why a worker lets go of a job before its end."""
 
     FAULT = "fault"  # a service failed: counted, bounded
-    WAITING = "waiting"  # rate limit or outage: the job's patience runs
-    NO_SLOT = "no_slot"  # no permit yet, or this worker is stopping: nothing is counted
+    WAITING = "waiting"  # rate limit or outage: the job's longest wait runs
+    STOPPING = "stopping"  # this worker is stopping, or has no room: nothing is counted
+
+
+class Ending(StrEnum):
+    """How a job ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"  # settled: the row failed, the credit accounted for
+    PARKED = "parked"  # failed, and its refund was refused: a dead letter holds it for a person
+    DROPPED = "dropped"  # nothing to do: the session had ended already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoSlotYet:
-    """Jobs wait, but the pace of the rate limit allows the next one only later."""
+class Closing:
+    """What the journal keeps of a job that ended: timeline, record and counters."""
 
-    wait_s: float
+    ending: Ending
+    error_code: str | None = None
+    credit: str | None = None  # the credit's state, as settled
+    cost_usd: float | None = None
+    facts: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryPass:
-    """What one look for left work found."""
+class Worker:
+    """A worker process, as it registers."""
 
-    moved: int  # jobs put back in line: lease ran out, or due time came
-    uncalled: int  # jobs in line without a wake-up call waiting for them
+    worker_id: str
+    slots: int  # jobs it does at once
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A job that a worker may claim from now on; its message is to be sent."""
+
+    session_id: str
+    channel: Channel
+    number: int  # 1 for the job's first release: part of the message's task id
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What one pass of the release found."""
+
+    jobs: Sequence[Released]
+    #: Seconds after which another pass may find more; None: only an event can change that.
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Jobs that one pass of recovery made ready again."""
+
+    due: int = 0  # their time came
+    unclaimed: int = 0  # released, and not claimed before their deadline
+    orphaned: int = 0  # their worker's lease ran out
+    workers_lost: int = 0
+
+
+class JobPlace(StrEnum):
+    """Where an open job is."""
+
+    READY = "ready"
+    RELEASED = "released"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEntry:
+    """An open job, as an operator sees it."""
+
+    session_id: str
+    channel: Channel
+    place: JobPlace
+    opened_at: datetime
+    attempt: int
+    purchases: int
+    deaths: int
+    payload: bytes
+    worker_id: str | None = None
+    due_at: datetime | None = None
+    waiting_since: datetime | None = None
+    purchase: Purchase | None = None
+    intent: SettlementIntent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """What is kept of a session for 90 days, after its timeline is gone."""
+
+    error_code: str | None = None  # of its last failure
+    failed_by_us: bool = False  # a worker of ours moved its row to failed
+    provider: str | None = None  # of the picture it has
+    model: str | None = None
+    replays: int = 0
+    purchases: int = 0  # paid calls, lost ones included
+    purchases_lost: int = 0
+    cost_usd: float = 0.0  # of all of them; lost ones at their expected price
+    input_paths: tuple[str, ...] = ()
+    parked: bool = False  # its refund was refused: a person must give it back
 
 
 class Journal(Protocol):
     """
-    The open jobs: the truth about every job between intake and its end.
+    What the worker's rules need.
 
-    An entry is opened once, claimed by one worker at a time, and closed when the row is final and
-    the credit accounted for. Methods that take a claim raise `LeaseLost` when it is not the
-    current one, and all raise `QueueUnavailable` when Redis does not answer.
+    An entry is opened once, released, claimed by one worker at a time, and closed when the row is
+    final and the credit accounted for. Methods that take a claim raise `LeaseLost` when it is not
+    the current one; all raise `QueueUnavailable` when Redis does not answer, and may then be
+    called again: a repeat of a call that did arrive changes nothing.
+
+    Each write adds its own line to the session's timeline, in the same atomic step.
     """
 
-    async def open(self, key: SessionKey, payload: bytes, *, owner_id: str, pictures: int) -> bool:
+    async def open(self, job: NewJob) -> bool:
         """
-        Write an entry and put it in line, fairly among owners.
+        Write an entry and make it ready, fairly among owners.
 
         False: this session already has an open one, which is kept.
         """
 
-    async def claim(self) -> Claim | NoSlotYet | None:
+    async def claim(self, session_id: str, *, worker_id: str, token: str) -> Claim | None:
         """
-        Take the lease on the job whose turn it is, counting an attempt. None: no job waits.
+        Take a ready or released job for this worker. The attempt is counted.
 
-        Fair among owners, one job an owner a round, at the pace of the rate limit.
+        None: it is closed, waiting, or another worker's; or this worker is not registered.
+
+        Args:
+            session_id: The job.
+            worker_id: Its worker, registered.
+            token: Made by the caller, new for each claim; the same one again gets the same claim.
         """
 
-    async def renew(self, claim: Claim) -> None:
-        """Keep the lease for another life."""
+    async def start_purchase(self, claim: Claim, purchase: Purchase, *, pictures: int) -> float:
+        """
+        Take a permit of the rate limit and write down that a paid call is about to leave.
 
-    async def call_started(self, claim: Claim, model: str) -> None:
-        """Write down that a paid call is about to leave."""
+        Returns:
+            0.0 when both were done. Else neither was: seconds until a permit is free.
+        """
 
-    async def call_ended(self, claim: Claim) -> None:
-        """Write down that the paid call ended without a picture, and is known not to be billed."""
+    async def purchase_submitted(self, claim: Claim, ticket: str) -> None:
+        """Write down the provider's id of the open purchase."""
 
-    async def call_lost(self, claim: Claim) -> int:
-        """Turn the open call into a counted ambiguous one. Returns how many there are now."""
+    async def end_purchase(
+        self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+    ) -> None:
+        """
+        Write down how the open purchase ended without a stored picture: UNUSED, LOST, NOT_BILLED.
 
-    async def picture_stored(self, claim: Claim, usage: Usage) -> None:
-        """Write down that the picture is in storage; this ends the paid call."""
+        It goes into the book with `cost_usd`, or its expected price. Without an open purchase
+        nothing happens.
+        """
 
-    async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack) -> None:
-        """Release the lease; the attempt is not counted, the job is due after `after_s` seconds."""
+    async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:
+        """Write down that the picture is in storage; this ends the open purchase: KEPT, FETCHED."""
+
+    async def previous_kept(self, claim: Claim) -> None:
+        """Write down that the picture which a redraw replaces was put aside."""
+
+    async def charged(self, claim: Claim) -> None:
+        """Write down that a replay's own credit was taken."""
+
+    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
+        """
+        Hold a bought picture while storage is away, for an hour at most, so that another worker
+        can store it. Few are held at once; more are refused without an error.
+        """
+
+    async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
+        """The picture held for this session."""
+
+    async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
+        """Let go of the job: it is ready at once at the head of its lane, or after `after_s`."""
 
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
-        """Write down, or update, that this job is being settled."""
+        """Write down, or update, that this job is being settled. Its lane becomes FREE."""
 
-    async def close(self, claim: Claim) -> None:
+    async def close(self, claim: Claim, closing: Closing) -> None:
         """Forget the entry: the row is final and the credit accounted for."""
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
-        """Add a line to the session's story, kept for a while after the end."""
+        """Add a line to the session's timeline, kept for seven days after the last one."""
+
+
+class JobReader(Protocol):
+    """What operator tools read of jobs. Changes nothing."""
+
+    async def entry(self, session_id: str) -> JobEntry | None:
+        """The open job of a session."""
 
     async def timeline(self, session_id: str) -> Sequence[Mapping[str, object]]:
-        """The session's story, oldest first."""
+        """What happened to the session, oldest first; kept for seven days."""
 
-    async def is_open(self, session_id: str) -> bool:
-        """True while the job has an entry."""
+    async def record(self, session_id: str) -> SessionRecord | None:
+        """What is kept of the session for 90 days."""
 
-    async def recover(self, *, limit: int) -> RecoveryPass:
-        """Put jobs whose lease ran out, or whose due time came, back in line."""
+
+class Dispatcher(Protocol):
+    """What every `consume` does to the journal, at the same time as others."""
+
+    async def release(self, *, limit: int) -> Release:
+        """
+        Take ready jobs out of line whose message is to be sent now.
+
+        FREE jobs at once. PAID ones when the pace of the rate limit allows, no breaker is open
+        (while one is, a single job goes each time a probe is due), live workers have free slots,
+        and few released ones are unclaimed.
+        """
+
+    async def recover(self, *, limit: int) -> Recovered:
+        """Make ready what is due, was not claimed in time, or was held by a dead worker."""
+
+
+class WorkerRegistry(Protocol):
+    """The lease of a worker process: all its jobs hang on it."""
+
+    async def register(self, worker: Worker) -> None:
+        """Join, with a new lease."""
+
+    async def renew(self, worker_id: str) -> bool:
+        """Keep the lease for another life. False: it ran out, and the jobs are others' now."""
+
+    async def leave(self, worker_id: str) -> None:
+        """Go: no more jobs are released for it. Jobs it still holds become ready."""

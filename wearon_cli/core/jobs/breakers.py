@@ -1,0 +1,55 @@
+"""What stops paid calls: circuit breakers, shared by all workers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+#: Picture storage. While it is open nothing is bought, since nothing could be kept.
+STORAGE: Final = "storage"
+
+
+def provider_breaker(provider: str) -> str:
+    """Name of the breaker before one image provider and its configured models."""
+    return f"provider:{provider}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """An open breaker: what `status`, `session`, `doctor`, `/health` and the metrics show."""
+
+    name: str
+    reason: str  # code of the error that opened it
+    since: datetime
+    next_probe_at: datetime  # one call goes then, to see whether it works again
+
+
+class Breakers(Protocol):
+    """
+    One circuit breaker for each name.
+
+    Raises `QueueUnavailable` when Redis does not answer.
+    """
+
+    async def admit(self, name: str) -> float:
+        """
+        Ask whether a call may go. 0.0: it may. Else seconds until it is worth asking again.
+
+        While the breaker is open, one caller in each probe interval is admitted.
+        """
+
+    async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
+        """
+        Stop the calls: nobody's would succeed. Logs when the breaker was closed.
+
+        Args:
+            name: The breaker.
+            reason: Code of the error met.
+            retry_after_s: The first probe goes after this time, or after the usual interval.
+        """
+
+    async def reset(self, name: str) -> None:
+        """A call succeeded: close the breaker. Costs nothing while it was not seen open."""
+
+    async def halts(self) -> Sequence[Halt]:
+        """Every open breaker."""

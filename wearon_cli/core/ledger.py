@@ -1,0 +1,98 @@
+"""The credit ledgers of both channels: their entries, and what the rules need from them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from wearon_cli.core.session import Channel, Session
+
+#: How the platform ends a deduction's description when the shopper's credit was taken.
+_SHOPPER: Final = re.compile(r"\(shopper=(?P<email>[^()\s]+)\)\s*$")
+
+
+class EntryKind(StrEnum):
+    """Kind of a ledger row (`type` in both ledgers)."""
+
+    GENERATION = "generation"  # b2c: a credit taken
+    DEDUCTION = "deduction"  # b2b: a credit taken, from the store or from its shopper
+    OVERAGE = "overage"  # b2b: charged outside, no credit taken
+    REFUND = "refund"  # a credit given back
+    OTHER = "other"  # purchase, subscription, signup_bonus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One row of a credit ledger."""
+
+    kind: EntryKind
+    amount: int  # credits; negative when taken
+    description: str
+    created_at: datetime
+    request_id: str | None = None  # b2b
+
+    @property
+    def is_taking(self) -> bool:
+        """True when it took a credit."""
+        return self.kind in {EntryKind.GENERATION, EntryKind.DEDUCTION}
+
+    @property
+    def shopper_email(self) -> str | None:
+        """The shopper whose credit it took; None when the store's or a user's."""
+        found = _SHOPPER.search(self.description)
+        return found["email"] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Whose credit is taken, and to whom it goes back."""
+
+    channel: Channel
+    owner_id: str  # user (b2c) or merchant store (b2b)
+    shopper_email: str | None = None  # b2b resell: the store's shopper instead of the store
+    #: b2b: the key under which the ledger takes one credit and gives one back, at most.
+    request_id: str | None = None
+
+
+class Ledger(Protocol):
+    """
+    The credit ledgers of both channels, over the platform's own functions.
+
+    b2b: one credit is taken and one given back for each (store, request id): the ledger's
+    constraint says so. b2c: neither is idempotent. Whoever calls must look first, and be the only
+    one to do so (`RefundLock`).
+
+    Raises `StoreUnavailable` when the store does not answer (the write may or may not have
+    happened) and `StoreRefused` when it answers no.
+    """
+
+    async def entries_of(self, session: Session) -> Sequence[LedgerEntry]:
+        """
+        Every entry that belongs to this session, oldest first.
+
+        b2c: those whose description names the session. b2b: those of its request id (which other
+        sessions may share), and those of its replays (`replay:SESSION_ID:...`).
+        """
+
+    async def user_refunds(
+        self, user_id: str, *, since: datetime, until: datetime
+    ) -> Sequence[LedgerEntry]:
+        """Refunds of a b2c user in a span of time, whatever they name; at most 100, oldest first."""
+
+    async def refund(self, payer: Payer, description: str) -> bool:
+        """
+        Return 1 credit. False: this request id was refunded before (b2b only).
+
+        Raises:
+            StoreRefused: The ledger refuses: no such shopper, function or owner.
+        """
+
+    async def take(self, payer: Payer, description: str) -> bool:
+        """
+        Take 1 credit. False: this request id took one before (b2b only).
+
+        Raises:
+            NoCreditLeft: The owner has none, or is unknown.
+        """
