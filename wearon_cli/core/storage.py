@@ -1,6 +1,11 @@
 """The private bucket of input and result pictures, as a contract."""
 
-from typing import Protocol
+import re
+from typing import Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+#: A signed or public address of an object, as the storage server writes it.
+_STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
 
 
 class Storage(Protocol):
@@ -24,3 +29,26 @@ class Storage(Protocol):
         Raises:
             ObjectNotFound: There is no such object.
         """
+
+
+def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | None:
+    """
+    Path inside our bucket that an address serves; None when it is not an address of ours.
+
+    Args:
+        url: An input or result address from a row or a payload, or the platform's text `expired`.
+        bucket: Our bucket.
+        origin: Scheme and host of our storage; None: any (a local stack's port changes).
+    """
+    parts = urlsplit(url)
+    if origin and f"{parts.scheme}://{parts.netloc}" != origin.rstrip("/"):
+        return None
+    found = _STORED.search(parts.path)
+    if found is None or found["bucket"] != bucket:
+        return None
+    return unquote(found["path"])
+
+
+def previous_path(result_path: str) -> str:
+    """Where a redraw puts the picture that it replaces."""
+    return f"{result_path.removesuffix('.jpg')}.previous.jpg"

@@ -24,6 +24,14 @@ class Halt:
     next_probe_at: datetime  # one call goes then, to see whether it works again
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Whether a call may go."""
+
+    wait_s: float = 0.0  # 0: it may go now; else seconds until it is worth asking again
+    is_probe: bool = False  # the breaker is open, and this call finds out whether it still must be
+
+
 class Breakers(Protocol):
     """
     One circuit breaker for each name.
@@ -31,12 +39,8 @@ class Breakers(Protocol):
     Raises `QueueUnavailable` when Redis does not answer.
     """
 
-    async def admit(self, name: str) -> float:
-        """
-        Ask whether a call may go. 0.0: it may. Else seconds until it is worth asking again.
-
-        While the breaker is open, one caller in each probe interval is admitted.
-        """
+    async def admit(self, name: str) -> Admission:
+        """Ask whether a call may go. While the breaker is open, one in each interval may: a probe."""
 
     async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
         """

@@ -91,6 +91,7 @@ class Claim:
     payload: bytes  # empty: an orphan row, found without its job
     opened_at: datetime
     started_at: datetime  # of the first attempt
+    claimed_at: datetime  # of this one; all moments are of Redis's clock
     attempt: int = 1  # this one included
     deaths: int = 0  # worker processes that died with this job in hand
     purchases: int = 0  # paid calls begun for this job, lost ones included
@@ -102,6 +103,8 @@ class Claim:
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
     intent: SettlementIntent | None = None
+    #: Code of the error that halted its purchase for longer than a job may wait (`recover`).
+    expired: str | None = None
 
 
 class HandBack(StrEnum):
@@ -168,6 +171,7 @@ class Recovered:
     due: int = 0  # their time came
     unclaimed: int = 0  # released, and not claimed before their deadline
     orphaned: int = 0  # their worker's lease ran out
+    expired: int = 0  # held back by breakers for too long: to be failed
     workers_lost: int = 0
 
 
@@ -207,7 +211,7 @@ class SessionRecord:
     failed_by_us: bool = False  # a worker of ours moved its row to failed
     provider: str | None = None  # of the picture it has
     model: str | None = None
-    replays: int = 0
+    replays: int = 0  # jobs opened with the event "replayed"
     purchases: int = 0  # paid calls, lost ones included
     purchases_lost: int = 0
     cost_usd: float = 0.0  # of all of them; lost ones at their expected price
@@ -292,7 +296,12 @@ class Journal(Protocol):
         """Write down, or update, that this job is being settled. Its lane becomes FREE."""
 
     async def close(self, claim: Claim, closing: Closing) -> None:
-        """Forget the entry: the row is final and the credit accounted for."""
+        """
+        Forget the entry: the row is final and the credit accounted for.
+
+        With an ending other than COMPLETED, a picture that this job stored moves to UNUSED in the
+        book. PARKED, and the error code of FAILED and PARKED, go into the session's record.
+        """
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         """Add a line to the session's timeline, kept for seven days after the last one."""
@@ -323,8 +332,13 @@ class Dispatcher(Protocol):
         and few released ones are unclaimed.
         """
 
-    async def recover(self, *, limit: int) -> Recovered:
-        """Make ready what is due, was not claimed in time, or was held by a dead worker."""
+    async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
+        """
+        Make ready what is due, was not claimed in time, or was held by a dead worker.
+
+        While breakers have held back the PAID lane for longer than `max_wait_s`, jobs opened
+        longer ago than that move to the FREE lane, marked `expired`: a worker fails them.
+        """
 
 
 class WorkerRegistry(Protocol):
