@@ -48,6 +48,7 @@ class ReplayRequest(BaseModel):
     charge: bool = False  # take a credit before anything is drawn
     by: str = ""  # who asked
     reason: str = ""
+    letter_id: str | None = None  # dead letter that asked for it: dropped when it has completed
 
 
 class Task(BaseModel):

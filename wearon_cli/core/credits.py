@@ -170,9 +170,7 @@ def credit_of(facts: CreditFacts) -> Credit:
     if row.channel is Channel.B2B and taken is None:
         return _without_deduction(facts)
     if row.credits_used < 1:
-        return Credit(
-            state=CreditState.NEVER_TAKEN, reason="the row says that no credit was used"
-        )
+        return Credit(state=CreditState.NEVER_TAKEN, reason="the row says that no credit was used")
     refund = _refund(facts, taken)
     if refund:
         return _returned(facts, refund)

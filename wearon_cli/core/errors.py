@@ -238,7 +238,7 @@ class ObjectNotFound(StoreRefused):
 class FetchFailed(UpstreamError):
     """A picture could not be fetched this time."""
 
-    shopper_message = PictureUnavailable.shopper_message
+    reaction = Reaction.WAIT  # its host is away: the photo itself may be fine
 
 
 class GeneratorError(UpstreamError):
@@ -261,6 +261,10 @@ class CallsHalted(RateLimited):
 
 class GeneratorFault(GeneratorError):
     """The image generator answered with a fault of its own."""
+
+    def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s  # 0: it asked for no pause
 
 
 class GeneratorUnreachable(GeneratorError):

@@ -79,7 +79,7 @@ class Ledger(Protocol):
     async def user_refunds(
         self, user_id: str, *, since: datetime, until: datetime
     ) -> Sequence[LedgerEntry]:
-        """Refunds of a b2c user in a span of time, whatever they name; at most 100, oldest first."""
+        """Refunds of a b2c user in a span of time, whatever they name: the first 100."""
 
     async def refund(self, payer: Payer, description: str) -> bool:
         """

@@ -14,6 +14,8 @@ from wearon_cli.core.errors import ConfigError
 
 #: A crashed worker's job is back at work within this time (docs/reliability.md).
 RECOVERY_PROMISE_S: Final = 45.0
+#: The platform's cron fails and refunds a b2c session of this age (contract: platform).
+PLATFORM_CRON_S: Final = 600.0
 #: Signed result addresses live this long; the platform signs inputs for the same time.
 SIGNED_URL_LIFE_S: Final = 21_600
 
@@ -119,11 +121,17 @@ class Settings(BaseSettings):
     recovery_interval_s: float = Field(
         5.0, gt=0, description="How often `consume` looks for work that a crash left."
     )
-    max_attempts: int = Field(
-        3, ge=1, le=10, description="Attempts at a job that ended without a word (crashes)."
+    max_deaths: int = Field(
+        5, ge=1, description="Worker processes that may die with a job in flight before it fails."
     )
-    ambiguous_repeats: int = Field(
-        1, ge=0, le=1, description="Repeats of a paid call whose outcome is unknown."
+    max_purchases: int = Field(
+        3, ge=1, le=10, description="Pictures bought for one session at most; a replay counts anew."
+    )
+    b2c_buy_within_s: float = Field(
+        420.0,
+        gt=0,
+        description="Age at which nothing is bought for a b2c session any more. The platform fails "
+        "and refunds one of 600 s by itself, and a paid call and its storing must fit before.",
     )
     max_wait_s: float = Field(
         1800.0, gt=0, description="How long a job waits out rate limits and outages before failing."
@@ -193,7 +201,13 @@ class Settings(BaseSettings):
             + 5 * self.supabase_timeout_s
         )
         found_s = self.lease_s + self.recovery_interval_s
+        late_s = self.b2c_buy_within_s + self.openai_timeout_s + 3 * self.supabase_timeout_s
         rules = (
+            (
+                late_s <= PLATFORM_CRON_S,
+                f"WEARON_B2C_BUY_WITHIN_S ({self.b2c_buy_within_s:g}) leaves no time for a paid "
+                f"call before the platform refunds a session of {PLATFORM_CRON_S:g} s",
+            ),
             (
                 worst_s <= self.attempt_budget_s,
                 f"one attempt can take {worst_s:g} s, more than WEARON_ATTEMPT_BUDGET_S "

@@ -40,7 +40,7 @@ class Breakers(Protocol):
     """
 
     async def admit(self, name: str) -> Admission:
-        """Ask whether a call may go. While the breaker is open, one in each interval may: a probe."""
+        """Ask whether a call may go. While it is open, one in each interval may: a probe."""
 
     async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
         """

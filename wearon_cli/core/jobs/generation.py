@@ -1,7 +1,7 @@
 """
 From a claimed job to a completed row: the way to a picture.
 
-begin -> look for a stored picture -> fetch -> prepare -> permit -> generate -> verify -> store ->
+begin -> look for a picture that is stored or held -> fetch -> prepare -> buy -> verify -> store ->
 sign -> complete. Leaves by an error of the tree at any step; `runner` decides what becomes of it.
 """
 
@@ -14,36 +14,36 @@ import structlog
 
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
-    CallAmbiguous,
-    CallsHalted,
-    GeneratorError,
-    JobGaveUp,
-    NoPermit,
+    JobTooOld,
     ObjectNotFound,
-    PictureProblem,
-    QueueUnavailable,
     SessionFinal,
     SessionNotFound,
     StoreUnavailable,
     UpstreamError,
 )
-from wearon_cli.core.generator import GeneratedPicture, Generator, TryOnRequest, Usage
-from wearon_cli.core.jobs.journal import Claim, Journal
-from wearon_cli.core.jobs.pacing import Breaker, Limiter
+from wearon_cli.core.generator import TryOnRequest, Usage
+from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
+from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
+from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
-from wearon_cli.core.pictures.prepare import prepare, verify
+from wearon_cli.core.pictures.prepare import prepare
 from wearon_cli.core.prompt import default_prompt
-from wearon_cli.core.session import WAITING, Completion, Session, Sessions, complete, start, utc_now
+from wearon_cli.core.session import (
+    WAITING,
+    Channel,
+    Completion,
+    Session,
+    Sessions,
+    complete,
+    complete_again,
+    start,
+    utc_now,
+)
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
 from wearon_cli.core.storage import Storage
 
 log = structlog.get_logger(__name__)
 
-#: A picture that is paid for is worth waiting for storage this long before it is let go.
-STORE_MAX_WAIT_S: Final = 180.0
-STORE_PAUSE_S: Final = 2.0
-#: A stopping worker gives a picture in its hands this long to reach storage.
-STORE_GRACE_S: Final = 8.0
 #: What the shopper reads beside a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
 
@@ -56,43 +56,45 @@ class Generation:
     storage: Storage
     journal: Journal
     fetcher: Fetcher
-    generator: Generator
-    limiter: Limiter
-    breaker: Breaker
     pixels: PixelPool
-    #: One place for each original picture in memory; who finds none waits. They have up to 10 MB
-    #: each, what is sent on has 0.3.
+    buyer: Buyer
+    keeper: Keeper
+    #: One place for each original picture in memory; a job that finds none waits. Originals have
+    #: up to 10 MB each, what is sent on has 0.3.
     originals: asyncio.Semaphore
     settings: Settings
 
-    async def make(self, claim: Claim, task: Task) -> None:
-        """Bring the row to completed. Buys nothing when the picture is stored already."""
-        clock = asyncio.get_running_loop().time
-        started_s = clock()
-        row = await self._begin(task)
-        await self._count_lost_call(claim)
-        stored = await self._stored_picture(claim, task, row)
-        url, usage, preview = stored or await self._bought_picture(claim, task, row)
-        done = Completion(
-            generated_image_url=url,
-            processing_time_ms=round((clock() - started_s) * 1000),
-            completed_at=utc_now(),
-            input_tokens=usage.input_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            estimated_cost_usd=usage.cost_usd if usage else None,
-            notice=PREVIEW_NOTICE if preview else None,
-        )
-        if await self.sessions.apply(task.key, complete(done)) is None:
-            raise SessionFinal("somebody else brought the row to its end")
-        log.info(
-            "job_completed",
-            took_ms=done.processing_time_ms,
-            model=usage.model if usage else None,
-            cost_usd=done.estimated_cost_usd,
-        )
+    async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
+        """
+        Bring the row to completed. Buys nothing when a picture is stored or held already.
 
-    async def _begin(self, task: Task) -> Session:
+        Args:
+            claim: The job.
+            task: Its payload.
+            max_wait_s: How long a bought picture may wait for storage.
+
+        Returns:
+            What the picture used up; None when that is not known any more.
+        """
+        started_s = asyncio.get_running_loop().time()
+        row = await self.begin(task)
+        found = await self._stored_picture(claim, task, row)
+        if found is None:
+            picture = await self._picture(claim, task, row)
+            redraw = task.replay is not None and task.replay.fresh
+            url = await self.keeper.keep(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
+            usage: Usage | None = picture.usage
+        else:
+            url, usage = found
+        waited_s = (claim.claimed_at - claim.started_at).total_seconds()
+        took_s = waited_s + asyncio.get_running_loop().time() - started_s
+        await self._complete(task, url, usage, took_ms=round(took_s * 1000))
+        return usage
+
+    async def begin(self, task: Task) -> Session:
         """The row in processing, for this job; or the reason why not."""
+        if task.replay and task.replay.from_status.is_final:
+            return await self._unmoved(task)
         row = await self.sessions.apply(task.key, start())
         row = row or await self.sessions.get(task.key)
         if row is None:
@@ -101,17 +103,20 @@ class Generation:
             raise SessionFinal(f"the row is already {row.status.value}")
         if row.status in WAITING:
             raise StoreUnavailable("the row was put back to queued while the job began")
-        return row  # processing, and the lease is ours: an attempt of this job that died
+        return row  # processing, and the job is ours: an attempt of this job that died
 
-    async def _count_lost_call(self, claim: Claim) -> None:
-        """An open paid call found at the claim was lost with its worker."""
-        if claim.open_call is not None:
-            lost = await self.journal.call_lost(claim)
-            log.warning("paid_call_lost", model=claim.open_call.model, lost=lost)
+    async def _unmoved(self, task: Task) -> Session:
+        """A replayed row, still as it was when the replay was planned."""
+        row = await self.sessions.get(task.key)
+        if row is None:
+            raise SessionNotFound(f"no row of this id in {task.channel.table}")
+        if task.replay is None or row.status is not task.replay.from_status:
+            raise SessionFinal(f"the row is {row.status.value} since the replay was planned")
+        return row
 
     async def _stored_picture(
         self, claim: Claim, task: Task, row: Session
-    ) -> tuple[str, Usage | None, bool] | None:
+    ) -> tuple[str, Usage | None] | None:
         """The result, if it is in storage already: then nothing is bought."""
         if task.replay and task.replay.fresh and not claim.stored:
             return None
@@ -120,23 +125,39 @@ class Generation:
         except ObjectNotFound:
             return None
         log.info("stored_picture_found")
-        return url, claim.usage, claim.usage is not None and claim.usage.is_preview
+        return url, claim.usage
 
-    async def _bought_picture(
-        self, claim: Claim, task: Task, row: Session
-    ) -> tuple[str, Usage, bool]:
-        lost = claim.ambiguous + (claim.open_call is not None)
-        if lost > self.settings.ambiguous_repeats:
-            raise JobGaveUp(f"{lost} paid calls with unknown outcome")
+    async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
+        held = await self.journal.kept_picture(claim.session_id)
+        if held is not None:
+            log.info("held_picture_found")
+            jpeg, usage = held
+            return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT)
+        await self.buyer.settle_open_purchase(claim)
+        self._require_young(row)
+        seen_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.settings.attempt_budget_s):
                 request = await self._request(task)
-                await self._permit(task)
-                jpeg, usage = await self._buy(claim, request)
+                check = OpenCheck(look=partial(self._look_again, task, row), seen_s=seen_s)
+                return await self.buyer.buy(claim, request, check)
         except TimeoutError as exc:
             raise UpstreamError("the attempt ran out of its time budget") from exc
-        url = await self._store(claim, row, jpeg, usage)
-        return url, usage, usage.is_preview
+
+    async def _look_again(self, task: Task, row: Session) -> None:
+        """Before paying: the platform may have ended the session, or it may be too old by now."""
+        self._require_young(row)
+        now = await self.sessions.get(task.key)
+        if now is None or now.status is not row.status:
+            raise SessionFinal("the row moved on before anything was bought")
+
+    def _require_young(self, row: Session) -> None:
+        """The platform fails and refunds every open b2c row of ten minutes by itself."""
+        if row.channel is not Channel.B2C or row.status.is_final:
+            return
+        age_s = (utc_now() - row.created_at).total_seconds()
+        if age_s > self.settings.b2c_buy_within_s:
+            raise JobTooOld(f"the session is {age_s:.0f} s old: a picture would come too late")
 
     async def _request(self, task: Task) -> TryOnRequest:
         pictures = await asyncio.gather(*map(self._prepared, task.image_urls))
@@ -153,70 +174,27 @@ class Generation:
             max_px = self.settings.max_picture_px
             return await self.pixels.run(partial(prepare, data, max_px=max_px))
 
-    async def _permit(self, task: Task) -> None:
-        halted_s = await self.breaker.wait_s()
-        if halted_s > 0:
-            raise CallsHalted(retry_after_s=halted_s)
-        clock = asyncio.get_running_loop().time
-        begun_s = clock()
-        granted = await self.limiter.acquire(
-            pictures=len(task.image_urls), max_wait_s=self.settings.permit_wait_s
+    async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:
+        done = Completion(
+            generated_image_url=url,
+            processing_time_ms=took_ms,
+            completed_at=utc_now(),
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            estimated_cost_usd=usage.cost_usd if usage else None,
+            notice=PREVIEW_NOTICE if usage and usage.is_preview else None,
         )
-        if not granted:
-            raise NoPermit
-        log.info("permit_granted", waited_ms=round((clock() - begun_s) * 1000))
-
-    async def _buy(self, claim: Claim, request: TryOnRequest) -> tuple[bytes, Usage]:
-        """The paid call. It stays open in the journal until its picture is stored."""
-        model = request.model or self.settings.openai_image_models[0]
-        await self.journal.call_started(claim, model)
-        try:
-            picture = await self.generator.generate(request)
-            jpeg = await self._verified(picture)
-        except CallAmbiguous as exc:
-            lost = await self.journal.call_lost(claim)
-            log.warning("paid_call_lost", model=model, lost=lost, detail=str(exc))
-            if lost > self.settings.ambiguous_repeats:
-                raise JobGaveUp(f"{lost} paid calls with unknown outcome") from exc
-            raise
-        except GeneratorError:
-            await self.journal.call_ended(claim)
-            raise
-        await self.breaker.reset()
-        return jpeg, picture.usage
-
-    async def _verified(self, picture: GeneratedPicture) -> bytes:
-        try:
-            return await self.pixels.run(partial(verify, picture.data))
-        except PictureProblem as exc:
-            raise CallAmbiguous("the answer holds no usable picture") from exc
-
-    async def _store(self, claim: Claim, row: Session, jpeg: bytes, usage: Usage) -> str:
-        """Store and sign. A worker told to stop still gives a bought picture its chance."""
-        storing = asyncio.create_task(
-            self._upload_with_retries(claim, row.result_path, jpeg, usage)
+        final = task.replay and task.replay.from_status.is_final
+        move = (
+            complete_again(task.replay.from_status, done)
+            if task.replay and final
+            else complete(done)
         )
-        try:
-            return await asyncio.shield(storing)
-        except asyncio.CancelledError:
-            await asyncio.wait({storing}, timeout=STORE_GRACE_S)
-            storing.cancel()
-            raise
-
-    async def _upload_with_retries(self, claim: Claim, path: str, jpeg: bytes, usage: Usage) -> str:
-        clock = asyncio.get_running_loop().time
-        give_up_s = clock() + STORE_MAX_WAIT_S
-        while True:
-            try:
-                await self.storage.put(path, jpeg, content_type="image/jpeg")
-                break
-            except StoreUnavailable:
-                if clock() > give_up_s:
-                    raise
-                log.warning("store_awaited", left_s=round(give_up_s - clock()))
-                await asyncio.sleep(STORE_PAUSE_S)
-        try:
-            await self.journal.picture_stored(claim, usage)
-        except QueueUnavailable:
-            log.warning("stored_picture_not_journalled")  # the row is what counts: go on
-        return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
+        if await self.sessions.apply(task.key, move) is None:
+            raise SessionFinal("somebody else brought the row to its end")
+        log.info(
+            "job_completed",
+            took_ms=took_ms,
+            model=usage.model if usage else None,
+            cost_usd=done.estimated_cost_usd,
+        )

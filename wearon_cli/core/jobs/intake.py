@@ -1,5 +1,5 @@
 """
-Taking jobs in: from the producer's list into the journal, then a wake-up call.
+Taking jobs in: from the producer's list into the journal.
 
 The next place is written before the last is cleared, so a crash between any two lines loses
 nothing and at worst takes the same payload in twice, which the journal notices.
@@ -10,11 +10,11 @@ from typing import Protocol
 
 import structlog
 
-from wearon_cli.core.contract import parse_task, salvage
+from wearon_cli.core.contract import Task, parse_task, salvage
 from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetters
-from wearon_cli.core.jobs.dispatch import Waker
-from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.jobs.journal import Journal, Lane, NewJob
+from wearon_cli.core.storage import stored_path
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class TakeIn:
     intake: Intake
     journal: Journal
     dead_letters: DeadLetters
-    waker: Waker
+    bucket: str  # paths of input pictures in it are kept with the session's record
 
     async def one(self, *, wait_s: float) -> bool:
         """
@@ -74,10 +74,7 @@ class TakeIn:
                 session_id=task.key.session_id,
                 channel=task.channel.value,
             ):
-                opened = await self.journal.open(
-                    task.key, payload, owner_id=task.owner_id, pictures=len(task.image_urls)
-                )
-                await self.waker.wake()
+                opened = await self.journal.open(new_job(task, payload, bucket=self.bucket))
                 log.info("job_taken" if opened else "duplicate_job_dropped")
         await self.intake.done(payload)
         return True
@@ -93,6 +90,19 @@ class TakeIn:
             session_id=key.session_id if key else None,
         )
         log.error("job_refused", letter_id=letter_id, reason=str(error))
-        # An open entry is a good job of the same session: this payload must not harm it.
-        if key and await self.journal.open(key, payload, owner_id="", pictures=0):
-            await self.waker.wake()
+        if key:  # an open entry is a good job of the same session, and stays as it is
+            await self.journal.open(
+                NewJob(key=key, payload=payload, owner_id="", pictures=0, lane=Lane.FREE)
+            )
+
+
+def new_job(task: Task, payload: bytes, *, bucket: str) -> NewJob:
+    """The journal entry of a payload."""
+    paths = (stored_path(url, bucket=bucket) for url in task.image_urls)
+    return NewJob(
+        key=task.key,
+        payload=payload,
+        owner_id=task.owner_id,
+        pictures=len(task.image_urls),
+        input_paths=tuple(path for path in paths if path),
+    )

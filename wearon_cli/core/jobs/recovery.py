@@ -1,11 +1,10 @@
 """
 Finding what a crash left, all the time, in every consumer.
 
-Jobs whose lease ran out or whose due time came go back in line, and jobs in line that nobody was
-called for get a wake-up call; payloads of dead consumers go back
-to the list; open rows without a trace in Redis become jobs that are settled. All of it may run in
-any number of consumers at once: each piece of work is handed to one of them, and a call too many
-is dropped at the claim.
+Jobs of dead workers, jobs nobody claimed in time and jobs whose due time came become ready again;
+payloads of dead consumers go back to the list; open rows without a trace in Redis become jobs that
+are settled. All of it may run in any number of consumers at once: each piece of work is handed to
+one of them.
 """
 
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from typing import Final
 
 import structlog
 
-from wearon_cli.core.jobs.dispatch import Waker
 from wearon_cli.core.jobs.intake import Intake
-from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.session import Sessions, utc_now
+from wearon_cli.core.jobs.journal import Dispatcher, Journal, Lane, NewJob, Recovered
+from wearon_cli.core.session import SessionKey, Sessions, utc_now
 
 log = structlog.get_logger(__name__)
 
-#: Jobs woken, and rows looked at, in one pass.
+#: Jobs made ready, and rows looked at, in one pass.
 BATCH: Final = 500
 
 
@@ -31,8 +29,9 @@ class Recovery:
 
     intake: Intake
     journal: Journal
+    dispatcher: Dispatcher
     sessions: Sessions
-    waker: Waker
+    max_wait_s: float  # how long a job may be held back by a breaker
 
     async def beat(self) -> int:
         """Say that this consumer is alive, and return dead ones' payloads."""
@@ -41,14 +40,18 @@ class Recovery:
             log.warning("payloads_returned", count=returned)
         return returned
 
-    async def wake_due(self) -> int:
-        """Call workers for jobs whose lease ran out, or whose time has come."""
-        found = await self.journal.recover(limit=BATCH)
-        for _ in range(found.uncalled):
-            await self.waker.wake()
-        if found.moved:
-            log.info("jobs_recovered", count=found.moved)
-        return found.moved
+    async def recover_jobs(self) -> Recovered:
+        """Make ready again what has to be done again."""
+        found = await self.dispatcher.recover(limit=BATCH, max_wait_s=self.max_wait_s)
+        if found.orphaned or found.unclaimed or found.expired:
+            log.warning(
+                "jobs_recovered",
+                orphaned=found.orphaned,
+                unclaimed=found.unclaimed,
+                expired=found.expired,
+                workers_lost=found.workers_lost,
+            )
+        return found
 
     async def adopt_orphans(self, *, age_s: float) -> int:
         """
@@ -65,9 +68,14 @@ class Recovery:
         for row in rows:
             if row.session_id in waiting:
                 continue
-            if not await self.journal.open(row.key, b"", owner_id=row.owner_id, pictures=0):
-                continue
-            adopted += 1
-            log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
-            await self.waker.wake()
+            if await self.journal.open(orphan_job(row.key, row.owner_id)):
+                adopted += 1
+                log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
         return adopted
+
+
+def orphan_job(key: SessionKey, owner_id: str) -> NewJob:
+    """A job that only fails an open row and settles its credit."""
+    return NewJob(
+        key=key, payload=b"", owner_id=owner_id, pictures=0, lane=Lane.FREE, event="adopted"
+    )

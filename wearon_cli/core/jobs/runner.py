@@ -1,22 +1,23 @@
 """
-One attempt at a job, from the claim to its next resting place.
+One attempt at a job, from the claim to its end or its next place.
 
-Holds the lease while the picture is made, and turns every error into what the tree says: settle,
-repeat, wait, halt, yield or drop. The one broad `except` of the worker is here.
+Turns every error into what the tree says: settle, repeat, wait, halt, yield or drop. The one broad
+`except` of the worker is here. The worker process holds one lease for all its jobs
+(`runtime.worker`); when it is lost, their attempts are cancelled.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import structlog
 
-from wearon_cli.core.contract import parse_task
+from wearon_cli.core.contract import Task, parse_task
 from wearon_cli.core.errors import (
+    CallsHalted,
+    GeneratorFault,
     Interrupted,
     JobGaveUp,
     JobOrphaned,
@@ -24,17 +25,26 @@ from wearon_cli.core.errors import (
     QueueUnavailable,
     RateLimited,
     Reaction,
+    StorageRefused,
     StoreUnavailable,
     TaskInvalid,
     UpstreamError,
     WearonError,
 )
-from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
+from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.journal import Claim, HandBack, Journal, NoSlotYet, SettlementIntent
-from wearon_cli.core.jobs.pacing import Breaker
+from wearon_cli.core.jobs.journal import (
+    Claim,
+    Closing,
+    Ending,
+    HandBack,
+    Journal,
+    SettlementIntent,
+)
+from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
-from wearon_cli.core.session import SessionKey, Sessions, requeue, utc_now
+from wearon_cli.core.session import SessionKey, Sessions, requeue
 from wearon_cli.core.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -44,30 +54,22 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 #: Pause while an outage gives no time of its own.
 OUTAGE_PAUSE_S: Final = 10.0
-#: A renewal or last write that met an outage is tried again after this pause; a last write so long,
-#: which is less than what is left of the lease.
+#: A last write that met an outage is tried again after this pause, for so long. When it cannot be
+#: made, the job is found when this worker's lease ends.
 RETRY_PAUSE_S: Final = 1.0
 LAST_WRITE_MAX_WAIT_S: Final = 10.0
-#: Pause before an unfinished settlement is tried again.
+#: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
 SETTLEMENT_PAUSE_S: Final = 30.0
-
-
-class Outcome(StrEnum):
-    """What came of one attempt."""
-
-    COMPLETED = "completed"
-    SETTLED = "settled"  # failed, credit accounted for
-    HANDED_BACK = "handed_back"  # waits for its due time
-    DROPPED = "dropped"  # nothing to do: done already, or another worker's now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
     """Where an attempt leaves its job: closed, or handed back for a reason and a time."""
 
-    outcome: Outcome
-    why: HandBack | None = None  # None: close
+    closing: Closing | None = None  # None: handed back
+    why: HandBack = HandBack.STOPPING
     after_s: float = 0.0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,181 +80,187 @@ class JobRunner:
     sessions: Sessions
     generation: Generation
     settlement: Settlement
-    breaker: Breaker
-    waker: Waker
+    breakers: Breakers
+    dead_letters: DeadLetters
     settings: Settings
 
-    async def next_job(self) -> Claim | None:
+    async def run(self, claim: Claim) -> Disposition:
         """
-        Wait for the turn of the next job and claim it. None: no job waits.
+        Bring a claimed job to its end or its next place. Cancelling hands it back first.
 
         Raises:
-            QueueUnavailable: Redis is away; recovery finds the job when it is back.
+            LeaseLost: The job is another worker's now.
         """
-        turn = await self.journal.claim()
-        while isinstance(turn, NoSlotYet):
-            await asyncio.sleep(turn.wait_s)
-            turn = await self.journal.claim()
-        return turn
-
-    async def run(self, claim: Claim) -> Outcome:
-        """Bring a claimed job to its next resting place. Cancelling hands it back first."""
         with structlog.contextvars.bound_contextvars(
             session_id=claim.session_id, channel=claim.channel.value
         ):
+            attempt = _Attempt(claim, asyncio.get_running_loop().time())
             try:
-                async with self._lease_kept(claim):
-                    disposition = await self._attempt(claim)
-                return await self._let_go(claim, disposition)
+                disposition = await self._attempt(attempt)
+                await self._write_last(claim, disposition)
             except LeaseLost:
                 log.warning("lease_lost")
-                return Outcome.DROPPED
+                raise
             except asyncio.CancelledError:
                 with suppress(LeaseLost):
-                    await self._let_go(claim, await self._hand_back(claim, Interrupted()))
+                    disposition = await self._hand_back(attempt, Interrupted())
+                    await self._write_last(claim, disposition)
                 raise
+            return disposition
 
-    @asynccontextmanager
-    async def _lease_kept(self, claim: Claim) -> AsyncIterator[None]:
-        """Renew the lease while the body runs; end the body with `LeaseLost` when it is lost."""
-        body = asyncio.current_task()
-        lost = False
-
-        async def keep() -> None:
-            nonlocal lost
-            pause_s = self.settings.lease_renew_s
-            while not lost:
-                await asyncio.sleep(pause_s)
-                pause_s = self.settings.lease_renew_s
-                try:
-                    await self.journal.renew(claim)
-                except QueueUnavailable:
-                    pause_s = min(pause_s, RETRY_PAUSE_S)  # before recovery, when Redis is back
-                except LeaseLost:
-                    lost = True
-                    if body is not None:
-                        body.cancel()
-
-        keeper = asyncio.create_task(keep())
+    async def _attempt(self, attempt: "_Attempt") -> Disposition:
+        claim = attempt.claim
         try:
-            yield
-        except asyncio.CancelledError:
-            if not lost or body is None:
-                raise
-            body.uncancel()
-            raise LeaseLost from None
-        finally:
-            keeper.cancel()
-
-    async def _attempt(self, claim: Claim) -> Disposition:
-        try:
+            if claim.payload:
+                attempt.task = parse_task(claim.payload)
+                structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
             if claim.intent is not None:
-                return await self._settle(claim, claim.intent)
-            if claim.attempts > self.settings.max_attempts:
-                raise JobGaveUp(f"{claim.attempts - 1} attempts ended without a word")
-            return await self._make_picture(claim)
+                return await self._settle(attempt, claim.intent)
+            if claim.deaths >= self.settings.max_deaths:
+                raise JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
+            if claim.expired:
+                raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
+            return await self._make_picture(attempt)
         except WearonError as error:
-            return await self._react(claim, error)
+            return await self._react(attempt, error)
         except Exception as exc:
             log.exception("job_crashed", kind=type(exc).__name__)
-            return await self._react(claim, WearonError(f"unexpected {type(exc).__name__}"))
+            return await self._react(attempt, WearonError(f"unexpected {type(exc).__name__}"))
 
-    async def _make_picture(self, claim: Claim) -> Disposition:
-        if not claim.payload:
+    async def _make_picture(self, attempt: "_Attempt") -> Disposition:
+        claim, task = attempt.claim, attempt.task
+        if task is None:
             raise JobOrphaned
-        task = parse_task(claim.payload)
-        # Kept until the job's own asyncio task ends: what follows a failure is about it too.
-        structlog.contextvars.bind_contextvars(request_id=task.request_id)
-        age_s = round(task.age_s(utc_now()), 3)
-        log.info("job_started", attempt=claim.attempts, age_s=age_s)
-        await self.generation.make(claim, task)
-        return Disposition(outcome=Outcome.COMPLETED)
+        log.info("job_started", attempt=claim.attempt)
+        if task.replay and task.replay.charge and not claim.charged:
+            row = await self.generation.begin(task)
+            await self.settlement.charge(row, task.replay.replay_id)
+            await self.journal.charged(claim)
+        left_s = self.settings.max_wait_s - attempt.waited_s()
+        usage = await self.generation.make(claim, task, max_wait_s=max(0.0, left_s))
+        if task.replay and task.replay.letter_id:
+            await self.dead_letters.drop(task.replay.letter_id)
+        cost = usage.cost_usd if usage else None
+        return Disposition(closing=Closing(ending=Ending.COMPLETED, cost_usd=cost))
 
     # ------------------------------------------------------------------ what becomes of it
 
-    async def _react(self, claim: Claim, error: WearonError) -> Disposition:
-        log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempts)
+    async def _react(self, attempt: "_Attempt", error: WearonError) -> Disposition:
+        claim = attempt.claim
+        log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempt)
         match error.reaction:
             case Reaction.DROP:
                 if isinstance(error, LeaseLost):
                     raise error
-                return Disposition(outcome=Outcome.DROPPED)
+                return await self._drop(attempt, error)
             case Reaction.YIELD:
-                return await self._hand_back(claim, error)
+                return await self._hand_back(attempt, error)
             case Reaction.REPEAT if claim.faults < self.settings.openai_max_retries:
-                return _again(HandBack.FAULT, after_s=_backoff_s(claim.faults))
-            case Reaction.WAIT | Reaction.HALT if self._may_wait(claim):
+                pause_s = max(_backoff_s(claim.faults), _asked_s(error))
+                return Disposition(why=HandBack.FAULT, after_s=pause_s, error=error.code)
+            case Reaction.WAIT | Reaction.HALT if self._may_wait(attempt, error):
                 if error.reaction is Reaction.HALT:
                     await self._trip_breaker(error)
-                return await self._hand_back(claim, error, after_s=_pause_s(error))
+                left_s = self.settings.max_wait_s - attempt.waited_s()
+                pause_s = min(_pause_s(error), max(1.0, left_s))
+                return await self._hand_back(attempt, error, after_s=pause_s)
             case _:
-                return await self._give_up(claim, error)
+                return await self._give_up(attempt, error)
 
-    def _may_wait(self, claim: Claim) -> bool:
-        since = claim.waiting_since
-        return since is None or (utc_now() - since).total_seconds() < self.settings.max_wait_s
+    def _may_wait(self, attempt: "_Attempt", error: WearonError) -> bool:
+        wished = attempt.task and attempt.task.replay and attempt.task.replay.model
+        if wished and error.reaction is Reaction.HALT:
+            return False  # an operator's own choice of a model halts nobody
+        expired = attempt.claim.expired is not None
+        return not expired and attempt.waited_s() < self.settings.max_wait_s
 
     async def _trip_breaker(self, error: WearonError) -> None:
         with suppress(QueueUnavailable):
-            await self.breaker.trip(error.code)
+            await self.breakers.trip(
+                provider_breaker(PROVIDER), error.code, retry_after_s=_asked_s(error)
+            )
 
-    async def _give_up(self, claim: Claim, error: WearonError) -> Disposition:
-        for_a_person = type(error) is WearonError or isinstance(error, (JobGaveUp, TaskInvalid))
+    async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
+        """The session ended without this attempt: by an earlier one of this job, or otherwise."""
+        claim, task = attempt.claim, attempt.task
+        if claim.stored:
+            key = SessionKey(channel=claim.channel, session_id=claim.session_id)
+            row = await self.sessions.get(key)
+            if row is not None and row.status.value == "completed":
+                return Disposition(closing=Closing(ending=Ending.COMPLETED))
+        if task and task.replay and task.replay.charge:  # its credit goes back
+            return await self._give_up(attempt, error)
+        return Disposition(closing=Closing(ending=Ending.DROPPED, error_code=error.code))
+
+    async def _give_up(self, attempt: "_Attempt", error: WearonError) -> Disposition:
+        for_a_person = type(error) is WearonError or isinstance(
+            error, (JobGaveUp, TaskInvalid, StorageRefused)
+        )
         try:
-            return await self._settle(claim, intent_for(error, dead_letter=for_a_person))
+            return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
         except UpstreamError as exc:
             log.error("settlement_unfinished", error=exc.code, detail=str(exc))  # noqa: TRY400 - planned for
-            return _again(HandBack.WAITING, after_s=SETTLEMENT_PAUSE_S)
+            pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
+            return Disposition(why=HandBack.WAITING, after_s=pause_s, error=exc.code)
 
-    async def _settle(self, claim: Claim, intent: SettlementIntent) -> Disposition:
-        key = SessionKey(channel=claim.channel, session_id=claim.session_id)
-        await self.settlement.settle(claim, key, intent)
-        return Disposition(outcome=Outcome.SETTLED)
+    async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
+        closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
+        return Disposition(closing=closing)
 
     async def _hand_back(
-        self, claim: Claim, error: WearonError, *, after_s: float = 0.0
+        self, attempt: "_Attempt", error: WearonError, *, after_s: float = 0.0
     ) -> Disposition:
-        """Row to queued before the lease is let go: never the other way."""
-        if claim.intent is None and not isinstance(error, StoreUnavailable):
+        """Row to queued before the job is let go: never the other way."""
+        claim = attempt.claim
+        final = attempt.task and attempt.task.replay and attempt.task.replay.from_status.is_final
+        if claim.intent is None and not final and not isinstance(error, StoreUnavailable):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
             try:
                 await self.sessions.apply(key, requeue())
             except UpstreamError as exc:
                 log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
-        turn = error.reaction is Reaction.YIELD
-        return _again(HandBack.NO_SLOT if turn else HandBack.WAITING, after_s=after_s)
+        stopping = error.reaction is Reaction.YIELD
+        why = HandBack.STOPPING if stopping else HandBack.WAITING
+        return Disposition(why=why, after_s=after_s, error=error.code)
 
-    async def _let_go(self, claim: Claim, disposition: Disposition) -> Outcome:
-        """
-        The last write of an attempt, when the lease is no longer renewed beside it.
-
-        Worth some patience: left undone, it looks like the death of this worker, which counts.
-        """
+    async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
+        """Worth some patience: left undone, the job waits for the end of this worker's lease."""
         clock = asyncio.get_running_loop().time
         give_up_s = clock() + LAST_WRITE_MAX_WAIT_S
         while True:
             try:
-                await self._write_last(claim, disposition)
-                break
+                if disposition.closing is not None:
+                    await self.journal.close(claim, disposition.closing)
+                else:
+                    await self.journal.hand_back(
+                        claim,
+                        after_s=disposition.after_s,
+                        why=disposition.why,
+                        error=disposition.error,
+                    )
+                return
             except QueueUnavailable:
                 if clock() > give_up_s:
-                    log.warning("lease_left_to_expire")
-                    break
+                    log.warning("job_left_to_recovery")
+                    return
                 await asyncio.sleep(RETRY_PAUSE_S)
-        return disposition.outcome
-
-    async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
-        if disposition.why is None:
-            await self.journal.close(claim)
-            return
-        await self.journal.hand_back(claim, after_s=disposition.after_s, why=disposition.why)
-        if disposition.after_s <= 0:
-            with suppress(QueueUnavailable):  # recovery calls
-                await self.waker.wake()
 
 
-def _again(why: HandBack, *, after_s: float) -> Disposition:
-    return Disposition(outcome=Outcome.HANDED_BACK, why=why, after_s=after_s)
+class _Attempt:
+    """One attempt: its claim, its payload once read, and how long the job has waited."""
+
+    def __init__(self, claim: Claim, begun_s: float) -> None:
+        self.claim = claim
+        self.task: Task | None = None
+        self._begun_s = begun_s
+
+    def waited_s(self) -> float:
+        """Seconds since the job first met a rate limit or an outage."""
+        since = self.claim.waiting_since
+        if since is None:
+            return 0.0
+        here_s = asyncio.get_running_loop().time() - self._begun_s
+        return (self.claim.claimed_at - since).total_seconds() + here_s
 
 
 def _backoff_s(faults: int) -> float:
@@ -261,7 +269,12 @@ def _backoff_s(faults: int) -> float:
     return full_s * (1 - random.random() / 4)  # noqa: S311 - spreads load, guards nothing
 
 
+def _asked_s(error: WearonError) -> float:
+    """The pause that the service asked for; 0 when it asked for none."""
+    return error.retry_after_s if isinstance(error, RateLimited | GeneratorFault) else 0.0
+
+
 def _pause_s(error: WearonError) -> float:
     """At least the time asked for, and up to a quarter more."""
-    asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
-    return (asked_s or OUTAGE_PAUSE_S) * (1 + random.random() / 4)  # noqa: S311 - spreads load
+    asked_s = _asked_s(error) or OUTAGE_PAUSE_S
+    return asked_s * (1 + random.random() / 4)  # noqa: S311 - spreads load

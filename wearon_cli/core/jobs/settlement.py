@@ -1,46 +1,61 @@
 """
 Failing a job and giving its credit back, exactly once.
 
-The order is: write the intent, move the row to failed, refund by what the ledger says; closing the
-job clears the intent. Each step can be found half done and finished by anyone who holds the job's
-lease. Only who won the move to failed may refund; the ledger, not the payload, says what is owed.
+The order is: write the intent, move the row to failed, refund what `credit_of` says is owed;
+closing the job clears the intent. Each step can be found half done and finished by whoever holds
+the job. Only who won the move to failed owes its refund. A refund that the ledger refuses is parked
+for a person: a dead letter, and the session's record.
 """
 
-import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final, Protocol
 
 import structlog
 
-from wearon_cli.core.credits import EntryKind, Ledger, LedgerEntry
-from wearon_cli.core.errors import StoreUnavailable, WearonError
+from wearon_cli.core.contract import Task
+from wearon_cli.core.credits import (
+    Credit,
+    CreditFacts,
+    CreditState,
+    credit_of,
+    replay_id_of,
+    replay_payer,
+    replay_refund_text,
+    replay_text,
+)
+from wearon_cli.core.errors import RefundRefused, StoreRefused, StoreUnavailable, WearonError
 from wearon_cli.core.jobs.dead_letters import DeadLetters
-from wearon_cli.core.jobs.journal import Claim, Journal, SettlementIntent
-from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail
+from wearon_cli.core.jobs.journal import (
+    Claim,
+    Closing,
+    Ending,
+    JobReader,
+    Journal,
+    SettlementIntent,
+)
+from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
+from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail, utc_now
+from wearon_cli.core.settings import PLATFORM_CRON_S
 
 log = structlog.get_logger(__name__)
 
-#: How the platform ends a deduction's description when the shopper's credit was taken.
-_SHOPPER: Final = re.compile(r"\(shopper=(?P<email>[^()\s]+)\)\s*$")
+
+#: A cron pass may have read its rows this long before it acts on the last of them.
+CRON_MARGIN_S: Final = 30.0
 
 
-class Settled(StrEnum):
-    """What became of the credit of a failed job."""
+class RefundLock(Protocol):
+    """One writer to the ledger at a time for a session, over all workers and operators."""
 
-    REFUNDED = "refunded"  # given back now
-    ALREADY_REFUNDED = "already_refunded"  # given back earlier: nothing more is owed
-    OVERAGE = "overage"  # charged outside, no credit taken: a person must look
-    NOTHING_TAKEN = "nothing_taken"  # the ledger shows no credit taken for this session
-    UNACCOUNTED = "unaccounted"  # the row has nothing that ties it to a ledger: a person must look
-    NOT_OURS = "not_ours"  # somebody else brought the row to its end
-    NO_ROW = "no_row"  # there is no such session
+    def hold(self, session_id: str) -> AbstractAsyncContextManager[bool]:
+        """
+        Enter with True when the lock was free.
 
-    @property
-    def needs_a_person(self) -> bool:
-        return self in {Settled.OVERAGE, Settled.UNACCOUNTED, Settled.NO_ROW}
+        Let go at a clean end only: after an error it stays until it has outlived any call made
+        under it, so that a refund still on its way lands before the next caller looks.
+        """
 
 
 def intent_for(error: WearonError, *, dead_letter: bool = False) -> SettlementIntent:
@@ -53,18 +68,6 @@ def intent_for(error: WearonError, *, dead_letter: bool = False) -> SettlementIn
     )
 
 
-class RefundLock(Protocol):
-    """One b2c refunder at a time for a session, over all workers."""
-
-    def hold(self, session_id: str) -> AbstractAsyncContextManager[bool]:
-        """
-        Enter with True when the lock was free.
-
-        Let go at a clean end only: after an error it stays until it has outlived any call made
-        under it, so that a refund still on its way lands before the next refunder looks.
-        """
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """Fails jobs and accounts for their credits."""
@@ -72,126 +75,201 @@ class Settlement:
     sessions: Sessions
     ledger: Ledger
     journal: Journal
+    reader: JobReader
     dead_letters: DeadLetters
     refund_lock: RefundLock
 
-    async def settle(self, claim: Claim, key: SessionKey, intent: SettlementIntent) -> Settled:
+    # ------------------------------------------------------------------ by a job
+
+    async def settle(self, claim: Claim, intent: SettlementIntent, task: Task | None) -> Closing:
         """
         Fail the claimed job and account for its credit; the caller then closes the entry.
 
-        May be repeated, from any point it stopped at and as a whole.
+        May be repeated, from any point it stopped at and as a whole. A replayed session that had
+        ended before keeps its row as it is.
 
         Raises:
-            LeaseLost: Another worker has the job; it will finish this.
-            StoreUnavailable, StoreRefused, QueueUnavailable: Not finished; the intent stays.
+            LeaseLost: The job is another worker's now; it will finish this.
+            StoreUnavailable, QueueUnavailable: Not finished; the intent stays.
         """
         if claim.intent is None:
             await self.journal.intend(claim, intent)
         else:
             intent = claim.intent
-        row = await self._own_failed_row(claim, key, intent)
-        settled = row if isinstance(row, Settled) else await self.refund(row)
-        await self._finish(claim, key, intent, settled)
-        return settled
+        closing = Closing(ending=Ending.FAILED, error_code=intent.error_code)
+        try:
+            credit = await self._account(claim, intent, task)
+        except RefundRefused as exc:
+            return await self._park(claim, closing, exc)
+        if intent.dead_letter or credit is None:
+            await self._bury(claim, intent.detail, intent.error_code)
+        state = credit.state if credit else None
+        told = log.warning if state is None or state.needs_a_person else log.info
+        told("job_settled", credit=state, error=intent.error_code, detail=intent.detail)
+        return replace(closing, credit=state.value if state else "no_row")
 
-    async def _own_failed_row(
+    async def _account(
+        self, claim: Claim, intent: SettlementIntent, task: Task | None
+    ) -> Credit | None:
+        """Fail the row and return what is owed. None: there is no such row."""
+        key = SessionKey(channel=claim.channel, session_id=claim.session_id)
+        if task and task.replay and task.replay.from_status.is_final:
+            return await self._end_replay(key, task)
+        row, ours = await self._fail_row(claim, key, intent)
+        if row is None:
+            return None
+        if ours and not intent.swapped and claim.intent is None and _cron_may_act(row):
+            raise StoreUnavailable("the platform may be refunding this session at this moment")
+        return await self.return_credit(row, failed_by_us=ours or None)
+
+    async def _fail_row(
         self, claim: Claim, key: SessionKey, intent: SettlementIntent
-    ) -> Session | Settled:
-        """The row, failed by this job's settlement; or why there is nothing to refund."""
+    ) -> tuple[Session | None, bool]:
+        """The row as it is now, and whether it was this job that failed it."""
         won = (
             None if intent.swapped else await self.sessions.apply(key, fail(intent.shopper_message))
         )
         if won is not None:
             await self.journal.intend(claim, replace(intent, swapped=True))
-            return won
+            return won, True
         row = await self.sessions.get(key)
-        if row is None:
-            return Settled.NO_ROW
-        if row.status is not Status.FAILED:
-            return Settled.NOT_OURS
+        if row is None or row.status is not Status.FAILED:
+            return row, False
         # A crash between the swap and its note leaves our sentence in the row as the witness.
         resumed = claim.intent is not None and row.error_message == intent.shopper_message
-        return row if intent.swapped or resumed else Settled.NOT_OURS
+        return row, intent.swapped or resumed
 
-    async def refund(self, row: Session) -> Settled:
+    async def _end_replay(self, key: SessionKey, task: Task) -> Credit | None:
+        row = await self.sessions.get(key)
+        if row is None or task.replay is None:
+            return None
+        await self.return_charge(row, task.replay.replay_id)
+        return await self.return_credit(row)
+
+    async def _park(self, claim: Claim, closing: Closing, refusal: RefundRefused) -> Closing:
+        await self._bury(claim, str(refusal), refusal.code)
+        log.error("refund_parked", error=refusal.code, detail=str(refusal))
+        return replace(closing, ending=Ending.PARKED, credit=CreditState.OWED.value)
+
+    async def _bury(self, claim: Claim, reason: str, error_code: str) -> None:
+        await self.dead_letters.bury(
+            claim.payload,
+            reason=reason,
+            error_code=error_code,
+            attempts=claim.attempt,
+            session_id=claim.session_id,
+        )
+
+    # ------------------------------------------------------------------ a session's own credit
+
+    async def credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
         """
-        Give back what a failed row's owner is owed by the ledger: once, however often it is called.
+        What became of this session's credit. Reads only.
+
+        Args:
+            row: As read just now.
+            failed_by_us: This worker failed it; None: as the session's record says.
+        """
+        record = await self.reader.record(row.session_id)
+        ours = record is not None and record.failed_by_us if failed_by_us is None else failed_by_us
+        b2b = row.channel is Channel.B2B
+        siblings: Sequence[Session] = (
+            await self.sessions.with_request_id(row.owner_id, row.request_id)
+            if b2b and row.request_id
+            else ()
+        )
+        facts = CreditFacts(
+            session=row,
+            entries=await self.ledger.entries_of(row),
+            siblings=siblings,
+            failed_by_us=ours,
+            was_replayed=record is not None and record.replays > 0,
+        )
+        return credit_of(facts)
+
+    async def return_credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
+        """
+        Give back what a session's owner is owed: once, however often it is called.
 
         Raises:
-            StoreUnavailable, StoreRefused, QueueUnavailable: Not known to be done; call it again.
+            RefundRefused: The ledger refuses.
+            StoreUnavailable, QueueUnavailable: Not known to be done; call it again.
         """
-        if row.channel is Channel.B2C:
-            return await self._refund_user(row)
-        return await self._refund_store(row)
-
-    async def _refund_user(self, row: Session) -> Settled:
-        if row.credits_used < 1:
-            return Settled.NOTHING_TAKEN
+        credit = await self.credit(row, failed_by_us=failed_by_us)
+        if credit.state is not CreditState.OWED:
+            return credit
         async with self.refund_lock.hold(row.session_id) as free:
-            if not free:
-                raise StoreUnavailable("another refund of this session may still be on its way")
-            standing = await self.ledger.user_standing(row.owner_id, row.session_id)
-            if standing.session_refunds:
-                return Settled.ALREADY_REFUNDED
-            if standing.refunded >= standing.taken:
-                return Settled.NOTHING_TAKEN
-            await self.ledger.refund_user(row.owner_id, _description(row))
-        return Settled.REFUNDED
+            self._require(free)
+            fresh = await self.sessions.get(row.key) or row
+            credit = await self.credit(fresh, failed_by_us=failed_by_us)
+            if credit.state is CreditState.OWED and credit.owed_to is not None:
+                await self._refund(credit.owed_to, credit.refund_text)
+                return replace(credit, state=CreditState.RETURNED, reason="returned now")
+        return credit
 
-    async def _refund_store(self, row: Session) -> Settled:
-        if not row.request_id:
-            return Settled.UNACCOUNTED
-        entries = await self.ledger.store_entries(row.owner_id, row.request_id)
-        deduction = _first(entries, EntryKind.DEDUCTION)
-        if deduction is None or not await self._paid_for(row, deduction):
-            overage = _first(entries, EntryKind.OVERAGE)
-            return Settled.OVERAGE if overage else Settled.NOTHING_TAKEN
-        if _first(entries, EntryKind.REFUND):
-            return Settled.ALREADY_REFUNDED
-        shopper = _SHOPPER.search(deduction.description)
-        if shopper:
-            refunded = await self.ledger.refund_shopper(
-                row.owner_id, shopper["email"], row.request_id, _description(row)
-            )
-        else:
-            refunded = await self.ledger.refund_store(
-                row.owner_id, row.request_id, _description(row)
-            )
-        return Settled.REFUNDED if refunded else Settled.ALREADY_REFUNDED
+    # ------------------------------------------------------------------ a replay's own credit
 
-    async def _paid_for(self, row: Session, deduction: LedgerEntry) -> bool:
+    async def charge(self, row: Session, replay_id: str) -> None:
         """
-        Whether this deduction paid for this row. Request ids can be reused by a caller, and the
-        ledger takes one deduction for each: it belongs to the first session made after it.
+        Take the credit of a replay, once, however often it is called.
+
+        Raises:
+            NoCreditLeft: The owner has none: nothing was taken.
+            StoreUnavailable, QueueUnavailable: Not known to be done; call it again.
         """
-        siblings = await self.sessions.with_request_id(row.owner_id, row.request_id or "")
-        if len(siblings) < 2:
-            return True
-        later = [s for s in siblings if s.created_at >= deduction.created_at] or list(siblings)
-        return later[0].session_id == row.session_id
+        async with self.refund_lock.hold(row.session_id) as free:
+            self._require(free)
+            entries = await self.ledger.entries_of(row)
+            if _charge(entries, replay_id) is None:
+                payer = replay_payer(row, entries, replay_id)
+                await self.ledger.take(payer, replay_text(row.session_id, replay_id))
 
-    async def _finish(
-        self, claim: Claim, key: SessionKey, intent: SettlementIntent, settled: Settled
-    ) -> None:
-        if intent.dead_letter or settled is Settled.NO_ROW:
-            await self.dead_letters.bury(
-                claim.payload,
-                reason=intent.detail,
-                error_code=intent.error_code,
-                attempts=claim.attempts,
-                session_id=key.session_id,
+    async def return_charge(self, row: Session, replay_id: str) -> None:
+        """
+        Give back the credit that a replay took, if it took one; once, however often it is called.
+
+        Raises:
+            RefundRefused: The ledger refuses.
+            StoreUnavailable, QueueUnavailable: Not known to be done; call it again.
+        """
+        async with self.refund_lock.hold(row.session_id) as free:
+            self._require(free)
+            entries = await self.ledger.entries_of(row)
+            charge = _charge(entries, replay_id)
+            if charge is None or _charge_refund(entries, replay_id):
+                return
+            payer = replay_payer(row, entries, replay_id)
+            await self._refund(
+                replace(payer, shopper_email=charge.shopper_email),
+                replay_refund_text(row.session_id, replay_id),
             )
-        await self.journal.note(
-            key.session_id, "settled", credit=settled.value, error=intent.error_code
-        )
-        level = log.warning if settled.needs_a_person else log.info
-        level("job_settled", credit=settled.value, error=intent.error_code, detail=intent.detail)
+
+    async def _refund(self, payer: Payer, description: str) -> None:
+        try:
+            await self.ledger.refund(payer, description)
+        except StoreRefused as exc:
+            raise RefundRefused(
+                f"the ledger refuses the refund: {exc}", vendor_code=exc.vendor_code
+            ) from exc
+
+    def _require(self, free: bool) -> None:
+        if not free:
+            raise StoreUnavailable("another refund of this session may still be on its way")
 
 
-def _description(row: Session) -> str:
-    """Names the session: for b2c this is what makes the refund findable."""
-    return f"Refund: try-on session {row.session_id} failed"
+def _cron_may_act(row: Session) -> bool:
+    """
+    True when the platform's cron may have read this row as open just before it was failed here.
+
+    Its refund comes before its own write to the row, so the ledger is looked at again later.
+    """
+    age_s = (utc_now() - row.created_at).total_seconds()
+    return row.channel is Channel.B2C and age_s > PLATFORM_CRON_S - CRON_MARGIN_S
 
 
-def _first(entries: Sequence[LedgerEntry], kind: EntryKind) -> LedgerEntry | None:
-    return next((entry for entry in entries if entry.kind is kind), None)
+def _charge(entries: Sequence[LedgerEntry], replay_id: str) -> LedgerEntry | None:
+    return next((e for e in entries if e.is_taking and replay_id_of(e) == replay_id), None)
+
+
+def _charge_refund(entries: Sequence[LedgerEntry], replay_id: str) -> bool:
+    return any(e.kind is EntryKind.REFUND and replay_id_of(e) == replay_id for e in entries)

@@ -1,0 +1,54 @@
+"""
+Handing ready jobs to the workers: a release from the journal, then a message for each job.
+
+A message that is lost costs the release's deadline: the job is then ready again, at the head.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.jobs.journal import Dispatcher, Released
+
+log = structlog.get_logger(__name__)
+
+#: Jobs released in one pass.
+BATCH: Final = 16
+
+
+class Sender(Protocol):
+    """Sends the message that names a released job to whichever worker takes it first."""
+
+    async def send(self, job: Released) -> None:
+        """
+        Raises:
+            QueueUnavailable: It may or may not have been sent; either does no harm.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Single passes; every consumer repeats them."""
+
+    dispatcher: Dispatcher
+    sender: Sender
+
+    async def release(self) -> float | None:
+        """
+        Release what may go now and send its messages.
+
+        Returns:
+            Seconds after which another pass may find more; None: only an event can change that.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+        """
+        release = await self.dispatcher.release(limit=BATCH)
+        for job in release.jobs:
+            try:
+                await self.sender.send(job)
+            except QueueUnavailable as exc:
+                log.warning("message_not_sent", session_id=job.session_id, error=exc.code)
+        return 0.0 if len(release.jobs) == BATCH else release.wait_s

@@ -1,0 +1,199 @@
+"""
+Keeping a picture that was paid for: into storage, whatever storage does meanwhile.
+
+While storage is away the picture is also held in Redis, so that the end of this worker does not
+lose it, and nothing further is bought. A storage that refuses ends the job with this one purchase.
+"""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from wearon_cli.core.errors import (
+    JobGaveUp,
+    ObjectNotFound,
+    QueueUnavailable,
+    StorageRefused,
+    StoreRefused,
+    StoreUnavailable,
+    WearonError,
+)
+from wearon_cli.core.generator import Usage
+from wearon_cli.core.jobs.breakers import STORAGE, Breakers
+from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
+from wearon_cli.core.session import Session
+from wearon_cli.core.settings import SIGNED_URL_LIFE_S
+from wearon_cli.core.storage import Storage, previous_path
+
+log = structlog.get_logger(__name__)
+
+JPEG: Final = "image/jpeg"
+#: Pause before storage, or Redis, is tried again.
+PAUSE_S: Final = 2.0
+#: A stopping worker gives a picture in its hands this long to reach storage.
+STOPPING_GRACE_S: Final = 8.0
+#: An object that is written to see whether storage takes pictures at all.
+PROBE_PATH: Final = "generated/storage-probe.jpg"
+#: A grey JPEG of one pixel.
+_PROBE: Final = b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAP//////////////////////////////////////////////////////"
+    "////////////////////////////////wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//EABQQAQAA"
+    "AAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AR//Z"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoughtPicture:
+    """A verified picture, and what it cost."""
+
+    jpeg: bytes
+    usage: Usage
+    outcome: PurchaseOutcome = PurchaseOutcome.KEPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """Stores bought pictures. One instance serves all jobs of a process."""
+
+    storage: Storage
+    journal: Journal
+    breakers: Breakers
+
+    async def keep(
+        self, claim: Claim, row: Session, picture: BoughtPicture, *, redraw: bool, max_wait_s: float
+    ) -> str:
+        """
+        Store a bought picture and sign its address.
+
+        Args:
+            claim: The job.
+            row: Its session.
+            picture: What was bought.
+            redraw: Put the picture that is there aside first.
+            max_wait_s: How long to wait for a storage that does not answer.
+
+        Raises:
+            StorageRefused: Storage does not take this picture; its purchase is in the book.
+            JobGaveUp: Storage was away for the whole wait; the same.
+            StoreUnavailable: The picture is stored, and its address could not be signed.
+        """
+        work = self._store(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
+        storing = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await asyncio.wait({storing}, timeout=STOPPING_GRACE_S)
+            if not storing.done():
+                storing.cancel()
+                with suppress(QueueUnavailable):
+                    await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+            raise
+
+    async def require_storage(self) -> None:
+        """
+        Write a small object, to see whether storage takes pictures: the probe of its breaker.
+
+        Raises:
+            StoreUnavailable, StorageRefused: It does not.
+        """
+        await self._put(PROBE_PATH, _PROBE)
+        await self.breakers.reset(STORAGE)
+
+    async def _store(
+        self, claim: Claim, row: Session, picture: BoughtPicture, *, redraw: bool, max_wait_s: float
+    ) -> str:
+        path = row.result_path
+        steps = [partial(self._put, path, picture.jpeg)]
+        if redraw and not claim.previous_kept:
+            steps.insert(0, partial(self._put_aside, claim, path))
+        wait = _Wait(asyncio.get_running_loop().time() + max_wait_s)
+        for step in steps:
+            try:
+                await self._outlast(step, claim, picture, wait)
+            except StorageRefused as exc:
+                await self._give_up(claim, picture, exc)
+                raise
+            except (StoreUnavailable, QueueUnavailable) as exc:
+                await self._give_up(claim, picture, exc)
+                raise JobGaveUp(f"storage was away for {max_wait_s:.0f} s") from exc
+        with suppress(QueueUnavailable):  # stored is stored: the row is what counts
+            await self.journal.picture_stored(claim, picture.usage, picture.outcome)
+            await self.breakers.reset(STORAGE)
+        return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
+
+    async def _outlast(
+        self,
+        step: Callable[[], Awaitable[None]],
+        claim: Claim,
+        picture: BoughtPicture,
+        wait: "_Wait",
+    ) -> None:
+        """Repeat a step while storage or Redis is away."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                return await step()
+            except (StoreUnavailable, QueueUnavailable) as exc:
+                if clock() > wait.until_s:
+                    raise
+                wait.is_held = wait.is_held or await self._hold(claim, picture, exc)
+                left_s = round(wait.until_s - clock())
+                log.warning("storage_awaited", left_s=left_s, error=exc.code)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _put_aside(self, claim: Claim, path: str) -> None:
+        """Once a job, before the new picture is written: later it would be a copy of that."""
+        try:
+            old = await self.storage.get(path)
+        except ObjectNotFound:
+            return
+        await self._put(previous_path(path), old)
+        await self.journal.previous_kept(claim)
+
+    async def _put(self, path: str, jpeg: bytes) -> None:
+        try:
+            await self.storage.put(path, jpeg, content_type=JPEG)
+        except StoreRefused as exc:
+            raise StorageRefused(str(exc), vendor_code=exc.vendor_code) from exc
+
+    async def _hold(self, claim: Claim, picture: BoughtPicture, error: WearonError) -> bool:
+        """Storage is away: buy nothing more meanwhile, and hold this picture in Redis."""
+        try:
+            if isinstance(error, StoreUnavailable):
+                await self.breakers.trip(STORAGE, error.code)
+            await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+        except QueueUnavailable:
+            return False
+        return True
+
+    async def _give_up(self, claim: Claim, picture: BoughtPicture, error: WearonError) -> None:
+        """The picture is lost. Its purchase is in the book, once."""
+        log.error("picture_not_stored", error=error.code, detail=str(error))
+        with suppress(QueueUnavailable):
+            if isinstance(error, StorageRefused) and await self._refuses_everything(picture):
+                await self.breakers.trip(STORAGE, error.code)
+            await self.journal.end_purchase(
+                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+            )
+
+    async def _refuses_everything(self, picture: BoughtPicture) -> bool:
+        """Whether the same bytes are refused under another name: then nobody's can be stored."""
+        try:
+            await self._put(PROBE_PATH, picture.jpeg)
+        except (StorageRefused, StoreUnavailable):
+            return True
+        return False
+
+
+@dataclass(slots=True)
+class _Wait:
+    """How long one picture waits for storage, and whether Redis holds it meanwhile."""
+
+    until_s: float  # by the event loop's clock
+    is_held: bool = False
