@@ -16,7 +16,7 @@ from devkit.servers.supabase import BUCKET, SERVICE_KEY, SupabaseServer
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
-from wearon_cli.core.credits import Ledger
+from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.session import Channel, Completion, NewSession, Sessions
 from wearon_cli.core.settings import Settings
 from wearon_cli.core.storage import Storage

@@ -137,17 +137,18 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.deduct_credits(p_user_id uuid, p_amount int, p_description text)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM public.require_positive(p_amount);
     UPDATE public.user_credits
         SET balance = balance - p_amount, total_spent = total_spent + p_amount
         WHERE user_id = p_user_id AND balance >= p_amount;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no credits for user %', p_user_id;
+        RETURN false;
     END IF;
     INSERT INTO public.credit_transactions (user_id, amount, type, description)
         VALUES (p_user_id, -p_amount, 'generation', p_description);
+    RETURN true;
 END $$;
 
 CREATE FUNCTION public.refund_credits(p_user_id uuid, p_amount int, p_description text)
@@ -162,18 +163,19 @@ END $$;
 
 CREATE FUNCTION public.deduct_store_credits(
     p_store_id uuid, p_amount int, p_request_id text, p_description text
-) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     PERFORM public.require_positive(p_amount);
     UPDATE public.store_credits
         SET balance = balance - p_amount, total_spent = total_spent + p_amount
         WHERE store_id = p_store_id AND balance >= p_amount;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no credits for store %', p_store_id;
+        RETURN false;
     END IF;
     INSERT INTO public.store_credit_transactions
         (store_id, amount, type, request_id, description)
         VALUES (p_store_id, -p_amount, 'deduction', p_request_id, p_description);
+    RETURN true;
 END $$;
 
 CREATE FUNCTION public.refund_store_credits(
@@ -190,7 +192,7 @@ END $$;
 
 CREATE FUNCTION public.deduct_store_shopper_credits(
     p_store_id uuid, p_shopper_email text, p_amount int, p_request_id text, p_description text
-) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     v_email text := lower(trim(p_shopper_email));
 BEGIN
@@ -199,12 +201,13 @@ BEGIN
         SET balance = balance - p_amount, total_spent = total_spent + p_amount
         WHERE store_id = p_store_id AND shopper_email = v_email AND balance >= p_amount;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'no credits for shopper % of store %', v_email, p_store_id;
+        RETURN false;
     END IF;
     INSERT INTO public.store_credit_transactions
         (store_id, amount, type, request_id, description)
         VALUES (p_store_id, -p_amount, 'deduction', p_request_id,
                 p_description || ' (shopper=' || v_email || ')');
+    RETURN true;
 END $$;
 
 CREATE FUNCTION public.refund_store_shopper_credits(

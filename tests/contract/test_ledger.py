@@ -1,141 +1,210 @@
 """Credits: the same behaviour in every store, the platform's own."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from devkit.stores import SHOPPER, StoreUnderTest
-from wearon_cli.core.credits import EntryKind
-from wearon_cli.core.errors import StoreRefused
-from wearon_cli.core.session import Channel
+from wearon_cli.core.credits import refund_text, replay_request_id, replay_text
+from wearon_cli.core.errors import NoCreditLeft, StoreRefused
+from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer, payer_for
+from wearon_cli.core.session import Channel, NewSession, Session, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
+async def sold(
+    store: StoreUnderTest, channel: Channel, *, shopper_pays: bool = False, **changes: object
+) -> tuple[NewSession, Payer, Session]:
+    """A session whose credit was taken."""
+    new = store.new(channel, **changes)
+    payer = payer_for(new, shopper_pays=shopper_pays)
+    assert await store.ledger.take(payer, "Try-on") is True
+    return new, payer, await store.sessions.insert(new)
+
+
+async def kinds(store: StoreUnderTest, row: Session) -> list[EntryKind]:
+    return [entry.kind for entry in await store.ledger.entries_of(row)]
+
+
 async def test_a_users_credit_is_taken_and_returned(store: StoreUnderTest) -> None:
-    new = store.new(Channel.B2C)
-    await store.ledger.take(new)
+    new, payer, row = await sold(store, Channel.B2C)
     assert await store.accounts.user_balance(store.user_id) == 4
-    standing = await store.ledger.user_standing(store.user_id, new.session_id)
-    assert (standing.taken, standing.refunded, standing.session_refunds) == (1, 0, 0)
-    await store.ledger.refund_user(store.user_id, f"Refund: try-on session {new.session_id}")
+    assert await kinds(store, row) == []  # the platform's deductions name no session
+    assert await store.ledger.refund(payer, refund_text(new.session_id)) is True
     assert await store.accounts.user_balance(store.user_id) == 5
-    standing = await store.ledger.user_standing(store.user_id, new.session_id)
-    assert (standing.taken, standing.refunded, standing.session_refunds) == (1, 1, 1)
-    other = await store.ledger.user_standing(store.user_id, str(uuid4()))
-    assert (other.refunded, other.session_refunds) == (1, 0)
+    assert await kinds(store, row) == [EntryKind.REFUND]
+    _, _, other = await sold(store, Channel.B2C)
+    assert await kinds(store, other) == []
+
+
+async def test_a_session_is_named_in_any_case_and_any_words(store: StoreUnderTest) -> None:
+    new, payer, row = await sold(store, Channel.B2C)
+    by_cron = f"Stuck job recovery: session {new.session_id.upper()} timed out after 10 minutes"
+    await store.ledger.refund(payer, by_cron)
+    (entry,) = await store.ledger.entries_of(row)
+    assert (entry.kind, entry.description) == (EntryKind.REFUND, by_cron)
 
 
 async def test_a_users_refund_is_not_idempotent(store: StoreUnderTest) -> None:
+    payer = Payer(channel=Channel.B2C, owner_id=store.user_id)
     for _ in range(2):
-        await store.ledger.refund_user(store.user_id, "Refund: the same words")
+        await store.ledger.refund(payer, "Refund: the same words")
     assert await store.accounts.user_balance(store.user_id) == 7
 
 
+async def test_refunds_of_a_user_are_found_by_time(store: StoreUnderTest) -> None:
+    payer = Payer(channel=Channel.B2C, owner_id=store.user_id)
+    before = utc_now() - timedelta(minutes=1)
+    await store.ledger.take(payer, "Virtual try-on generation")
+    await store.ledger.refund(payer, "Queue error - refund")
+    until = utc_now() + timedelta(minutes=1)
+    found = await store.ledger.user_refunds(store.user_id, since=before, until=until)
+    assert [entry.description for entry in found] == ["Queue error - refund"]
+    assert not await store.ledger.user_refunds(store.user_id, since=before, until=before)
+
+
 async def test_a_stores_credit_is_taken_and_returned_once(store: StoreUnderTest) -> None:
-    new = store.new(Channel.B2B)
-    assert new.request_id
-    await store.ledger.take(new)
+    _, payer, row = await sold(store, Channel.B2B)
     assert await store.accounts.store_balance(store.store_id) == 4
-    (taken,) = await store.ledger.store_entries(store.store_id, new.request_id)
-    assert (taken.kind, taken.amount) == (EntryKind.DEDUCTION, -1)
-    assert await store.ledger.refund_store(store.store_id, new.request_id, "Refund") is True
-    assert await store.ledger.refund_store(store.store_id, new.request_id, "Refund") is False
+    (taken,) = await store.ledger.entries_of(row)
+    assert (taken.kind, taken.amount, taken.is_taking) == (EntryKind.DEDUCTION, -1, True)
+    assert await store.ledger.refund(payer, "Refund") is True
+    assert await store.ledger.refund(payer, "Refund") is False
     assert await store.accounts.store_balance(store.store_id) == 5
-    kinds = [e.kind for e in await store.ledger.store_entries(store.store_id, new.request_id)]
-    assert kinds == [EntryKind.DEDUCTION, EntryKind.REFUND]
+    assert await kinds(store, row) == [EntryKind.DEDUCTION, EntryKind.REFUND]
 
 
 async def test_a_shoppers_credit_is_taken_and_returned_once(store: StoreUnderTest) -> None:
-    new = store.new(Channel.B2B)
-    assert new.request_id
-    await store.ledger.take(new, shopper_pays=True)
+    _, payer, row = await sold(store, Channel.B2B, shopper_pays=True)
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 4
     assert await store.accounts.store_balance(store.store_id) == 5
-    (taken,) = await store.ledger.store_entries(store.store_id, new.request_id)
-    assert taken.description.endswith(f"(shopper={SHOPPER})")
-    mail = f"  {SHOPPER.upper()} "
-    give = store.ledger.refund_shopper
-    assert await give(store.store_id, mail, new.request_id, "Refund") is True
-    assert await give(store.store_id, mail, new.request_id, "Refund") is False
+    (taken,) = await store.ledger.entries_of(row)
+    assert taken.shopper_email == SHOPPER
+    spelled = replace(payer, shopper_email=f"  {SHOPPER.upper()} ")
+    assert await store.ledger.refund(spelled, "Refund") is True
+    assert await store.ledger.refund(spelled, "Refund") is False
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 5
     # One ledger: the store cannot get for itself what the shopper got back.
-    assert await store.ledger.refund_store(store.store_id, new.request_id, "Refund") is False
+    assert await store.ledger.refund(replace(payer, shopper_email=None), "Refund") is False
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
 async def test_of_eight_refunds_at_once_one_counts(store: StoreUnderTest) -> None:
-    new = store.new(Channel.B2B)
-    request_id = str(new.request_id)
-    await store.ledger.take(new)
-    given = await asyncio.gather(
-        *(store.ledger.refund_store(store.store_id, request_id, "Refund") for _ in range(8))
-    )
+    _, payer, _ = await sold(store, Channel.B2B)
+    given = await asyncio.gather(*(store.ledger.refund(payer, "Refund") for _ in range(8)))
     assert sum(given) == 1
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
 async def test_an_overage_is_seen_and_is_no_deduction(store: StoreUnderTest) -> None:
-    await store.accounts.add_overage(store.store_id, "req-over")
-    (entry,) = await store.ledger.store_entries(store.store_id, "req-over")
-    assert entry.kind is EntryKind.OVERAGE
+    row = await store.sessions.insert(store.new(Channel.B2B))
+    await store.accounts.add_overage(store.store_id, str(row.request_id))
+    assert await kinds(store, row) == [EntryKind.OVERAGE]
 
 
-async def test_entries_of_other_stores_and_requests_are_not_seen(store: StoreUnderTest) -> None:
-    await store.ledger.take(store.new(Channel.B2B))
-    assert await store.ledger.store_entries(store.store_id, "req-other") == []
-    assert await store.ledger.store_entries(str(uuid4()), "req-other") == []
-
-
-@pytest.mark.parametrize("request_id", ["", "  "])
-async def test_a_store_refund_without_a_request_id_is_never_sent(
+@pytest.mark.parametrize("request_id", ["a,b", 'say "hi"', "back\\slash", "x*y%z", "(a)", "café"])
+async def test_entries_of_other_stores_and_requests_are_not_seen(
     store: StoreUnderTest, request_id: str
 ) -> None:
-    with pytest.raises(StoreRefused, match="request id"):
-        await store.ledger.refund_store(store.store_id, request_id, "Refund")
-    with pytest.raises(StoreRefused, match="request id"):
-        await store.ledger.refund_shopper(store.store_id, SHOPPER, request_id, "Refund")
+    _, _, row = await sold(store, Channel.B2B, request_id=request_id)
+    await sold(store, Channel.B2B)
+    assert await kinds(store, row) == [EntryKind.DEDUCTION]
+    assert await kinds(store, replace(row, owner_id=str(uuid4()))) == []
+    assert await kinds(store, replace(row, request_id="req-other")) == []
+    assert await kinds(store, replace(row, request_id=None)) == []
+
+
+@pytest.mark.parametrize("channel", [Channel.B2C, Channel.B2B])
+async def test_entries_of_replays_belong_to_their_session(
+    store: StoreUnderTest, channel: Channel
+) -> None:
+    new, payer, row = await sold(store, channel)
+    sid = new.session_id
+    key = replay_request_id(sid, "0badcafe") if channel is Channel.B2B else None
+    assert await store.ledger.take(replace(payer, request_id=key), replay_text(sid, "0badcafe"))
+    found = [e for e in await store.ledger.entries_of(row) if "0badcafe" in e.description]
+    assert [entry.is_taking for entry in found] == [True]
+    _, _, other = await sold(store, channel)
+    assert not [e for e in await store.ledger.entries_of(other) if "0badcafe" in e.description]
+
+
+@pytest.mark.parametrize("request_id", ["", "  ", None])
+async def test_a_store_refund_without_a_request_id_is_never_sent(
+    store: StoreUnderTest, request_id: str | None
+) -> None:
+    for email in (None, SHOPPER):
+        payer = Payer(
+            channel=Channel.B2B,
+            owner_id=store.store_id,
+            shopper_email=email,
+            request_id=request_id,
+        )
+        with pytest.raises(StoreRefused, match="request id"):
+            await store.ledger.refund(payer, "Refund")
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
 async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
+    row = await store.sessions.insert(store.new(Channel.B2B))
+    payer = Payer(
+        channel=Channel.B2B,
+        owner_id=store.store_id,
+        shopper_email="who@example.test",
+        request_id=row.request_id,
+    )
     with pytest.raises(StoreRefused) as refusal:
-        await store.ledger.refund_shopper(store.store_id, "who@example.test", "req", "Refund")
+        await store.ledger.refund(payer, "Refund")
     assert refusal.value.vendor_code == "P0001"
     assert "who@example.test" not in str(refusal.value)
-    assert await store.ledger.store_entries(store.store_id, "req") == []
+    assert await kinds(store, row) == []
 
 
 async def test_an_owner_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
-    for refund in (
-        store.ledger.refund_store(str(uuid4()), "req", "Refund"),
-        store.ledger.refund_user(str(uuid4()), "Refund"),
+    for payer in (
+        Payer(channel=Channel.B2B, owner_id=str(uuid4()), request_id="req"),
+        Payer(channel=Channel.B2C, owner_id=str(uuid4())),
     ):
         with pytest.raises(StoreRefused) as refusal:
-            await refund
+            await store.ledger.refund(payer, "Refund")
         assert refusal.value.vendor_code == "23503"
+        with pytest.raises(NoCreditLeft):
+            await store.ledger.take(payer, "Try-on")
 
 
-async def test_without_credits_nothing_is_taken(store: StoreUnderTest) -> None:
+@pytest.mark.parametrize(
+    ("channel", "shopper_pays"),
+    [(Channel.B2C, False), (Channel.B2B, False), (Channel.B2B, True)],
+    ids=["user", "store", "shopper"],
+)
+async def test_without_credits_nothing_is_taken_and_no_entry_is_written(
+    store: StoreUnderTest, channel: Channel, shopper_pays: bool
+) -> None:
+    """The platform's functions answer false with HTTP 200 then."""
     for _ in range(5):
-        await store.ledger.take(store.new(Channel.B2C))
-        await store.ledger.take(store.new(Channel.B2B))
-        await store.ledger.take(store.new(Channel.B2B), shopper_pays=True)
-    for channel, pays in ((Channel.B2C, False), (Channel.B2B, False), (Channel.B2B, True)):
-        with pytest.raises(StoreRefused):
-            await store.ledger.take(store.new(channel), shopper_pays=pays)
-    assert await store.accounts.user_balance(store.user_id) == 0
-    assert await store.accounts.store_balance(store.store_id) == 0
-    assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 0
+        await sold(store, channel, shopper_pays=shopper_pays)
+    row = await store.sessions.insert(store.new(channel))
+    new = store.new(channel, session_id=row.session_id, request_id=row.request_id)
+    payer = payer_for(new, shopper_pays=shopper_pays)
+    with pytest.raises(NoCreditLeft):
+        await store.ledger.take(payer, replay_text(row.session_id, "0badcafe"))
+    assert await kinds(store, row) == []
+    balances = (
+        await store.accounts.user_balance(store.user_id),
+        await store.accounts.store_balance(store.store_id),
+        await store.accounts.shopper_balance(store.store_id, SHOPPER),
+    )
+    assert sorted(balances) == [0, 5, 5]
 
 
 async def test_a_request_id_takes_one_credit_however_often_it_is_used(
     store: StoreUnderTest,
 ) -> None:
-    new = store.new(Channel.B2B)
-    await store.ledger.take(new)
-    with pytest.raises(StoreRefused) as refusal:
-        await store.ledger.take(new)
-    assert refusal.value.vendor_code == "23505"
+    _, payer, row = await sold(store, Channel.B2B)
+    assert await store.ledger.take(payer, "Try-on") is False
     assert await store.accounts.store_balance(store.store_id) == 4
+    entries: list[LedgerEntry] = list(await store.ledger.entries_of(row))
+    assert len(entries) == 1

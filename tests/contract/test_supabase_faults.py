@@ -10,7 +10,9 @@ from devkit.servers.supabase import ANON_KEY, SupabaseServer, key_for
 from devkit.stores import DONE, SHOPPER, SqlAccounts, settings_for
 from wearon_cli.adapters.supabase.client import SupabaseCall
 from wearon_cli.adapters.supabase.store import open_supabase
+from wearon_cli.core.credits import refund_text
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused, StoreUnavailable
+from wearon_cli.core.ledger import Payer
 from wearon_cli.core.session import (
     Channel,
     NewSession,
@@ -20,6 +22,7 @@ from wearon_cli.core.session import (
     complete,
     fail,
     start,
+    utc_now,
 )
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -105,7 +108,7 @@ async def test_a_users_refund_whose_answer_was_lost_is_given_once(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     supabase_server.door.fail("lost", path="rpc/refund_credits", times=1)
-    await supabase.ledger.refund_user(user, f"Refund: {uuid4()}")
+    await supabase.ledger.refund(user_payer(user), f"Refund: {uuid4()}")
     assert await SqlAccounts(supabase_server).user_balance(user) == 6
 
 
@@ -115,7 +118,7 @@ async def test_a_users_refund_is_never_sent_twice(
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_credits", times=1)
     with pytest.raises(StoreUnavailable):
-        await supabase.ledger.refund_user(user, f"Refund: {uuid4()}")
+        await supabase.ledger.refund(user_payer(user), f"Refund: {uuid4()}")
     sent = [line for line in supabase_server.door.seen if "refund_credits" in line]
     assert len(sent) == 1
     assert await SqlAccounts(supabase_server).user_balance(user) == 5
@@ -126,7 +129,9 @@ async def test_a_stores_refund_is_repeated_and_given_once(
     supabase: SessionStore, supabase_server: SupabaseServer, shop: str, fault: str
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_store_credits", times=1)
-    await supabase.ledger.refund_store(shop, "req-1", "Refund")
+    await supabase.ledger.refund(
+        Payer(channel=Channel.B2B, owner_id=shop, request_id="req-1"), "Refund"
+    )
     assert await SqlAccounts(supabase_server).store_balance(shop) == 6
 
 
@@ -154,7 +159,7 @@ async def test_an_outage_is_unavailable_and_never_a_no(
             for call in (
                 supabase.sessions.get(row.key),
                 supabase.storage.sign("a.jpg", life_s=60),
-                supabase.ledger.user_standing(user, row.session_id),
+                supabase.ledger.entries_of(row),
             ):
                 with pytest.raises(StoreUnavailable):
                     await call
@@ -165,8 +170,22 @@ async def test_nobody_there_is_unavailable_and_surely_unsent() -> None:
     settings = settings_for_url("http://127.0.0.1:1")
     async with open_supabase(settings) as supabase:
         with pytest.raises(StoreUnavailable) as outage:
-            await supabase.ledger.refund_user(str(uuid4()), "Refund")
+            await supabase.ledger.refund(user_payer(str(uuid4())), "Refund")
     assert outage.value.unsent
+
+
+def user_payer(user_id: str) -> Payer:
+    return Payer(channel=Channel.B2C, owner_id=user_id)
+
+
+def nobodys(user_id: str) -> Session:
+    return Session(
+        session_id=str(uuid4()),
+        channel=Channel.B2C,
+        owner_id=user_id,
+        status=Status.FAILED,
+        created_at=utc_now(),
+    )
 
 
 def settings_for_url(url: str) -> Settings:
@@ -182,7 +201,7 @@ async def test_a_wrong_key_is_refused_in_our_words(
     settings = settings_for(supabase_server, supabase_service_role_key=SecretStr(key))
     async with open_supabase(settings) as supabase:
         for call in (
-            supabase.ledger.user_standing(user, str(uuid4())),
+            supabase.ledger.entries_of(nobodys(user)),
             supabase.storage.sign("a.jpg", life_s=60),
         ):
             with pytest.raises(StoreRefused, match="key") as refusal:
@@ -199,7 +218,7 @@ async def test_an_anon_key_sees_no_rows_at_all(
     async with open_supabase(settings) as anon:
         assert await anon.sessions.apply(row.key, start()) is None  # why the start checks the key
         with pytest.raises(StoreRefused):
-            await anon.ledger.refund_user(user, "Refund")
+            await anon.ledger.refund(user_payer(user), "Refund")
 
 
 async def test_a_missing_bucket_is_no_missing_object(supabase_server: SupabaseServer) -> None:
@@ -222,17 +241,16 @@ async def test_hundreds_of_tasks_share_the_connections(
     assert [call for call in calls if call.error] == []
 
 
-async def test_a_ledger_longer_than_one_answer_is_read_to_its_end(
+async def test_a_long_ledger_is_searched_by_the_server(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     supabase_server.run(
         "INSERT INTO credit_transactions (user_id, amount, type, description) "
         f"SELECT '{user}', -1, 'generation', 'Try-on' FROM generate_series(1, 2100)"
     )
-    session_id = str(uuid4())
-    await supabase.ledger.refund_user(user, f"Refund: try-on session {session_id} failed")
-    standing = await supabase.ledger.user_standing(user, session_id)
-    assert (standing.taken, standing.refunded, standing.session_refunds) == (2100, 1, 1)
+    row = await queued(supabase, user)
+    await supabase.ledger.refund(user_payer(user), refund_text(row.session_id))
+    assert len(await supabase.ledger.entries_of(row)) == 1
 
 
 async def test_a_constraint_that_fails_tells_nothing_of_the_row(

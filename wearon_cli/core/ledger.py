@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
-from wearon_cli.core.session import Channel, Session
+from wearon_cli.core.session import Channel, NewSession, Session
 
 #: How the platform ends a deduction's description when the shopper's credit was taken.
 _SHOPPER: Final = re.compile(r"\(shopper=(?P<email>[^()\s]+)\)\s*$")
@@ -54,6 +54,16 @@ class Payer:
     shopper_email: str | None = None  # b2b resell: the store's shopper instead of the store
     #: b2b: the key under which the ledger takes one credit and gives one back, at most.
     request_id: str | None = None
+
+
+def payer_for(new: NewSession, *, shopper_pays: bool = False) -> Payer:
+    """Who pays for a session that is about to be made."""
+    return Payer(
+        channel=new.channel,
+        owner_id=new.owner_id,
+        shopper_email=new.shopper_email if shopper_pays else None,
+        request_id=new.request_id,
+    )
 
 
 class Ledger(Protocol):

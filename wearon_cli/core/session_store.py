@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wearon_cli.core.credits import Ledger
+from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.session import Sessions
 from wearon_cli.core.storage import Storage
 

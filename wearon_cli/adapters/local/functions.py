@@ -9,15 +9,17 @@ caller's transaction, so a refusal leaves nothing behind.
 import sqlite3
 
 from wearon_cli.adapters.local.db import time_text
-from wearon_cli.adapters.supabase import pg_codes
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import utc_now
 
 
-def deduct_credits(db: sqlite3.Connection, user_id: str, description: str) -> None:
-    """Take a user's credit."""
-    _take(db, "user_credits", "user_id = ?", (user_id,))
+def deduct_credits(db: sqlite3.Connection, user_id: str, description: str) -> bool:
+    """Take a user's credit. False: there is none, or no such user."""
+    if not _take(db, "user_credits", "user_id = ?", (user_id,)):
+        return False
     _write_user(db, user_id, -1, "generation", description)
+    return True
 
 
 def refund_credits(db: sqlite3.Connection, user_id: str, description: str) -> None:
@@ -32,10 +34,12 @@ def refund_credits(db: sqlite3.Connection, user_id: str, description: str) -> No
 
 def deduct_store_credits(
     db: sqlite3.Connection, store_id: str, request_id: str | None, description: str
-) -> None:
-    """Take a store's credit (absorb mode)."""
-    _take(db, "store_credits", "store_id = ?", (store_id,))
+) -> bool:
+    """Take a store's credit (absorb mode). False: there is none, or no such store."""
+    if not _take(db, "store_credits", "store_id = ?", (store_id,)):
+        return False
     _write_store(db, store_id, -1, "deduction", request_id, description)
+    return True
 
 
 def refund_store_credits(
@@ -52,12 +56,15 @@ def refund_store_credits(
 
 def deduct_store_shopper_credits(
     db: sqlite3.Connection, store_id: str, email: str, request_id: str | None, description: str
-) -> None:
-    """Take the credit of a store's shopper (resell mode)."""
+) -> bool:
+    """Take the credit of a store's shopper (resell mode). False: there is none."""
     shopper = _mail(email)
-    _take(db, "store_shopper_credits", "store_id = ? AND shopper_email = ?", (store_id, shopper))
-    told = f"{description} (shopper={shopper})"
-    _write_store(db, store_id, -1, "deduction", request_id, told)
+    where = "store_id = ? AND shopper_email = ?"
+    if not _take(db, "store_shopper_credits", where, (store_id, shopper)):
+        return False
+    text = f"{description} (shopper={shopper})"
+    _write_store(db, store_id, -1, "deduction", request_id, text)
+    return True
 
 
 def refund_store_shopper_credits(
@@ -117,14 +124,13 @@ def _is_new(db: sqlite3.Connection, insert: str, *values: str) -> bool:
     return bool(db.execute(insert, values).rowcount)
 
 
-def _take(db: sqlite3.Connection, table: str, where: str, owner: tuple[str, ...]) -> None:
+def _take(db: sqlite3.Connection, table: str, where: str, owner: tuple[str, ...]) -> bool:
     taken = db.execute(
         f"UPDATE {table} SET balance = balance - 1, total_spent = total_spent + 1 "  # noqa: S608 - both are ours
         f"WHERE {where} AND balance >= 1",
         owner,
     )
-    if not taken.rowcount:
-        raise _refused("no credit left, or no such owner")
+    return bool(taken.rowcount)
 
 
 def _write_user(

@@ -2,15 +2,17 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from wearon_cli.adapters.local import functions as functions
-from wearon_cli.adapters.local.db import LocalDatabase, uuid_text
-from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key, standing_from_rows
-from wearon_cli.adapters.supabase import pg_codes
-from wearon_cli.core.credits import LedgerEntry, UserStanding
-from wearon_cli.core.errors import StoreRefused
-from wearon_cli.core.session import Channel, NewSession
+from wearon_cli.adapters.local import functions
+from wearon_cli.adapters.local.db import LocalDatabase, time_text, uuid_text
+from wearon_cli.adapters.rows import pg_codes
+from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key
+from wearon_cli.core.credits import replay_request_id
+from wearon_cli.core.errors import NoCreditLeft, StoreRefused
+from wearon_cli.core.ledger import LedgerEntry, Payer
+from wearon_cli.core.session import Channel, Session
 
 
 class LocalLedger:
@@ -23,72 +25,76 @@ class LocalLedger:
         """Let go of the file."""
         self._db.close()
 
-    async def store_entries(self, store_id: str, request_id: str) -> Sequence[LedgerEntry]:
-        """See `Ledger.store_entries`."""
-        owner = uuid_text(store_id)
-
-        def look(db: sqlite3.Connection) -> list[sqlite3.Row]:
-            return db.execute(
-                "SELECT * FROM store_credit_transactions WHERE store_id = ? AND request_id = ? "
-                "ORDER BY created_at, rowid",
-                (owner, request_id),
-            ).fetchall()
-
-        return [entry_from_row(dict(row)) for row in await self._db.read(look)]
-
-    async def user_standing(self, user_id: str, session_id: str) -> UserStanding:
-        """See `Ledger.user_standing`."""
-        owner = uuid_text(user_id)
-
-        def look(db: sqlite3.Connection) -> list[sqlite3.Row]:
-            return db.execute(
-                "SELECT type, amount, description FROM credit_transactions WHERE user_id = ?",
-                (owner,),
-            ).fetchall()
-
-        return standing_from_rows(map(dict, await self._db.read(look)), session_id)
-
-    async def refund_store(self, store_id: str, request_id: str, description: str) -> bool:
-        """See `Ledger.refund_store`."""
-        owner, key = uuid_text(store_id), refund_key(request_id)
-        return await self._once(
-            lambda db: functions.refund_store_credits(db, owner, key, description)
+    async def entries_of(self, session: Session) -> Sequence[LedgerEntry]:
+        """See `Ledger.entries_of`."""
+        owner = uuid_text(session.owner_id)
+        if session.channel is Channel.B2C:
+            sql = (
+                "SELECT type, amount, description, created_at FROM credit_transactions "
+                "WHERE user_id = ? AND instr(lower(description), lower(?)) "
+                "ORDER BY created_at, rowid"
+            )
+            return await self._entries(sql, owner, session.session_id)
+        sql = (
+            "SELECT * FROM store_credit_transactions WHERE store_id = ? "
+            "AND (request_id = ? OR instr(request_id, ?) = 1) ORDER BY created_at, rowid"
         )
+        replays = replay_request_id(session.session_id, "")
+        return await self._entries(sql, owner, session.request_id, replays)
 
-    async def refund_shopper(
-        self, store_id: str, email: str, request_id: str, description: str
-    ) -> bool:
-        """See `Ledger.refund_shopper`."""
-        owner, key = uuid_text(store_id), refund_key(request_id)
+    async def user_refunds(
+        self, user_id: str, *, since: datetime, until: datetime
+    ) -> Sequence[LedgerEntry]:
+        """See `Ledger.user_refunds`."""
+        sql = (
+            "SELECT type, amount, description, created_at FROM credit_transactions "
+            "WHERE user_id = ? AND type = 'refund' AND created_at BETWEEN ? AND ? "
+            "ORDER BY created_at LIMIT 100"
+        )
+        return await self._entries(sql, uuid_text(user_id), time_text(since), time_text(until))
+
+    async def refund(self, payer: Payer, description: str) -> bool:
+        """See `Ledger.refund`."""
+        owner = uuid_text(payer.owner_id)
+        if payer.channel is Channel.B2C:
+            await self._db.write(lambda db: functions.refund_credits(db, owner, description))
+            return True
+        key, email = refund_key(payer.request_id), payer.shopper_email
+        if email is None:
+            return await self._once(
+                lambda db: functions.refund_store_credits(db, owner, key, description)
+            )
         return await self._once(
             lambda db: functions.refund_store_shopper_credits(db, owner, email, key, description)
         )
 
-    async def refund_user(self, user_id: str, description: str) -> None:
-        """See `Ledger.refund_user`."""
-        owner = uuid_text(user_id)
-        await self._db.write(lambda db: functions.refund_credits(db, owner, description))
-
-    async def take(
-        self, new: NewSession, *, shopper_pays: bool = False, description: str = "Try-on"
-    ) -> None:
+    async def take(self, payer: Payer, description: str) -> bool:
         """See `Ledger.take`."""
-        owner, key = uuid_text(new.owner_id), new.request_id
+        owner, key = uuid_text(payer.owner_id), payer.request_id
 
         def deduct(db: sqlite3.Connection) -> None:
-            if new.channel is Channel.B2C:
-                functions.deduct_credits(db, owner, description)
-            elif shopper_pays:
-                email = new.shopper_email or ""
-                functions.deduct_store_shopper_credits(db, owner, email, key, description)
+            if payer.channel is Channel.B2C:
+                taken = functions.deduct_credits(db, owner, description)
+            elif payer.shopper_email:
+                email = payer.shopper_email
+                taken = functions.deduct_store_shopper_credits(db, owner, email, key, description)
             else:
-                functions.deduct_store_credits(db, owner, key, description)
+                taken = functions.deduct_store_credits(db, owner, key, description)
+            if not taken:
+                raise NoCreditLeft
 
-        await self._db.write(deduct)
+        return await self._once(deduct)
 
-    async def _once(self, refund: Callable[[sqlite3.Connection], None]) -> bool:
+    async def _entries(self, sql: str, *values: str | None) -> list[LedgerEntry]:
+        def look(db: sqlite3.Connection) -> list[sqlite3.Row]:
+            return db.execute(sql, values).fetchall()
+
+        return [entry_from_row(dict(row)) for row in await self._db.read(look)]
+
+    async def _once(self, change: Callable[[sqlite3.Connection], None]) -> bool:
+        """Make a change. False: the ledger's constraint says that it was made before."""
         try:
-            await self._db.write(refund)
+            await self._db.write(change)
         except StoreRefused as exc:
             if exc.vendor_code != pg_codes.DUPLICATE:
                 raise

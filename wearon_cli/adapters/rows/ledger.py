@@ -1,18 +1,18 @@
 """How ledger rows are read, the same in every store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from wearon_cli.core.credits import EntryKind, LedgerEntry, UserStanding
 from wearon_cli.core.errors import StoreRefused
+from wearon_cli.core.ledger import EntryKind, LedgerEntry
 
 _KINDS = {kind.value: kind for kind in EntryKind}
 
 
 def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
     """
-    Read one row of `store_credit_transactions`.
+    Read one row of `store_credit_transactions` or `credit_transactions`.
 
     Raises:
         StoreRefused: A column is missing or holds what it cannot hold.
@@ -23,42 +23,22 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
             amount=int(row["amount"]),
             description=row["description"] or "",
             created_at=datetime.fromisoformat(row["created_at"]),
-            request_id=row["request_id"],
+            request_id=row.get("request_id"),
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise _unreadable(exc) from exc
 
 
-def standing_from_rows(rows: Iterable[Mapping[str, Any]], session_id: str) -> UserStanding:
-    """
-    Add up a user's rows of `credit_transactions`.
-
-    Raises:
-        StoreRefused: A column is missing or holds what it cannot hold.
-    """
-    taken = refunded = session_refunds = 0
-    try:
-        for row in rows:
-            if row["type"] == EntryKind.GENERATION.value:
-                taken -= int(row["amount"])
-            elif row["type"] == EntryKind.REFUND.value:
-                refunded += int(row["amount"])
-                session_refunds += session_id.lower() in (row["description"] or "").lower()
-    except (KeyError, ValueError, TypeError) as exc:
-        raise _unreadable(exc) from exc
-    return UserStanding(taken=taken, refunded=refunded, session_refunds=session_refunds)
-
-
-def refund_key(request_id: str) -> str:
+def refund_key(request_id: str | None) -> str:
     """
     The request id of a b2b refund. Without one the ledger's constraint guards nothing.
 
     Raises:
         StoreRefused: It is empty.
     """
-    if not request_id.strip():
+    if not (request_id or "").strip():
         raise StoreRefused("a store's refund without a request id could be given twice")
-    return request_id
+    return str(request_id)
 
 
 def _unreadable(exc: Exception) -> StoreRefused:
