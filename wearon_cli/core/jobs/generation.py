@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
     CallAmbiguous,
@@ -27,7 +25,16 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.generator import GeneratedPicture, Generator, TryOnRequest, Usage
+from wearon_cli.core.jobs.events import (
+    JobCompleted,
+    PermitGranted,
+    PurchaseLost,
+    StoredPictureFound,
+    StoredPictureNotJournalled,
+    UploadFailed,
+)
 from wearon_cli.core.jobs.journal import Claim, Journal
 from wearon_cli.core.jobs.pacing import Breaker, Limiter
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
@@ -36,8 +43,6 @@ from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import WAITING, Completion, Session, Sessions, complete, start, utc_now
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
 from wearon_cli.core.storage import Storage
-
-log = structlog.get_logger(__name__)
 
 #: A picture that is paid for is worth waiting for storage this long before it is let go.
 STORE_MAX_WAIT_S: Final = 180.0
@@ -84,11 +89,13 @@ class Generation:
         )
         if await self.sessions.apply(task.key, complete(done)) is None:
             raise SessionFinal("somebody else brought the row to its end")
-        log.info(
-            "job_completed",
-            took_ms=done.processing_time_ms,
-            model=usage.model if usage else None,
-            cost_usd=done.estimated_cost_usd,
+        emit(
+            JobCompleted(
+                channel=task.channel.value,
+                took_ms=done.processing_time_ms,
+                model=usage.model if usage else None,
+                cost_usd=done.estimated_cost_usd,
+            )
         )
 
     async def _begin(self, task: Task) -> Session:
@@ -107,7 +114,8 @@ class Generation:
         """An open paid call found at the claim was lost with its worker."""
         if claim.open_call is not None:
             lost = await self.journal.call_lost(claim)
-            log.warning("paid_call_lost", model=claim.open_call.model, lost=lost)
+            detail = "the worker died with the call under way"
+            emit(PurchaseLost(model=claim.open_call.model, lost=lost, detail=detail))
 
     async def _stored_picture(
         self, claim: Claim, task: Task, row: Session
@@ -119,7 +127,7 @@ class Generation:
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
         except ObjectNotFound:
             return None
-        log.info("stored_picture_found")
+        emit(StoredPictureFound())
         return url, claim.usage, claim.usage is not None and claim.usage.is_preview
 
     async def _bought_picture(
@@ -164,7 +172,7 @@ class Generation:
         )
         if not granted:
             raise NoPermit
-        log.info("permit_granted", waited_ms=round((clock() - begun_s) * 1000))
+        emit(PermitGranted(waited_ms=round((clock() - begun_s) * 1000)))
 
     async def _buy(self, claim: Claim, request: TryOnRequest) -> tuple[bytes, Usage]:
         """The paid call. It stays open in the journal until its picture is stored."""
@@ -175,7 +183,7 @@ class Generation:
             jpeg = await self._verified(picture)
         except CallAmbiguous as exc:
             lost = await self.journal.call_lost(claim)
-            log.warning("paid_call_lost", model=model, lost=lost, detail=str(exc))
+            emit(PurchaseLost(model=model, lost=lost, detail=str(exc)))
             if lost > self.settings.ambiguous_repeats:
                 raise JobGaveUp(f"{lost} paid calls with unknown outcome") from exc
             raise
@@ -213,10 +221,10 @@ class Generation:
             except StoreUnavailable:
                 if clock() > give_up_s:
                     raise
-                log.warning("store_awaited", left_s=round(give_up_s - clock()))
+                emit(UploadFailed(left_s=round(give_up_s - clock())))
                 await asyncio.sleep(STORE_PAUSE_S)
         try:
             await self.journal.picture_stored(claim, usage)
         except QueueUnavailable:
-            log.warning("stored_picture_not_journalled")  # the row is what counts: go on
+            emit(StoredPictureNotJournalled())  # the row is what counts: go on
         return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)

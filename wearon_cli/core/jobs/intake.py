@@ -12,11 +12,11 @@ import structlog
 
 from wearon_cli.core.contract import parse_task, salvage
 from wearon_cli.core.errors import TaskInvalid
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.events import DuplicateJobDropped, JobRefused, JobTaken
 from wearon_cli.core.jobs.journal import Journal
-
-log = structlog.get_logger(__name__)
 
 
 class Intake(Protocol):
@@ -78,7 +78,7 @@ class TakeIn:
                     task.key, payload, owner_id=task.owner_id, pictures=len(task.image_urls)
                 )
                 await self.waker.wake()
-                log.info("job_taken" if opened else "duplicate_job_dropped")
+                emit(JobTaken() if opened else DuplicateJobDropped())
         await self.intake.done(payload)
         return True
 
@@ -92,7 +92,7 @@ class TakeIn:
             attempts=0,
             session_id=key.session_id if key else None,
         )
-        log.error("job_refused", letter_id=letter_id, reason=str(error))
+        emit(JobRefused(letter_id=letter_id, reason=str(error)))
         # An open entry is a good job of the same session: this payload must not harm it.
         if key and await self.journal.open(key, payload, owner_id="", pictures=0):
             await self.waker.wake()

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import structlog
-
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.events import JobsRecovered, OrphanAdopted, PayloadsReturned
 from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.session import Sessions, utc_now
-
-log = structlog.get_logger(__name__)
 
 #: Jobs woken, and rows looked at, in one pass.
 BATCH: Final = 500
@@ -38,7 +36,7 @@ class Recovery:
         """Say that this consumer is alive, and return dead ones' payloads."""
         returned = await self.intake.return_dead()
         if returned:
-            log.warning("payloads_returned", count=returned)
+            emit(PayloadsReturned(count=returned))
         return returned
 
     async def wake_due(self) -> int:
@@ -47,7 +45,7 @@ class Recovery:
         for _ in range(found.uncalled):
             await self.waker.wake()
         if found.moved:
-            log.info("jobs_recovered", count=found.moved)
+            emit(JobsRecovered(count=found.moved))
         return found.moved
 
     async def adopt_orphans(self, *, age_s: float) -> int:
@@ -68,6 +66,6 @@ class Recovery:
             if not await self.journal.open(row.key, b"", owner_id=row.owner_id, pictures=0):
                 continue
             adopted += 1
-            log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
+            emit(OrphanAdopted(session_id=row.session_id, status=row.status.value))
             await self.waker.wake()
         return adopted

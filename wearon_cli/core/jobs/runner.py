@@ -29,15 +29,23 @@ from wearon_cli.core.errors import (
     UpstreamError,
     WearonError,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.events import (
+    JobAbandoned,
+    JobCrashed,
+    JobStarted,
+    JobStopped,
+    LeaseLeftToExpire,
+    RowNotRequeued,
+    SettlementUnfinished,
+)
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.journal import Claim, HandBack, Journal, NoSlotYet, SettlementIntent
 from wearon_cli.core.jobs.pacing import Breaker
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, requeue, utc_now
 from wearon_cli.core.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 #: Pause before the first repeat after a fault; doubles, up to the longest.
 FIRST_PAUSE_S: Final = 2.0
@@ -105,7 +113,7 @@ class JobRunner:
                     disposition = await self._attempt(claim)
                 return await self._let_go(claim, disposition)
             except LeaseLost:
-                log.warning("lease_lost")
+                emit(JobAbandoned())
                 return Outcome.DROPPED
             except asyncio.CancelledError:
                 with suppress(LeaseLost):
@@ -153,8 +161,8 @@ class JobRunner:
             return await self._make_picture(claim)
         except WearonError as error:
             return await self._react(claim, error)
-        except Exception as exc:
-            log.exception("job_crashed", kind=type(exc).__name__)
+        except Exception as exc:  # noqa: BLE001 - logged, and the job is settled
+            emit(JobCrashed(kind=type(exc).__name__), exc_info=exc)
             return await self._react(claim, WearonError(f"unexpected {type(exc).__name__}"))
 
     async def _make_picture(self, claim: Claim) -> Disposition:
@@ -164,14 +172,14 @@ class JobRunner:
         # Kept until the job's own asyncio task ends: what follows a failure is about it too.
         structlog.contextvars.bind_contextvars(request_id=task.request_id)
         age_s = round(task.age_s(utc_now()), 3)
-        log.info("job_started", attempt=claim.attempts, age_s=age_s)
+        emit(JobStarted(attempt=claim.attempts, age_s=age_s))
         await self.generation.make(claim, task)
         return Disposition(outcome=Outcome.COMPLETED)
 
     # ------------------------------------------------------------------ what becomes of it
 
     async def _react(self, claim: Claim, error: WearonError) -> Disposition:
-        log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempts)
+        emit(JobStopped(error=error.code, detail=str(error), attempt=claim.attempts))
         match error.reaction:
             case Reaction.DROP:
                 if isinstance(error, LeaseLost):
@@ -201,7 +209,7 @@ class JobRunner:
         try:
             return await self._settle(claim, intent_for(error, dead_letter=for_a_person))
         except UpstreamError as exc:
-            log.error("settlement_unfinished", error=exc.code, detail=str(exc))  # noqa: TRY400 - planned for
+            emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
             return _again(HandBack.WAITING, after_s=SETTLEMENT_PAUSE_S)
 
     async def _settle(self, claim: Claim, intent: SettlementIntent) -> Disposition:
@@ -218,7 +226,7 @@ class JobRunner:
             try:
                 await self.sessions.apply(key, requeue())
             except UpstreamError as exc:
-                log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
+                emit(RowNotRequeued(error=exc.code))  # the next attempt copes
         turn = error.reaction is Reaction.YIELD
         return _again(HandBack.NO_SLOT if turn else HandBack.WAITING, after_s=after_s)
 
@@ -236,7 +244,7 @@ class JobRunner:
                 break
             except QueueUnavailable:
                 if clock() > give_up_s:
-                    log.warning("lease_left_to_expire")
+                    emit(LeaseLeftToExpire())
                     break
                 await asyncio.sleep(RETRY_PAUSE_S)
         return disposition.outcome

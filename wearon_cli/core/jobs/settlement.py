@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
-import structlog
-
 from wearon_cli.core.credits import EntryKind, Ledger, LedgerEntry
 from wearon_cli.core.errors import StoreUnavailable, WearonError
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.events import CreditNeedsAPerson, JobSettled
 from wearon_cli.core.jobs.journal import Claim, Journal, SettlementIntent
 from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail
-
-log = structlog.get_logger(__name__)
 
 #: How the platform ends a deduction's description when the shopper's credit was taken.
 _SHOPPER: Final = re.compile(r"\(shopper=(?P<email>[^()\s]+)\)\s*$")
@@ -184,8 +182,16 @@ class Settlement:
         await self.journal.note(
             key.session_id, "settled", credit=settled.value, error=intent.error_code
         )
-        level = log.warning if settled.needs_a_person else log.info
-        level("job_settled", credit=settled.value, error=intent.error_code, detail=intent.detail)
+        emit(
+            JobSettled(
+                channel=key.channel.value,
+                credit=settled.value,
+                error=intent.error_code,
+                detail=intent.detail,
+            )
+        )
+        if settled.needs_a_person:
+            emit(CreditNeedsAPerson(credit=settled.value))
 
 
 def _description(row: Session) -> str:
