@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Literal
 
-import structlog
-
 type Level = Literal["info", "warning", "error"]
 type Observer = Callable[[Event], None]
 
@@ -87,6 +85,8 @@ def observed_by(observer: Observer) -> Iterator[None]:
 
 
 def _log(event: Event, exc_info: BaseException | None) -> None:
+    import structlog  # here, so that commands which log nothing start without it
+
     facts: dict[str, Any] = {each.name: getattr(event, each.name) for each in fields(event)}
     if exc_info is not None:
         facts["exc_info"] = exc_info
