@@ -38,6 +38,13 @@ from devkit.servers.platform import KINDS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.core.jobs.events import (
+    JobAbandoned,
+    JobCompleted,
+    JobSettled,
+    JobStarted,
+    JobStopped,
+)
 
 #: Two of each role that works on jobs, so that one can go on while the other is dead.
 ROLES = ("consume", "consume", "celery", "celery", "serve")
@@ -53,6 +60,8 @@ FAULTS = {
 GARBAGE = (b"{", b"[]", b"\xff\xfe\x00", b'{"session_id": 7}', b'"text"', b"9" * 5000)
 RECOVERY_PROMISE_S = 45.0
 RESTART_AFTER_S = 1.0
+#: Log events after which a worker no longer has a job in hand.
+ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
 #: Every change of a row's status, so that the truth does not hang on the last one.
 HISTORY = """
 CREATE TABLE status_history (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
@@ -362,7 +371,7 @@ def recovered(arena: Arena) -> tuple[int, list[float]]:
                 (
                     at
                     for at, event, _, session in events
-                    if at > killed_s and session == session_id and event == "job_started"
+                    if at > killed_s and session == session_id and event == JobStarted.name()
                 ),
                 None,
             )
@@ -377,9 +386,9 @@ def _held(events: list[tuple[float, str, int, str]], number: int, until_s: float
     for at_s, event, worker, session_id in events:
         if at_s > until_s or worker != number:
             continue
-        if event == "job_started":
+        if event == JobStarted.name():
             held.add(session_id)
-        elif event in {"job_completed", "job_settled", "job_stopped", "lease_lost"}:
+        elif event in ENDS_OF_AN_ATTEMPT:
             held.discard(session_id)
     return held
 

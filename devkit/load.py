@@ -29,9 +29,11 @@ from devkit.servers.image_api_process import ImageApiProcess
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.all.local_stack import attached
+from wearon_cli.runtime.events import AllReady
 
 WEARON = [sys.executable, "-m", "wearon_cli"]
 START_WITHIN_S = 60.0
@@ -167,9 +169,9 @@ class Load:
                 when_s = datetime.fromisoformat(told["timestamp"]).timestamp()
                 at.setdefault(told["event"], {}).setdefault(str(told.get("session_id")), when_s)
         return Events(
-            taken_s=at.get("job_taken", {}),
-            started_s=at.get("job_started", {}),
-            completed_s=at.get("job_completed", {}),
+            taken_s=at.get(JobTaken.name(), {}),
+            started_s=at.get(JobStarted.name(), {}),
+            completed_s=at.get(JobCompleted.name(), {}),
         )
 
 
@@ -226,7 +228,7 @@ def _await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Set
     give_up_s = time.monotonic() + START_WITHIN_S
     while time.monotonic() < give_up_s and process.poll() is None:
         settings = attached(data)
-        if settings is not None and "all_ready" in log.read_text("utf-8"):
+        if settings is not None and AllReady.name() in log.read_text("utf-8"):
             return settings
         time.sleep(0.05)
     raise SystemExit("the stack did not start")

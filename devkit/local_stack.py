@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.all.local_stack import attached
+from wearon_cli.runtime.events import AllReady
 
 START_S, JOB_S, STOP_S = 40.0, 40.0, 30.0
 
@@ -55,7 +56,7 @@ def await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Sett
     give_up_s = time.monotonic() + START_S
     while time.monotonic() < give_up_s and process.poll() is None:
         settings = attached(data)
-        if settings is not None and "all_ready" in log.read_text("utf-8"):
+        if settings is not None and AllReady.name() in log.read_text("utf-8"):
             return settings
         time.sleep(0.1)
     raise AssertionError(f"it did not start:\n{log.read_text('utf-8')}")

@@ -14,6 +14,7 @@ from redis import Redis
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.runtime.events import WorkerReady
 
 WITHIN_S = 60.0
 
@@ -69,7 +70,7 @@ def another_worker(
     stack.callback(process.wait)
     stack.callback(process.terminate)
     give_up_s = time.monotonic() + 30
-    while "worker_ready" not in log.read_text("utf-8"):
+    while WorkerReady.name() not in log.read_text("utf-8"):
         assert time.monotonic() < give_up_s, log.read_text("utf-8")
         time.sleep(0.1)
     return process

@@ -10,6 +10,7 @@ from devkit.servers.platform import KINDS, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SupabaseServer
 from devkit.workers import another_worker, ended, push, workers
+from wearon_cli.core.jobs.events import JobCompleted
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
     assert book["most_in_flight"] == 2 * CONCURRENCY
     assert set(book["purchases"].values()) == {1}
     for name in ("one.log", "two.log"):
-        assert "job_completed" in (tmp_path / name).read_text("utf-8")
+        assert JobCompleted.name() in (tmp_path / name).read_text("utf-8")
 
 
 def test_two_processes_share_one_rate_limit(

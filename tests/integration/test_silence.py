@@ -21,6 +21,7 @@ from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
 from wearon_cli.core.contract import TASK_LIST, new_task
 from wearon_cli.core.session import Channel, SessionKey
+from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.celery_worker import EXIT_UNRESPONSIVE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -75,7 +76,7 @@ def until(happened: Callable[[], object], *, within_s: float) -> None:
 def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
-    started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready="consumer_ready")
+    started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
     with Redis.from_url(redis_server.url) as redis:
         first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
         redis.lpush(TASK_LIST, first)
@@ -90,7 +91,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     words = ("-c", QUICK_WATCHDOG, "celery")
-    worker = started(stack, proxy, tmp_path, *words, ready="worker_ready")
+    worker = started(stack, proxy, tmp_path, *words, ready=WorkerReady.name())
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen), within_s=10)
         assert proxy.fall_silent(b"BRPOP") == 1

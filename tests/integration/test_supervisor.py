@@ -13,6 +13,7 @@ from devkit.servers.redis_server import RedisServer
 from wearon_cli.core.errors import ConfigError, RoleFailed
 from wearon_cli.runtime.all import supervisor as module
 from wearon_cli.runtime.all.supervisor import Supervisor
+from wearon_cli.runtime.events import ConsumerReady, ConsumerStopped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -91,10 +92,11 @@ async def test_a_signal_stops_all_in_good_order(
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
-    while b"consumer_ready" not in await asyncio.wait_for(process.stderr.readline(), 20):
+    ready = ConsumerReady.name().encode()
+    while ready not in await asyncio.wait_for(process.stderr.readline(), 20):
         pass
     process.send_signal(number)
     told = await process.stderr.read()
     assert await process.wait() == 0
-    assert b"consumer_stopped" in told
+    assert ConsumerStopped.name().encode() in told
     assert not (tmp_path / "stack" / "stack.json").exists()

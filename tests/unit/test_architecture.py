@@ -35,6 +35,7 @@ ENVIRONMENT_READERS = {
 #: The only places where an exception of any kind is caught, and what becomes of it.
 CATCH_ALL = {
     "app": "the top of the command line: told, and the process ends",
+    "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
     "core.jobs.runner": "the worker's loop: logged, the job settled, and the loop goes on",
     "runtime.worker.job_loop": "handed over to the thread that waits for this one's start",
 }

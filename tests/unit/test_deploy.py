@@ -17,8 +17,8 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = ["compose.yaml", "compose.dev.yaml"]
 #: Gauges that a scrape reads from Redis or a process: not in a bare registry.
 LIVE = {
-    *("wearon_queue_depth", "wearon_jobs_in_line", "wearon_oldest_wait_seconds", "wearon_redis_up"),
-    *("wearon_jobs_held", "wearon_jobs_overdue", "wearon_dead_letters", "wearon_consumers"),
+    *("wearon_queue_depth", "wearon_jobs_ready", "wearon_oldest_wait_seconds", "wearon_redis_up"),
+    *("wearon_jobs_not_ready", "wearon_jobs_overdue", "wearon_dead_letters", "wearon_consumers"),
     *("wearon_permits_used", "wearon_breaker_open", "wearon_jobs_in_flight"),
 }
 

@@ -1,19 +1,36 @@
-"""Metrics are counted from log events."""
+"""Metrics are counted from log events: real ones, emitted as a job emits them."""
 
 import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
-import wearon_cli
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.events import Event, emit, observed_by
+from wearon_cli.core.jobs.events import (
+    BreakerOpened,
+    DuplicateJobDropped,
+    ImageCallAnswered,
+    JobCompleted,
+    JobCrashed,
+    JobRefused,
+    JobSettled,
+    JobsRecovered,
+    JobStarted,
+    JobStopped,
+    JobTaken,
+    OrphanAdopted,
+    PermitGranted,
+    PurchaseLost,
+)
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
 from wearon_cli.runtime.ops.logs import configure_logs
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector
 
@@ -33,103 +50,89 @@ OVERVIEW = QueueStats(
 )
 
 
-def counted(meters: Meters, event: str, **facts: object) -> None:
-    meters.observe(None, "info", {"event": event, **facts})
+COMPLETED = JobCompleted(channel="b2c", took_ms=40_000, model="m", cost_usd=0.25)
+SETTLED = JobSettled(channel="b2b", credit="refunded", error="rate_limited", detail="429")
+STOPPED = JobStopped(error="rate_limited", detail="429", attempt=1)
+ANSWERED = ImageCallAnswered(model="m", status=429, vendor_request_id=None, took_ms=1500)
+MEASURED = BodyMeasured(photo="0123456789ab", based_on="front", duration_ms=80)
+REQUEST = HttpRequestAnswered(method="POST", path="/estimate-body", status=200, duration_ms=90)
+LOST = PurchaseLost(model="m", lost=1, detail="no answer")
+OUTAGE = OutageMet(error="queue_unavailable", detail="", pause_s=1.0)
+
+#: An event, and what a scrape shows after it: sample, labels, value.
+COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
+    (JobTaken(), "intake_total", {"result": "taken"}, 1),
+    (DuplicateJobDropped(), "intake_total", {"result": "duplicate"}, 1),
+    (JobRefused(letter_id="l", reason="r"), "intake_total", {"result": "refused"}, 1),
+    (COMPLETED, "jobs_total", {"outcome": "completed", "error": "", "channel": "b2c"}, 1),
+    (COMPLETED, "job_seconds_sum", {}, 40),
+    (COMPLETED, "cost_usd_total", {"model": "m"}, 0.25),
+    (SETTLED, "jobs_total", {"outcome": "failed", "error": "rate_limited", "channel": "b2b"}, 1),
+    (SETTLED, "settlements_total", {"credit": "refunded"}, 1),
+    (STOPPED, "job_stops_total", {"error": "rate_limited"}, 1),
+    (JobCrashed(kind="KeyError"), "job_stops_total", {"error": "unexpected"}, 1),
+    (JobsRecovered(count=7), "jobs_recovered_total", {}, 7),
+    (OrphanAdopted(session_id="s", status="queued"), "orphans_total", {}, 1),
+    (PermitGranted(waited_ms=500), "permit_wait_seconds_sum", {}, 0.5),
+    (ANSWERED, "image_calls_total", {"model": "m", "status": "429"}, 1),
+    (ANSWERED, "image_call_seconds_sum", {"model": "m"}, 1.5),
+    (LOST, "purchases_lost_total", {}, 1),
+    (BreakerOpened(reason="key", probe_every_s=30), "breaker_openings_total", {"reason": "key"}, 1),
+    (OUTAGE, "outages_total", {"error": "queue_unavailable"}, 1),
+    (PhotoRefused(reason="cut_off"), "photos_total", {"result": "cut_off"}, 1),
+    (MEASURED, "photos_total", {"result": "measured"}, 1),
+    (MEASURED, "photo_seconds_sum", {}, 0.08),
+    (REQUEST, "http_requests_total", {"path": "/estimate-body", "status": "200"}, 1),
+]
 
 
-@pytest.mark.parametrize(
-    ("event", "facts", "sample", "labels", "value"),
-    [
-        ("job_taken", {}, "wearon_intake_total", {"result": "taken"}, 1),
-        ("job_refused", {}, "wearon_intake_total", {"result": "refused"}, 1),
-        (
-            "job_completed",
-            {"took_ms": 40_000, "model": "m", "cost_usd": 0.25, "channel": "b2c"},
-            "wearon_jobs_total",
-            {"outcome": "completed", "error": "", "channel": "b2c"},
-            1,
-        ),
-        (
-            "job_completed",
-            {"took_ms": 40_000, "model": "m", "cost_usd": 0.25, "channel": "b2c"},
-            "wearon_cost_usd_total",
-            {"model": "m"},
-            0.25,
-        ),
-        (
-            "job_settled",
-            {"credit": "refunded", "error": "rate_limited", "channel": "b2b"},
-            "wearon_jobs_total",
-            {"outcome": "failed", "error": "rate_limited", "channel": "b2b"},
-            1,
-        ),
-        (
-            "job_settled",
-            {"credit": "refunded", "error": "rate_limited", "channel": "b2b"},
-            "wearon_settlements_total",
-            {"credit": "refunded"},
-            1,
-        ),
-        ("jobs_recovered", {"count": 7}, "wearon_jobs_recovered_total", {}, 7),
-        ("permit_granted", {"waited_ms": 500}, "wearon_permit_wait_seconds_sum", {}, 0.5),
-        (
-            "image_call_answered",
-            {"model": "m", "status": 429, "took_ms": 1500},
-            "wearon_image_calls_total",
-            {"model": "m", "status": "429"},
-            1,
-        ),
-        (
-            "image_call_answered",
-            {"model": "m", "status": 200, "took_ms": 1500},
-            "wearon_image_call_seconds_sum",
-            {"model": "m"},
-            1.5,
-        ),
-        ("paid_call_lost", {}, "wearon_paid_calls_lost_total", {}, 1),
-        ("photo_refused", {"reason": "cut_off"}, "wearon_photos_total", {"result": "cut_off"}, 1),
-        ("body_measured", {"duration_ms": 80}, "wearon_photo_seconds_count", {}, 1),
-        (
-            "http_request",
-            {"path": "/estimate-body", "status": 200},
-            "wearon_http_requests_total",
-            {"path": "/estimate-body", "status": "200"},
-            1,
-        ),
-    ],
-)
+@pytest.mark.parametrize(("event", "sample", "labels", "value"), COUNTED)
 def test_an_event_is_counted(
-    event: str, facts: dict[str, object], sample: str, labels: dict[str, str], value: float
+    event: Event, sample: str, labels: dict[str, str], value: float
 ) -> None:
     meters = Meters()
-    counted(meters, event, **facts)
-    assert meters.registry.get_sample_value(sample, labels) == pytest.approx(value)
+    with observed_by(meters.count):
+        emit(event)
+    shown = meters.registry.get_sample_value(f"wearon_{sample}", labels)
+    assert shown == pytest.approx(value)
 
 
-def test_other_events_count_nothing_and_pass() -> None:
+def test_each_event_that_counts_is_tried_here() -> None:
+    assert {type(event) for event, *_ in COUNTED} == Meters().counted
+
+
+def test_a_picture_that_was_stored_before_costs_nothing_again() -> None:
     meters = Meters()
-    before = meters.render().count(b"\n")
-    assert meters.observe(None, "info", {"event": "something else"})["event"] == "something else"
-    assert meters.render().count(b"\n") == before
+    meters.count(JobCompleted(channel="b2c", took_ms=50, model=None, cost_usd=None))
+    assert "wearon_cost_usd_total{" not in meters.render().decode()
 
 
-def test_every_event_that_is_counted_is_logged_somewhere() -> None:
-    root = Path(wearon_cli.__file__).parent
-    sources = "".join(
-        path.read_text("utf-8") for path in root.rglob("*.py") if path.name != "metrics.py"
-    )
-    assert [event for event in Meters().events if f'"{event}"' not in sources] == []
+def test_other_events_count_nothing() -> None:
+    meters = Meters()
+    before = meters.registry.get_sample_value("wearon_intake_total", {"result": "taken"})
+    lines = meters.render().count(b"\n")
+    meters.count(JobStarted(attempt=1, age_s=0.0))
+    assert before is None
+    assert meters.render().count(b"\n") == lines
+
+
+def test_an_event_that_cannot_be_counted_stops_no_job() -> None:
+    meters = Meters()
+    with capture_logs() as lines, observed_by(meters.count):
+        emit(JobsRecovered(count=-1))  # a counter takes no negative number
+    assert [line["event"] for line in lines] == ["observer_failed", "jobs_recovered"]
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_the_level_of_the_log_changes_no_figure(
     level: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    meters = Meters()
     settings = Settings(log_level=level, log_format="json")  # type: ignore[arg-type]
+    meters = Meters()
     try:
-        configure_logs(settings, "test", observe=meters.observe)
-        structlog.get_logger("here").info("job_taken")
+        configure_logs(settings, "test")
+        with observed_by(meters.count):
+            emit(JobTaken())
     finally:
         structlog.reset_defaults()
     assert meters.registry.get_sample_value("wearon_intake_total", {"result": "taken"}) == 1

@@ -40,6 +40,7 @@ from wearon_cli.core.errors import (
     RequestRejected,
 )
 from wearon_cli.core.generator import TryOnRequest
+from wearon_cli.core.jobs.events import ImageModelUnavailable
 from wearon_cli.core.pictures.prepare import prepare, verify
 
 pytestmark = pytest.mark.anyio
@@ -479,7 +480,9 @@ async def test_the_next_model_is_asked_when_one_is_gone() -> None:
     with capture_logs() as lines:
         made = await images.generate(request())
     assert made.usage.model == NEW
-    assert [line["model"] for line in lines if line["event"] == "image_model_unavailable"] == [OLD]
+    assert [line["model"] for line in lines if line["event"] == ImageModelUnavailable.name()] == [
+        OLD
+    ]
     await images.generate(request())
     assert [call.status for call in api.calls] == [404, 200, 200], "it is remembered"
 

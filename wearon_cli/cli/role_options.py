@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.events import observed_by
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, local_settings
 from wearon_cli.runtime.ops.logs import configure_logs
@@ -68,10 +69,13 @@ def started(
     """
     settings = load_settings(**role_options(**options))
     meters = Meters()
-    configure_logs(settings, role, observe=meters.observe)
-    with _role_settings(
-        settings, role_options(**options), local, data_dir, needs_production
-    ) as checked:
+    configure_logs(settings, role)
+    with (
+        observed_by(meters.count),
+        _role_settings(
+            settings, role_options(**options), local, data_dir, needs_production
+        ) as checked,
+    ):
         yield Role(settings=checked, meters=meters)
 
 

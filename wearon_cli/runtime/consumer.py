@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
+from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import ConsumerReady, ConsumerStopped, IntakeNotReturned, OutageMet
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector, expose
 from wearon_cli.wiring import Consumer, open_consumer
-
-log = structlog.get_logger(__name__)
 
 #: One blocking take. Short enough for a connection lost without a word to be noticed.
 TAKE_WAIT_S: Final = 10.0
@@ -47,7 +45,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         meters.registry.register(QueueCollector(consumer.queue_stats, loop))
         stack.callback(expose(meters, settings, "consume"))
         await consumer.intake.beat()
-        log.info("consumer_ready", consumer_id=consumer.intake.consumer_id)
+        emit(ConsumerReady(consumer_id=consumer.intake.consumer_id))
         on_ready()
         loops = (
             _repeat(lambda: _take(consumer), every_s=0.0),
@@ -61,7 +59,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await _leave(consumer)
-    log.info("consumer_stopped")
+    emit(ConsumerStopped())
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
@@ -87,7 +85,7 @@ async def _outlast(one_pass: Callable[[], Awaitable[object]]) -> None:
         try:
             await one_pass()
         except UpstreamError as exc:
-            log.warning("outage_met", error=exc.code, detail=str(exc), pause_s=pause_s)
+            emit(OutageMet(error=exc.code, detail=str(exc), pause_s=pause_s))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         else:
@@ -124,4 +122,4 @@ async def _leave(consumer: Consumer) -> None:
     try:
         await consumer.intake.leave()
     except UpstreamError:
-        log.warning("intake_left_to_others")  # they return it when our heartbeat is missed
+        emit(IntakeNotReturned())  # they return it when our heartbeat is missed

@@ -15,7 +15,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httpx
-import structlog
 from pydantic import SecretStr
 from pydantic_core import from_json
 
@@ -33,6 +32,7 @@ from wearon_cli.core.errors import (
     ModelUnavailable,
     RequestRejected,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
 from wearon_cli.core.image_models import (
     API_MAX_PICTURES,
@@ -42,8 +42,7 @@ from wearon_cli.core.image_models import (
     cost_usd,
     image_model,
 )
-
-log = structlog.get_logger(__name__)
+from wearon_cli.core.jobs.events import ImageCallAnswered, ImageModelUnavailable
 
 #: Longest answer read. The largest picture is 8.3 megapixels: as PNG in base64 under 34 MB.
 MAX_ANSWER_BYTES: Final = 48 * 1024 * 1024
@@ -142,7 +141,7 @@ class OpenAIImages:
             except ModelUnavailable as exc:
                 gone = exc
             self._gone_until_s[model.model_id] = time.monotonic() + self._gone_for_s
-            log.error("image_model_unavailable", model=model.model_id, detail=str(gone))
+            emit(ImageModelUnavailable(model=model.model_id, detail=str(gone)))
         raise gone or ModelUnavailable
 
     async def model_info(self, model_id: str) -> ModelInfo:
@@ -204,12 +203,13 @@ class OpenAIImages:
             raise from_transport(exc) from exc
         except TimeoutError as exc:
             raise CallAmbiguous(f"no answer of the image API in {self._timeout_s:g} s") from exc
-        log.info(
-            "image_call_answered",
-            model=model.model_id,
-            status=answer.status_code,
-            vendor_request_id=request_id(answer.headers),
-            took_ms=round((time.monotonic() - started_s) * 1000),
+        emit(
+            ImageCallAnswered(
+                model=model.model_id,
+                status=answer.status_code,
+                vendor_request_id=request_id(answer.headers),
+                took_ms=round((time.monotonic() - started_s) * 1000),
+            )
         )
         if answer.status_code != 200:
             raise from_answer(answer.status_code, answer.headers, read_error(raw))

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
-
 from wearon_cli.adapters.redis.client import PREFIX, Client, Scripts, redis_errors
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import BreakerClosed, BreakerOpened
 
 REFUND: Final = f"{PREFIX}refund:"
 BREAKER: Final = f"{PREFIX}breaker"
@@ -16,8 +16,6 @@ REFUND_LOCK_LIFE_S: Final = 60
 PROBE_EVERY_S: Final = 30.0
 #: A breaker nobody probes or resets is forgotten.
 BREAKER_LIFE_S: Final = 86_400
-
-log = structlog.get_logger(__name__)
 
 
 class RedisRefundLock:
@@ -63,7 +61,7 @@ class RedisBreaker:
             await self._redis.expire(BREAKER, BREAKER_LIFE_S)
         self._seen_open = True
         if opened:
-            log.error("breaker_opened", reason=reason, probe_every_s=PROBE_EVERY_S)
+            emit(BreakerOpened(reason=reason, probe_every_s=PROBE_EVERY_S))
 
     async def reset(self) -> None:
         if not self._seen_open:
@@ -72,4 +70,4 @@ class RedisBreaker:
             closed = await self._redis.delete(BREAKER)
         self._seen_open = False
         if closed:
-            log.warning("breaker_closed")
+            emit(BreakerClosed())

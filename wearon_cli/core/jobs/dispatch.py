@@ -7,12 +7,10 @@ A message that is lost costs the release's deadline: the job is then ready again
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import structlog
-
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import MessageNotSent
 from wearon_cli.core.jobs.journal import Dispatcher, Released
-
-log = structlog.get_logger(__name__)
 
 #: Jobs released in one pass.
 BATCH: Final = 16
@@ -50,5 +48,5 @@ class Dispatch:
             try:
                 await self.sender.send(job)
             except QueueUnavailable as exc:
-                log.warning("message_not_sent", session_id=job.session_id, error=exc.code)
+                emit(MessageNotSent(session_id=job.session_id, error=exc.code))
         return 0.0 if len(release.jobs) == BATCH else release.wait_s

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
     JobTooOld,
@@ -21,7 +19,9 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.generator import TryOnRequest, Usage
+from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPictureFound
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck
@@ -41,8 +41,6 @@ from wearon_cli.core.session import (
 )
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
 from wearon_cli.core.storage import Storage
-
-log = structlog.get_logger(__name__)
 
 #: What the shopper reads beside a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
@@ -124,13 +122,13 @@ class Generation:
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
         except ObjectNotFound:
             return None
-        log.info("stored_picture_found")
+        emit(StoredPictureFound())
         return url, claim.usage
 
     async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
         held = await self.journal.kept_picture(claim.session_id)
         if held is not None:
-            log.info("held_picture_found")
+            emit(HeldPictureFound())
             jpeg, usage = held
             return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT)
         await self.buyer.settle_open_purchase(claim)
@@ -192,9 +190,11 @@ class Generation:
         )
         if await self.sessions.apply(task.key, move) is None:
             raise SessionFinal("somebody else brought the row to its end")
-        log.info(
-            "job_completed",
-            took_ms=took_ms,
-            model=usage.model if usage else None,
-            cost_usd=done.estimated_cost_usd,
+        emit(
+            JobCompleted(
+                channel=task.channel.value,
+                took_ms=took_ms,
+                model=usage.model if usage else None,
+                cost_usd=done.estimated_cost_usd,
+            )
         )

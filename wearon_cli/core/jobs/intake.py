@@ -12,11 +12,11 @@ import structlog
 
 from wearon_cli.core.contract import Task, parse_task, salvage
 from wearon_cli.core.errors import TaskInvalid
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.events import DuplicateJobDropped, JobRefused, JobTaken
 from wearon_cli.core.jobs.journal import Journal, Lane, NewJob
 from wearon_cli.core.storage import stored_path
-
-log = structlog.get_logger(__name__)
 
 
 class Intake(Protocol):
@@ -75,7 +75,7 @@ class TakeIn:
                 channel=task.channel.value,
             ):
                 opened = await self.journal.open(new_job(task, payload, bucket=self.bucket))
-                log.info("job_taken" if opened else "duplicate_job_dropped")
+                emit(JobTaken() if opened else DuplicateJobDropped())
         await self.intake.done(payload)
         return True
 
@@ -89,7 +89,7 @@ class TakeIn:
             attempts=0,
             session_id=key.session_id if key else None,
         )
-        log.error("job_refused", letter_id=letter_id, reason=str(error))
+        emit(JobRefused(letter_id=letter_id, reason=str(error)))
         if key:  # an open entry is a good job of the same session, and stays as it is
             await self.journal.open(
                 NewJob(key=key, payload=payload, owner_id="", pictures=0, lane=Lane.FREE)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import (
     JobGaveUp,
     ObjectNotFound,
@@ -24,14 +22,14 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     WearonError,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers
+from wearon_cli.core.jobs.events import PictureNotStored, UploadFailed
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.session import Session
 from wearon_cli.core.settings import SIGNED_URL_LIFE_S
 from wearon_cli.core.storage import Storage, previous_path
-
-log = structlog.get_logger(__name__)
 
 JPEG: Final = "image/jpeg"
 #: Pause before storage, or Redis, is tried again.
@@ -144,7 +142,7 @@ class Keeper:
                     raise
                 wait.is_held = wait.is_held or await self._hold(claim, picture, exc)
                 left_s = round(wait.until_s - clock())
-                log.warning("storage_awaited", left_s=left_s, error=exc.code)
+                emit(UploadFailed(left_s=left_s, error=exc.code))
                 await asyncio.sleep(PAUSE_S)
 
     async def _put_aside(self, claim: Claim, path: str) -> None:
@@ -174,7 +172,7 @@ class Keeper:
 
     async def _give_up(self, claim: Claim, picture: BoughtPicture, error: WearonError) -> None:
         """The picture is lost. Its purchase is in the book, once."""
-        log.error("picture_not_stored", error=error.code, detail=str(error))
+        emit(PictureNotStored(error=error.code, detail=str(error)))
         with suppress(QueueUnavailable):
             if isinstance(error, StorageRefused) and await self._refuses_everything(picture):
                 await self.breakers.trip(STORAGE, error.code)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import (
     CallAmbiguous,
     CallsHalted,
@@ -24,16 +22,16 @@ from wearon_cli.core.errors import (
     PictureProblem,
     QueueUnavailable,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.generator import GeneratedPicture, Generator, TryOnRequest
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers, provider_breaker
+from wearon_cli.core.jobs.events import PurchaseLost, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.pictures.prepare import verify
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 #: A row that was seen open longer ago than this is looked at again before anything is bought.
 SEEN_FOR_S: Final = 3.0
@@ -70,7 +68,13 @@ class Buyer:
         if claim.purchase is None:
             return
         await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
-        log.warning("purchase_lost", model=claim.purchase.model, number=claim.purchase.number)
+        emit(
+            PurchaseLost(
+                model=claim.purchase.model,
+                number=claim.purchase.number,
+                detail="its worker stopped or died before the answer",
+            )
+        )
 
     async def buy(self, claim: Claim, request: TryOnRequest, check: OpenCheck) -> BoughtPicture:
         """
@@ -106,7 +110,7 @@ class Buyer:
         """Wait for a permit; with it, the purchase is in the journal."""
         clock = asyncio.get_running_loop().time
         begun_s = clock()
-        model = request.model or self.settings.openai_image_models[0]
+        model = self._model(request)
         while True:
             await check()
             purchase = Purchase(
@@ -120,7 +124,8 @@ class Buyer:
             if clock() + wait_s > begun_s + self.settings.permit_wait_s:
                 raise NoPermit
             await asyncio.sleep(wait_s)
-        log.info("purchase_started", model=model, waited_ms=round((clock() - begun_s) * 1000))
+        waited_ms = round((clock() - begun_s) * 1000)
+        emit(PurchaseStarted(model=model, number=claim.purchases + 1, waited_ms=waited_ms))
 
     async def _answer(
         self, claim: Claim, request: TryOnRequest, *, wished: bool
@@ -128,7 +133,8 @@ class Buyer:
         try:
             picture = await self.generator.generate(request)
         except CallAmbiguous as exc:
-            log.warning("purchase_lost", number=claim.purchases + 1, detail=str(exc))
+            number, model = claim.purchases + 1, self._model(request)
+            emit(PurchaseLost(model=model, number=number, detail=str(exc)))
             await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
             raise
         except GeneratorError:
@@ -138,6 +144,9 @@ class Buyer:
             with suppress(QueueUnavailable):  # never at the price of the picture
                 await self.breakers.reset(provider_breaker(PROVIDER))
         return picture
+
+    def _model(self, request: TryOnRequest) -> str:
+        return request.model or self.settings.openai_image_models[0]
 
     async def _verified(self, claim: Claim, picture: GeneratedPicture) -> BoughtPicture:
         try:

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import structlog
-
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import JobsRecovered, OrphanAdopted, PayloadsReturned
 from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Dispatcher, Journal, Lane, NewJob, Recovered
 from wearon_cli.core.session import SessionKey, Sessions, utc_now
-
-log = structlog.get_logger(__name__)
 
 #: Jobs made ready, and rows looked at, in one pass.
 BATCH: Final = 500
@@ -37,19 +35,20 @@ class Recovery:
         """Say that this consumer is alive, and return dead ones' payloads."""
         returned = await self.intake.return_dead()
         if returned:
-            log.warning("payloads_returned", count=returned)
+            emit(PayloadsReturned(count=returned))
         return returned
 
     async def recover_jobs(self) -> Recovered:
         """Make ready again what has to be done again."""
         found = await self.dispatcher.recover(limit=BATCH, max_wait_s=self.max_wait_s)
         if found.orphaned or found.unclaimed or found.expired:
-            log.warning(
-                "jobs_recovered",
-                orphaned=found.orphaned,
-                unclaimed=found.unclaimed,
-                expired=found.expired,
-                workers_lost=found.workers_lost,
+            emit(
+                JobsRecovered(
+                    orphaned=found.orphaned,
+                    unclaimed=found.unclaimed,
+                    expired=found.expired,
+                    workers_lost=found.workers_lost,
+                )
             )
         return found
 
@@ -70,7 +69,7 @@ class Recovery:
                 continue
             if await self.journal.open(orphan_job(row.key, row.owner_id)):
                 adopted += 1
-                log.warning("orphan_adopted", session_id=row.session_id, status=row.status.value)
+                emit(OrphanAdopted(session_id=row.session_id, status=row.status.value))
         return adopted
 
 

@@ -31,8 +31,18 @@ from wearon_cli.core.errors import (
     UpstreamError,
     WearonError,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.events import (
+    JobAbandoned,
+    JobCrashed,
+    JobLeftToRecovery,
+    JobStarted,
+    JobStopped,
+    RowNotRequeued,
+    SettlementUnfinished,
+)
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.journal import (
     Claim,
@@ -46,8 +56,6 @@ from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, requeue
 from wearon_cli.core.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 #: Pause before the first repeat after a fault; doubles, up to the longest.
 FIRST_PAUSE_S: Final = 2.0
@@ -99,7 +107,7 @@ class JobRunner:
                 disposition = await self._attempt(attempt)
                 await self._write_last(claim, disposition)
             except LeaseLost:
-                log.warning("lease_lost")
+                emit(JobAbandoned())
                 raise
             except asyncio.CancelledError:
                 with suppress(LeaseLost):
@@ -124,14 +132,15 @@ class JobRunner:
         except WearonError as error:
             return await self._react(attempt, error)
         except Exception as exc:
-            log.exception("job_crashed", kind=type(exc).__name__)
+            emit(JobCrashed(kind=type(exc).__name__), exc_info=exc)
             return await self._react(attempt, WearonError(f"unexpected {type(exc).__name__}"))
 
     async def _make_picture(self, attempt: "_Attempt") -> Disposition:
         claim, task = attempt.claim, attempt.task
         if task is None:
             raise JobOrphaned
-        log.info("job_started", attempt=claim.attempt)
+        age_s = round(task.age_s(claim.claimed_at), 3)
+        emit(JobStarted(attempt=claim.attempt, age_s=age_s))
         if task.replay and task.replay.charge and not claim.charged:
             row = await self.generation.begin(task)
             await self.settlement.charge(row, task.replay.replay_id)
@@ -147,7 +156,7 @@ class JobRunner:
 
     async def _react(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         claim = attempt.claim
-        log.warning("job_stopped", error=error.code, detail=str(error), attempt=claim.attempt)
+        emit(JobStopped(error=error.code, detail=str(error), attempt=claim.attempt))
         match error.reaction:
             case Reaction.DROP:
                 if isinstance(error, LeaseLost):
@@ -199,7 +208,7 @@ class JobRunner:
         try:
             return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
         except UpstreamError as exc:
-            log.error("settlement_unfinished", error=exc.code, detail=str(exc))  # noqa: TRY400 - planned for
+            emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
             pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
             return Disposition(why=HandBack.WAITING, after_s=pause_s, error=exc.code)
 
@@ -218,7 +227,7 @@ class JobRunner:
             try:
                 await self.sessions.apply(key, requeue())
             except UpstreamError as exc:
-                log.warning("row_not_requeued", error=exc.code)  # the next attempt copes
+                emit(RowNotRequeued(error=exc.code))  # the next attempt copes
         stopping = error.reaction is Reaction.YIELD
         why = HandBack.STOPPING if stopping else HandBack.WAITING
         return Disposition(why=why, after_s=after_s, error=error.code)
@@ -241,7 +250,7 @@ class JobRunner:
                 return
             except QueueUnavailable:
                 if clock() > give_up_s:
-                    log.warning("job_left_to_recovery")
+                    emit(JobLeftToRecovery())
                     return
                 await asyncio.sleep(RETRY_PAUSE_S)
 

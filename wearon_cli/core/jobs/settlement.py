@@ -12,8 +12,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-import structlog
-
 from wearon_cli.core.contract import Task
 from wearon_cli.core.credits import (
     Credit,
@@ -26,7 +24,9 @@ from wearon_cli.core.credits import (
     replay_text,
 )
 from wearon_cli.core.errors import RefundRefused, StoreRefused, StoreUnavailable, WearonError
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.events import CreditNeedsAPerson, JobSettled, RefundParked
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
@@ -38,9 +38,6 @@ from wearon_cli.core.jobs.journal import (
 from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail, utc_now
 from wearon_cli.core.settings import PLATFORM_CRON_S
-
-log = structlog.get_logger(__name__)
-
 
 #: A cron pass may have read its rows this long before it acts on the last of them.
 CRON_MARGIN_S: Final = 30.0
@@ -103,10 +100,11 @@ class Settlement:
             return await self._park(claim, closing, exc)
         if intent.dead_letter or credit is None:
             await self._bury(claim, intent.detail, intent.error_code)
-        state = credit.state if credit else None
-        told = log.warning if state is None or state.needs_a_person else log.info
-        told("job_settled", credit=state, error=intent.error_code, detail=intent.detail)
-        return replace(closing, credit=state.value if state else "no_row")
+        state = credit.state.value if credit else "no_row"
+        self._tell(claim, intent, state)
+        if credit is None or credit.state.needs_a_person:
+            emit(CreditNeedsAPerson(credit=state))
+        return replace(closing, credit=state)
 
     async def _account(
         self, claim: Claim, intent: SettlementIntent, task: Task | None
@@ -148,8 +146,18 @@ class Settlement:
 
     async def _park(self, claim: Claim, closing: Closing, refusal: RefundRefused) -> Closing:
         await self._bury(claim, str(refusal), refusal.code)
-        log.error("refund_parked", error=refusal.code, detail=str(refusal))
+        emit(RefundParked(detail=str(refusal)))
         return replace(closing, ending=Ending.PARKED, credit=CreditState.OWED.value)
+
+    def _tell(self, claim: Claim, intent: SettlementIntent, credit: str) -> None:
+        emit(
+            JobSettled(
+                channel=claim.channel.value,
+                credit=credit,
+                error=intent.error_code,
+                detail=intent.detail,
+            )
+        )
 
     async def _bury(self, claim: Claim, reason: str, error_code: str) -> None:
         await self.dead_letters.bury(

@@ -15,12 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import ConfigError, RoleFailed, UpstreamError
+from wearon_cli.core.events import emit
 from wearon_cli.runtime.all.child import dies_with_parent
-
-log = structlog.get_logger(__name__)
+from wearon_cli.runtime.events import (
+    AllReady,
+    AllStopped,
+    RoleDied,
+    RoleKilled,
+    StopForced,
+    StopRequested,
+    SupervisorGaveUp,
+)
 
 #: Pause before a child is started again; doubles with each death, up to the longest.
 FIRST_PAUSE_S: Final = 0.5
@@ -81,17 +87,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         await asyncio.gather(*map(self._keep, self._children))
-        log.info("all_stopped")
+        emit(AllStopped())
         if self._failure is not None:
             raise self._failure
 
     def _on_signal(self) -> None:
         self._signals += 1
         if self._signals == 1:
-            log.info("stop_asked", grace_s=self._grace_s)
+            emit(StopRequested(grace_s=self._grace_s))
             self._stopping.set()
             return
-        log.warning("stop_forced")
+        emit(StopForced())
         for child in self._children:
             _send(child, signal.SIGKILL)
 
@@ -100,7 +106,7 @@ class Supervisor:
             exit_code = await self._run_once(child)
             if self._stopping.is_set():
                 return
-            log.error("role_died", died=child.role, exit_code=exit_code)
+            emit(RoleDied(child=child.role, exit_code=exit_code))
             if exit_code == ConfigError.exit_code:
                 self._give_up(ConfigError(f"`{child.role}` cannot run with these settings"))
             elif _waits_out_an_outage(child, exit_code):
@@ -142,14 +148,14 @@ class Supervisor:
             return
         child.is_ready = True
         if all(each.is_ready for each in self._children):
-            log.info("all_ready")
+            emit(AllReady())
             self._on_ready()
 
     async def _stop_when_asked(self, child: Child) -> None:
         await self._stopping.wait()
         _send(child, signal.SIGTERM)
         await asyncio.sleep(self._grace_s)
-        log.error("role_killed", killed=child.role, grace_s=self._grace_s)
+        emit(RoleKilled(child=child.role, grace_s=self._grace_s))
         _send(child, signal.SIGKILL)
 
     def _dies_too_often(self, child: Child) -> bool:
@@ -160,7 +166,7 @@ class Supervisor:
         return len(child.deaths_s) > MOST_DEATHS
 
     def _give_up(self, failure: RoleFailed | ConfigError) -> None:
-        log.error("giving_up", reason=str(failure))
+        emit(SupervisorGaveUp(reason=str(failure)))
         self._failure = failure
         self._stopping.set()
 

@@ -16,7 +16,8 @@ from uuid import uuid4
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = structlog.get_logger(__name__)
+from wearon_cli.core.events import emit
+from wearon_cli.runtime.events import HttpRequestAnswered
 
 #: A request with a store's own size chart has less than 4 kB.
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -144,12 +145,13 @@ def _log_request(scope: Scope, status: int, duration_s: float) -> None:
     path = _known_path(scope)
     if path.startswith(_QUIET_PATHS) and status < 400:
         return
-    log.info(
-        "http_request",
-        method=scope["method"],
-        path=path,
-        status=status,
-        duration_ms=round(duration_s * 1000),
+    emit(
+        HttpRequestAnswered(
+            method=scope["method"],
+            path=path,
+            status=status,
+            duration_ms=round(duration_s * 1000),
+        )
     )
 
 

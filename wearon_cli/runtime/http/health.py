@@ -9,11 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
 
-import structlog
-
+from wearon_cli.core.events import emit
+from wearon_cli.runtime.events import RedisConnected, RedisLost
 from wearon_cli.runtime.http.measuring import Measuring
-
-log = structlog.get_logger(__name__)
 
 #: Time between two looks at Redis.
 LOOK_EVERY_S: Final = 15.0
@@ -56,6 +54,6 @@ class Health:
         while True:
             connected = await self._redis_answers()
             if connected != self._redis_connected:
-                log.info("redis_answers" if connected else "redis_lost")
+                emit(RedisConnected() if connected else RedisLost())
             self._redis_connected = connected
             await asyncio.sleep(LOOK_EVERY_S if connected else LOOK_AGAIN_S)

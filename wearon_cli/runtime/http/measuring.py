@@ -16,15 +16,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
-import structlog
-
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.core.body.estimate import Estimate, EstimateRequest, estimate
 from wearon_cli.core.body.photo import read_photo
 from wearon_cli.core.errors import ConfigError, MeasuringUnavailable, PictureProblem
+from wearon_cli.core.events import emit
 from wearon_cli.core.pictures.ports import Fetcher
-
-log = structlog.get_logger(__name__)
+from wearon_cli.runtime.events import BodyMeasured, PhotoRefused, PoseModelLoaded, PoseModelMissing
 
 #: Photos being fetched, waiting or measured at once. At 25 answers a second the last of these
 #: waits 2.5 s, half of the five seconds after which the caller gives up.
@@ -91,7 +89,7 @@ class Measuring:
         try:
             return await self._answer(self._reader, photos, request)
         except PictureProblem as exc:
-            log.info("photo_refused", reason=getattr(exc, "reason", exc.code))
+            emit(PhotoRefused(reason=getattr(exc, "reason", exc.code)))
             raise
         finally:
             self._inside -= 1
@@ -103,11 +101,12 @@ class Measuring:
         front, side = await self._fetch(photos)
         loop = asyncio.get_running_loop()
         measured = await loop.run_in_executor(self._threads, _measure, reader, front, side, request)
-        log.info(
-            "body_measured",
-            photo=hashlib.sha256(front).hexdigest()[:12],  # all that is kept of it
-            based_on=measured.variant,
-            duration_ms=round((time.perf_counter() - begun_s) * 1000),
+        emit(
+            BodyMeasured(
+                photo=hashlib.sha256(front).hexdigest()[:12],  # all that is kept of it
+                based_on=measured.variant,
+                duration_ms=round((time.perf_counter() - begun_s) * 1000),
+            )
         )
         return measured
 
@@ -125,9 +124,9 @@ class Measuring:
             try:
                 self._reader = await loop.run_in_executor(self._threads, self._open_reader)
             except ConfigError as exc:
-                log.warning("pose_model_missing", detail=str(exc), hint=exc.hint)
+                emit(PoseModelMissing(detail=str(exc), hint=exc.hint))
                 await asyncio.sleep(LOOK_AGAIN_S)
-        log.info("pose_model_loaded")
+        emit(PoseModelLoaded())
 
 
 def _measure(

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-import structlog
 import uvicorn
 
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import HttpOpenToAll, ServerReady, ServerStopped
 from wearon_cli.runtime.http.app import make_app
 from wearon_cli.runtime.http.health import Health
 from wearon_cli.runtime.http.measuring import Measuring
 from wearon_cli.runtime.ops.metrics import Meters
 from wearon_cli.wiring import open_pose_reader, open_serve
-
-log = structlog.get_logger(__name__)
 
 #: A photo that takes longer is not worth waiting for: callers give up after 5 s.
 FETCH_TIMEOUT_S: Final = 4.0
@@ -66,7 +65,7 @@ async def _serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         await server.serve(sockets=[listener])
-    log.info("server_stopped")
+    emit(ServerStopped())
 
 
 class _Server(uvicorn.Server):
@@ -82,12 +81,13 @@ class _Server(uvicorn.Server):
 
 
 def _tell(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    log.info("server_ready", host=settings.host, port=listener.getsockname()[1])
+    emit(ServerReady(host=settings.host, port=listener.getsockname()[1]))
     if settings.http_token is None and settings.host not in {"127.0.0.1", "::1", "localhost"}:
-        log.warning(
-            "http_open_to_all",
-            detail="anybody who reaches this port can have photos measured",
-            hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+        emit(
+            HttpOpenToAll(
+                detail="anybody who reaches this port can have photos measured",
+                hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+            )
         )
     on_ready()
 

@@ -39,29 +39,22 @@ def scrub(text: str) -> str:
     return text
 
 
-def configure_logs(settings: Settings, role: str, *, observe: Processor | None = None) -> None:
+def configure_logs(settings: Settings, role: str) -> None:
     """
     Send everything logged in this process, by us or by a library, to stderr in one form.
 
     Args:
         settings: Level and form.
         role: Written into every line.
-        observe: Sees each event of ours from level info on, also those the log leaves out.
     """
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
     shared = _shared(role)
     structlog.configure(
-        processors=[
-            *shared,
-            *([observe] if observe else []),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(
-            "debug" if settings.log_level == "debug" else "info"
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

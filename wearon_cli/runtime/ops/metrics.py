@@ -1,8 +1,8 @@
 """
-Metrics of a role, counted from its log: whatever is logged is also what is counted.
+Metrics of a role, counted from its log events, whatever the level of the log.
 
-So there is one list of events, nothing in `core` knows of metrics, and a figure on a dashboard can
-always be looked up in the log. What waits in Redis is read when somebody scrapes, not before.
+So nothing in `core` knows of metrics, and a figure on a dashboard can be looked up in the log. What
+waits in Redis is read when somebody scrapes, not before.
 """
 
 import asyncio
@@ -23,12 +23,28 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from structlog.typing import EventDict, WrappedLogger
 
 from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.events import Event
+from wearon_cli.core.jobs.events import (
+    BreakerOpened,
+    DuplicateJobDropped,
+    ImageCallAnswered,
+    JobCompleted,
+    JobCrashed,
+    JobRefused,
+    JobSettled,
+    JobsRecovered,
+    JobStopped,
+    JobTaken,
+    OrphanAdopted,
+    PermitGranted,
+    PurchaseLost,
+)
 from wearon_cli.core.jobs.settlement import Settled
 from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
 
 #: Ports beside WEARON_METRICS_PORT.
 PORT_OFFSETS: Final = {"consume": 0, "celery": 1}
@@ -40,7 +56,7 @@ LOOK_TIMEOUT_S: Final = 3.0
 
 
 class Meters:
-    """All counters of one process. `observe` is a structlog processor."""
+    """All counters of one process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -49,36 +65,20 @@ class Meters:
         self._add_job_counters()
         self._add_call_counters()
         self._add_http_counters()
-        self._rules: dict[str, Callable[[EventDict], None]] = {
-            "job_taken": lambda _: self.intake.labels("taken").inc(),
-            "duplicate_job_dropped": lambda _: self.intake.labels("duplicate").inc(),
-            "job_refused": lambda _: self.intake.labels("refused").inc(),
-            "job_completed": self._completed,
-            "job_settled": self._settled,
-            "job_stopped": lambda e: self.stops.labels(e["error"]).inc(),
-            "job_crashed": lambda _: self.stops.labels("unexpected").inc(),
-            "jobs_recovered": lambda e: self.recovered.inc(e["count"]),
-            "orphan_adopted": lambda _: self.orphans.inc(),
-            "permit_granted": lambda e: self.permit_wait.observe(e["waited_ms"] / 1000),
-            "image_call_answered": self._answered,
-            "paid_call_lost": lambda _: self.lost_calls.inc(),
-            "breaker_opened": lambda e: self.breaker_openings.labels(e["reason"]).inc(),
-            "outage_met": lambda e: self.outages.labels(e["error"]).inc(),
-            "body_measured": self._measured,
-            "photo_refused": lambda e: self.photos.labels(e["reason"]).inc(),
-            "http_request": self._requested,
-        }
+        self._rules: dict[type[Event], Callable[[Any], None]] = {}
+        self._count_jobs()
+        self._count_calls()
+        self._count_http()
 
-    def observe(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Count an event on its way to the log."""
-        rule = self._rules.get(event.get("event", ""))
+    def count(self, event: Event) -> None:
+        """Count an event, if it is one that counts; an observer of `core.events`."""
+        rule = self._rules.get(type(event))
         if rule is not None:
             rule(event)
-        return event
 
     @property
-    def events(self) -> frozenset[str]:
-        """Names of the events that are counted."""
+    def counted(self) -> frozenset[type[Event]]:
+        """The events that are counted."""
         return frozenset(self._rules)
 
     def show(self, name: str, text: str, value: Callable[[], float]) -> None:
@@ -98,14 +98,16 @@ class Meters:
         for each in Settled:  # from 0 on, so that the first of a kind is seen as an increase
             self.credits.labels(each.value)
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
-        self.recovered = self._counter("jobs_recovered", "Jobs found by recovery and called again.")
+        self.recovered = self._counter("jobs_recovered", "Jobs that recovery made ready again.")
         self.orphans = self._counter("orphans", "Open rows without a job, taken up to be failed.")
         self.outages = self._counter("outages", "Passes of consume that met an outage.", "error")
         self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
 
     def _add_call_counters(self) -> None:
         self.calls = self._counter("image_calls", "Answers of the image API.", "model", "status")
-        self.lost_calls = self._counter("paid_calls_lost", "Paid calls with unknown outcome.")
+        self.lost_purchases = self._counter(
+            "purchases_lost", "Purchases that may be paid for and gave no picture."
+        )
         self.cost = self._counter("cost_usd", "Estimated cost of completed pictures.", "model")
         self.breaker_openings = self._counter("breaker_openings", "Calls were halted.", "reason")
         self.call_time = self._histogram(
@@ -130,26 +132,52 @@ class Meters:
             f"wearon_{name}", text, labels, buckets=tuple(buckets), registry=self.registry
         )
 
-    def _completed(self, event: EventDict) -> None:
-        self.jobs.labels("completed", "", event.get("channel", "")).inc()
-        self.job_time.observe(event["took_ms"] / 1000)
-        if event.get("cost_usd"):
-            self.cost.labels(event["model"]).inc(event["cost_usd"])
+    def _on[E: Event](self, kind: type[E], rule: Callable[[E], None]) -> None:
+        self._rules[kind] = rule
 
-    def _settled(self, event: EventDict) -> None:
-        self.jobs.labels("failed", event["error"], event.get("channel", "")).inc()
-        self.credits.labels(event["credit"]).inc()
+    def _count_jobs(self) -> None:
+        self._on(JobTaken, lambda _: self.intake.labels("taken").inc())
+        self._on(DuplicateJobDropped, lambda _: self.intake.labels("duplicate").inc())
+        self._on(JobRefused, lambda _: self.intake.labels("refused").inc())
+        self._on(JobCompleted, self._completed)
+        self._on(JobSettled, self._settled)
+        self._on(JobStopped, lambda event: self.stops.labels(event.error).inc())
+        self._on(JobCrashed, lambda _: self.stops.labels("unexpected").inc())
+        self._on(JobsRecovered, lambda event: self.recovered.inc(event.count))
+        self._on(OrphanAdopted, lambda _: self.orphans.inc())
+        self._on(OutageMet, lambda event: self.outages.labels(event.error).inc())
 
-    def _answered(self, event: EventDict) -> None:
-        self.calls.labels(event["model"], event["status"]).inc()
-        self.call_time.labels(event["model"]).observe(event["took_ms"] / 1000)
+    def _count_calls(self) -> None:
+        self._on(PermitGranted, lambda event: self.permit_wait.observe(event.waited_ms / 1000))
+        self._on(ImageCallAnswered, self._answered)
+        self._on(PurchaseLost, lambda _: self.lost_purchases.inc())
+        self._on(BreakerOpened, lambda event: self.breaker_openings.labels(event.reason).inc())
 
-    def _measured(self, event: EventDict) -> None:
+    def _count_http(self) -> None:
+        self._on(BodyMeasured, self._measured)
+        self._on(PhotoRefused, lambda event: self.photos.labels(event.reason).inc())
+        self._on(
+            HttpRequestAnswered,
+            lambda event: self.requests.labels(event.path, event.status).inc(),
+        )
+
+    def _completed(self, event: JobCompleted) -> None:
+        self.jobs.labels("completed", "", event.channel).inc()
+        self.job_time.observe(event.took_ms / 1000)
+        if event.model and event.cost_usd:
+            self.cost.labels(event.model).inc(event.cost_usd)
+
+    def _settled(self, event: JobSettled) -> None:
+        self.jobs.labels("failed", event.error, event.channel).inc()
+        self.credits.labels(event.credit).inc()
+
+    def _answered(self, event: ImageCallAnswered) -> None:
+        self.calls.labels(event.model, event.status).inc()
+        self.call_time.labels(event.model).observe(event.took_ms / 1000)
+
+    def _measured(self, event: BodyMeasured) -> None:
         self.photos.labels("measured").inc()
-        self.photo_time.observe(event["duration_ms"] / 1000)
-
-    def _requested(self, event: EventDict) -> None:
-        self.requests.labels(event["path"], event["status"]).inc()
+        self.photo_time.observe(event.duration_ms / 1000)
 
 
 class QueueCollector(Collector):
@@ -161,7 +189,7 @@ class QueueCollector(Collector):
             queue_stats: Looks at Redis.
             loop: Where it does so; scrapes come on other threads.
         """
-        self._outlook = queue_stats
+        self._queue_stats = queue_stats
         self._loop = loop
 
     def collect(self) -> Iterable[Metric]:
@@ -183,7 +211,7 @@ class QueueCollector(Collector):
 
     async def _look(self) -> QueueStats | None:
         try:
-            return await self._outlook.look()
+            return await self._queue_stats.look()
         except UpstreamError:
             return None
 
@@ -191,9 +219,9 @@ class QueueCollector(Collector):
 def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
     yield "queue_depth", "Payloads nobody has taken yet.", now.queued
-    yield "jobs_in_line", "Journalled jobs whose turn has not come.", now.ready
-    yield "oldest_wait_seconds", "Age of the job whose turn is next.", max(0.0, waited_s)
-    yield "jobs_held", "Jobs being done, or waiting for a time.", now.held
+    yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
+    yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
+    yield "jobs_not_ready", "Jobs being done, or waiting for a time.", now.held
     yield "jobs_overdue", "Jobs whose lease or time has run out.", now.overdue
     yield "dead_letters", "Dead letters kept.", now.dead_letters
     yield "consumers", "Consumers alive.", now.consumers

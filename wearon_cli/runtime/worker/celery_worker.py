@@ -7,18 +7,17 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-import structlog
 from celery import Celery
 from celery.worker import state
 
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import WorkerReady, WorkerStopped
 from wearon_cli.runtime.ops.metrics import Meters, expose
 from wearon_cli.runtime.worker.job_loop import HAND_BACK_S, JobLoop
 from wearon_cli.runtime.worker.watchdog import Watchdog
-
-log = structlog.get_logger(__name__)
 
 #: A stop is noticed within this time.
 NOTICE_STOP_S: Final = 0.5
@@ -62,7 +61,7 @@ def run_worker(
         jobs.stop()
         stop_showing()
     exit_code = int(worker.exitcode or 0)
-    log.info("worker_stopped", exit_code=exit_code)
+    emit(WorkerStopped(exit_code=exit_code))
     return exit_code
 
 
@@ -77,7 +76,7 @@ def _controller(
     app.task(generate, name=GENERATE)
 
     def ready(_consumer: object) -> None:
-        log.info("worker_ready", concurrency=settings.worker_concurrency)
+        emit(WorkerReady(concurrency=settings.worker_concurrency))
         on_ready()
 
     worker = app.WorkController(

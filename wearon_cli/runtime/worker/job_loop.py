@@ -10,14 +10,12 @@ import threading
 from concurrent.futures import Future
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import Interrupted, QueueUnavailable
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.runner import JobRunner, Outcome
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack
 from wearon_cli.wiring import open_runner
-
-log = structlog.get_logger(__name__)
 
 #: Jobs told to stop hand themselves back within this time, a bought picture stored included.
 HAND_BACK_S: Final = 12.0
@@ -88,7 +86,7 @@ class JobLoop:
             async with self._turnstile:  # one asks for its turn at a time: Redis is spared
                 claim = await self._ready.result().next_job() if self._accepts else None
         except QueueUnavailable as exc:
-            log.warning("wake_up_unanswered", error=exc.code)
+            emit(ClaimFailed(error=exc.code))
             return
         if claim is None:
             return
@@ -103,7 +101,7 @@ class JobLoop:
 
     async def _drain(self, within_s: float) -> None:
         if self._jobs:
-            log.info("drain_started", jobs=len(self._jobs), within_s=within_s)
+            emit(DrainStarted(jobs=len(self._jobs), within_s=within_s))
         give_up_s = self._loop.time() + within_s
         # Again and again: whoever was waiting for its turn when the drain began may have got it.
         while self._jobs and (left_s := give_up_s - self._loop.time()) > 0:
@@ -111,7 +109,7 @@ class JobLoop:
         for job in list(self._jobs):
             job.cancel()
         if self._jobs:
-            log.warning("jobs_handed_back", jobs=len(self._jobs), error=Interrupted().code)
+            emit(JobsHandedBack(jobs=len(self._jobs), error=Interrupted().code))
             await asyncio.wait(self._jobs, timeout=HAND_BACK_S)
 
     def _main(self) -> None:

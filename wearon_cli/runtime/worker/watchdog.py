@@ -11,14 +11,13 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
 from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.core.events import emit
+from wearon_cli.runtime.events import WorkerFoundUnresponsive
 from wearon_cli.runtime.worker.job_loop import JobLoop
-
-log = structlog.get_logger(__name__)
 
 #: Time between two looks. A worker is unresponsive when two looks in a row find it so.
 LOOK_EVERY_S: Final = 30.0
@@ -61,7 +60,7 @@ class Watchdog:
             if not self._should_hear() or not self._calls_wait():
                 suspected_at_count = -1
             elif suspected_at_count == count:
-                log.error("worker_found_unresponsive", in_flight=self._jobs.in_flight)
+                emit(WorkerFoundUnresponsive(in_flight=self._jobs.in_flight))
                 self._on_deaf()
                 return
             else:
