@@ -19,19 +19,22 @@ from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.credits import Ledger
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.generator import Generator
+from wearon_cli.core.jobs.breakers import Breakers
 from wearon_cli.core.jobs.dead_letters import DeadLetters
-from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import Intake, TakeIn
-from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.jobs.journal import Journal, WorkerRegistry
+from wearon_cli.core.jobs.keeping import Keeper
+from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
-from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.pictures.ports import Fetcher, PixelPool
 from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -53,7 +56,6 @@ class OperatorTools:
     journal: Journal
     dead_letters: DeadLetters
     queue_stats: QueueStatsPort
-    waker: Waker
     settlement: Settlement
 
 
@@ -74,7 +76,19 @@ class Consumer:
     intake: RedisIntake
     take_in: TakeIn
     recovery: Recovery
+    dispatch: Dispatch
+    #: Waits until a job may be ready to be released, or for this many seconds.
+    await_signal: Callable[[float], Awaitable[None]]
     queue_stats: QueueStatsPort
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What the `celery` role works with."""
+
+    runner: JobRunner
+    journal: Journal
+    registry: WorkerRegistry
 
 
 @asynccontextmanager
@@ -83,7 +97,7 @@ async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings)
-        journal = _journal(redis, settings)
+        journal = _journal(redis)
         dead_letters = RedisDeadLetters(redis)
         yield OperatorTools(
             sessions=store.sessions,
@@ -93,7 +107,6 @@ async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools
             journal=journal,
             dead_letters=dead_letters,
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
-            waker=_waker(stack, settings),
             settlement=_settlement(redis, store, journal, dead_letters),
         )
 
@@ -101,65 +114,113 @@ async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools
 @asynccontextmanager
 async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncIterator[Consumer]:
     """Adapters and rules of the `consume` role."""
+    from wearon_cli.adapters.celery_app import CelerySender, make_celery
+    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings, checked=True)
-        waker = _waker(stack, settings)
         intake = _intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = _journal(redis, settings)
+        journal = _journal(redis)
+        dispatcher = RedisDispatcher(
+            redis,
+            url=redis_url(settings),
+            requests_per_minute=settings.requests_per_minute,
+            pictures_per_minute=settings.input_images_per_minute,
+        )
+        stack.push_async_callback(dispatcher.aclose)
+        sender = CelerySender(make_celery(redis_url(settings)))
+        stack.push_async_callback(sender.aclose)
+        dead_letters = RedisDeadLetters(redis)
         yield Consumer(
             intake=intake,
             take_in=TakeIn(
+                intake=intake, journal=journal, dead_letters=dead_letters, bucket=settings.bucket
+            ),
+            recovery=Recovery(
                 intake=intake,
                 journal=journal,
-                dead_letters=RedisDeadLetters(redis),
-                waker=waker,
+                dispatcher=dispatcher,
+                sessions=store.sessions,
+                max_wait_s=settings.max_wait_s,
             ),
-            recovery=Recovery(intake=intake, journal=journal, sessions=store.sessions, waker=waker),
+            dispatch=Dispatch(dispatcher=dispatcher, sender=sender),
+            await_signal=dispatcher.wait,
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
         )
 
 
 @asynccontextmanager
-async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
+async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
     """Adapters and rules of the `celery` role."""
     from wearon_cli.adapters.pixel_processes import PixelThreads
-    from wearon_cli.adapters.redis.limiter import RedisLimiter
-    from wearon_cli.adapters.redis.locks import RedisBreaker
+    from wearon_cli.adapters.redis.breakers import RedisBreakers
+    from wearon_cli.adapters.redis.workers import RedisWorkers
 
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal = _journal(redis, settings)
-        breaker = RedisBreaker(redis)
-        generation = Generation(
-            sessions=store.sessions,
-            storage=store.storage,
+        journal, dead_letters = _journal(redis), RedisDeadLetters(redis)
+        runner = job_runner(
+            store=store,
             journal=journal,
+            dead_letters=dead_letters,
+            breakers=RedisBreakers(redis),
+            settlement=_settlement(redis, store, journal, dead_letters),
             fetcher=await _fetcher(stack, settings),
             generator=await _generator(stack, settings),
-            limiter=RedisLimiter(
-                redis,
-                requests_per_minute=settings.requests_per_minute,
-                pictures_per_minute=settings.input_images_per_minute,
-            ),
-            breaker=breaker,
             pixels=pixels,
-            originals=asyncio.Semaphore(settings.pictures_in_memory),
             settings=settings,
         )
-        settlement = _settlement(redis, store, journal, RedisDeadLetters(redis))
-        yield JobRunner(
-            journal=journal,
-            sessions=store.sessions,
-            generation=generation,
-            settlement=settlement,
-            breaker=breaker,
-            waker=_waker(stack, settings),
-            settings=settings,
-        )
+        registry = RedisWorkers(redis, lease_s=settings.lease_s)
+        yield WorkerParts(runner=runner, journal=journal, registry=registry)
+
+
+def job_runner(
+    *,
+    store: SessionStore,
+    journal: Journal,
+    dead_letters: DeadLetters,
+    breakers: Breakers,
+    settlement: Settlement,
+    fetcher: Fetcher,
+    generator: Generator,
+    pixels: PixelPool,
+    settings: Settings,
+) -> JobRunner:
+    """The rules of a worker over these adapters."""
+    keeper = Keeper(storage=store.storage, journal=journal, breakers=breakers)
+    buyer = Buyer(
+        journal=journal,
+        generator=generator,
+        breakers=breakers,
+        pixels=pixels,
+        keeper=keeper,
+        gate=Gate(),
+        settings=settings,
+    )
+    generation = Generation(
+        sessions=store.sessions,
+        storage=store.storage,
+        journal=journal,
+        fetcher=fetcher,
+        pixels=pixels,
+        buyer=buyer,
+        keeper=keeper,
+        originals=asyncio.Semaphore(settings.pictures_in_memory),
+        settings=settings,
+    )
+    return JobRunner(
+        journal=journal,
+        sessions=store.sessions,
+        generation=generation,
+        settlement=settlement,
+        breakers=breakers,
+        dead_letters=dead_letters,
+        settings=settings,
+    )
 
 
 @asynccontextmanager
@@ -211,17 +272,12 @@ async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
     return redis
 
 
-def _journal(redis: Client, settings: Settings) -> RedisJournal:
-    return RedisJournal(
-        redis,
-        lease_s=settings.lease_s,
-        requests_per_minute=settings.requests_per_minute,
-        pictures_per_minute=settings.input_images_per_minute,
-    )
+def _journal(redis: Client) -> RedisJournal:
+    return RedisJournal(redis)
 
 
 def _settlement(
-    redis: Client, store: SessionStore, journal: Journal, dead_letters: DeadLetters
+    redis: Client, store: SessionStore, journal: RedisJournal, dead_letters: DeadLetters
 ) -> Settlement:
     from wearon_cli.adapters.redis.locks import RedisRefundLock
 
@@ -229,6 +285,7 @@ def _settlement(
         sessions=store.sessions,
         ledger=store.ledger,
         journal=journal,
+        reader=journal,
         dead_letters=dead_letters,
         refund_lock=RedisRefundLock(redis),
     )
@@ -242,14 +299,6 @@ def _intake(
     )
     stack.push_async_callback(intake.aclose)
     return intake
-
-
-def _waker(stack: AsyncExitStack, settings: Settings) -> Waker:
-    from wearon_cli.adapters.celery_app import CeleryWaker, make_celery
-
-    waker = CeleryWaker(make_celery(redis_url(settings)))
-    stack.push_async_callback(waker.aclose)
-    return waker
 
 
 async def _store(

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
@@ -18,6 +19,8 @@ TAKE_WAIT_S: Final = 10.0
 #: Pause after an outage was met; doubles up to the longest.
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
+#: Longest wait for a signal that a job is ready or a slot free; a signal can be lost with Redis.
+RELEASE_WAIT_S: Final = 10.0
 #: Open rows without a job are looked for this often.
 ORPHAN_PASS_S: Final = 60.0
 
@@ -49,6 +52,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         on_ready()
         loops = (
             _repeat(lambda: _take(consumer), every_s=0.0),
+            _release(consumer),
             _repeat(consumer.recovery.beat, every_s=settings.heartbeat_s),
             _recover(consumer, settings),
             _repeat(lambda: _adopt(consumer, settings.orphan_age_s), every_s=ORPHAN_PASS_S),
@@ -92,19 +96,33 @@ async def _outlast(one_pass: Callable[[], Awaitable[object]]) -> None:
             return
 
 
+async def _release(consumer: Consumer) -> None:
+    """Hand ready jobs to the workers as soon as they may go."""
+    while True:
+        pause_s: float | None = LONGEST_PAUSE_S
+
+        async def one_pass() -> None:
+            nonlocal pause_s
+            pause_s = await consumer.dispatch.release()
+
+        await _outlast(one_pass)
+        if pause_s != 0.0:
+            await _outlast(partial(consumer.await_signal, pause_s or RELEASE_WAIT_S))
+
+
 async def _recover(consumer: Consumer, settings: Settings) -> None:
     """
     Look for lost jobs, again and again.
 
-    Nobody can renew a lease while Redis is away, so when it is back, workers that live get the time
-    to renew first: else their jobs, and paid calls, would be given to others. The same at the
+    No worker can renew its lease while Redis is away, so when it is back, workers that live get the
+    time to renew first: else their jobs, and paid calls, would be given to others. The same at the
     start, which may be the end of an outage.
     """
     while True:
         await asyncio.sleep(2 * settings.lease_renew_s)
         try:
             while True:
-                await consumer.recovery.wake_due()
+                await consumer.recovery.recover_jobs()
                 await asyncio.sleep(settings.recovery_interval_s)
         except QueueUnavailable:
             await _outlast(consumer.recovery.beat)

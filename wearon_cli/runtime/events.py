@@ -203,3 +203,10 @@ class RoleKilled(ErrorEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllStopped(Event):
     """Every role has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLeaseLost(ErrorEvent):
+    """This worker's lease ran out: its jobs are others' now, and their attempts here are ended."""
+
+    jobs: int

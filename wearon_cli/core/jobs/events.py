@@ -117,7 +117,7 @@ class JobAbandoned(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLeftToRecovery(WarningEvent):
-    """Redis stayed away at the end of an attempt: the job is found when this worker's lease ends."""
+    """Redis stayed away at an attempt's end: the job is found when this worker's lease ends."""
 
 
 # --------------------------------------------------------------------------------- purchases
@@ -187,7 +187,7 @@ class ImageModelUnavailable(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened(ErrorEvent):
-    """Calls are halted, because nobody's would succeed; jobs wait, and a probe goes now and then."""
+    """Calls are halted, because nobody's would succeed; jobs wait for a probe to succeed."""
 
     breaker: str
     reason: str
@@ -221,7 +221,7 @@ class PayloadsReturned(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRecovered(WarningEvent):
-    """Jobs are ready again: their worker died, nobody claimed them in time, or they waited too long."""
+    """Jobs are ready again: their worker died, or nobody claimed them; or they waited too long."""
 
     orphaned: int
     unclaimed: int

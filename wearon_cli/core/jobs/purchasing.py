@@ -17,6 +17,7 @@ from wearon_cli.core.errors import (
     CallsHalted,
     GeneratorError,
     GeneratorFault,
+    Interrupted,
     JobGaveUp,
     NoPermit,
     PictureProblem,
@@ -52,6 +53,13 @@ class OpenCheck:
             self.seen_s = clock()
 
 
+@dataclass(slots=True)
+class Gate:
+    """Closed when this process is told to stop: no purchase begins any more."""
+
+    is_open: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buyer:
     """Buys pictures. One instance serves all jobs of a process."""
@@ -61,6 +69,7 @@ class Buyer:
     breakers: Breakers
     pixels: PixelPool
     keeper: Keeper
+    gate: Gate
     settings: Settings
 
     async def settle_open_purchase(self, claim: Claim) -> None:
@@ -82,7 +91,7 @@ class Buyer:
 
         Raises:
             JobGaveUp: This job has bought as many as it may.
-            CallsHalted, NoPermit: Not now.
+            CallsHalted, NoPermit, Interrupted: Not now, or not here.
             SessionFinal, JobTooOld: From `check`: not for this session any more.
             GeneratorError: The call failed; the journal says whether it was billed.
         """
@@ -112,6 +121,8 @@ class Buyer:
         begun_s = clock()
         model = self._model(request)
         while True:
+            if not self.gate.is_open:
+                raise Interrupted("this worker is stopping")
             await check()
             purchase = Purchase(
                 number=claim.purchases + 1, provider=PROVIDER, model=model, started_at=utc_now()

@@ -92,6 +92,10 @@ class JobRunner:
     dead_letters: DeadLetters
     settings: Settings
 
+    def stop_buying(self) -> None:
+        """This process is told to stop: no purchase begins any more."""
+        self.generation.buyer.gate.is_open = False
+
     async def run(self, claim: Claim) -> Disposition:
         """
         Bring a claimed job to its end or its next place. Cancelling hands it back first.
@@ -131,7 +135,7 @@ class JobRunner:
             return await self._make_picture(attempt)
         except WearonError as error:
             return await self._react(attempt, error)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - logged, and the job settled
             emit(JobCrashed(kind=type(exc).__name__), exc_info=exc)
             return await self._react(attempt, WearonError(f"unexpected {type(exc).__name__}"))
 

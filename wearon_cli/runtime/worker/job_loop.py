@@ -2,23 +2,31 @@
 One event loop, on a thread of its own, that runs all jobs of a Celery process.
 
 Celery's threads only hand a session id over and wait: a job is forty seconds of waiting for a
-socket, so hundreds share the loop and its connections.
+socket, so hundreds share the loop and its connections. The process has one lease for all its jobs:
+when it is lost, other workers may have them already, and their attempts here are cancelled.
 """
 
 import asyncio
+import os
+import secrets
+import socket
 import threading
 from concurrent.futures import Future
 from typing import Final
 
-from wearon_cli.core.errors import Interrupted, QueueUnavailable
+from wearon_cli.core.errors import Interrupted, LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.runner import JobRunner, Outcome
+from wearon_cli.core.jobs.journal import Claim, Worker, WorkerRegistry
+from wearon_cli.core.jobs.runner import Disposition
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack
-from wearon_cli.wiring import open_runner
+from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
+from wearon_cli.wiring import WorkerParts, open_worker
 
 #: Jobs told to stop hand themselves back within this time, a bought picture stored included.
 HAND_BACK_S: Final = 12.0
+#: A renewal that met an outage is tried again after this pause: before recovery looks for dead
+#: workers, when Redis is back.
+RETRY_PAUSE_S: Final = 1.0
 
 
 class JobLoop:
@@ -26,23 +34,28 @@ class JobLoop:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.worker = Worker(
+            worker_id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            slots=settings.worker_concurrency,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
         self._loop = asyncio.new_event_loop()
-        self._ready: Future[JobRunner] = Future()
+        self._ready: Future[WorkerParts] = Future()
         self._stopping = asyncio.Event()
-        self._turnstile = asyncio.Lock()
-        self._jobs: set[asyncio.Task[Outcome]] = set()
+        self._jobs: set[asyncio.Task[Disposition]] = set()
         self._accepts = True
-        #: Wake-up calls answered so far, and those being answered: for a turn, or with a job.
+        #: Messages answered so far, and those being answered.
         self.answered = 0
         self.answering = 0
         self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
 
     def start(self) -> None:
         """
-        Open the connections.
+        Open the connections and register the worker.
 
         Raises:
-            WearonError: What `open_runner` raises.
+            WearonError: What `open_worker` raises.
         """
         self._thread.start()
         self._ready.result()
@@ -57,11 +70,15 @@ class JobLoop:
         """False from the beginning of a drain on."""
         return self._accepts
 
-    def answer(self) -> None:
-        """Answer one wake-up call; returns when its job has found its next resting place."""
+    def do(self, session_id: str) -> Disposition | None:
+        """
+        Claim a released job and do it; returns where it was left.
+
+        None: there was nothing to claim, or this worker stops: the journal releases it again.
+        """
         if not self._accepts:
-            return  # recovery calls again
-        asyncio.run_coroutine_threadsafe(self._answer(), self._loop).result()
+            return None
+        return asyncio.run_coroutine_threadsafe(self._answer(session_id), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
         """Take no more jobs, let the running ones end, then have the rest handed back."""
@@ -69,48 +86,75 @@ class JobLoop:
         asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
 
     def stop(self) -> None:
-        """Close the connections and end the thread."""
+        """Leave the workers, close the connections and end the thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=HAND_BACK_S)
 
-    async def _answer(self) -> None:
+    async def _answer(self, session_id: str) -> Disposition | None:
         self.answered += 1
         self.answering += 1
         try:
-            await self._do_next()
+            claim = await self._claim(session_id)
+            return await self._do(claim) if claim else None
         finally:
             self.answering -= 1
 
-    async def _do_next(self) -> None:
+    async def _claim(self, session_id: str) -> Claim | None:
+        if not self._accepts:
+            return None
+        token = secrets.token_hex(8)
+        parts = self._ready.result()
         try:
-            async with self._turnstile:  # one asks for its turn at a time: Redis is spared
-                claim = await self._ready.result().next_job() if self._accepts else None
+            return await parts.journal.claim(
+                session_id, worker_id=self.worker.worker_id, token=token
+            )
         except QueueUnavailable as exc:
             emit(ClaimFailed(error=exc.code))
-            return
-        if claim is None:
-            return
-        job = asyncio.create_task(self._ready.result().run(claim))
+            return None
+
+    async def _do(self, claim: Claim) -> Disposition | None:
+        job = asyncio.create_task(self._ready.result().runner.run(claim))
         self._jobs.add(job)
         try:
             await asyncio.wait({job})
         finally:
             self._jobs.discard(job)
-        if not job.cancelled():
-            job.result()
+        if job.cancelled() or isinstance(job.exception(), LeaseLost):
+            return None
+        return job.result()
 
     async def _drain(self, within_s: float) -> None:
+        runner = self._ready.result().runner
+        runner.stop_buying()
         if self._jobs:
             emit(DrainStarted(jobs=len(self._jobs), within_s=within_s))
         give_up_s = self._loop.time() + within_s
-        # Again and again: whoever was waiting for its turn when the drain began may have got it.
+        # Again and again: a claim that was under way when the drain began may have become a job.
         while self._jobs and (left_s := give_up_s - self._loop.time()) > 0:
             await asyncio.wait(self._jobs, timeout=left_s)
+        await self._hand_all_back()
+
+    async def _hand_all_back(self) -> None:
         for job in list(self._jobs):
             job.cancel()
         if self._jobs:
             emit(JobsHandedBack(jobs=len(self._jobs), error=Interrupted().code))
             await asyncio.wait(self._jobs, timeout=HAND_BACK_S)
+
+    async def _keep_lease(self, registry: WorkerRegistry) -> None:
+        """Renew the lease of this process, and join anew when it was lost."""
+        pause_s = self._settings.lease_renew_s
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = self._settings.lease_renew_s
+            try:
+                if not await registry.renew(self.worker.worker_id):
+                    emit(WorkerLeaseLost(jobs=len(self._jobs)))
+                    for job in list(self._jobs):
+                        job.cancel()
+                    await registry.register(self.worker)
+            except QueueUnavailable:
+                pause_s = min(pause_s, RETRY_PAUSE_S)
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -119,10 +163,21 @@ class JobLoop:
 
     async def _serve(self) -> None:
         try:
-            async with open_runner(self._settings) as runner:
-                self._ready.set_result(runner)
+            async with open_worker(self._settings) as parts:
+                await parts.registry.register(self.worker)
+                keeper = asyncio.create_task(self._keep_lease(parts.registry))
+                self._ready.set_result(parts)
                 await self._stopping.wait()
+                keeper.cancel()
+                await _leave(parts.registry, self.worker.worker_id)
         except BaseException as exc:
             if self._ready.done():
                 raise
             self._ready.set_exception(exc)
+
+
+async def _leave(registry: WorkerRegistry, worker_id: str) -> None:
+    try:
+        await registry.leave(worker_id)
+    except QueueUnavailable:
+        return  # the lease ends by itself
