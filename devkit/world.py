@@ -5,7 +5,6 @@ A small world to run jobs in: real Redis, the local store, a generator that coun
 `kill -9` would: nothing of ours runs after it.
 """
 
-import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from PIL import Image
+from wearon_cli.adapters.redis.breakers import RedisBreakers
+from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+from wearon_cli.adapters.redis.workers import RedisWorkers
 
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
@@ -22,20 +24,21 @@ from wearon_cli.adapters.pixel_processes import PixelThreads
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
-from wearon_cli.adapters.redis.journal import READY, WAKE, RedisJournal
-from wearon_cli.adapters.redis.limiter import RedisLimiter
-from wearon_cli.adapters.redis.locks import RedisBreaker, RedisRefundLock
+from wearon_cli.adapters.redis.journal import RedisJournal
+from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.contract import TASK_LIST, Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
-from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import TakeIn
-from wearon_cli.core.jobs.journal import Claim
+from wearon_cli.core.jobs.journal import Ending, HandBack, Worker
 from wearon_cli.core.jobs.recovery import Recovery
-from wearon_cli.core.jobs.runner import JobRunner, Outcome
+from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey
+from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
+from wearon_cli.wiring import job_runner
 
 
 class Crash(BaseException):
@@ -123,16 +126,6 @@ class PlannedFetcher:
         return PICTURE
 
 
-class SilentWaker:
-    """Implements `Waker`: the world runs jobs by hand."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    async def wake(self) -> None:
-        self.calls += 1
-
-
 class World:
     """Everything a job meets. Build one for each test."""
 
@@ -148,21 +141,22 @@ class World:
         )
         self.generator = PaidGenerator()
         self.fetcher = PlannedFetcher()
-        self.waker = SilentWaker()
         self.fuse = Fuse()
         self.pixels = PixelThreads(2)
-        self.journal = RedisJournal(
-            redis,
-            lease_s=self.settings.lease_s,
-            requests_per_minute=60_000,
-            pictures_per_minute=None,
+        self.journal = RedisJournal(redis)
+        self.breakers = RedisBreakers(redis)
+        self.registry = RedisWorkers(redis, lease_s=self.settings.lease_s)
+        self.dispatcher = RedisDispatcher(
+            redis, url=redis_url, requests_per_minute=60_000, pictures_per_minute=None
         )
+        self.worker = Worker(worker_id=f"world-{uuid4()}", slots=8, host="here", pid=1)
         self.dead_letters = RedisDeadLetters(redis)
         self.intake = RedisIntake(redis, url=redis_url, wait_s=1.0, heartbeat_s=10.0)
 
     async def aclose(self) -> None:
         self.pixels.close()
         await self.intake.aclose()
+        await self.dispatcher.aclose()
 
     # ------------------------------------------------------------------ the platform's side
 
@@ -188,7 +182,8 @@ class World:
             shopper_email=shopper,
         )
         if take:
-            await self.ledger.take(new, shopper_pays=shopper is not None)
+            payer = payer_for(new, shopper_pays=shopper is not None)
+            await self.ledger.take(payer, "Virtual try-on generation")
         await self.sessions.insert(new)
         key = SessionKey(channel=channel, session_id=new.session_id)
         if push:
@@ -214,45 +209,44 @@ class World:
             intake=wrap(self.intake),
             journal=wrap(self.journal),
             dead_letters=wrap(self.dead_letters),
-            waker=wrap(self.waker),
+            bucket=self.settings.bucket,
+        )
+
+    def settlement(self) -> Settlement:
+        wrap = self.fuse.wrap
+        return Settlement(
+            sessions=wrap(self.sessions),
+            ledger=wrap(self.ledger),
+            journal=wrap(self.journal),
+            reader=self.journal,
+            dead_letters=wrap(self.dead_letters),
+            refund_lock=RedisRefundLock(self.redis),
         )
 
     def runner(self) -> JobRunner:
         wrap = self.fuse.wrap
-        sessions, journal = wrap(self.sessions), wrap(self.journal)
-        breaker = RedisBreaker(self.redis)
-        return JobRunner(
-            journal=journal,
-            sessions=sessions,
-            generation=Generation(
-                sessions=sessions,
-                storage=wrap(self.storage),
-                journal=journal,
-                fetcher=self.fetcher,
-                generator=wrap(self.generator),
-                limiter=RedisLimiter(
-                    self.redis, requests_per_minute=60_000, pictures_per_minute=None
-                ),
-                breaker=breaker,
-                pixels=self.pixels,
-                originals=asyncio.Semaphore(8),
-                settings=self.settings,
-            ),
-            settlement=Settlement(
-                sessions=sessions,
-                ledger=wrap(self.ledger),
-                journal=journal,
-                dead_letters=wrap(self.dead_letters),
-                refund_lock=RedisRefundLock(self.redis),
-            ),
-            breaker=breaker,
-            waker=self.waker,
+        store = SessionStore(
+            sessions=wrap(self.sessions), ledger=wrap(self.ledger), storage=wrap(self.storage)
+        )
+        return job_runner(
+            store=store,
+            journal=wrap(self.journal),
+            dead_letters=wrap(self.dead_letters),
+            breakers=self.breakers,
+            settlement=self.settlement(),
+            fetcher=self.fetcher,
+            generator=wrap(self.generator),
+            pixels=self.pixels,
             settings=self.settings,
         )
 
     def recovery(self) -> Recovery:
         return Recovery(
-            intake=self.intake, journal=self.journal, sessions=self.sessions, waker=self.waker
+            intake=self.intake,
+            journal=self.journal,
+            dispatcher=self.dispatcher,
+            sessions=self.sessions,
+            max_wait_s=self.settings.max_wait_s,
         )
 
     async def take_all_in(self) -> None:
@@ -263,19 +257,36 @@ class World:
         own_list = INTAKE + self.intake.consumer_id
         return int(await self.redis.llen(TASK_LIST) + await self.redis.llen(own_list))
 
+    async def open_jobs(self) -> int:
+        """Jobs in the journal."""
+        return len([name async for name in self.redis.scan_iter("wearon:job:*")])
+
     async def is_at_rest(self) -> bool:
         """True when no job is anywhere any more."""
-        jobs = await self.redis.zcard(WAKE) + await self.redis.zcard(READY)
-        return not jobs and not await self._payloads_before_the_journal()
+        return not await self.open_jobs() and not await self._payloads_before_the_journal()
 
-    async def run_one(self) -> Outcome | None:
-        """Claim and run the next job; None when none waits."""
-        runner = self.runner()
-        claim = await runner.next_job()
-        return await runner.run(claim) if isinstance(claim, Claim) else None
+    async def run_one(self) -> Ending | HandBack | None:
+        """Release, claim and do the next job; None when none may go now."""
+        await self.registry.register(self.worker)
+        release = await self.dispatcher.release(limit=1)
+        if not release.jobs:
+            return None
+        return await self.do(release.jobs[0].session_id)
 
-    async def run_all(self, *, until: Callable[[], bool] = lambda: False) -> list[Outcome]:
-        """Take in and run until nothing waits."""
+    async def do(self, session_id: str) -> Ending | HandBack | None:
+        """Claim a job by its id and do it."""
+        token = uuid4().hex
+        worker_id = self.worker.worker_id
+        claim = await self.journal.claim(session_id, worker_id=worker_id, token=token)
+        if claim is None:
+            return None
+        disposition = await self.runner().run(claim)
+        return disposition.closing.ending if disposition.closing else disposition.why
+
+    async def run_all(
+        self, *, until: Callable[[], bool] = lambda: False
+    ) -> list[Ending | HandBack]:
+        """Take in and run until nothing may go."""
         outcomes = []
         await self.take_all_in()
         while not until() and (outcome := await self.run_one()) is not None:

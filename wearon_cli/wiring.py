@@ -26,7 +26,7 @@ from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import Intake, TakeIn
-from wearon_cli.core.jobs.journal import Journal, WorkerRegistry
+from wearon_cli.core.jobs.journal import JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
@@ -88,6 +88,7 @@ class WorkerParts:
 
     runner: JobRunner
     journal: Journal
+    reader: JobReader
     registry: WorkerRegistry
 
 
@@ -175,7 +176,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             settings=settings,
         )
         registry = RedisWorkers(redis, lease_s=settings.lease_s)
-        yield WorkerParts(runner=runner, journal=journal, registry=registry)
+        yield WorkerParts(runner=runner, journal=journal, reader=journal, registry=registry)
 
 
 def job_runner(

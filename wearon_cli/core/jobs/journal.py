@@ -240,9 +240,10 @@ class Journal(Protocol):
 
     async def claim(self, session_id: str, *, worker_id: str, token: str) -> Claim | None:
         """
-        Take a ready or released job for this worker. The attempt is counted.
+        Take a job for this worker that is ready, released or due. The attempt is counted.
 
-        None: it is closed, waiting, or another worker's; or this worker is not registered.
+        None: it is closed, waits for a later time, or is another worker's; or this worker is not
+        registered.
 
         Args:
             session_id: The job.

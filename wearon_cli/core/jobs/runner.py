@@ -66,6 +66,8 @@ OUTAGE_PAUSE_S: Final = 10.0
 #: made, the job is found when this worker's lease ends.
 RETRY_PAUSE_S: Final = 1.0
 LAST_WRITE_MAX_WAIT_S: Final = 10.0
+#: Message of a cancellation after which nothing more may be written: others have the job.
+LEASE_LOST: Final = "lease lost"
 #: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
 SETTLEMENT_PAUSE_S: Final = 30.0
 
@@ -113,7 +115,10 @@ class JobRunner:
             except LeaseLost:
                 emit(JobAbandoned())
                 raise
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as exc:
+                if LEASE_LOST in exc.args:
+                    emit(JobAbandoned())
+                    raise
                 with suppress(LeaseLost):
                     disposition = await self._hand_back(attempt, Interrupted())
                     await self._write_last(claim, disposition)

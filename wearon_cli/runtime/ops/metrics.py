@@ -38,10 +38,11 @@ from wearon_cli.core.jobs.events import (
     JobStopped,
     JobTaken,
     OrphanAdopted,
-    PermitGranted,
+    PictureNotStored,
     PurchaseLost,
+    PurchaseStarted,
+    RefundParked,
 )
-from wearon_cli.core.jobs.settlement import Settled
 from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
@@ -95,10 +96,19 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
-        for each in Settled:  # from 0 on, so that the first of a kind is seen as an increase
-            self.credits.labels(each.value)
+        for each in (
+            *CreditState,
+            "no_row",
+        ):  # from 0 on, so that the first of a kind is seen as an increase
+            self.credits.labels(str(each))
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
-        self.recovered = self._counter("jobs_recovered", "Jobs that recovery made ready again.")
+        self.recovered = self._counter(
+            "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
+        )
+        self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
+        self.refunds_parked = self._counter(
+            "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
+        )
         self.orphans = self._counter("orphans", "Open rows without a job, taken up to be failed.")
         self.outages = self._counter("outages", "Passes of consume that met an outage.", "error")
         self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
@@ -109,7 +119,12 @@ class Meters:
             "purchases_lost", "Purchases that may be paid for and gave no picture."
         )
         self.cost = self._counter("cost_usd", "Estimated cost of completed pictures.", "model")
-        self.breaker_openings = self._counter("breaker_openings", "Calls were halted.", "reason")
+        self.breaker_openings = self._counter(
+            "breaker_openings", "Calls were halted.", "breaker", "reason"
+        )
+        self.pictures_not_stored = self._counter(
+            "pictures_not_stored", "Bought pictures that storage did not keep.", "error"
+        )
         self.call_time = self._histogram(
             "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "model"
         )
@@ -142,16 +157,21 @@ class Meters:
         self._on(JobCompleted, self._completed)
         self._on(JobSettled, self._settled)
         self._on(JobStopped, lambda event: self.stops.labels(event.error).inc())
+        self._on(RefundParked, lambda _: self.refunds_parked.inc())
         self._on(JobCrashed, lambda _: self.stops.labels("unexpected").inc())
-        self._on(JobsRecovered, lambda event: self.recovered.inc(event.count))
+        self._on(JobsRecovered, self._recovered)
         self._on(OrphanAdopted, lambda _: self.orphans.inc())
         self._on(OutageMet, lambda event: self.outages.labels(event.error).inc())
 
     def _count_calls(self) -> None:
-        self._on(PermitGranted, lambda event: self.permit_wait.observe(event.waited_ms / 1000))
+        self._on(PurchaseStarted, lambda event: self.permit_wait.observe(event.waited_ms / 1000))
         self._on(ImageCallAnswered, self._answered)
         self._on(PurchaseLost, lambda _: self.lost_purchases.inc())
-        self._on(BreakerOpened, lambda event: self.breaker_openings.labels(event.reason).inc())
+        self._on(
+            BreakerOpened,
+            lambda event: self.breaker_openings.labels(event.breaker, event.reason).inc(),
+        )
+        self._on(PictureNotStored, lambda event: self.pictures_not_stored.labels(event.error).inc())
 
     def _count_http(self) -> None:
         self._on(BodyMeasured, self._measured)
@@ -166,6 +186,11 @@ class Meters:
         self.job_time.observe(event.took_ms / 1000)
         if event.model and event.cost_usd:
             self.cost.labels(event.model).inc(event.cost_usd)
+
+    def _recovered(self, event: JobsRecovered) -> None:
+        for cause in ("orphaned", "unclaimed", "expired"):
+            self.recovered.labels(cause).inc(getattr(event, cause))
+        self.workers_lost.inc(event.workers_lost)
 
     def _settled(self, event: JobSettled) -> None:
         self.jobs.labels("failed", event.error, event.channel).inc()

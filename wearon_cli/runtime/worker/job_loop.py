@@ -17,7 +17,7 @@ from typing import Final
 from wearon_cli.core.errors import Interrupted, LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.journal import Claim, Worker, WorkerRegistry
-from wearon_cli.core.jobs.runner import Disposition
+from wearon_cli.core.jobs.runner import LEASE_LOST, Disposition
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
 from wearon_cli.wiring import WorkerParts, open_worker
@@ -151,7 +151,7 @@ class JobLoop:
                 if not await registry.renew(self.worker.worker_id):
                     emit(WorkerLeaseLost(jobs=len(self._jobs)))
                     for job in list(self._jobs):
-                        job.cancel()
+                        job.cancel(LEASE_LOST)
                     await registry.register(self.worker)
             except QueueUnavailable:
                 pause_s = min(pause_s, RETRY_PAUSE_S)
