@@ -1,6 +1,5 @@
 """Sales of every kind, crashed at a step, and finished by others."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -56,19 +55,13 @@ async def run_until_crash(world: World) -> bool:
 
 
 async def let_others_finish(world: World) -> None:
-    """What recovery does in the minute after a crash, with the waiting left out."""
+    """What recovery does in the minutes after a crash, with the waiting left out."""
     world.fuse.crash_at = None
+    await world.kill_worker()
     for _ in range(6):
         if await world.is_at_rest():
             return
-        await asyncio.sleep(world.settings.lease_s + 0.01)
-        async for name in world.redis.scan_iter("wearon:refund:*"):
-            await world.redis.delete(name)
-        for job in await world.redis.zrange("wearon:jobs:wake", 0, -1):
-            lease = await world.redis.hexists(b"wearon:job:" + job, "lease_until")
-            if not lease:
-                await world.redis.zadd("wearon:jobs:wake", {job: 0})
-        await world.recovery().wake_due()
+        await world.pass_time()
         await world.run_all()
 
 

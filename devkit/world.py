@@ -7,7 +7,9 @@ A small world to run jobs in: real Redis, the local store, a generator that coun
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,10 +19,12 @@ from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
 from wearon_cli.adapters.redis.workers import RedisWorkers
 
+from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
@@ -30,12 +34,12 @@ from wearon_cli.core.contract import TASK_LIST, Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
 from wearon_cli.core.jobs.intake import TakeIn
-from wearon_cli.core.jobs.journal import Ending, HandBack, Worker
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ledger import payer_for
-from wearon_cli.core.session import Channel, NewSession, Session, SessionKey
+from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import job_runner
@@ -131,6 +135,7 @@ class World:
 
     def __init__(self, redis: Client, redis_url: str, folder: Path, **settings: Any) -> None:
         self.redis = redis
+        self.folder = folder
         self.settings = Settings(
             **{"lease_s": 0.05, "lease_renew_s": 0.01, "recovery_interval_s": 1.0, **settings}
         )
@@ -201,6 +206,15 @@ class World:
         await self.intake.push(task.to_json())
         return task
 
+    async def make_old(self, key: SessionKey, *, minutes: float) -> None:
+        """The row was made so long ago."""
+        created_at = utc_now() - timedelta(minutes=minutes)
+        with closing(sqlite3.connect(self.folder / "wearon.db")) as db, db:
+            db.execute(
+                f"UPDATE {key.channel.table} SET created_at = ? WHERE id = ?",
+                (time_text(created_at), key.session_id),
+            )
+
     # ------------------------------------------------------------------ the worker's side
 
     def take_in(self) -> TakeIn:
@@ -257,6 +271,21 @@ class World:
         own_list = INTAKE + self.intake.consumer_id
         return int(await self.redis.llen(TASK_LIST) + await self.redis.llen(own_list))
 
+    async def kill_worker(self) -> None:
+        """The worker process is gone, and its lease has run out."""
+        await self.redis.zadd(keys.WORKERS, {self.worker.worker_id: 0}, xx=True)
+        self.worker = replace(self.worker, worker_id=f"world-{uuid4()}")
+        await self.recovery().recover_jobs()
+
+    async def pass_time(self) -> None:
+        """Every due time, deadline and refund lock has come."""
+        for name in (keys.WAITING, keys.RELEASED):
+            for member in await self.redis.zrange(name, 0, -1):
+                await self.redis.zadd(name, {member: 0})
+        async for name in self.redis.scan_iter(f"{keys.REFUND}*"):
+            await self.redis.delete(name)
+        await self.recovery().recover_jobs()
+
     async def open_jobs(self) -> int:
         """Jobs in the journal."""
         return len([name async for name in self.redis.scan_iter("wearon:job:*")])
@@ -273,11 +302,15 @@ class World:
             return None
         return await self.do(release.jobs[0].session_id)
 
+    async def claim(self, session_id: str) -> Claim | None:
+        """Claim a job by its id, for this world's worker."""
+        return await self.journal.claim(
+            session_id, worker_id=self.worker.worker_id, token=uuid4().hex
+        )
+
     async def do(self, session_id: str) -> Ending | HandBack | None:
         """Claim a job by its id and do it."""
-        token = uuid4().hex
-        worker_id = self.worker.worker_id
-        claim = await self.journal.claim(session_id, worker_id=worker_id, token=token)
+        claim = await self.claim(session_id)
         if claim is None:
             return None
         disposition = await self.runner().run(claim)

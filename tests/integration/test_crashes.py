@@ -5,14 +5,12 @@ Afterwards the credit is spent on a picture or returned, never both and never ne
 was bought at most once more than the crash explains.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from devkit.crashes import (
-    CREDITS,
     SALES,
     b2c,
     credits_left,
@@ -24,7 +22,6 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import GenerationRefused, PictureUnavailable
-from wearon_cli.core.jobs.runner import Outcome
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -61,7 +58,7 @@ async def crash_everywhere(
         assert row.status is wanted, where
         assert await credits_left(world) == before - taken + owed, where
         assert len(world.generator.paid) <= (2 if fate == "picture" else 0), where
-        assert not await world.journal.is_open(key.session_id), where
+        assert await world.journal.entry(key.session_id) is None, where
         assert await world.is_at_rest(), where
         if not crashed:
             assert len(world.generator.paid) == (1 if fate == "picture" else 0), where
@@ -80,39 +77,22 @@ async def test_a_crash_at_any_step_loses_nothing(
     assert steps > 10  # it did crash in many places
 
 
-async def test_a_crash_before_a_paid_call_left_buys_once_and_one_during_it_twice(
+async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     world: World,
 ) -> None:
-    """The one repeat of an ambiguous call, and no other."""
     await open_accounts(world)
     key = await b2c(world)
     await world.take_all_in()
-    runner = world.runner()
-    claim = await runner.next_job()
+    await world.registry.register(world.worker)
+    await world.dispatcher.release(limit=1)
+    claim = await world.claim(key.session_id)
     assert claim is not None
-    await world.journal.call_started(claim, "gpt-image-1.5")
+    purchase = Purchase(number=1, provider="openai", model="gpt-image-1.5", started_at=utc_now())
+    assert await world.journal.start_purchase(claim, purchase, pictures=2) == 0
     world.generator.paid.append(key.session_id)  # it left, and the worker died
     await let_others_finish(world)
     assert (await world.row(key)).status is Status.COMPLETED
     assert len(world.generator.paid) == 2
-    assert (await world.events(key)).count("paid_call_lost") == 1
-
-
-async def test_two_paid_calls_lost_with_their_workers_are_not_followed_by_a_third(
-    world: World,
-) -> None:
-    await open_accounts(world)
-    key = await b2c(world)
-    await world.take_all_in()
-    for _ in range(2):
-        claim = await world.runner().next_job()
-        assert claim is not None
-        if claim.open_call:
-            await world.journal.call_lost(claim)
-        await world.journal.call_started(claim, "gpt-image-1.5")
-        await asyncio.sleep(world.settings.lease_s + 0.01)
-        await world.recovery().wake_due()
-    assert await world.run_one() is Outcome.SETTLED
-    assert world.generator.paid == []
-    assert (await world.row(key)).status is Status.FAILED
-    assert await credits_left(world) == 3 * CREDITS
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (2, 1)

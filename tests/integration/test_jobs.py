@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
+    FetchFailed,
     GenerationRefused,
     GeneratorFault,
     GeneratorUnreachable,
@@ -21,12 +22,13 @@ from wearon_cli.core.errors import (
     RateLimited,
     WearonError,
 )
-from wearon_cli.core.jobs.runner import Outcome
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
 from wearon_cli.core.session import Channel, Status, utc_now
 
 pytestmark = pytest.mark.anyio
 
 USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
+MANY_TRIES = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ async def balance(world: World) -> int:
 
 async def test_a_job_becomes_a_picture_in_storage_and_a_completed_row(world: World) -> None:
     key = await world.sell(owner_id=USER)
-    assert await world.run_all() == [Outcome.COMPLETED]
+    assert await world.run_all() == [Ending.COMPLETED]
     row = await world.row(key)
     assert row.status is Status.COMPLETED
     assert row.completed_at is not None
@@ -53,19 +55,19 @@ async def test_a_job_becomes_a_picture_in_storage_and_a_completed_row(world: Wor
     assert (await world.storage.get(row.result_path))[:2] == b"\xff\xd8"
     assert row.generated_image_url
     assert await balance(world) == 9
-    assert not await world.journal.is_open(key.session_id)
+    assert await world.journal.entry(key.session_id) is None
 
 
 @pytest.mark.parametrize(
     ("answers", "outcome", "paid"),
     [
-        pytest.param([GenerationRefused()], Outcome.SETTLED, 0, id="refused by the safety system"),
-        pytest.param([PictureUnavailable()], Outcome.SETTLED, 0, id="no picture any more"),
-        pytest.param([WearonError()], Outcome.SETTLED, 0, id="something unforeseen"),
+        pytest.param([GenerationRefused()], Ending.FAILED, 0, id="refused by the safety system"),
+        pytest.param([PictureUnavailable()], Ending.FAILED, 0, id="no picture any more"),
+        pytest.param([WearonError()], Ending.FAILED, 0, id="something unforeseen"),
     ],
 )
 async def test_a_final_failure_gives_the_credit_back_once(
-    world: World, answers: list[WearonError], outcome: Outcome, paid: int
+    world: World, answers: list[WearonError], outcome: Ending, paid: int
 ) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = list(answers)
@@ -82,7 +84,7 @@ async def test_a_second_push_after_completion_changes_and_buys_nothing(world: Wo
     await world.run_all()
     before = await world.row(key)
     await world.push(key, USER, "req-again")
-    assert await world.run_all() == [Outcome.DROPPED]
+    assert await world.run_all() == [Ending.DROPPED]
     assert await world.row(key) == before
     assert len(world.generator.paid) == 1
     assert await balance(world) == 9
@@ -101,21 +103,20 @@ async def test_a_picture_already_stored_is_not_bought_again(world: World) -> Non
     key = await world.sell(owner_id=USER)
     row = await world.row(key)
     await world.storage.put(row.result_path, PICTURE, content_type="image/jpeg")
-    assert await world.run_all() == [Outcome.COMPLETED]
+    assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
     assert (await world.row(key)).status is Status.COMPLETED
 
 
 async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(world: World) -> None:
     key = await world.sell(owner_id=USER)
-    world.generator.plan = [RateLimited(retry_after_s=0.1)]
-    assert await world.run_all() == [Outcome.HANDED_BACK]
+    world.generator.plan = [RateLimited(retry_after_s=60)]
+    assert await world.run_all() == [HandBack.WAITING]
     assert (await world.row(key)).status is Status.QUEUED
     assert await balance(world) == 9
     assert await world.run_one() is None  # not due yet
-    await asyncio.sleep(0.15)
-    await world.recovery().wake_due()
-    assert await world.run_one() is Outcome.COMPLETED
+    await world.pass_time()
+    assert await world.run_one() is Ending.COMPLETED
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -124,66 +125,121 @@ async def test_faults_are_repeated_as_often_as_set_and_no_more(
 ) -> None:
     world = World(redis, redis_server.url, tmp_path, openai_max_retries=retries)
     await world.ledger.add_user(USER, credits=10)
-    key = await world.sell(owner_id=USER)
+    await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorFault() for _ in range(9)]
     await world.take_all_in()
     outcomes = []
     for _ in range(retries + 2):
         outcomes.append(await world.run_one())
-        await redis.zadd("wearon:jobs:wake", {key.session_id: 0}, xx=True)
-        await world.recovery().wake_due()
-    assert outcomes == [Outcome.HANDED_BACK] * retries + [Outcome.SETTLED, None]
+        await world.pass_time()
+    assert outcomes == [HandBack.FAULT] * retries + [Ending.FAILED, None]
     assert await balance(world) == 10
     await world.aclose()
 
 
-async def test_a_lost_paid_call_is_repeated_once_and_counted(world: World) -> None:
+async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
     key = await world.sell(owner_id=USER)
-    world.generator.plan = [CallAmbiguous(), CallAmbiguous(), PICTURE]
-    assert await world.run_all() == [Outcome.HANDED_BACK]
-    await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
-    await world.recovery().wake_due()
-    assert await world.run_one() is Outcome.SETTLED
-    assert len(world.generator.paid) == 2
+    world.generator.plan = [CallAmbiguous() for _ in range(9)]
+    await world.take_all_in()
+    outcomes = []
+    for _ in range(5):
+        outcomes.append(await world.run_one())
+        await world.pass_time()
+    assert outcomes == [HandBack.FAULT, HandBack.FAULT, Ending.FAILED, None, None]
+    assert len(world.generator.paid) == world.settings.max_purchases == 3
     assert await balance(world) == 10
-    assert (await world.events(key)).count("paid_call_lost") == 2
-    (letter,) = await world.dead_letters.list(limit=5)
-    assert letter.session_id == key.session_id
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (3, 3)
 
 
-async def test_an_answer_that_is_no_picture_counts_as_a_lost_paid_call(world: World) -> None:
+async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap(
+    world: World,
+) -> None:
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    for number in (1, 2, 3):
+        claim = await claimed(world)
+        await world.runner().generation.buyer.settle_open_purchase(claim)
+        purchase = Purchase(
+            number=number, provider="openai", model="m", started_at=utc_now(), expected_usd=0.05
+        )
+        assert await world.journal.start_purchase(claim, purchase, pictures=2) == 0
+        await world.kill_worker()
+    assert await world.run_one() is Ending.FAILED
+    assert world.generator.paid == []
+    assert (await world.row(key)).status is Status.FAILED
+    assert await balance(world) == 10
+
+
+async def test_an_answer_that_is_no_picture_is_a_purchase_without_use(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [b"<html>sorry</html>"]
-    assert await world.run_all() == [Outcome.HANDED_BACK]
-    assert (await world.events(key)).count("paid_call_lost") == 1
+    assert await world.run_all() == [HandBack.FAULT]
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (1, 0)
+    assert record.cost_usd == pytest.approx(0.05)
 
 
 async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) -> None:
     first = await world.sell(owner_id=USER)
     second = await world.sell(owner_id=USER)
     world.generator.plan = [AccountBlocked()]
-    assert await world.run_all() == [Outcome.HANDED_BACK, Outcome.HANDED_BACK]
+    assert await world.run_all() == [HandBack.WAITING]  # the other one is not even released
     assert world.generator.paid == []
     for key in (first, second):
         assert (await world.row(key)).status is Status.QUEUED
-    await world.redis.hset("wearon:breaker", "probe_at", 1)  # time to probe
-    for key in (first, second):
-        await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
-    await world.recovery().wake_due()
-    assert [await world.run_one(), await world.run_one()] == [Outcome.COMPLETED] * 2
-    assert not await world.redis.exists("wearon:breaker")
+    (halt,) = await world.breakers.halts()
+    assert halt.reason == "account_blocked"
+    await world.let_probe()
+    await world.pass_time()
+    assert [await world.run_one(), await world.run_one()] == [Ending.COMPLETED] * 2
+    assert await world.breakers.halts() == []
 
 
-async def test_a_job_whose_patience_ran_out_is_settled(world: World) -> None:
+async def test_a_job_that_waited_too_long_is_settled(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorUnreachable(), GeneratorUnreachable()]
-    assert await world.run_all() == [Outcome.HANDED_BACK]
+    assert await world.run_all() == [HandBack.WAITING]
     job = f"wearon:job:{key.session_id}"
     await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
-    await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
-    await world.recovery().wake_due()
-    assert await world.run_one() is Outcome.SETTLED
+    await world.pass_time()
+    assert await world.run_one() is Ending.FAILED
     assert await balance(world) == 10
+
+
+async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
+    """Twelve seconds of storage away failed 10 of 16 jobs once."""
+    key = await world.sell(owner_id=USER)
+    world.fetcher.plan = [FetchFailed() for _ in range(6)]
+    assert await world.run_all() == [HandBack.WAITING]
+    await world.pass_time()
+    for _ in range(3):
+        await world.run_one()
+        await world.pass_time()
+    assert (await world.row(key)).status is Status.COMPLETED
+    assert await balance(world) == 9
+
+
+async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> None:
+    key = await world.sell(owner_id=USER)
+    world.generator.plan = [RateLimited(retry_after_s=4 * 3600)]
+    assert await world.run_all() == [HandBack.WAITING]
+    entry = await world.journal.entry(key.session_id)
+    assert entry is not None
+    assert entry.due_at is not None
+    assert entry.waiting_since is not None
+    assert (entry.due_at - entry.waiting_since).total_seconds() <= world.settings.max_wait_s + 1
+
+
+async def claimed(world: World) -> Claim:
+    """The next job, claimed by this world's worker."""
+    await world.registry.register(world.worker)
+    (job,) = (await world.dispatcher.release(limit=1)).jobs
+    claim = await world.claim(job.session_id)
+    assert claim is not None
+    return claim
 
 
 async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world: World) -> None:
@@ -191,7 +247,7 @@ async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world
     raw = b'{"channel":"b2c","session_id":"%s","image_urls":[]}' % key.session_id.encode()
     await world.intake.push(raw)
     await world.intake.push(b"\x00 not json")
-    assert await world.run_all() == [Outcome.SETTLED]
+    assert await world.run_all() == [Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED
     assert await balance(world) == 10
     assert {letter.raw for letter in await world.dead_letters.list(limit=5)} == {
@@ -203,7 +259,7 @@ async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world
 async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.intake.push(b'{"channel":"b2c","session_id":"%s"}' % key.session_id.encode())
-    assert await world.run_all() == [Outcome.COMPLETED]
+    assert await world.run_all() == [Ending.COMPLETED]
     assert (await world.row(key)).status is Status.COMPLETED
 
 
@@ -211,24 +267,41 @@ async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     ghost = type(key)(channel=Channel.B2C, session_id=str(uuid4()))
     await world.push(ghost, USER, "req")
-    assert await world.run_all() == [Outcome.SETTLED]
+    assert await world.run_all() == [Ending.FAILED]
     (letter,) = await world.dead_letters.list(limit=5)
     assert letter.session_id == ghost.session_id
     assert await balance(world) == 9
 
 
-async def test_a_job_that_kills_its_workers_is_given_up(world: World) -> None:
+async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
-    for _ in range(world.settings.max_attempts):
-        assert await world.runner().next_job() is not None  # and the worker dies
-        await asyncio.sleep(world.settings.lease_s + 0.02)
-        await world.recovery().wake_due()
-    assert await world.run_one() is Outcome.SETTLED
+    for _ in range(world.settings.max_deaths):
+        await claimed(world)
+        await world.kill_worker()
+    assert await world.run_one() is Ending.FAILED
     assert world.generator.paid == []
     assert await balance(world) == 10
     (letter,) = await world.dead_letters.list(limit=5)
-    assert (letter.session_id, letter.attempts) == (key.session_id, 4)
+    assert letter.session_id == key.session_id
+    assert "5 worker processes died" in letter.reason
+
+
+async def test_twenty_jobs_in_flight_at_two_deaths_complete(world: World) -> None:
+    """Two kills of a worker failed all 20 jobs in its hands once."""
+    world.worker = replace(world.worker, slots=40)
+    await world.ledger.add_user(MANY_TRIES, credits=20)
+    for _ in range(20):
+        await world.sell(owner_id=MANY_TRIES)
+    await world.take_all_in()
+    for _ in range(2):
+        await world.registry.register(world.worker)
+        while jobs := (await world.dispatcher.release(limit=20)).jobs:
+            for job in jobs:
+                assert await world.claim(job.session_id) is not None
+        await world.kill_worker()
+    assert await world.run_all() == [Ending.COMPLETED] * 20
+    assert len(world.generator.paid) == 20
 
 
 async def test_an_open_row_without_a_job_is_settled_and_others_are_left_alone(
@@ -240,10 +313,10 @@ async def test_an_open_row_without_a_job_is_settled_and_others_are_left_alone(
     assert await recovery.adopt_orphans(age_s=600) == 0
     assert await recovery.adopt_orphans(age_s=-1) == 1
     assert await recovery.adopt_orphans(age_s=-1) == 0
-    assert await world.run_one() is Outcome.SETTLED
+    assert await world.run_one() is Ending.FAILED
     assert (await world.row(orphan)).status is Status.FAILED
     assert (await world.row(waiting)).status is Status.QUEUED
-    assert await world.run_all() == [Outcome.COMPLETED]
+    assert await world.run_all() == [Ending.COMPLETED]
     assert await balance(world) == 9
 
 
@@ -259,18 +332,13 @@ async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None
         return b""
 
     world.fetcher.fetch = forever  # type: ignore[method-assign]
-    claim = await runner.next_job()
-    assert claim is not None
+    claim = await claimed(world)
     job = asyncio.create_task(runner.run(claim))
     await started.wait()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
     assert (await world.row(key)).status is Status.QUEUED
-    assert (await world.recovery().journal.recover(limit=5)).uncalled == 1
-
-
-async def test_the_age_of_a_job_is_known(world: World) -> None:
-    key = await world.sell(owner_id=USER)
-    row = await world.row(key)
-    assert abs(utc_now() - row.created_at) < timedelta(seconds=30)
+    entry = await world.journal.entry(key.session_id)
+    assert entry is not None
+    assert (entry.place, entry.attempt) == (JobPlace.READY, 1)

@@ -24,6 +24,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.events import Event
 from wearon_cli.core.jobs.events import (
