@@ -6,6 +6,7 @@ A small world to run jobs in: real Redis, the local store, a generator that coun
 """
 
 import io
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace

@@ -22,7 +22,8 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import GenerationRefused, PictureUnavailable
-from wearon_cli.core.session import SessionKey, Status
+from wearon_cli.core.jobs.journal import Purchase
+from wearon_cli.core.session import SessionKey, Status, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

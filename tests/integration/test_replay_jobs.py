@@ -1,0 +1,238 @@
+"""What a worker does with a replay: one journal entry, and the row moves only at the end."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devkit.crashes import (
+    USER,
+    absorb,
+    b2c,
+    credits_left,
+    let_others_finish,
+    open_accounts,
+    resell,
+    run_until_crash,
+)
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World, picture
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.core.contract import ReplayRequest, new_task
+from wearon_cli.core.credits import CreditState
+from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
+from wearon_cli.core.jobs.journal import Ending, NewJob
+from wearon_cli.core.session import SessionKey, Status, fail
+from wearon_cli.core.storage import previous_path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+REPLAY = "0badcafe"
+MANY = 60
+SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
+
+
+@pytest.fixture
+async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
+    one = World(redis, redis_server.url, tmp_path)
+    await open_accounts(one)
+    yield one
+    await one.aclose()
+
+
+async def replay(world: World, key: SessionKey, **options: object) -> None:
+    """Open the job, as `replay-task` does after its checks."""
+    row = await world.row(key)
+    task = new_task(
+        key=key,
+        owner_id=row.owner_id,
+        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
+        prompt="",
+        request_id=row.request_id or "req",
+        replay=ReplayRequest(replay_id=REPLAY, from_status=row.status, **options),  # type: ignore[arg-type]
+    )
+    job = NewJob(
+        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
+    )
+    assert await world.journal.open(job)
+
+
+async def completed(world: World, key: SessionKey) -> None:
+    world.generator.plan = [picture("red")]
+    assert await world.run_all() == [Ending.COMPLETED]
+    world.generator.paid.clear()
+    assert (await world.row(key)).status is Status.COMPLETED
+
+
+async def failed(world: World, key: SessionKey) -> None:
+    world.generator.plan = [GenerationRefused()]
+    assert await world.run_all() == [Ending.FAILED]
+    world.generator.plan = []
+    assert (await world.row(key)).status is Status.FAILED
+
+
+async def state(world: World, key: SessionKey) -> CreditState:
+    return (await world.settlement().credit(await world.row(key))).state
+
+
+@SOLD
+async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale) -> None:  # type: ignore[no-untyped-def]
+    before = await credits_left(world)
+    key = await sale(world)
+    await failed(world, key)
+    await replay(world, key)
+    assert (await world.row(key)).status is Status.FAILED  # until the picture is there
+    assert await world.run_all() == [Ending.COMPLETED]
+    row = await world.row(key)
+    assert (row.status, row.error_message) == (Status.COMPLETED, None)
+    assert await credits_left(world) == before
+    assert await state(world, key) is CreditState.FREE
+
+
+@SOLD
+async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
+    world: World,
+    sale,  # type: ignore[no-untyped-def]
+) -> None:
+    before = await credits_left(world)
+    key = await sale(world)
+    await failed(world, key)
+    row = await world.row(key)
+    for charge in (False, True):
+        world.generator.plan = [GenerationRefused()]
+        await replay(world, key, charge=charge)
+        assert await world.run_all() == [Ending.FAILED]
+        assert await world.row(key) == row
+        assert await credits_left(world) == before
+        assert await state(world, key) is CreditState.RETURNED
+        world.generator.plan = []
+
+
+@SOLD
+async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
+    world: World,
+    sale,  # type: ignore[no-untyped-def]
+) -> None:
+    before = await credits_left(world)
+    key = await sale(world)
+    await failed(world, key)
+    await replay(world, key, charge=True)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await credits_left(world) == before - 1
+    assert await state(world, key) is CreditState.CHARGED
+
+
+async def test_a_charge_that_is_refused_draws_nothing(world: World) -> None:
+    key = await b2c(world)
+    await failed(world, key)
+    for _ in range(await world.ledger.user_balance(USER)):
+        await world.sell(owner_id=USER, push=False)
+    await replay(world, key, charge=True)
+    assert await world.run_all() == [Ending.FAILED]
+    assert world.generator.paid == []
+    assert await world.ledger.user_balance(USER) == 0
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert record.error_code == "no_credit_left"
+
+
+async def test_a_redraw_keeps_the_picture_it_replaces(world: World) -> None:
+    key = await b2c(world)
+    await completed(world, key)
+    path = (await world.row(key)).result_path
+    first = await world.storage.get(path)
+    world.generator.plan = [picture("blue")]
+    await replay(world, key, fresh=True)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await world.storage.get(previous_path(path)) == first
+    assert await world.storage.get(path) != first
+    assert await state(world, key) is CreditState.SPENT
+
+
+async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: World) -> None:
+    """It was refused, and a session whose picture is still delivered got its credit back."""
+    before = await credits_left(world)
+    key = await b2c(world)
+    await completed(world, key)
+    row = await world.row(key)
+    first = await world.storage.get(row.result_path)
+    world.generator.plan = [GenerationRefused()]
+    await replay(world, key, fresh=True, charge=True)
+    assert await world.run_all() == [Ending.FAILED]
+    assert await world.row(key) == row
+    assert await world.storage.get(row.result_path) == first
+    assert await credits_left(world) == before - 1
+
+
+async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
+    """A replay with a closed model opened the breaker for everybody, and never ended itself."""
+    key = await b2c(world)
+    await failed(world, key)
+    world.generator.plan = [ModelUnavailable()]
+    await replay(world, key, model="gpt-image-1")
+    assert await world.run_all() == [Ending.FAILED]
+    assert await world.breakers.halts() == []
+    assert (await world.row(key)).status is Status.FAILED
+
+
+async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes_back(
+    world: World,
+) -> None:
+    before = await credits_left(world)
+    key = await b2c(world)
+    await failed(world, key)
+    await replay(world, key, charge=True)
+    claim = await world.claim(key.session_id) or await _claimed(world, key)
+    await world.settlement().charge(await world.row(key), REPLAY)
+    back = replace(fail("x"), expected=frozenset({Status.FAILED}), to=Status.COMPLETED)
+    await world.sessions.apply(key, back)
+    disposition = await world.runner().run(claim)
+    assert disposition.closing is not None
+    assert world.generator.paid == []
+    assert await credits_left(world) == before
+
+
+async def _claimed(world: World, key: SessionKey):  # type: ignore[no-untyped-def]
+    await world.registry.register(world.worker)
+    claim = await world.claim(key.session_id)
+    assert claim is not None
+    return claim
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+@pytest.mark.parametrize("was", [failed, completed], ids=["failed", "completed"])
+@pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
+@SOLD
+async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
+    world: World,
+    sale,  # type: ignore[no-untyped-def]
+    was,  # type: ignore[no-untyped-def]
+    charge: bool,
+    after: bool,
+) -> None:
+    for step in range(1, MANY):
+        before = await credits_left(world)
+        key = await sale(world)
+        await was(world, key)
+        spent = before - await credits_left(world)
+        path = (await world.row(key)).result_path
+        first = await world.storage.get(path) if was is completed else None
+        world.generator.plan = [picture("blue")] * 3
+        await replay(world, key, fresh=was is completed, charge=charge)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        crashed = await run_until_crash(world)
+        await let_others_finish(world)
+        world.generator.plan = []
+        where = f"{sale.__name__}, step {step}"
+        assert (await world.row(key)).status is Status.COMPLETED, where
+        assert await credits_left(world) == before - spent - charge, where
+        assert len(world.generator.paid) <= 2, where
+        assert await world.is_at_rest(), where
+        if first is not None:
+            assert await world.storage.get(previous_path(path)) == first, where
+            assert await world.storage.get(path) != first, where
+        if not crashed:
+            assert step > 10
+            return
+    raise AssertionError("a replay has more steps than this test looks at")
