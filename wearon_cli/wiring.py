@@ -21,14 +21,14 @@ from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.generator import Generator
-from wearon_cli.core.jobs.breakers import Breakers
+from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import Intake, TakeIn
 from wearon_cli.core.jobs.journal import JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
-from wearon_cli.core.jobs.purchasing import Buyer, Gate
+from wearon_cli.core.jobs.purchasing import PROVIDER, Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -98,7 +98,7 @@ async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings)
-        journal = _journal(redis)
+        journal = _journal(redis, settings)
         dead_letters = RedisDeadLetters(redis)
         yield OperatorTools(
             sessions=store.sessions,
@@ -122,10 +122,11 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
         redis = await _redis(stack, settings)
         store = await _store(stack, settings, checked=True)
         intake = _intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = _journal(redis)
+        journal = _journal(redis, settings)
         dispatcher = RedisDispatcher(
             redis,
             url=redis_url(settings),
+            providers=(provider_breaker(PROVIDER),),
             requests_per_minute=settings.requests_per_minute,
             pictures_per_minute=settings.input_images_per_minute,
         )
@@ -163,7 +164,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
         store = await _store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal, dead_letters = _journal(redis), RedisDeadLetters(redis)
+        journal, dead_letters = _journal(redis, settings), RedisDeadLetters(redis)
         runner = job_runner(
             store=store,
             journal=journal,
@@ -273,8 +274,12 @@ async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
     return redis
 
 
-def _journal(redis: Client) -> RedisJournal:
-    return RedisJournal(redis)
+def _journal(redis: Client, settings: Settings) -> RedisJournal:
+    return RedisJournal(
+        redis,
+        requests_per_minute=settings.requests_per_minute,
+        pictures_per_minute=settings.input_images_per_minute,
+    )
 
 
 def _settlement(
