@@ -9,7 +9,7 @@ from pathlib import Path
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools, open_operator_tools
+from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
 
 def with_tools(

@@ -82,9 +82,7 @@ def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
     for cause, ends in _by_cause(now.ends).items():
         done = sum(end.ended.succeeded for end in ends)
         cost_usd = sum(end.ended.cost_usd for end in ends)
-        table.add_row(
-            cause, str(len(ends)), str(done), str(len(ends) - done), f"${cost_usd:.2f}"
-        )
+        table.add_row(cause, str(len(ends)), str(done), str(len(ends) - done), f"${cost_usd:.2f}")
     head = (
         f"{len(now.ends)} run again: {now.succeeded} completed, "
         f"{len(now.ends) - now.succeeded} failed, ${now.cost_usd:.2f}"

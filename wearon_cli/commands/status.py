@@ -1,7 +1,7 @@
 """`wearon status`: how the whole is doing, now."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
@@ -12,13 +12,13 @@ from wearon_cli.cli.durations import ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, stdout_console
-from wearon_cli.core.operator.figures import SessionStats, cost_of, session_stats
 from wearon_cli.core.operator.queue_stats import QueueStats
-from wearon_cli.core.session import Status, utc_now
+from wearon_cli.core.operator.session_stats import SessionStats, session_stats
+from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools
+from wearon_cli.wiring.operator import OperatorTools
 
-#: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
+#: Rows that a look may read: an hour's at 300 a minute.
 MOST_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
 
@@ -60,12 +60,12 @@ def status(
 
 async def _look(tools: OperatorTools, settings: Settings) -> tuple[dict[str, object], Table]:
     now = utc_now()
-    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await tools.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
-    hour = await session_stats([r for r in today if r.created_at > now - HOUR], tools.journal)
-    cost = cost_of(r for r in today if r.status is Status.COMPLETED and r.created_at > midnight)
+    rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
+    hour = await session_stats(rows, tools.inspector.error_class)
+    book = await tools.book.rows(now.date(), now.date())
+    cost_usd = sum(row.cost_usd for row in book)
     stats = await tools.queue_stats.look()
-    return _facts(stats, hour, cost), _screen(stats, hour, cost, settings, midnight)
+    return _facts(stats, hour, cost_usd), _screen(stats, hour, cost_usd, settings)
 
 
 def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[str, object]:
@@ -89,9 +89,7 @@ def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
 
 
-def _screen(
-    now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings, midnight: datetime
-) -> Table:
+def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -107,7 +105,7 @@ def _screen(
         ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),
         ("dead letters", str(now.dead_letters)),
-        ("cost today", f"${cost_usd:.2f} since {midnight:%H:%M}"),
+        ("cost today", f"${cost_usd:.2f} (of this day, UTC)"),
         ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
     ]
     for name, fact in facts:

@@ -137,7 +137,7 @@ class Bulk:
 
     async def _ended(self, plan: Plan) -> Ended | None:
         inspector = self.replayer.inspector
-        row = await ended_row(inspector, plan.session.key, on_look=lambda _: None)
+        row = await ended_row(inspector, plan.session.key, on_look=lambda _row, _job: None)
         if row is None:
             return None
         return Ended(report=await inspector.report(row), before=plan.report)

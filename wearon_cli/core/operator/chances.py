@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from wearon_cli.core import errors
-from wearon_cli.core.operator.inspector import SessionReport
-from wearon_cli.core.session import Status
+from wearon_cli.core.jobs.journal import SessionRecord
+from wearon_cli.core.session import Session, Status
 
 #: Replays of one class of error that must be known before their rate is told.
 ENOUGH: Final = 5
@@ -96,13 +96,12 @@ class Outcomes:
         return self.succeeded[error_class], self.replays[error_class]
 
 
-def outcomes_of(reports: Iterable[SessionReport]) -> Outcomes:
+def outcomes_of(sessions: Iterable[tuple[Session, SessionRecord | None]]) -> Outcomes:
     """What the replays of these sessions came to, as far as their records tell."""
     known = Outcomes.none()
-    for report in reports:
-        if report.record is None or not report.record.replays or not report.error_class:
-            continue
-        known.add(report.error_class, succeeded=report.session.status is Status.COMPLETED)
+    for row, record in sessions:
+        if record is not None and record.replays and record.error_code:
+            known.add(record.error_code, succeeded=row.status is Status.COMPLETED)
     return known
 
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from wearon_cli.core.errors import SessionNotFound, SessionRunning
+from wearon_cli.core.jobs.journal import JobEntry
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
 from wearon_cli.core.session import Session, SessionKey, Status
 
 #: How often a followed job is looked at. A picture takes 40 s.
 LOOK_EVERY_S: Final = 0.5
+
+
+#: Hears of the row and the open job at every look.
+type OnLook = Callable[[Session, JobEntry | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ async def follow(
     key: SessionKey,
     *,
     timeout_s: float,
-    on_look: Callable[[Session], None],
+    on_look: OnLook,
     before: SessionReport | None = None,
 ) -> Ended:
     """
@@ -77,14 +82,12 @@ async def follow(
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def ended_row(
-    inspector: Inspector, key: SessionKey, *, on_look: Callable[[Session], None]
-) -> Session | None:
+async def ended_row(inspector: Inspector, key: SessionKey, *, on_look: OnLook) -> Session | None:
     """The row of a session whose job has ended; None while it has not. The job is looked at first:
     it closes after its last write to the row."""
     job = await inspector.jobs.entry(key.session_id)
     row = await inspector.sessions.get(key)
     if row is None:
         raise SessionNotFound(f"the row of {key.session_id} is gone")
-    on_look(row)
+    on_look(row, job)
     return row if job is None and row.status.is_final else None

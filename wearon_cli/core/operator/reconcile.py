@@ -39,11 +39,6 @@ class Discrepancy(StrEnum):
     NO_PICTURE = "no_picture"  # completed, and nothing is stored
     UNUSED_PICTURE = "unused_picture"  # failed, and its picture is stored
 
-    @property
-    def needs_a_person(self) -> bool:
-        """False for what --fix corrects, and for what may stay as it is."""
-        return self not in {Discrepancy.STUCK, Discrepancy.OWED, Discrepancy.UNUSED_PICTURE}
-
 
 HINTS: Final = {
     Discrepancy.STUCK: "--fix hands it to the workers, who fail it and settle its credit",
@@ -70,6 +65,15 @@ class Case:
     @property
     def hint(self) -> str:
         return HINTS[self.discrepancy]
+
+    @property
+    def is_fixable(self) -> bool:
+        """True when `Reconciler.fix` may do something about it."""
+        return self.discrepancy in {
+            Discrepancy.STUCK,
+            Discrepancy.OWED,
+            Discrepancy.REFUND_REFUSED,
+        }
 
     @property
     def is_left(self) -> bool:

@@ -22,7 +22,7 @@ from wearon_cli.core.errors import (
     UpstreamError,
 )
 from wearon_cli.core.jobs.intake import Intake
-from wearon_cli.core.ledger import Ledger, Payer
+from wearon_cli.core.ledger import Ledger, Payer, payer_for
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -95,7 +95,7 @@ class OrderService:
             raise _interrupted(placing.result()) from None
 
     async def _place(self, new: NewSession, order: Order, urls: tuple[str, ...]) -> Session:
-        payer = _payer(new, order)
+        payer = payer_for(new, shopper_pays=order.shopper_pays)
         await self._take(new, payer)
         try:
             row = await self.sessions.insert(new)
@@ -154,15 +154,6 @@ class OrderService:
         if failed is None and await self.sessions.get(key) is not None:
             return
         await self.ledger.refund(payer, refund_text(new.session_id))
-
-
-def _payer(new: NewSession, order: Order) -> Payer:
-    return Payer(
-        channel=new.channel,
-        owner_id=new.owner_id,
-        shopper_email=order.shopper_email if order.shopper_pays else None,
-        request_id=new.request_id,
-    )
 
 
 def _as_row(new: NewSession) -> Session:

@@ -25,38 +25,22 @@ from wearon_cli.core.jobs.breakers import Breakers
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.intake import Intake, TakeIn
-from wearon_cli.core.jobs.journal import JobReader, Journal, WorkerRegistry
+from wearon_cli.core.jobs.intake import TakeIn
+from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
-from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
-from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
-from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
     from wearon_cli.adapters.local.storage import LocalStorage
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTools:
-    """What an operator's command works with."""
-
-    sessions: Sessions
-    ledger: Ledger
-    storage: Storage
-    intake: Intake
-    journal: Journal
-    dead_letters: DeadLetters
-    queue_stats: QueueStatsPort
-    settlement: Settlement
+    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,46 +74,20 @@ class WorkerParts:
     journal: Journal
     reader: JobReader
     registry: WorkerRegistry
-
-
-@asynccontextmanager
-async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools]:
-    """Adapters for commands that read, push and mend."""
-    async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings)
-        journal = _journal(redis)
-        dead_letters = RedisDeadLetters(redis)
-        yield OperatorTools(
-            sessions=store.sessions,
-            ledger=store.ledger,
-            storage=store.storage,
-            intake=_intake(stack, redis, settings, wait_s=1.0),
-            journal=journal,
-            dead_letters=dead_letters,
-            queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
-            settlement=_settlement(redis, store, journal, dead_letters),
-        )
+    dispatcher: Dispatcher  # finds jobs whose time came, where no consumer runs
 
 
 @asynccontextmanager
 async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncIterator[Consumer]:
     """Adapters and rules of the `consume` role."""
     from wearon_cli.adapters.celery_app import CelerySender, make_celery
-    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
 
     async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings, checked=True)
-        intake = _intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = _journal(redis)
-        dispatcher = RedisDispatcher(
-            redis,
-            url=redis_url(settings),
-            requests_per_minute=settings.requests_per_minute,
-            pictures_per_minute=settings.input_images_per_minute,
-        )
-        stack.push_async_callback(dispatcher.aclose)
+        redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, checked=True)
+        intake = open_intake(stack, redis, settings, wait_s=take_wait_s)
+        journal = open_journal(redis)
+        dispatcher = open_dispatcher(stack, redis, settings)
         sender = CelerySender(make_celery(redis_url(settings)))
         stack.push_async_callback(sender.aclose)
         dead_letters = RedisDeadLetters(redis)
@@ -159,24 +117,43 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
     from wearon_cli.adapters.redis.workers import RedisWorkers
 
     async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings, checked=True)
+        redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal, dead_letters = _journal(redis), RedisDeadLetters(redis)
+        journal, dead_letters = open_journal(redis), RedisDeadLetters(redis)
         runner = job_runner(
             store=store,
             journal=journal,
             dead_letters=dead_letters,
             breakers=RedisBreakers(redis),
-            settlement=_settlement(redis, store, journal, dead_letters),
+            settlement=open_settlement(redis, store, journal, dead_letters),
             fetcher=await _fetcher(stack, settings),
             generator=await _generator(stack, settings),
             pixels=pixels,
             settings=settings,
         )
-        registry = RedisWorkers(redis, lease_s=settings.lease_s)
-        yield WorkerParts(runner=runner, journal=journal, reader=journal, registry=registry)
+        yield WorkerParts(
+            runner=runner,
+            journal=journal,
+            reader=journal,
+            registry=RedisWorkers(redis, lease_s=settings.lease_s),
+            dispatcher=open_dispatcher(stack, redis, settings),
+        )
+
+
+def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) -> "RedisDispatcher":
+    """The dispatcher of these settings."""
+    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+
+    dispatcher = RedisDispatcher(
+        redis,
+        url=redis_url(settings),
+        requests_per_minute=settings.requests_per_minute,
+        pictures_per_minute=settings.input_images_per_minute,
+    )
+    stack.push_async_callback(dispatcher.aclose)
+    return dispatcher
 
 
 def job_runner(
@@ -266,18 +243,18 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
-async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
+async def open_redis(stack: AsyncExitStack, settings: Settings) -> Client:
     redis = connect(redis_url(settings))
     stack.push_async_callback(redis.aclose)
     await require_server(redis)
     return redis
 
 
-def _journal(redis: Client) -> RedisJournal:
+def open_journal(redis: Client) -> RedisJournal:
     return RedisJournal(redis)
 
 
-def _settlement(
+def open_settlement(
     redis: Client, store: SessionStore, journal: RedisJournal, dead_letters: DeadLetters
 ) -> Settlement:
     from wearon_cli.adapters.redis.locks import RedisRefundLock
@@ -292,7 +269,7 @@ def _settlement(
     )
 
 
-def _intake(
+def open_intake(
     stack: AsyncExitStack, redis: Client, settings: Settings, *, wait_s: float
 ) -> RedisIntake:
     intake = RedisIntake(
@@ -302,8 +279,8 @@ def _intake(
     return intake
 
 
-async def _store(
-    stack: AsyncExitStack, settings: Settings, *, checked: bool = False
+async def open_store(
+    stack: AsyncExitStack, settings: Settings, *, checked: bool = False, whole: bool = False
 ) -> SessionStore:
     """
     The store of these settings.
@@ -312,13 +289,21 @@ async def _store(
         stack: Closes it.
         settings: Which store.
         checked: Look first whether jobs can work with it.
+        whole: Look first whether the key sees every row.
+
+    Raises:
+        ConfigError: The key is not the service role's, or a look found a fault.
     """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)
     from wearon_cli.adapters.supabase.client import connect as connect_supabase
+    from wearon_cli.adapters.supabase.key_role import require_service_role, require_whole_view
     from wearon_cli.adapters.supabase.store import session_store
 
+    require_service_role(settings)
     supabase = await stack.enter_async_context(connect_supabase(settings))
+    if whole:
+        await require_whole_view(supabase)
     if checked:
         from wearon_cli.adapters.supabase.checks import require_store
 
