@@ -7,10 +7,6 @@ import typer
 
 from wearon_cli.core.errors import ConsentMissing, Interrupted
 
-#: Flags that stand for a decision of this moment: none of them has an environment variable, and a
-#: flag left behind in a shell or a container decides nothing.
-DECISIONS = frozenset({"yes", "force", "charge", "fix", "now", "undo"})
-
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting.")]
 
 
