@@ -87,6 +87,9 @@ def of(session: Session, *entries: LedgerEntry, **facts: object) -> Credit:
 
 
 B2B = Channel.B2B
+DONE_BEFORE = row(Status.COMPLETED, completed_at=at(50))  # a charge is taken at 100 s
+DONE_AFTER = row(Status.COMPLETED, completed_at=at(140))
+DONE_LONG_BEFORE = row(Status.COMPLETED, completed_at=at(-900), made_s=-1000)
 OPEN, DONE, FAILED = row(), row(Status.COMPLETED), row(Status.FAILED)
 STORE_OPEN = row(channel=B2B)
 STORE_DONE = row(Status.COMPLETED, channel=B2B)
@@ -100,7 +103,17 @@ LAW = [
     # a replay's own credit
     pytest.param(FAILED, [CHARGE], {"replaying": REPLAY}, "held", id="a charged replay at work"),
     pytest.param(DONE, [CHARGE], {"replaying": REPLAY}, "held", id="a charged redraw at work, b2c"),
-    pytest.param(DONE, [CHARGE], {"parked": True}, "owed", id="its refund was refused"),
+    pytest.param(
+        DONE_BEFORE,
+        [CHARGE],
+        {"parked": True},
+        "owed",
+        id="a charged redraw failed, refund refused",
+    ),
+    pytest.param(
+        DONE_AFTER, [CHARGE], {"parked": True}, "charged", id="another's refund was refused"
+    ),
+    pytest.param(DONE_LONG_BEFORE, [CHARGE], {}, "unclear", id="a charged redraw without an end"),
     pytest.param(DONE, [CHARGE], {"was_replayed": True}, "charged", id="a charged replay is done"),
     pytest.param(FAILED, [CHARGE], {}, "owed", id="a charged replay failed"),
     pytest.param(
@@ -252,6 +265,7 @@ class History:
     unnamed: list[LedgerEntry] = field(default_factory=list)
     siblings: list[Session] = field(default_factory=list)
     failed_by_us: bool = False
+    parked: bool = False
     replays: int = 0
     replaying: str | None = None
     clock: count = field(default_factory=lambda: count(1))  # type: ignore[type-arg]
@@ -267,7 +281,8 @@ class History:
         self.entries.append(entry(kind, text, **values))  # type: ignore[arg-type]
 
     def move(self, status: Status) -> None:
-        self.session = replace(self.session, status=status)
+        done = at(next(self.clock)) if status is Status.COMPLETED else None
+        self.session = replace(self.session, status=status, completed_at=done)
         self.siblings = [self.session if s.session_id == SESSION else s for s in self.siblings]
 
     @property
@@ -280,6 +295,7 @@ class History:
                 failed_by_us=self.failed_by_us,
                 was_replayed=self.replays > 0,
                 replaying=self.replaying,
+                parked=self.parked,
                 user_refunds=self.unnamed,
             )
         )
@@ -310,9 +326,10 @@ class History:
             again = row(channel=B2B, session_id=OTHER, made_s=next(self.clock))
             self.siblings.append(again)
 
-    def replay(self, *, charge: bool, ends_well: bool) -> None:
+    def replay(self, *, charge: bool, ends_well: bool, refused: bool = False) -> None:
         if not self.session.status.is_final:
             return
+        self.parked = refused  # closing a job says so, or no longer
         self.replays += 1
         self.replaying = f"{self.replays:08x}"
         payer = replay_payer(self.session, self.entries, self.replaying)
@@ -323,7 +340,7 @@ class History:
             assert self.credit.state is CreditState.HELD
         if ends_well:
             self.move(Status.COMPLETED)
-        elif charge:  # settlement gives it back under its claim
+        elif charge and not refused:  # settlement gives it back under its claim
             text = replay_refund_text(SESSION, self.replaying)
             self.add(EntryKind.REFUND, text, request_id=payer.request_id)
         self.replaying = None
@@ -352,6 +369,7 @@ EVENTS = st.sampled_from(
         lambda h: h.replay(charge=False, ends_well=False),
         lambda h: h.replay(charge=True, ends_well=True),
         lambda h: h.replay(charge=True, ends_well=False),
+        lambda h: h.replay(charge=True, ends_well=False, refused=True),
     ]
 )
 

@@ -10,7 +10,8 @@ The law, in order. The first that applies decides.
 
     row        ledger and journal                                           state
     any        a replay took a credit of its own, and is still at work      held
-    completed  a replay took one, and its refund was refused                owed (the replay's)
+    completed  a replay took one later, and its refund was refused          owed (the replay's)
+    completed  a replay took one later, and no end of it is known           unclear
     completed  a replay took one, and it was not given back                 charged
     failed     a replay took one, and it was not given back                 owed (the replay's)
     any        b2b without a request id                                     unclear
@@ -44,6 +45,9 @@ from wearon_cli.core.session import Channel, Session, Status
 #: A user's refund that names no session may belong to one that failed this shortly before it.
 #: Source: the platform refunds a queue error within the request that made the session.
 UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
+
+#: The row's moments are a worker's, the ledger's its database's: they may differ by so much.
+CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
 
 _REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
 _REPLAY_KEY: Final = re.compile(r"replay:[0-9a-f-]{36}:(?P<replay>[0-9a-f]{8})", re.IGNORECASE)
@@ -183,9 +187,13 @@ def _of_charge(facts: CreditFacts, charge: LedgerEntry) -> Credit | None:
         )
     if row.status is not Status.COMPLETED:
         return None
-    if facts.parked:
+    later = charge.created_at - (row.completed_at or charge.created_at)
+    if later > timedelta() and facts.parked:
         reason = f"replay {replay_id} took a credit and failed, and its refund was refused"
         return _owed_charge(row, facts.entries, charge, reason)
+    if later > CLOCKS_AGREE_WITHIN:
+        reason = f"replay {replay_id} took a credit, and no end of it is known"
+        return Credit(state=CreditState.UNCLEAR, reason=reason, entry=charge)
     reason = f"replay {replay_id} took a credit of its own"
     return Credit(state=CreditState.CHARGED, reason=reason, entry=charge)
 
