@@ -21,14 +21,14 @@ from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.generator import Generator
-from wearon_cli.core.jobs.breakers import Breakers
+from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
-from wearon_cli.core.jobs.purchasing import Buyer, Gate
+from wearon_cli.core.jobs.purchasing import PROVIDER, Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -86,7 +86,7 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
         redis = await open_redis(stack, settings)
         store = await open_store(stack, settings, checked=True)
         intake = open_intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = open_journal(redis)
+        journal = open_journal(redis, settings)
         dispatcher = open_dispatcher(stack, redis, settings)
         sender = CelerySender(make_celery(redis_url(settings)))
         stack.push_async_callback(sender.aclose)
@@ -121,7 +121,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
         store = await open_store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal, dead_letters = open_journal(redis), RedisDeadLetters(redis)
+        journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         runner = job_runner(
             store=store,
             journal=journal,
@@ -149,6 +149,7 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
     dispatcher = RedisDispatcher(
         redis,
         url=redis_url(settings),
+        providers=(provider_breaker(PROVIDER),),
         requests_per_minute=settings.requests_per_minute,
         pictures_per_minute=settings.input_images_per_minute,
     )
@@ -250,8 +251,13 @@ async def open_redis(stack: AsyncExitStack, settings: Settings) -> Client:
     return redis
 
 
-def open_journal(redis: Client) -> RedisJournal:
-    return RedisJournal(redis)
+def open_journal(redis: Client, settings: Settings) -> RedisJournal:
+    """The journal of these settings."""
+    return RedisJournal(
+        redis,
+        requests_per_minute=settings.requests_per_minute,
+        pictures_per_minute=settings.input_images_per_minute,
+    )
 
 
 def open_settlement(

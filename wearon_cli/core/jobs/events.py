@@ -221,10 +221,9 @@ class PayloadsReturned(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRecovered(WarningEvent):
-    """Jobs are ready again: their worker died, or nobody claimed them; or they waited too long."""
+    """Jobs are ready again: their worker died; or breakers held them back for too long."""
 
     orphaned: int
-    unclaimed: int
     expired: int
     workers_lost: int
 

@@ -104,5 +104,6 @@ def new_job(task: Task, payload: bytes, *, bucket: str) -> NewJob:
         payload=payload,
         owner_id=task.owner_id,
         pictures=len(task.image_urls),
+        request_id=task.request_id,
         input_paths=tuple(path for path in paths if path),
     )
