@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis.client import Client, answers, connect, require_server
+from wearon_cli.adapters.redis.client import Client, connect, require_server
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
@@ -41,16 +40,6 @@ if TYPE_CHECKING:
     from wearon_cli.adapters.local.storage import LocalStorage
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
     from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeAdapters:
-    """What the `serve` role works with, beside the pose model."""
-
-    fetcher: Fetcher
-    #: Whether Redis answers right now; never raises.
-    redis_answers: Callable[[], Awaitable[bool]]
-    files: "LocalStorage | None"  # the local stack's pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +117,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             dead_letters=dead_letters,
             breakers=RedisBreakers(redis),
             settlement=open_settlement(redis, store, journal, dead_letters),
-            fetcher=await _fetcher(stack, settings),
+            fetcher=await open_fetcher(stack, settings),
             generator=await _generator(stack, settings),
             pixels=pixels,
             settings=settings,
@@ -200,36 +189,6 @@ def job_runner(
         dead_letters=dead_letters,
         settings=settings,
     )
-
-
-@asynccontextmanager
-async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[ServeAdapters]:
-    """
-    Adapters of the `serve` role. It starts without Redis too: then health is degraded.
-
-    Args:
-        settings: The settings.
-        fetch_timeout_s: One photo, start to end; somebody waits for the answer.
-    """
-    async with AsyncExitStack() as stack:
-        hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
-        yield ServeAdapters(
-            fetcher=await _fetcher(stack, hurried),
-            redis_answers=_redis_pulse(stack, settings),
-            files=local_storage(settings) if settings.is_local else None,
-        )
-
-
-def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
-    if settings.redis_url is None:
-        return _never
-    redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
-    stack.push_async_callback(redis.aclose)
-    return partial(answers, redis)
-
-
-async def _never() -> bool:
-    return False
 
 
 def redis_url(settings: Settings) -> str:
@@ -355,7 +314,8 @@ def local_origin(settings: Settings) -> str:
     return f"http://{'127.0.0.1' if everywhere else settings.host}:{settings.port}"
 
 
-async def _fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+async def open_fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+    """Fetches input pictures: from our own storage, and from public addresses."""
     from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 
     own = local_origin(settings) if settings.is_local else settings.supabase_url
