@@ -1,76 +1,135 @@
 """
-Celery as a bell: its messages say that some job wants doing, and nothing else.
+Celery as the carrier of jobs: one message for each released job, which names its session.
 
-Which one is the journal's to say, at the claim. So nothing here hangs on Celery's redelivery,
-results, late acknowledgements or countdowns; they are off. A message too many is answered in vain.
+Whether the job is still to be done is the journal's to say, at the claim. So nothing here hangs on
+Celery's redelivery, results, late acknowledgements or countdowns; they are off. A message too many
+finds nothing to claim, and one that is lost costs the release's deadline.
+
+Standard tools find the application by this module's name, with REDIS_URL in the environment:
+`celery -A wearon_cli.adapters.celery_app inspect active`.
 """
 
 import asyncio
-from typing import Any, Final
+import sys
+from typing import Any, Final, NoReturn
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
-from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.adapters.redis.address import broker
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
+from wearon_cli.core.errors import ConfigError, QueueUnavailable
+from wearon_cli.core.jobs.journal import Released
+from wearon_cli.core.settings import load_settings
 
-#: The one task: answer a wake-up call.
+#: The one task: do the job of a session.
 GENERATE: Final = "wearon.generate"
 #: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
 #: stopping worker waits for its end.
 POLL_S: Final = 4
-#: A connection that is silent for so long is dead, whatever TCP thinks of it: a call sent into a
-#: lost route would wait for a quarter of an hour. Longer than a blocking read.
+#: A connection that is silent for so long is dead, whatever TCP thinks of it: a command sent into
+#: a lost route would wait for a quarter of an hour. Longer than a blocking read.
 SILENCE_S: Final = 10
-#: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
-#: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
-#: those are called again by recovery long before.
-VISIBILITY_S: Final = 3600
+#: A connection that Redis has closed is found out by using it, so a message is sent again once.
+SEND_AGAIN: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 def make_celery(redis_url: str) -> Celery:
-    """The Celery application of this product. Opens no connection."""
-    app = Celery("wearon", broker=redis_url, set_as_current=False)
+    """
+    The Celery application of this product. Opens no connection.
+
+    Raises:
+        ConfigError: The address is not one we connect to.
+    """
+    address = broker(redis_url)
+    app = Celery("wearon", broker=address.url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
+            # A message is gone from Redis when it is taken: nothing waits for Celery to find it.
+            "ack_emulation": False,
             "polling_interval": POLL_S,
-            "visibility_timeout": VISIBILITY_S,
+            "priority_steps": [0],
             "socket_keepalive": True,
             "socket_connect_timeout": 3,
             "socket_timeout": SILENCE_S,
         },
+        broker_use_ssl=address.use_ssl,
         result_backend=None,
         task_default_queue=CELERY_QUEUE,
         task_ignore_result=True,
         task_serializer="json",
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
-        worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
-        worker_send_task_events=False,
+        worker_send_task_events=True,
     )
     return app
 
 
-class CeleryWaker:
-    """Implements `Waker`."""
+class CelerySender:
+    """Implements `Sender`: one LPUSH a message, over one connection."""
 
     def __init__(self, app: Celery) -> None:
         self._app: Any = app
 
-    async def wake(self) -> None:
-        await asyncio.to_thread(self._send)
+    async def send(self, job: Released) -> None:
+        await asyncio.to_thread(self._send, job)
 
-    def _send(self) -> None:
+    def _send(self, job: Released) -> None:
         try:
-            self._app.send_task(GENERATE, retry=False)
-        except (OperationalError, OSError) as exc:
-            raise QueueUnavailable("Redis does not take a wake-up call") from exc
+            self._app.send_task(
+                GENERATE,
+                args=[job.session_id],
+                # A task id that was revoked or done once is never looked at again, so each release
+                # has its own.
+                task_id=f"{job.session_id}.{job.number}",
+                headers={"request_id": job.request_id, "channel": job.channel.value},
+                retry_policy=SEND_AGAIN,
+            )
+        except (KombuError, RedisError, OSError) as exc:
+            raise QueueUnavailable("Redis does not take a Celery message") from exc
 
     async def aclose(self) -> None:
         """Close the connections to the broker."""
-        await asyncio.to_thread(self._app.close)
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._app.amqp.producer_pool.force_close_all()
+        self._app.pool.force_close_all()
+        self._app.close()
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, made when Celery's own command looks for it; importing this module does nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        settings = load_settings()
+        if settings.redis_url is None:
+            raise ConfigError("REDIS_URL is not set", hint="set it in the environment or in .env")
+        app = make_celery(settings.redis_url.get_secret_value())
+    except ConfigError as exc:
+        # Celery's command would print the traceback of any exception.
+        sys.stderr.write(f"Error: {exc} ({exc.hint})\n")
+        raise SystemExit(exc.exit_code) from exc
+    _refuse_worker(app)
+    return app
+
+
+def _refuse_worker(app: Any) -> None:
+    """Have `celery worker` say what to use instead, whatever its options."""
+    import click
+
+    def refuse(*_: object) -> NoReturn:
+        raise click.ClickException(
+            "start workers with `wearon celery`, which checks its settings and services first"
+        )
+
+    # Its callback runs while the command line is read: before anything is started or detached.
+    app.user_options["worker"].add(
+        click.Option(["--wearon"], hidden=True, is_flag=True, expose_value=False, callback=refuse)
+    )

@@ -52,6 +52,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     └── Interrupted              130   stopped by the operator: back to the queue
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import ClassVar
 
@@ -351,3 +352,15 @@ class Interrupted(WearonError):
 
     exit_code = 130
     reaction = Reaction.YIELD
+
+
+def error_named(code: str) -> WearonError:
+    """An error of the class with this code, with the class's own words; else a plain one."""
+    errors = (kind() for kind in _classes(WearonError))
+    return next((error for error in errors if error.code == code), WearonError())
+
+
+def _classes(root: type[WearonError]) -> Iterator[type[WearonError]]:
+    yield root
+    for below in root.__subclasses__():
+        yield from _classes(below)

@@ -16,6 +16,8 @@ from wearon_cli.core.errors import ConfigError
 RECOVERY_PROMISE_S: Final = 45.0
 #: The platform's cron fails and refunds a b2c session of this age (contract: platform).
 PLATFORM_CRON_S: Final = 600.0
+#: After the drain, a worker hands its jobs back and ends within this time.
+HAND_BACK_S: Final = 15.0
 #: Signed result addresses live this long; the platform signs inputs for the same time.
 SIGNED_URL_LIFE_S: Final = 21_600
 
@@ -42,7 +44,9 @@ class Settings(BaseSettings):
     )
 
     redis_url: SecretStr | None = Field(
-        None, validation_alias="REDIS_URL", description="Redis, redis:// or rediss://."
+        None,
+        validation_alias="REDIS_URL",
+        description="Redis: redis://, rediss:// (its certificate is checked) or unix://.",
     )
     supabase_url: str | None = Field(
         None, validation_alias="SUPABASE_URL", description="Address of the Supabase project."
@@ -224,9 +228,9 @@ class Settings(BaseSettings):
                 f"worker's job must be back within {RECOVERY_PROMISE_S:g} s",
             ),
             (
-                self.drain_s < self.stop_grace_s,
-                f"WEARON_DRAIN_S ({self.drain_s:g}) must be shorter than WEARON_STOP_GRACE_S "
-                f"({self.stop_grace_s:g})",
+                self.drain_s + HAND_BACK_S <= self.stop_grace_s,
+                f"WEARON_DRAIN_S ({self.drain_s:g}) and {HAND_BACK_S:g} s to hand jobs back must "
+                f"fit in WEARON_STOP_GRACE_S ({self.stop_grace_s:g})",
             ),
             (
                 self.orphan_age_s > self.attempt_budget_s,
@@ -235,6 +239,14 @@ class Settings(BaseSettings):
             ),
         )
         return [sentence for holds, sentence in rules if not holds]
+
+    @property
+    def drain_holds_a_call(self) -> bool:
+        """
+        False when a paid call can outlast the drain. Its answer is then fetched later by its
+        ticket, or lost where the provider keeps none, and the picture may be bought again.
+        """
+        return self.openai_timeout_s <= self.drain_s
 
     @property
     def is_local(self) -> bool:

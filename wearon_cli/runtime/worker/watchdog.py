@@ -1,44 +1,59 @@
 """
-Notices a Celery worker that is alive but unresponsive: messages wait, threads are free, none is
+Notices a Celery worker that is alive but unresponsive: messages wait, slots are free, and none is
 taken.
 
-Seen after Redis restarts. A thread is not free while its message waits for the rate limit, and a
-worker that drains is not unresponsive. It costs two commands a minute, from a thread of its own,
-since the loop that became unresponsive cannot be asked.
+Seen after Redis restarts. A worker that drains, or that was told to leave the queue, is not
+unresponsive. It costs two commands a minute, from a thread of its own, since the loop that became
+unresponsive cannot be asked.
 """
 
 import threading
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.adapters.redis.address import checked_address
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import WorkerFoundUnresponsive
-from wearon_cli.runtime.worker.job_loop import JobLoop
 
 #: Time between two looks. A worker is unresponsive when two looks in a row find it so.
 LOOK_EVERY_S: Final = 30.0
+
+
+class Watched(Protocol):
+    """A worker, as the watchdog sees it."""
+
+    @property
+    def taken(self) -> int:
+        """Messages taken so far."""
+
+    @property
+    def in_hand(self) -> int:
+        """Messages taken and not answered."""
+
+    @property
+    def takes_messages(self) -> bool:
+        """Whether it means to."""
+
+    def free_slots(self) -> int:
+        """Messages it has room for."""
+
+    def leave(self) -> None:
+        """End the process."""
 
 
 class Watchdog:
     """Watches one worker process."""
 
     def __init__(
-        self,
-        redis_url: str,
-        jobs: JobLoop,
-        *,
-        concurrency: int,
-        on_unresponsive: Callable[[], None],
-        look_every_s: float = LOOK_EVERY_S,
+        self, redis_url: str, worker: Watched, *, look_every_s: float = LOOK_EVERY_S
     ) -> None:
-        self._redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3)
-        self._jobs = jobs
-        self._concurrency = concurrency
-        self._on_deaf = on_unresponsive
+        self._redis = Redis.from_url(
+            checked_address(redis_url), socket_timeout=5, socket_connect_timeout=3
+        )
+        self._worker = worker
         self._look_every_s = look_every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -54,22 +69,22 @@ class Watchdog:
         self._redis.close()
 
     def _watch(self) -> None:
-        suspected_at_count = -1
+        suspected_at: int | None = None
         while not self._stop.wait(self._look_every_s):
-            count = self._jobs.answered
-            if not self._should_hear() or not self._calls_wait():
-                suspected_at_count = -1
-            elif suspected_at_count == count:
-                emit(WorkerFoundUnresponsive(in_flight=self._jobs.in_flight))
-                self._on_deaf()
+            taken = self._worker.taken
+            if not self._should_take() or not self._messages_wait():
+                suspected_at = None
+            elif suspected_at == taken:
+                emit(WorkerFoundUnresponsive(in_flight=self._worker.in_hand))
+                self._worker.leave()
                 return
             else:
-                suspected_at_count = count
+                suspected_at = taken
 
-    def _should_hear(self) -> bool:
-        return self._jobs.accepts and self._jobs.answering < self._concurrency
+    def _should_take(self) -> bool:
+        return self._worker.takes_messages and self._worker.free_slots() > 0
 
-    def _calls_wait(self) -> bool:
+    def _messages_wait(self) -> bool:
         try:
             return bool(self._redis.llen(CELERY_QUEUE))
         except (RedisError, OSError):
