@@ -16,9 +16,6 @@ from typing import Any
 from uuid import uuid4
 
 from PIL import Image
-from wearon_cli.adapters.redis.breakers import RedisBreakers
-from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
-from wearon_cli.adapters.redis.workers import RedisWorkers
 
 from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
@@ -26,16 +23,21 @@ from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pixel_processes import PixelThreads
 from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
+from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.locks import RedisRefundLock
+from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.contract import TASK_LIST, Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
+from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
+from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -149,11 +151,15 @@ class World:
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelThreads(2)
-        self.journal = RedisJournal(redis)
+        self.journal = RedisJournal(redis, requests_per_minute=60_000, pictures_per_minute=None)
         self.breakers = RedisBreakers(redis)
         self.registry = RedisWorkers(redis, lease_s=self.settings.lease_s)
         self.dispatcher = RedisDispatcher(
-            redis, url=redis_url, requests_per_minute=60_000, pictures_per_minute=None
+            redis,
+            url=redis_url,
+            providers=(provider_breaker(PROVIDER),),
+            requests_per_minute=60_000,
+            pictures_per_minute=None,
         )
         self.worker = Worker(worker_id=f"world-{uuid4()}", slots=8, host="here", pid=1)
         self.dead_letters = RedisDeadLetters(redis)
@@ -269,7 +275,7 @@ class World:
             await self.take_in().one(wait_s=0.1)
 
     async def _payloads_before_the_journal(self) -> int:
-        own_list = INTAKE + self.intake.consumer_id
+        own_list = keys.intake(self.intake.consumer_id)
         return int(await self.redis.llen(TASK_LIST) + await self.redis.llen(own_list))
 
     async def kill_worker(self) -> None:
