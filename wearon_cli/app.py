@@ -27,6 +27,9 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as everywhere.
 USAGE_EXIT: Final = 2
+#: Flags that stand for a decision of this moment: none of them has an environment variable, so one
+#: that is left behind in a shell or a container decides nothing.
+DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo"})
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
@@ -92,6 +95,8 @@ class Deferred(TyperCommand):
         command.no_args_is_help = False  # a page of help is no answer to a script
         for leaf in _leaves(command):
             leaf.help = _flowing(leaf.help or "")
+            for param in leaf.params:
+                param.allow_from_autoenv = param.name not in DECISIONS
             leaf.params.append(_json_option())
         return command
 

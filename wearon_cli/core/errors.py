@@ -7,6 +7,7 @@ Exit codes are public (docs/errors.md). `reaction` says what a worker does with 
     ├── ConfigError                3   a setting is missing or wrong
     ├── InputError                 4   what was handed in cannot be used
     │   ├── TaskInvalid            4   dead-letter, never retried
+    │   ├── ConsentMissing         4   it would spend, give back or drop, and nobody said yes
     │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
     │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
     │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
@@ -100,6 +101,10 @@ class InputError(WearonError):
 
 class TaskInvalid(InputError):
     """The job's payload does not follow the queue contract."""
+
+
+class ConsentMissing(InputError):
+    """This spends, gives back or drops something, and nobody said yes."""
 
 
 class ChartUnusable(InputError):

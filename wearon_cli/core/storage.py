@@ -30,6 +30,9 @@ class Storage(Protocol):
             ObjectNotFound: There is no such object.
         """
 
+    async def remove(self, path: str) -> None:
+        """Delete an object, if it is there."""
+
 
 def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | None:
     """
@@ -52,3 +55,8 @@ def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | No
 def previous_path(result_path: str) -> str:
     """Where a redraw puts the picture that it replaces."""
     return f"{result_path.removesuffix('.jpg')}.previous.jpg"
+
+
+def swap_path(result_path: str) -> str:
+    """Where the picture that an undo replaces lies while the two change places."""
+    return f"{result_path.removesuffix('.jpg')}.swap.jpg"

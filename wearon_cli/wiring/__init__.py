@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis.client import Client, answers, connect, require_server
+from wearon_cli.adapters.redis.client import Client, connect, require_server
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
@@ -25,48 +24,22 @@ from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Dispatch
 from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.intake import Intake, TakeIn
-from wearon_cli.core.jobs.journal import JobReader, Journal, WorkerRegistry
+from wearon_cli.core.jobs.intake import TakeIn
+from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
 from wearon_cli.core.jobs.purchasing import PROVIDER, Buyer, Gate
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
-from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
-from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
-from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
     from wearon_cli.adapters.local.storage import LocalStorage
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTools:
-    """What an operator's command works with."""
-
-    sessions: Sessions
-    ledger: Ledger
-    storage: Storage
-    intake: Intake
-    journal: Journal
-    dead_letters: DeadLetters
-    queue_stats: QueueStatsPort
-    settlement: Settlement
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeAdapters:
-    """What the `serve` role works with, beside the pose model."""
-
-    fetcher: Fetcher
-    #: Whether Redis answers right now; never raises.
-    redis_answers: Callable[[], Awaitable[bool]]
-    files: "LocalStorage | None"  # the local stack's pictures
+    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,47 +63,20 @@ class WorkerParts:
     journal: Journal
     reader: JobReader
     registry: WorkerRegistry
-
-
-@asynccontextmanager
-async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools]:
-    """Adapters for commands that read, push and mend."""
-    async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings)
-        journal = _journal(redis, settings)
-        dead_letters = RedisDeadLetters(redis)
-        yield OperatorTools(
-            sessions=store.sessions,
-            ledger=store.ledger,
-            storage=store.storage,
-            intake=_intake(stack, redis, settings, wait_s=1.0),
-            journal=journal,
-            dead_letters=dead_letters,
-            queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
-            settlement=_settlement(redis, store, journal, dead_letters),
-        )
+    dispatcher: Dispatcher  # finds jobs whose time came, where no consumer runs
 
 
 @asynccontextmanager
 async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncIterator[Consumer]:
     """Adapters and rules of the `consume` role."""
     from wearon_cli.adapters.celery_app import CelerySender, make_celery
-    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
 
     async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings, checked=True)
-        intake = _intake(stack, redis, settings, wait_s=take_wait_s)
-        journal = _journal(redis, settings)
-        dispatcher = RedisDispatcher(
-            redis,
-            url=redis_url(settings),
-            providers=(provider_breaker(PROVIDER),),
-            requests_per_minute=settings.requests_per_minute,
-            pictures_per_minute=settings.input_images_per_minute,
-        )
-        stack.push_async_callback(dispatcher.aclose)
+        redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, checked=True)
+        intake = open_intake(stack, redis, settings, wait_s=take_wait_s)
+        journal = open_journal(redis, settings)
+        dispatcher = open_dispatcher(stack, redis, settings)
         sender = CelerySender(make_celery(redis_url(settings)))
         stack.push_async_callback(sender.aclose)
         dead_letters = RedisDeadLetters(redis)
@@ -160,24 +106,44 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
     from wearon_cli.adapters.redis.workers import RedisWorkers
 
     async with AsyncExitStack() as stack:
-        redis = await _redis(stack, settings)
-        store = await _store(stack, settings, checked=True)
+        redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, checked=True)
         pixels = PixelThreads()
         stack.callback(pixels.close)
-        journal, dead_letters = _journal(redis, settings), RedisDeadLetters(redis)
+        journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         runner = job_runner(
             store=store,
             journal=journal,
             dead_letters=dead_letters,
             breakers=RedisBreakers(redis),
-            settlement=_settlement(redis, store, journal, dead_letters),
-            fetcher=await _fetcher(stack, settings),
+            settlement=open_settlement(redis, store, journal, dead_letters),
+            fetcher=await open_fetcher(stack, settings),
             generator=await _generator(stack, settings),
             pixels=pixels,
             settings=settings,
         )
-        registry = RedisWorkers(redis, lease_s=settings.lease_s)
-        yield WorkerParts(runner=runner, journal=journal, reader=journal, registry=registry)
+        yield WorkerParts(
+            runner=runner,
+            journal=journal,
+            reader=journal,
+            registry=RedisWorkers(redis, lease_s=settings.lease_s),
+            dispatcher=open_dispatcher(stack, redis, settings),
+        )
+
+
+def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) -> "RedisDispatcher":
+    """The dispatcher of these settings."""
+    from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+
+    dispatcher = RedisDispatcher(
+        redis,
+        url=redis_url(settings),
+        providers=(provider_breaker(PROVIDER),),
+        requests_per_minute=settings.requests_per_minute,
+        pictures_per_minute=settings.input_images_per_minute,
+    )
+    stack.push_async_callback(dispatcher.aclose)
+    return dispatcher
 
 
 def job_runner(
@@ -225,36 +191,6 @@ def job_runner(
     )
 
 
-@asynccontextmanager
-async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[ServeAdapters]:
-    """
-    Adapters of the `serve` role. It starts without Redis too: then health is degraded.
-
-    Args:
-        settings: The settings.
-        fetch_timeout_s: One photo, start to end; somebody waits for the answer.
-    """
-    async with AsyncExitStack() as stack:
-        hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
-        yield ServeAdapters(
-            fetcher=await _fetcher(stack, hurried),
-            redis_answers=_redis_pulse(stack, settings),
-            files=local_storage(settings) if settings.is_local else None,
-        )
-
-
-def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
-    if settings.redis_url is None:
-        return _never
-    redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
-    stack.push_async_callback(redis.aclose)
-    return partial(answers, redis)
-
-
-async def _never() -> bool:
-    return False
-
-
 def redis_url(settings: Settings) -> str:
     """
     The address of Redis.
@@ -267,14 +203,15 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
-async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
+async def open_redis(stack: AsyncExitStack, settings: Settings) -> Client:
     redis = connect(redis_url(settings))
     stack.push_async_callback(redis.aclose)
     await require_server(redis)
     return redis
 
 
-def _journal(redis: Client, settings: Settings) -> RedisJournal:
+def open_journal(redis: Client, settings: Settings) -> RedisJournal:
+    """The journal of these settings."""
     return RedisJournal(
         redis,
         requests_per_minute=settings.requests_per_minute,
@@ -282,7 +219,7 @@ def _journal(redis: Client, settings: Settings) -> RedisJournal:
     )
 
 
-def _settlement(
+def open_settlement(
     redis: Client, store: SessionStore, journal: RedisJournal, dead_letters: DeadLetters
 ) -> Settlement:
     from wearon_cli.adapters.redis.locks import RedisRefundLock
@@ -297,7 +234,7 @@ def _settlement(
     )
 
 
-def _intake(
+def open_intake(
     stack: AsyncExitStack, redis: Client, settings: Settings, *, wait_s: float
 ) -> RedisIntake:
     intake = RedisIntake(
@@ -307,8 +244,8 @@ def _intake(
     return intake
 
 
-async def _store(
-    stack: AsyncExitStack, settings: Settings, *, checked: bool = False
+async def open_store(
+    stack: AsyncExitStack, settings: Settings, *, checked: bool = False, whole: bool = False
 ) -> SessionStore:
     """
     The store of these settings.
@@ -317,13 +254,21 @@ async def _store(
         stack: Closes it.
         settings: Which store.
         checked: Look first whether jobs can work with it.
+        whole: Look first whether the key sees every row.
+
+    Raises:
+        ConfigError: The key is not the service role's, or a look found a fault.
     """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)
     from wearon_cli.adapters.supabase.client import connect as connect_supabase
+    from wearon_cli.adapters.supabase.key_role import require_service_role, require_whole_view
     from wearon_cli.adapters.supabase.store import session_store
 
+    require_service_role(settings)
     supabase = await stack.enter_async_context(connect_supabase(settings))
+    if whole:
+        await require_whole_view(supabase)
     if checked:
         from wearon_cli.adapters.supabase.checks import require_store
 
@@ -369,7 +314,8 @@ def local_origin(settings: Settings) -> str:
     return f"http://{'127.0.0.1' if everywhere else settings.host}:{settings.port}"
 
 
-async def _fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+async def open_fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+    """Fetches input pictures: from our own storage, and from public addresses."""
     from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 
     own = local_origin(settings) if settings.is_local else settings.supabase_url
