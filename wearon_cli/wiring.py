@@ -1,45 +1,44 @@
 """
 Builds the adapters from Settings: the one place that knows them all.
 
-Each opener is a context manager: what it opened it closes. Vendor libraries are imported where they
-are needed, so that a command pays only for what it uses.
+Each opener is a context manager: what it opened it closes. It imports what it opens, and nothing of
+it is imported before: a command pays only for what it uses (tests/unit/test_quick_commands.py).
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from __future__ import annotations
+
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis.client import Client, answers, connect, require_server
-from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.intake import RedisIntake
-from wearon_cli.adapters.redis.journal import RedisJournal
-from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
-from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.credits import Ledger
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.generator import Generator
-from wearon_cli.core.jobs.dead_letters import DeadLetters
-from wearon_cli.core.jobs.dispatch import Waker
-from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.intake import Intake, TakeIn
-from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.jobs.recovery import Recovery
-from wearon_cli.core.jobs.runner import JobRunner
-from wearon_cli.core.jobs.settlement import Settlement
-from wearon_cli.core.operator.queue_stats import QueueStatsPort
-from wearon_cli.core.pictures.ports import Fetcher
-from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
-from wearon_cli.core.settings import Settings
-from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
     from wearon_cli.adapters.local.storage import LocalStorage
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+    from wearon_cli.adapters.redis.client import Client
+    from wearon_cli.adapters.redis.intake import RedisIntake
+    from wearon_cli.adapters.redis.journal import RedisJournal
+    from wearon_cli.core.body.pose import PoseReader
+    from wearon_cli.core.credits import Ledger
+    from wearon_cli.core.generator import Generator
+    from wearon_cli.core.jobs.dead_letters import DeadLetters
+    from wearon_cli.core.jobs.dispatch import Waker
+    from wearon_cli.core.jobs.intake import Intake, TakeIn
+    from wearon_cli.core.jobs.journal import Journal
+    from wearon_cli.core.jobs.recovery import Recovery
+    from wearon_cli.core.jobs.runner import JobRunner
+    from wearon_cli.core.jobs.settlement import Settlement
+    from wearon_cli.core.operator.queue_stats import QueueStatsPort
+    from wearon_cli.core.pictures.ports import Fetcher
+    from wearon_cli.core.session import Sessions
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.core.storage import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class ServeAdapters:
     fetcher: Fetcher
     #: Whether Redis answers right now; never raises.
     redis_answers: Callable[[], Awaitable[bool]]
-    files: "LocalStorage | None"  # the local stack's pictures
+    files: LocalStorage | None  # the local stack's pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +79,9 @@ class Consumer:
 @asynccontextmanager
 async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools]:
     """Adapters for commands that read, push and mend."""
+    from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+    from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings)
@@ -101,6 +103,11 @@ async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools
 @asynccontextmanager
 async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncIterator[Consumer]:
     """Adapters and rules of the `consume` role."""
+    from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+    from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+    from wearon_cli.core.jobs.intake import TakeIn
+    from wearon_cli.core.jobs.recovery import Recovery
+
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings, checked=True)
@@ -123,9 +130,14 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
 @asynccontextmanager
 async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
     """Adapters and rules of the `celery` role."""
+    import asyncio
+
     from wearon_cli.adapters.pixel_processes import PixelThreads
+    from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
     from wearon_cli.adapters.redis.limiter import RedisLimiter
     from wearon_cli.adapters.redis.locks import RedisBreaker
+    from wearon_cli.core.jobs.generation import Generation
+    from wearon_cli.core.jobs.runner import JobRunner
 
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
@@ -183,6 +195,8 @@ async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIter
 def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
     if settings.redis_url is None:
         return _never
+    from wearon_cli.adapters.redis.client import answers, connect
+
     redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
     stack.push_async_callback(redis.aclose)
     return partial(answers, redis)
@@ -205,6 +219,8 @@ def redis_url(settings: Settings) -> str:
 
 
 async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
+    from wearon_cli.adapters.redis.client import connect, require_server
+
     redis = connect(redis_url(settings))
     stack.push_async_callback(redis.aclose)
     await require_server(redis)
@@ -212,6 +228,8 @@ async def _redis(stack: AsyncExitStack, settings: Settings) -> Client:
 
 
 def _journal(redis: Client, settings: Settings) -> RedisJournal:
+    from wearon_cli.adapters.redis.journal import RedisJournal
+
     return RedisJournal(
         redis,
         lease_s=settings.lease_s,
@@ -224,6 +242,7 @@ def _settlement(
     redis: Client, store: SessionStore, journal: Journal, dead_letters: DeadLetters
 ) -> Settlement:
     from wearon_cli.adapters.redis.locks import RedisRefundLock
+    from wearon_cli.core.jobs.settlement import Settlement
 
     return Settlement(
         sessions=store.sessions,
@@ -237,6 +256,8 @@ def _settlement(
 def _intake(
     stack: AsyncExitStack, redis: Client, settings: Settings, *, wait_s: float
 ) -> RedisIntake:
+    from wearon_cli.adapters.redis.intake import RedisIntake
+
     intake = RedisIntake(
         redis, url=redis_url(settings), wait_s=wait_s, heartbeat_s=settings.heartbeat_s
     )
@@ -245,9 +266,9 @@ def _intake(
 
 
 def _waker(stack: AsyncExitStack, settings: Settings) -> Waker:
-    from wearon_cli.adapters.celery_app import CeleryWaker, make_celery
+    from wearon_cli.adapters.celery_app import CeleryWaker
 
-    waker = CeleryWaker(make_celery(redis_url(settings)))
+    waker = CeleryWaker(redis_url(settings))
     stack.push_async_callback(waker.aclose)
     return waker
 
@@ -289,7 +310,7 @@ async def _local_store(stack: AsyncExitStack, settings: Settings, folder: Path) 
     return SessionStore(sessions=sessions, ledger=ledger, storage=local_storage(settings))
 
 
-def local_storage(settings: Settings) -> "LocalStorage":
+def local_storage(settings: Settings) -> LocalStorage:
     """
     The files of the local stack.
 
@@ -360,7 +381,7 @@ def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
     return PreviewImages(open_reader)
 
 
-def open_pose_reader(settings: Settings) -> "MediaPipePose":
+def open_pose_reader(settings: Settings) -> MediaPipePose:
     """
     Load the pose model. Whoever calls closes it.
 

@@ -6,13 +6,14 @@ results, late acknowledgements or countdowns; they are off. A message too many i
 """
 
 import asyncio
-from typing import Any, Final
-
-from celery import Celery
-from kombu.exceptions import OperationalError
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
 
 from wearon_cli.adapters.redis.journal import CELERY_QUEUE
 from wearon_cli.core.errors import QueueUnavailable
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: The one task: answer a wake-up call.
 GENERATE: Final = "wearon.generate"
@@ -28,8 +29,10 @@ SILENCE_S: Final = 10
 VISIBILITY_S: Final = 3600
 
 
-def make_celery(redis_url: str) -> Celery:
+def make_celery(redis_url: str) -> "Celery":
     """The Celery application of this product. Opens no connection."""
+    from celery import Celery  # 0.2 s, and most operators' commands wake nobody
+
     app = Celery("wearon", broker=redis_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -57,15 +60,21 @@ def make_celery(redis_url: str) -> Celery:
 
 
 class CeleryWaker:
-    """Implements `Waker`."""
+    """Implements `Waker`. Imports Celery, and connects, at the first call."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app: Any = app
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._app: Any = None
+        self._making = Lock()  # calls run in threads, several at once
 
     async def wake(self) -> None:
         await asyncio.to_thread(self._send)
 
     def _send(self) -> None:
+        from kombu.exceptions import OperationalError
+
+        with self._making:
+            self._app = self._app or make_celery(self._redis_url)
         try:
             self._app.send_task(GENERATE, retry=False)
         except (OperationalError, OSError) as exc:
@@ -73,4 +82,5 @@ class CeleryWaker:
 
     async def aclose(self) -> None:
         """Close the connections to the broker."""
-        await asyncio.to_thread(self._app.close)
+        if self._app is not None:
+            await asyncio.to_thread(self._app.close)

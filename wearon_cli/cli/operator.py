@@ -1,25 +1,28 @@
 """Running a piece of work at the operators' tools, of production or of a local stack."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.operator.timeline import Inspector
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools, open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def with_tools(
-    work: Callable[[OperatorTools, Settings], Awaitable[Result]],
+    work: "Callable[[OperatorTools, Settings], Awaitable[Result]]",
     *,
     local: bool,
     data_dir: Path | None,
 ) -> Result:
     """Open the tools, do the work, close it."""
+    import asyncio  # a page of help does without
 
-    async def run(settings: Settings) -> Result:
+    async def run(settings: "Settings") -> Result:
         async with open_operator_tools(settings) as tools:
             return await work(tools, settings)
 

@@ -1,7 +1,7 @@
 """`wearon costs`: what pictures cost, by store, day or model."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,8 +13,10 @@ from wearon_cli.cli.output import Result
 from wearon_cli.core.operator.figures import By
 from wearon_cli.core.operator.figures import costs as parted
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def costs(
@@ -34,7 +36,7 @@ def costs(
       wearon costs --by store --since 30d
     """
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: OperatorTools, _: "Settings") -> Result:
         rows = await tools.sessions.since(utc_now() - since, limit=limit)
         lines = await parted(rows, by, tools.journal)
         total = sum(line.cost_usd for line in lines)

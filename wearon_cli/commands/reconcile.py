@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,8 +14,10 @@ from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import NeedsAPerson
 from wearon_cli.core.operator.reconcile import HINTS, Case, Reconciler
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def reconcile(
@@ -37,7 +39,7 @@ def reconcile(
     Exit codes: 0 all fits, or all that did not was mended; 5 something is left for a person.
     """
 
-    async def work(tools: OperatorTools, settings: Settings) -> Result:
+    async def work(tools: OperatorTools, settings: "Settings") -> Result:
         found = _reconciler(tools, settings)
         looked_at, cases = await found.find(utc_now() - since, limit=limit)
         if fix:
@@ -54,7 +56,7 @@ def reconcile(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-def _reconciler(tools: OperatorTools, settings: Settings) -> Reconciler:
+def _reconciler(tools: OperatorTools, settings: "Settings") -> Reconciler:
     return Reconciler(
         sessions=tools.sessions,
         ledger=tools.ledger,

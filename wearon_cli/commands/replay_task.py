@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -30,8 +30,10 @@ from wearon_cli.core.operator.figures import error_class
 from wearon_cli.core.operator.follow import Ending, ending, follow
 from wearon_cli.core.operator.replay import Plan, Replayer, ReplayOptions, checked_session_id
 from wearon_cli.core.session import Status, utc_now
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools, open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 #: Rows that a search for failed sessions reads at most.
 SEARCHED: Final = 10_000
@@ -153,7 +155,7 @@ def _check(asked: ReplayCommand) -> None:
         raise InputError("--out is for one session", hint="name one id")
 
 
-async def run(asked: ReplayCommand, settings: Settings) -> Result:
+async def run(asked: ReplayCommand, settings: "Settings") -> Result:
     """Plan, say so, ask, do it, follow it."""
     async with open_operator_tools(settings) as tools:
         replayer = _replayer(tools, settings)
@@ -245,7 +247,7 @@ async def _followed(
 
 
 @asynccontextmanager
-async def _working_here(settings: Settings, asked: ReplayCommand) -> AsyncIterator[None]:
+async def _working_here(settings: "Settings", asked: ReplayCommand) -> AsyncIterator[None]:
     """With --now: a consumer and a runner of our own beside whatever else runs."""
     if not asked.works_here:
         yield
@@ -319,7 +321,7 @@ def _plan_facts(plan: Plan) -> dict[str, object]:
     }
 
 
-def _replayer(tools: OperatorTools, settings: Settings) -> Replayer:
+def _replayer(tools: OperatorTools, settings: "Settings") -> Replayer:
     return Replayer(
         sessions=tools.sessions,
         ledger=tools.ledger,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -18,8 +18,10 @@ from wearon_cli.core.operator.figures import error_class
 from wearon_cli.core.operator.replay import checked_session_id
 from wearon_cli.core.operator.timeline import LOCATION_WORDS, Inspection
 from wearon_cli.core.session import Session, Status, utc_now
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def session(
@@ -38,7 +40,7 @@ def session(
     """
     wanted = checked_session_id(session_id)
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: OperatorTools, _: "Settings") -> Result:
         inspection = await inspector(tools).inspect(wanted)
         return Result(data=_facts(inspection), lines=[_sheet(inspection), "", *_events(inspection)])
 
@@ -70,7 +72,7 @@ def sessions(
         raise InputError("--failed and --status say different things", hint="give one of them")
     wanted = Status.FAILED if failed or error else status
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: OperatorTools, _: "Settings") -> Result:
         rows = await tools.sessions.since(utc_now() - since, limit=10_000)
         found = []
         for row in rows:

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.live import Live
@@ -15,8 +15,10 @@ from wearon_cli.cli.output import Result, stdout_console
 from wearon_cli.core.operator.figures import SessionStats, cost_of, session_stats
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.session import Status, utc_now
-from wearon_cli.core.settings import Settings
 from wearon_cli.wiring import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 #: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
 MOST_ROWS: Final = 20_000
@@ -44,7 +46,7 @@ def status(
 
     as_json = ctx.find_root().obj.as_json
 
-    async def work(tools: OperatorTools, settings: Settings) -> Result:
+    async def work(tools: OperatorTools, settings: "Settings") -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
             data, table = await _look(tools, settings)
@@ -58,7 +60,7 @@ def status(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: OperatorTools, settings: Settings) -> tuple[dict[str, object], Table]:
+async def _look(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
     now = utc_now()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     today = await tools.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
@@ -90,7 +92,7 @@ def _waited_s(now: QueueStats) -> float:
 
 
 def _screen(
-    now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings, midnight: datetime
+    now: QueueStats, hour: SessionStats, cost_usd: float, settings: "Settings", midnight: datetime
 ) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")

@@ -14,8 +14,6 @@ from wearon_cli.core.errors import ConfigError
 
 #: A crashed worker's job is back at work within this time (docs/reliability.md).
 RECOVERY_PROMISE_S: Final = 45.0
-#: Signed result addresses live this long; the platform signs inputs for the same time.
-SIGNED_URL_LIFE_S: Final = 21_600
 
 #: What a role of the production stack cannot run without, by environment name.
 PRODUCTION_NAMES: Final = (

@@ -1,6 +1,9 @@
 """The private bucket of input and result pictures, as a contract."""
 
-from typing import Protocol
+from typing import Final, Protocol
+
+#: Signed result addresses live this long; the platform signs inputs for the same time.
+SIGNED_URL_LIFE_S: Final = 21_600
 
 
 class Storage(Protocol):

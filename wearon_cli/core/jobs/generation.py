@@ -41,8 +41,8 @@ from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
 from wearon_cli.core.pictures.prepare import prepare, verify
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import WAITING, Completion, Session, Sessions, complete, start, utc_now
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.settings import Settings
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
 #: A picture that is paid for is worth waiting for storage this long before it is let go.
 STORE_MAX_WAIT_S: Final = 180.0

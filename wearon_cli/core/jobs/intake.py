@@ -10,7 +10,6 @@ from typing import Protocol
 
 import structlog
 
-from wearon_cli.core.contract import parse_task, salvage
 from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
@@ -61,6 +60,8 @@ class TakeIn:
         Raises:
             QueueUnavailable: Redis is away; the payload is where it was, or in the intake list.
         """
+        from wearon_cli.core.contract import parse_task  # brings pydantic
+
         payload = await self.intake.take(wait_s=wait_s)
         if payload is None:
             return False
@@ -84,6 +85,8 @@ class TakeIn:
 
     async def _refuse(self, payload: bytes, error: TaskInvalid) -> None:
         """Keep the bytes. If a row can be told, a worker fails it and settles its credit."""
+        from wearon_cli.core.contract import salvage
+
         key = salvage(payload)
         letter_id = await self.dead_letters.bury(
             payload,

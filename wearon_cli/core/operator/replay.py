@@ -13,7 +13,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
-from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import EntryKind, Ledger
 from wearon_cli.core.errors import (
     InputError,
@@ -38,8 +37,7 @@ from wearon_cli.core.session import (
     reopen,
     utc_now,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
 #: A signed or public address of an object, as the storage server writes it.
 _STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
@@ -159,6 +157,8 @@ class Replayer:
             SessionRunning: The row moved since the plan was made.
             UpstreamError: The job could not be queued; the row is as it was.
         """
+        from wearon_cli.core.contract import ReplayRequest, new_task  # brings pydantic
+
         row = plan.session
         urls = [await self._fresh_address(url) for url in input_urls(row)]
         if row.status.is_final and await self.sessions.apply(row.key, reopen(row.status)) is None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID, uuid4
 
-from wearon_cli.core.contract import new_task
 from wearon_cli.core.credits import Ledger
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
 from wearon_cli.core.jobs.intake import Intake
@@ -25,8 +24,7 @@ from wearon_cli.core.session import (
     Sessions,
     fail,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
 #: What the shopper would read when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -92,6 +90,8 @@ class Counter:
         return tuple(urls)
 
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
+        from wearon_cli.core.contract import new_task  # brings pydantic
+
         task = new_task(
             key=row.key,
             owner_id=row.owner_id,
