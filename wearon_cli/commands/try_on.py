@@ -3,16 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from wearon_cli.adapters.local.accounts import (
-    DEMO_RESELL_STORE_ID,
-    DEMO_STORE_ID,
-    DEMO_USER_ID,
-)
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target, told
 from wearon_cli.cli.output import Result
@@ -23,8 +18,10 @@ from wearon_cli.core.errors import InputError
 from wearon_cli.core.operator.follow import ending, follow
 from wearon_cli.core.operator.try_on import Counter, Order, Upload
 from wearon_cli.core.session import Channel, Status
-from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.wiring import open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +86,8 @@ def try_on(
 
       wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
     """
+    from wearon_cli.core.settings import load_settings
+
     limits = load_settings()
     asked = TryOnCommand(
         pictures=read_uploads((person, *garments), limits),
@@ -103,7 +102,7 @@ def try_on(
         return asyncio.run(run(asked, settings, shown))
 
 
-async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
     """Order it, follow it, save it."""
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
@@ -136,7 +135,13 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _local_owner(settings: Settings, asked: TryOnCommand) -> str:
+def _local_owner(settings: "Settings", asked: TryOnCommand) -> str:
+    from wearon_cli.adapters.local.accounts import (
+        DEMO_RESELL_STORE_ID,
+        DEMO_STORE_ID,
+        DEMO_USER_ID,
+    )
+
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",
