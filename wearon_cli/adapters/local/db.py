@@ -19,7 +19,7 @@ from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
 
-from wearon_cli.adapters.supabase import pg_codes
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import StoreRefused, StoreUnavailable
 
 #: Written into the file; another number means a file of another version of this product.

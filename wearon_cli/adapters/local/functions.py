@@ -9,7 +9,7 @@ caller's transaction, so a refusal leaves nothing behind.
 import sqlite3
 
 from wearon_cli.adapters.local.db import time_text
-from wearon_cli.adapters.supabase import pg_codes
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import utc_now
 

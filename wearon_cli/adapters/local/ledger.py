@@ -6,8 +6,8 @@ from pathlib import Path
 
 from wearon_cli.adapters.local import functions as functions
 from wearon_cli.adapters.local.db import LocalDatabase, uuid_text
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key, standing_from_rows
-from wearon_cli.adapters.supabase import pg_codes
 from wearon_cli.core.credits import LedgerEntry, UserStanding
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import Channel, NewSession

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wearon_cli.adapters.local.db import LocalDatabase, time_text, uuid_text
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.adapters.rows.sessions import (
     COLUMNS,
     expected_statuses,
@@ -15,7 +16,6 @@ from wearon_cli.adapters.rows.sessions import (
     session_from_row,
     update_values,
 )
-from wearon_cli.adapters.supabase import pg_codes
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import (
     OPEN,

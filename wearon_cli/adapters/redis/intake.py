@@ -18,8 +18,9 @@ from wearon_cli.adapters.redis.client import (
     connect,
     redis_errors,
 )
-from wearon_cli.core.contract import TASK_LIST, salvage
+from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.payloads import salvage
 
 INTAKE: Final = f"{PREFIX}intake:"
 CONSUMERS: Final = f"{PREFIX}consumers"

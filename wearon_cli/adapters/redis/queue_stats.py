@@ -8,8 +8,9 @@ from wearon_cli.adapters.redis.intake import CONSUMERS, MISSED_BEATS
 from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY, WAKE
 from wearon_cli.adapters.redis.limiter import REQUESTS
 from wearon_cli.adapters.redis.locks import BREAKER
-from wearon_cli.core.contract import TASK_LIST, pushed_at
+from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.operator.queue_stats import QueueStats
+from wearon_cli.core.payloads import pushed_at
 
 #: What a rate limit counts.
 MINUTE_S = 60.0

@@ -10,8 +10,8 @@ import base64
 import json
 from typing import Any, Final
 
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.adapters.rows.sessions import COLUMNS
-from wearon_cli.adapters.supabase import pg_codes
 from wearon_cli.adapters.supabase.client import Supabase, rows_of
 from wearon_cli.core.errors import ConfigError, StoreRefused
 from wearon_cli.core.operator.checks import Finding, faults

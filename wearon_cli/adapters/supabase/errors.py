@@ -12,7 +12,7 @@ import httpx
 from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 
-from wearon_cli.adapters.supabase import pg_codes
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused, StoreUnavailable, UpstreamError
 
 #: Everything that a call may raise and that is translated here. The last three come from the

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from postgrest.types import CountMethod
 
+from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key, standing_from_rows
-from wearon_cli.adapters.supabase import pg_codes
 from wearon_cli.adapters.supabase.client import Supabase, rows_of
 from wearon_cli.core.credits import EntryKind, LedgerEntry, UserStanding
 from wearon_cli.core.errors import StoreRefused, StoreUnavailable

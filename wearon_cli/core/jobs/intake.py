@@ -16,6 +16,7 @@ from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.dispatch import Waker
 from wearon_cli.core.jobs.events import DuplicateJobDropped, JobRefused, JobTaken
 from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.payloads import salvage
 
 
 class Intake(Protocol):
@@ -85,8 +86,6 @@ class TakeIn:
 
     async def _refuse(self, payload: bytes, error: TaskInvalid) -> None:
         """Keep the bytes. If a row can be told, a worker fails it and settles its credit."""
-        from wearon_cli.core.contract import salvage
-
         key = salvage(payload)
         letter_id = await self.dead_letters.bury(
             payload,
