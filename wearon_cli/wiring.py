@@ -2,7 +2,7 @@
 Builds the adapters from Settings: the one place that knows them all.
 
 Each opener is a context manager: what it opened it closes. It imports what it opens, and nothing of
-it is imported before: a command pays only for what it uses (tests/unit/test_quick_commands.py).
+that is imported before, so that a command pays only for what it uses: test_quick_commands.py.
 """
 
 from __future__ import annotations
