@@ -28,9 +28,9 @@ UNUSED_BY_RUNS = {
     *("prometheus_client", "scipy", "starlette", "storage3", "supabase", "uvicorn"),
     *("wearon_cli.core.body.pose", "wearon_cli.core.jobs.generation"),
 }
-#: What no page of help needs. Not pydantic: Typer itself checks values with it.
+#: What no page of help needs.
 UNUSED_BY_HELP = UNUSED_BY_RUNS | {
-    *("anyio", "platformdirs", "pydantic_settings", "redis", "sqlite3"),
+    *("anyio", "platformdirs", "pydantic", "pydantic_settings", "redis", "sqlite3", "structlog"),
     *("wearon_cli.core.contract", "wearon_cli.core.settings"),
 }
 NO_SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"

@@ -8,8 +8,6 @@ nothing and at worst takes the same payload in twice, which the journal notices.
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
@@ -61,7 +59,9 @@ class TakeIn:
         Raises:
             QueueUnavailable: Redis is away; the payload is where it was, or in the intake list.
         """
-        from wearon_cli.core.contract import parse_task  # brings pydantic
+        import structlog  # here, like pydantic of the contract: operators look at queues without
+
+        from wearon_cli.core.contract import parse_task
 
         payload = await self.intake.take(wait_s=wait_s)
         if payload is None:

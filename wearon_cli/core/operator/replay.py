@@ -9,7 +9,7 @@ loses against any worker that still holds it.
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -23,7 +23,6 @@ from wearon_cli.core.errors import (
     SessionRunning,
     UpstreamError,
 )
-from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.operator.follow import CreditFate, credit_fate
 from wearon_cli.core.session import (
@@ -38,6 +37,9 @@ from wearon_cli.core.session import (
     utc_now,
 )
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.intake import Intake
 
 #: A signed or public address of an object, as the storage server writes it.
 _STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
@@ -114,7 +116,7 @@ class Replayer:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    intake: Intake
+    intake: "Intake"
     journal: Journal
     bucket: str
     store_origin: str | None = None  # only addresses of this origin are ours; None: of any

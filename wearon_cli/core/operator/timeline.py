@@ -8,15 +8,17 @@ did, the bucket whether there is a picture; and somewhere, or nowhere, there is 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.credits import Ledger, LedgerEntry
 from wearon_cli.core.errors import ObjectNotFound, SessionNotFound
-from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.operator.follow import CreditFate, credit_fate
 from wearon_cli.core.session import Channel, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.intake import Intake
 
 #: A signed address is only asked for to see whether the object is there.
 LOOK_LIFE_S: Final = 60
@@ -72,7 +74,7 @@ class Inspector:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    intake: Intake
+    intake: "Intake"
     journal: Journal
 
     async def inspect(self, session_id: str) -> Inspection:

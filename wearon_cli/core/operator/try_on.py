@@ -8,12 +8,11 @@ credit returned, and the row's compare-and-swap decides who may do that.
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from wearon_cli.core.credits import Ledger
 from wearon_cli.core.errors import QueueUnavailable, UpstreamError
-from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -25,6 +24,9 @@ from wearon_cli.core.session import (
     fail,
 )
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.intake import Intake
 
 #: What the shopper would read when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -59,7 +61,7 @@ class Counter:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    intake: Intake
+    intake: "Intake"
 
     async def place(self, order: Order) -> Session:
         """
