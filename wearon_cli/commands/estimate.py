@@ -78,15 +78,22 @@ def estimate(
 
       wearon estimate photos/ --height 170 > measured.jsonl
     """
-    from wearon_cli.cli.photo_batch import find_photo_sets, is_batch
     from wearon_cli.core.body.estimate import EstimateRequest
     from wearon_cli.core.body.sizes import load_chart
-    from wearon_cli.core.settings import load_settings
 
-    settings = load_settings()
     request = EstimateRequest(
         height_cm=height, weight_kg=weight, sex=sex, chart=load_chart(chart), garment=garment
     )
+    return _answer(images, side, annotate, request)
+
+
+def _answer(
+    images: list[Path], side: Path | None, annotate: Path | None, request: "EstimateRequest"
+) -> Result:
+    from wearon_cli.cli.photo_batch import find_photo_sets, is_batch
+    from wearon_cli.core.settings import load_settings
+
+    settings = load_settings()
     photo_sets = find_photo_sets(images, side, annotate)
     _ensure_model(settings)
     with open_pose_reader(settings) as reader:
