@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from wearon_cli.core.operator.timeline import Inspector, JobLocation
 
 from devkit.crashes import (
     STORE,
@@ -25,7 +26,6 @@ from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.operator import reconcile
 from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
-from wearon_cli.core.operator.timeline import Inspector, JobLocation
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -26,6 +26,9 @@ from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.wiring.operator import open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ def try_on(
 
       wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
     """
+
     limits = load_settings()
     asked = TryOnCommand(
         pictures=read_uploads((person, *garments), limits),
@@ -108,7 +112,7 @@ def try_on(
         return asyncio.run(run(asked, settings, shown))
 
 
-async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
     """Order it, follow it, save it."""
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
@@ -145,7 +149,8 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _local_owner(settings: Settings, asked: TryOnCommand) -> str:
+def _local_owner(settings: "Settings", asked: TryOnCommand) -> str:
+
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",

@@ -27,7 +27,7 @@ from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 from wearon_cli.core.storage import Storage
-from wearon_cli.wiring import (
+from wearon_cli.wiring.parts import (
     open_intake,
     open_journal,
     open_redis,
