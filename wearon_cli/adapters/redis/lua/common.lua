@@ -24,13 +24,17 @@ local function read(id, ...)
   return job
 end
 
-local function write(id, changes)
+local function flattened(changes)
   local flat = {}
   for name, value in pairs(changes) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
-  redis.call('HSET', JOB .. id, unpack(flat))
+  return flat
+end
+
+local function write(id, changes)
+  redis.call('HSET', JOB .. id, unpack(flattened(changes)))
 end
 
 -- The lines of a job's timeline with one more. `facts` is a JSON object that names its event;
@@ -41,6 +45,16 @@ local function noted(lines, now, facts, more)
     lines = string.match(string.sub(lines, -MOST_LINES_BYTES / 2), '\n(.*)$')
   end
   return lines .. new
+end
+
+-- Add lines to the timeline of a session without an open job, and keep the newest.
+local function keep_lines(id, lines)
+  local key = TIMELINE .. id
+  if redis.call('SET', key, lines, 'EX', TIMELINE_LIFE_S, 'NX') then return end
+  local kept = {}
+  for line in string.gmatch(redis.call('GET', key) .. lines, '[^\n]+') do kept[#kept + 1] = line end
+  local first = math.max(1, #kept - TIMELINE_ENTRIES + 1)
+  redis.call('SET', key, table.concat(kept, '\n', first) .. '\n', 'EX', TIMELINE_LIFE_S)
 end
 
 -- Have one consumer look for jobs to release.
