@@ -15,11 +15,10 @@ from wearon_cli.core.jobs.journal import (
     Purchase,
     SettlementIntent,
 )
+from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 
 MICRO: Final = 1_000_000
-#: Merchant of all purchases that no store's shopper asked for.
-B2C: Final = "b2c"
 #: Scores of the set of open jobs, see lua/common.lua.
 RELEASED: Final = -1e11
 FREE_HEAD: Final = -2e10
@@ -120,7 +119,7 @@ def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
     fields: dict[str, object] = {
         "channel": job.key.channel.value,
         "payload": job.payload,
-        "merchant": job.owner_id if job.key.channel is Channel.B2B else B2C,
+        "book_owner": job.owner_id if job.key.channel is Channel.B2B else B2C_OWNER,
         "pictures": job.pictures,
         "request_id": job.request_id,
         "event": job.event,

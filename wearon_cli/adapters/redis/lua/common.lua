@@ -89,7 +89,7 @@ end
 -- Count a purchase in the book of a day, or take it out again (sign -1). One number holds how many
 -- and what they cost, so that neither is ever without the other.
 local function book(entry, outcome, sign)
-  local field = cjson.encode({entry.merchant, entry.provider, entry.model, outcome})
+  local field = cjson.encode({entry.owner, entry.provider, entry.model, outcome})
   local step = sign * (1e12 + entry.micro_usd)
   local key = BOOK .. entry.day
   if redis.call('HINCRBY', key, field, string.format('%.0f', step)) == step then
@@ -99,7 +99,7 @@ end
 
 -- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
 -- of its fields. `micro_usd` is '' when the bill is not known.
-local PURCHASE = {'purchase', 'purchases', 'merchant', 'lost', 'micro_usd'}
+local PURCHASE = {'purchase', 'purchases', 'book_owner', 'lost', 'micro_usd'}
 local function ended(job, now, outcome, micro_usd, model)
   local changes = {purchase = '', ticket = ''}
   if outcome == 'not_billed' then
@@ -109,7 +109,7 @@ local function ended(job, now, outcome, micro_usd, model)
   local purchase = cjson.decode(job.purchase)
   local entry = {
     day = math.floor(now / DAY_S),
-    merchant = job.merchant,
+    owner = job.book_owner,
     provider = purchase.provider,
     model = model or purchase.model,
     micro_usd = tonumber(micro_usd) or purchase.expected_micro_usd or 0,

@@ -2,6 +2,7 @@
 
 local UNCLAIMED_PAUSE_S = 1 -- claims are not signalled: workers so slow are an exception
 local FORGET_EVERY_ROUNDS = 64
+local PRECISION_S = 0.001 -- sums of gaps are not exact
 
 -- The arguments of a release, in ARGV from `first` on.
 local function release_arguments(first)
@@ -73,7 +74,7 @@ local function paid_wait_s(job, left, now, turn, barrier, with)
     gap_s = math.max(gap_s, with.picture_gap_s * pictures)
   end
   local early_s = turn.next_at - now - gap_s * (with.burst - 1)
-  if early_s > 0 then
+  if early_s > PRECISION_S then
     -- With more in line the next pass takes several, which the burst allows: fewer passes.
     return early_s + gap_s * (math.min(math.floor((with.burst + 1) / 2), left) - 1)
   end
