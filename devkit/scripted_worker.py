@@ -1,5 +1,5 @@
 """
-A Celery worker of ours whose jobs are scripts: `python -m devkit.scripted_worker URL SLOTS DRAIN_S`.
+A Celery worker of ours whose jobs are scripts: `python -m devkit.scripted_worker`.
 
 What is tried with it is Celery's side: messages, slots, tools, events, stopping. A session id says
 what becomes of its job: the first word is the ending, or "wait" for one that ends when somebody

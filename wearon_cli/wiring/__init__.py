@@ -51,7 +51,7 @@ class Consumer:
     recovery: Recovery
     dispatch: Dispatch
     #: Waits until a job may be ready to be released, or for this many seconds.
-    await_signal: Callable[[float], Awaitable[None]]
+    await_signal: Callable[[float], Awaitable[object]]
     queue_stats: QueueStatsPort
 
 

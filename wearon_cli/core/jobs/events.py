@@ -229,6 +229,13 @@ class JobsRecovered(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobsUnclaimed(WarningEvent):
+    """No worker claimed these released jobs before their deadline: they are ready again."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanAdopted(WarningEvent):
     """An open row without a job became a job, for a worker to fail it and settle its credit."""
 

@@ -8,7 +8,6 @@ if job.token ~= token then return job.last_token == token and 1 or 0 end -- sent
 local changes = {token = '', last_token = token, worker = '', due_at = now + after_s}
 if why == 'fault' then changes.faults = (tonumber(job.faults) or 0) + 1 end
 if why == 'waiting' and job.waiting_since == '' then changes.waiting_since = now end
-if why == 'stopping' then changes.attempt = job.attempt - 1 end
 changes.lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt)
 write(id, changes)
 local turn = redis.call('HMGET', DISPATCH, 'round', 'wanted')

@@ -17,7 +17,6 @@ local function let_go(number, now, limit, facts, died)
     write(id, {
       token = '',
       worker = '',
-      attempt = job.attempt - 1,
       deaths = (tonumber(job.deaths) or 0) + (died and 1 or 0),
       lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt),
     })
