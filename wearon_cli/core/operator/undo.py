@@ -1,7 +1,7 @@
 """
 Bringing back the picture that a redraw replaced: the two change places.
 
-    swap := current;  current := previous;  previous := swap;  swap removed
+    swap := current;  current := previous;  previous := swap;  row signed anew;  swap removed
 
 The swap object is there exactly while the two change places, so whoever finds it finishes what
 another began. Each picture lies in the bucket at every moment, whatever is killed.
@@ -71,6 +71,7 @@ class Undo:
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
             await self.sessions.apply(row.key, sign_again(url))
             await self.journal.note(row.session_id, "undone", by=by, reason=reason)
+            await self.storage.remove(swap_path(row.result_path))
 
     async def _require_free(self, row: Session) -> None:
         if await self.inspector.jobs.entry(row.session_id) is not None:
@@ -94,7 +95,6 @@ class Undo:
             await self._put(path, old)
             if current is not None:
                 await self._put(previous, current)
-        await self.storage.remove(swap)
 
     async def _get(self, path: str) -> bytes | None:
         try:
