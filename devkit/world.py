@@ -6,6 +6,7 @@ A small world to run jobs in: real Redis, the local store, a generator that coun
 """
 
 import io
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -16,9 +17,6 @@ from typing import Any
 from uuid import uuid4
 
 from PIL import Image
-from wearon_cli.adapters.redis.breakers import RedisBreakers
-from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
-from wearon_cli.adapters.redis.workers import RedisWorkers
 
 from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
@@ -26,16 +24,21 @@ from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pixel_processes import PixelThreads
 from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
+from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
+from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.locks import RedisRefundLock
-from wearon_cli.core.contract import TASK_LIST, Task, new_task
+from wearon_cli.adapters.redis.workers import RedisWorkers
+from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
+from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
+from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -43,7 +46,13 @@ from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import job_runner
+from wearon_cli.wiring.worker import job_runner
+
+#: Scores of the places of a job (adapters/redis/lua/common.lua).
+RELEASED_FROM = -1e11
+RELEASED_BELOW = -5e10
+WAITING_FROM = 1e9
+RUNNING_FROM = 1e11
 
 
 class Crash(BaseException):
@@ -149,11 +158,15 @@ class World:
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelThreads(2)
-        self.journal = RedisJournal(redis)
+        self.journal = RedisJournal(redis, requests_per_minute=60_000, pictures_per_minute=None)
         self.breakers = RedisBreakers(redis)
         self.registry = RedisWorkers(redis, lease_s=self.settings.lease_s)
         self.dispatcher = RedisDispatcher(
-            redis, url=redis_url, requests_per_minute=60_000, pictures_per_minute=None
+            redis,
+            url=redis_url,
+            providers=(provider_breaker(PROVIDER),),
+            requests_per_minute=60_000,
+            pictures_per_minute=None,
         )
         self.worker = Worker(worker_id=f"world-{uuid4()}", slots=8, host="here", pid=1)
         self.dead_letters = RedisDeadLetters(redis)
@@ -269,27 +282,36 @@ class World:
             await self.take_in().one(wait_s=0.1)
 
     async def _payloads_before_the_journal(self) -> int:
-        own_list = INTAKE + self.intake.consumer_id
-        return int(await self.redis.llen(TASK_LIST) + await self.redis.llen(own_list))
+        own_list = keys.intake(self.intake.consumer_id)
+        return int(await self.redis.llen(keys.TASK_LIST) + await self.redis.llen(own_list))
 
     async def kill_worker(self) -> None:
         """The worker process is gone, and its lease has run out."""
-        await self.redis.zadd(keys.WORKERS, {self.worker.worker_id: 0}, xx=True)
+        await self.redis.delete(keys.worker(self.worker.worker_id))
         self.worker = replace(self.worker, worker_id=f"world-{uuid4()}")
         await self.recovery().recover_jobs()
 
     async def pass_time(self) -> None:
         """Every due time, deadline and refund lock has come."""
-        for name in (keys.WAITING, keys.RELEASED):
-            for member in await self.redis.zrange(name, 0, -1):
-                await self.redis.zadd(name, {member: 0})
-        async for name in self.redis.scan_iter(f"{keys.REFUND}*"):
+        for session_id, score in await self.redis.zrange(keys.JOBS, 0, -1, withscores=True):
+            if score < RELEASED_BELOW:
+                await self.redis.zadd(keys.JOBS, {session_id: RELEASED_FROM})
+            elif WAITING_FROM <= score < RUNNING_FROM:
+                await self.redis.zadd(keys.JOBS, {session_id: WAITING_FROM + 1})
+                await self.redis.hset(keys.job(session_id.decode()), "due_at", 1)
+        async for name in self.redis.scan_iter(keys.refund_lock("*")):
             await self.redis.delete(name)
         await self.recovery().recover_jobs()
 
+    async def let_probe(self) -> None:
+        """The next probe of every open breaker is due."""
+        for name, text in (await self.redis.hgetall(keys.BREAKERS)).items():
+            breaker = json.loads(text) | {"probe_at": 1, "job_at": 1}
+            await self.redis.hset(keys.BREAKERS, name, json.dumps(breaker))
+
     async def open_jobs(self) -> int:
         """Jobs in the journal."""
-        return len([name async for name in self.redis.scan_iter("wearon:job:*")])
+        return int(await self.redis.zcard(keys.JOBS))
 
     async def is_at_rest(self) -> bool:
         """True when no job is anywhere any more."""

@@ -27,6 +27,9 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as everywhere.
 USAGE_EXIT: Final = 2
+#: Flags that stand for a decision of this moment: none of them has an environment variable, so one
+#: that is left behind in a shell or a container decides nothing.
+DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo"})
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
@@ -92,6 +95,8 @@ class Deferred(TyperCommand):
         command.no_args_is_help = False  # a page of help is no answer to a script
         for leaf in _leaves(command):
             leaf.help = _flowing(leaf.help or "")
+            for param in leaf.params:
+                param.allow_from_autoenv = param.name not in DECISIONS
             leaf.params.append(_json_option())
         return command
 
@@ -102,6 +107,19 @@ class Wearon(TyperGroup):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
         self.commands = {name: Deferred(name, entry) for name, entry in COMMANDS.items()}
+
+    def get_params(self, ctx: Any) -> Any:
+        """
+        The options, none of whose flags is None.
+
+        Typer's own flags are, unless given, and to check anything but a truth value Typer imports
+        pydantic: a quarter of the time that `wearon COMMAND --help` takes.
+        """
+        options = super().get_params(ctx)
+        for option in options:
+            if getattr(option, "is_flag", False) and option.default is None:
+                option.default = False
+        return options
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)

@@ -40,6 +40,7 @@ class Storage:
             Route("/storage/v1/object/sign/{name:path}", self._serve_signed, methods=["GET"]),
             Route("/storage/v1/object/{name:path}", self._upload, methods=["POST", "PUT"]),
             Route("/storage/v1/object/{name:path}", self._download, methods=["GET"]),
+            Route("/storage/v1/object/{bucket}", self._remove, methods=["DELETE"]),
         ]
 
     async def _bucket(self, request: Request) -> Response:
@@ -83,6 +84,13 @@ class Storage:
     async def _download(self, request: Request) -> Response:
         name = request.path_params["name"].removeprefix("authenticated/")
         return self._denied(request) or self._wrong_name(name) or self._object(name)
+
+    async def _remove(self, request: Request) -> Response:
+        if denied := self._denied(request):
+            return denied
+        names = [f"{request.path_params['bucket']}/{p}" for p in (await request.json())["prefixes"]]
+        gone = [{"name": name} for name in names if self.objects.pop(name, None)]
+        return JSONResponse(gone)
 
     async def _sign(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -24,7 +24,7 @@ from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
 from wearon_cli.runtime.all.local_stack import attached
-from wearon_cli.wiring import OperatorTools, open_operator_tools
+from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
 pytestmark = pytest.mark.slow
 

@@ -66,3 +66,14 @@ async def test_a_path_never_leaves_the_bucket(store: StoreUnderTest, wrong: str)
         await store.storage.put(wrong, JPEG, content_type="image/jpeg")
     with pytest.raises(StoreRefused):
         await store.storage.get(wrong)
+
+
+async def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(
+    store: StoreUnderTest,
+) -> None:
+    where = path()
+    await store.storage.put(where, JPEG, content_type="image/jpeg")
+    for _ in range(2):
+        await store.storage.remove(where)
+    with pytest.raises(ObjectNotFound):
+        await store.storage.get(where)

@@ -1,36 +1,43 @@
-"""What does not fit together is found, mended where that is safe, and never twice."""
+"""What does not fit together is found, corrected where that is proved, and never twice."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from devkit.crashes import (
+    SHOPPER,
     STORE,
     USER,
     absorb,
     b2c,
     credits_left,
-    let_others_finish,
     open_accounts,
     overage,
     resell,
 )
+from devkit.operators import DAY, Operators
 from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.locks import RedisRefundLock
-from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.credits import CreditState
+from wearon_cli.core.errors import GenerationRefused
+from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.ledger import Payer
 from wearon_cli.core.operator import reconcile
-from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
-from wearon_cli.core.operator.timeline import Inspector, JobLocation
-from wearon_cli.core.session import SessionKey, Status, fail, utc_now
+from wearon_cli.core.operator.inspector import JobLocation
+from wearon_cli.core.operator.reconcile import Case, Discrepancy
+from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-DAY = timedelta(days=1)
+SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
+STORES = pytest.mark.parametrize("sale", [absorb, resell], ids=lambda sale: sale.__name__)
+USER_PAYS = Payer(channel=Channel.B2C, owner_id=USER)
 
 
 @pytest.fixture
@@ -44,141 +51,310 @@ async def world(
     await one.aclose()
 
 
-def reconciler(world: World, *, orphan_age_s: float = 0.0) -> Reconciler:
-    inspector = Inspector(
-        sessions=world.sessions,
-        ledger=world.ledger,
-        storage=world.storage,
-        intake=world.intake,
-        journal=world.journal,
-    )
-    return Reconciler(
-        sessions=world.sessions,
-        ledger=world.ledger,
-        journal=world.journal,
-        waker=world.waker,
-        inspector=inspector,
-        settlement=Settlement(
-            sessions=world.sessions,
-            ledger=world.ledger,
-            journal=world.journal,
-            dead_letters=world.dead_letters,
-            refund_lock=RedisRefundLock(world.redis),
-        ),
-        orphan_age_s=orphan_age_s,
-    )
+@pytest.fixture
+def operators(world: World) -> Operators:
+    return Operators(world)
 
 
-async def found(world: World, **settings: float) -> list[Case]:
-    _, cases = await reconciler(world, **settings).find(utc_now() - DAY, limit=100)
+async def found(operators: Operators) -> list[Case]:
+    _, cases = await operators.reconciler.find(utc_now() - DAY, limit=100)
     return cases
 
 
-async def test_healthy_sessions_are_no_cases(world: World) -> None:
+async def kinds(operators: Operators) -> list[Discrepancy]:
+    return [case.discrepancy for case in await found(operators)]
+
+
+async def fix_all(operators: Operators) -> list[Case]:
+    return [await operators.reconciler.fix(case) for case in await found(operators)]
+
+
+async def failed_by_another(world: World, key: SessionKey) -> Session:
+    """The platform, or a worker that nobody knows of, moved the row."""
+    await world.redis.flushall()
+    row = await world.sessions.apply(key, fail("somebody else's sentence"))
+    assert row is not None
+    return row
+
+
+async def failed_by_us(world: World, key: SessionKey) -> Session:
+    world.generator.plan = [GenerationRefused()]
+    assert await world.run_all() == [Ending.FAILED]
+    return await world.row(key)
+
+
+def forget(tmp_path: Path, sql: str, *values: str) -> None:
+    """As by hand in the database."""
+    with sqlite3.connect(tmp_path / "wearon.db") as db:
+        db.execute(sql, values)
+    db.close()
+
+
+# ------------------------------------------------------------------ what fits
+
+
+async def test_healthy_sessions_are_no_cases(world: World, operators: Operators) -> None:
     for sale in (b2c, absorb, resell):
         await sale(world)
     await world.run_all()
-    assert await found(world) == []
+    assert await found(operators) == []
 
 
-@pytest.mark.parametrize("sale", [b2c, absorb, resell])
-async def test_a_credit_that_never_came_back_is_given_once(world: World, sale: object) -> None:
-    before = await credits_left(world)
-    key = await sale(world)  # type: ignore[operator]
-    await world.redis.flushall()  # the job is gone
-    await world.sessions.apply(key, fail("an older worker's sentence"))
-    (case,) = await found(world)
-    assert case.discrepancy is Discrepancy.UNREFUNDED
-    assert case.session.session_id == key.session_id
-    for _ in range(3):
-        mended = await reconciler(world).fix(case)
-        assert mended.fixed == "credit returned"
-    assert await credits_left(world) == before
-    assert await found(world) == []
+@SOLD
+async def test_failed_and_refunded_sessions_are_none_either(
+    world: World,
+    operators: Operators,
+    sale,  # type: ignore[no-untyped-def]
+) -> None:
+    await failed_by_us(world, await sale(world))
+    assert await found(operators) == []
 
 
-async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(world: World) -> None:
-    before = await credits_left(world)
+@SOLD
+@pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
+async def test_replays_are_known(
+    world: World,
+    operators: Operators,
+    sale,  # type: ignore[no-untyped-def]
+    charge: bool,
+) -> None:
+    """Seen: all replays as `refunded_and_completed`, exit 5."""
+    key = await sale(world)
+    await failed_by_us(world, key)
+    await operators.replay(key, charge=charge)
+    await world.run_all()
+    state = (await operators.report(key)).credit.state
+    assert state is (CreditState.CHARGED if charge else CreditState.FREE)
+    assert await found(operators) == []
+
+
+async def test_rows_that_are_being_worked_on_or_young_are_left_alone(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
-    await world.redis.flushall()
-    (case,) = await found(world)
-    assert case.discrepancy is Discrepancy.STUCK
-    assert (await reconciler(world).fix(case)).fixed
-    await let_others_finish(world)
-    assert (await world.row(key)).status is Status.FAILED
-    assert await credits_left(world) == before
-    assert await found(world) == []
-
-
-async def test_an_open_row_with_a_job_or_too_young_is_left_alone(world: World) -> None:
-    key = await b2c(world)
-    assert await found(world) == []  # in the platform's list
+    assert await found(operators) == []  # in the platform's list
     await world.take_all_in()
-    assert await found(world) == []  # in the journal
-    inspector = reconciler(world).inspector
-    assert await inspector.place(await world.row(key)) is JobLocation.JOURNAL
+    assert await found(operators) == []  # in the journal
+    assert (await operators.report(key)).location is JobLocation.READY
     await world.redis.flushall()
-    assert await found(world, orphan_age_s=3600.0) == []
+    assert await found(Operators(world, orphan_age_s=3600.0)) == []
 
 
-async def test_two_refunds_of_one_session_are_found(world: World) -> None:
+async def test_a_charged_replay_at_work_is_not_taken_for_owed(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
-    await world.redis.flushall()
-    await world.sessions.apply(key, fail("x"))
+    await failed_by_us(world, key)
+    plan = await operators.replay(key, charge=True)
+    await world.settlement().charge(await world.row(key), plan.replay_id)  # as its worker does
+    assert (await operators.report(key)).credit.state is CreditState.HELD
+    assert await found(operators) == []
+
+
+# ------------------------------------------------------------------ what is owed
+
+
+@STORES
+async def test_a_stores_credit_that_never_came_back_is_given_once(
+    world: World,
+    operators: Operators,
+    sale,  # type: ignore[no-untyped-def]
+) -> None:
+    before = await credits_left(world)
+    await failed_by_another(world, await sale(world))
+    (case,) = await found(operators)
+    assert case.discrepancy is Discrepancy.OWED
+    assert (await operators.reconciler.fix(case)).fixed == "credit returned"
     for _ in range(2):
-        await world.ledger.refund_user(USER, f"Refund: try-on session {key.session_id} failed")
-    assert [case.discrepancy for case in await found(world)] == [Discrepancy.REFUNDED_TWICE]
+        assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+    assert await credits_left(world) == before
+    assert await found(operators) == []
 
 
-async def completed(world: World) -> SessionKey:
+async def test_a_user_is_owed_what_we_failed_and_did_not_return(
+    world: World, operators: Operators, tmp_path: Path
+) -> None:
+    """A goodwill refund of the same minute proves nothing, and takes nothing away."""
+    key = await b2c(world)
+    row = await failed_by_us(world, key)
+    forget(tmp_path, "DELETE FROM credit_transactions WHERE type = 'refund'")
+    await world.ledger.refund(USER_PAYS, "Sorry for the trouble")
+    (case,) = await found(operators)
+    assert case.discrepancy is Discrepancy.OWED
+    assert (await operators.reconciler.fix(case)).fixed == "credit returned"
+    assert len(await world.ledger.entries_of(row)) == 1
+    assert await found(operators) == []
+
+
+async def test_a_charge_whose_replay_ended_without_it_is_given_back(
+    world: World, operators: Operators
+) -> None:
+    key = await absorb(world)
+    row = await failed_by_us(world, key)
+    before = await credits_left(world)
+    await world.settlement().charge(row, "0badcafe")  # and then Redis lost its job
+    (case,) = await found(operators)
+    assert (case.discrepancy, case.is_fixable) == (Discrepancy.OWED, True)
+    assert (await operators.reconciler.fix(case)).fixed == "credit returned"
+    assert await credits_left(world) == before
+    assert await found(operators) == []
+
+
+async def test_run_twice_there_is_nothing_new(world: World, operators: Operators) -> None:
+    for sale in (b2c, absorb, resell, overage):
+        await failed_by_another(world, await sale(world))
+    first = await fix_all(operators)
+    before = await credits_left(world)
+    second = await fix_all(operators)
+    assert {case.discrepancy for case in first if case.fixed} == {Discrepancy.OWED}
+    assert [case.fixed for case in second] == [None, None]
+    assert {case.discrepancy for case in second} == {
+        Discrepancy.OVERAGE,
+        Discrepancy.CREDIT_UNCLEAR,
+    }
+    assert await credits_left(world) == before
+
+
+async def test_what_a_replay_completed_meanwhile_is_not_refunded(
+    world: World, operators: Operators
+) -> None:
+    """Seen: a stale row was refunded that a replay had completed."""
+    key = await absorb(world)
+    await failed_by_another(world, key)
+    (case,) = await found(operators)
+    await operators.replay(key)
+    assert (await operators.reconciler.fix(case)).fixed == "left alone: it is being worked on"
+    assert await world.run_all() == [Ending.COMPLETED]
+    before = await credits_left(world)
+    assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+    assert await credits_left(world) == before
+    assert (await operators.report(key)).credit.state is CreditState.SPENT
+
+
+# ------------------------------------------------------------------ what nobody can know
+
+
+async def test_what_the_platform_refunded_without_naming_it_is_unclear(
+    world: World, operators: Operators
+) -> None:
+    """Seen: `--fix` refunded it a second time."""
+    key = await b2c(world)
+    before = await credits_left(world)
+    await world.ledger.refund(USER_PAYS, "Queue error - refund")
+    await failed_by_another(world, key)
+    (case,) = await fix_all(operators)
+    assert (case.discrepancy, case.fixed) == (Discrepancy.CREDIT_UNCLEAR, None)
+    assert "may be its own" in case.reason
+    assert case.is_left
+    assert await credits_left(world) == before + 1
+
+
+async def test_what_the_platforms_cron_refunded_is_returned(
+    world: World, operators: Operators
+) -> None:
+    key = await b2c(world)
+    text = f"Stuck job recovery: session {key.session_id} timed out after 10 minutes"
+    await world.ledger.refund(USER_PAYS, text)
+    await failed_by_another(world, key)
+    assert (await operators.report(key)).credit.state is CreditState.RETURNED
+    assert await found(operators) == []
+
+
+async def test_reused_request_ids_are_told_apart(world: World, operators: Operators) -> None:
+    """Seen: "not returned", exit 0, found again on every run; the completed sibling reported."""
+    first = await world.sell(Channel.B2B, owner_id=STORE, request_id="again", push=False)
+    await failed_by_another(world, first)
+    second = await world.sell(Channel.B2B, owner_id=STORE, request_id="again", take=False)
+    (case,) = await fix_all(operators)
+    assert (case.session.session_id, case.fixed) == (first.session_id, "credit returned")
+    await world.push(second, STORE, "again")
+    assert await world.run_all() == [Ending.COMPLETED]
+    third = await world.sell(Channel.B2B, owner_id=STORE, request_id="again", take=False)
+    await failed_by_another(world, third)
+    assert await found(operators) == []
+    for key in (second, third):
+        assert (await operators.report(key)).credit.state is CreditState.NEVER_TAKEN
+
+
+async def test_a_picture_and_its_credit_too_are_unclear(world: World, operators: Operators) -> None:
     key = await absorb(world)
     await world.run_all()
-    assert (await world.row(key)).status is Status.COMPLETED
-    return key
+    row = await world.row(key)
+    payer = Payer(channel=Channel.B2B, owner_id=STORE, request_id=row.request_id)
+    await world.ledger.refund(payer, "a gift")
+    assert await kinds(operators) == [Discrepancy.CREDIT_UNCLEAR]
 
 
-async def test_a_picture_and_its_credit_too_are_found(world: World) -> None:
-    row = await world.row(await completed(world))
-    await world.ledger.refund_store(STORE, str(row.request_id), "a gift")
-    assert [case.discrepancy for case in await found(world)] == [Discrepancy.REFUNDED_AND_COMPLETED]
+async def test_two_refunds_of_one_session_are_found(world: World, operators: Operators) -> None:
+    key = await b2c(world)
+    await failed_by_us(world, key)
+    await world.ledger.refund(USER_PAYS, f"Refund for session {key.session_id}, again")
+    assert await kinds(operators) == [Discrepancy.REFUNDED_TWICE]
+
+
+# ------------------------------------------------------------------ what a person must do
+
+
+async def test_a_refund_that_the_ledger_refuses_is_for_a_person(
+    world: World, operators: Operators, tmp_path: Path
+) -> None:
+    key = await resell(world)
+    world.generator.plan = [GenerationRefused()]
+    forget(tmp_path, "DELETE FROM store_shopper_credits WHERE shopper_email = ?", SHOPPER)
+    assert await world.run_all() == [Ending.PARKED]
+    (case,) = await fix_all(operators)
+    assert case.discrepancy is Discrepancy.REFUND_REFUSED
+    assert case.refused
+    assert case.is_left
+    await world.ledger.add_shopper(STORE, SHOPPER, credits=0)
+    await world.redis.delete(keys.refund_lock(key.session_id))  # it has run out
+    (case,) = await fix_all(operators)
+    assert case.fixed == "credit returned"
+    assert await found(operators) == []
+    assert (await operators.report(key)).credit.state is CreditState.RETURNED
+
+
+async def test_an_overage_is_for_a_person(world: World, operators: Operators) -> None:
+    before = await credits_left(world)
+    await failed_by_another(world, await overage(world))
+    (case,) = await fix_all(operators)
+    assert (case.discrepancy, case.fixed) == (Discrepancy.OVERAGE, None)
+    assert await credits_left(world) == before
+
+
+# ------------------------------------------------------------------ jobs and pictures
+
+
+async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(
+    world: World, operators: Operators
+) -> None:
+    before = await credits_left(world)
+    key = await b2c(world)
+    await world.redis.flushall()
+    (case,) = await found(operators)
+    assert case.discrepancy is Discrepancy.STUCK
+    for done in ("handed to the workers", "nothing to do any more"):
+        assert (await operators.reconciler.fix(case)).fixed == done
+    assert await world.run_all() == [Ending.FAILED]
+    assert (await world.row(key)).status is Status.FAILED
+    assert await credits_left(world) == before
+    assert await found(operators) == []
 
 
 async def test_a_completed_session_without_its_picture_is_found(
-    world: World, tmp_path: Path
+    world: World, operators: Operators, tmp_path: Path
 ) -> None:
-    row = await world.row(await completed(world))
-    (tmp_path / "files" / row.result_path).unlink()
-    assert [case.discrepancy for case in await found(world)] == [Discrepancy.NO_PICTURE]
-
-
-async def test_a_failed_session_with_a_picture_is_found(world: World) -> None:
     key = await absorb(world)
-    await world.redis.flushall()
-    row = await world.row(key)
-    await world.storage.put(row.result_path, PICTURE, content_type="image/jpeg")
-    await world.sessions.apply(key, fail("x"))
-    await world.ledger.refund_store(STORE, str(row.request_id), "Refund")
-    assert [case.discrepancy for case in await found(world)] == [Discrepancy.UNUSED_PICTURE]
-
-
-async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
-    before = await credits_left(world)
-    key = await overage(world)
-    await world.redis.flushall()
-    await world.sessions.apply(key, fail("x"))
-    (case,) = await found(world)
-    assert case.discrepancy is Discrepancy.OVERAGE
-    assert (await reconciler(world).fix(case)).fixed == ""
-    assert await credits_left(world) == before
-
-
-async def test_a_story_tells_what_was_paid_and_where_the_job_is(world: World) -> None:
-    key = await b2c(world)
-    inspector = reconciler(world).inspector
-    assert (await inspector.inspect(key.session_id)).place is JobLocation.QUEUE
     await world.run_all()
-    inspection = await inspector.inspect(key.session_id)
-    assert (inspection.location, inspection.is_stored) == (JobLocation.ENDED, True)
-    assert inspection.cost_usd == pytest.approx(0.05)
-    assert [event["event"] for event in inspection.events][:2] == ["taken", "claimed"]
-    assert str(uuid4()) not in str(inspection)
+    (tmp_path / "files" / (await world.row(key)).result_path).unlink()
+    assert await kinds(operators) == [Discrepancy.NO_PICTURE]
+
+
+async def test_a_failed_session_with_a_picture_is_an_offer_and_no_fault(
+    world: World, operators: Operators
+) -> None:
+    row = await failed_by_us(world, await absorb(world))
+    await world.storage.put(row.result_path, PICTURE, content_type="image/jpeg")
+    (case,) = await found(operators)
+    assert (case.discrepancy, case.is_left) == (Discrepancy.UNUSED_PICTURE, False)
+    assert replace(case, fixed="x").is_left is False

@@ -219,6 +219,7 @@ async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
         path = (await world.row(key)).result_path
         first = await world.storage.get(path) if was is completed else None
         world.generator.plan = [picture("blue")] * 3
+        world.generator.paid.clear()
         await replay(world, key, fresh=was is completed, charge=charge)
         world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
         crashed = await run_until_crash(world)

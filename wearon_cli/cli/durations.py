@@ -45,7 +45,12 @@ def ago(moment: datetime) -> str:
 
 def span(length: timedelta) -> str:
     """A length of time in the unit that suits it."""
-    seconds = max(0, int(length.total_seconds()))
+    return span_s(length.total_seconds())
+
+
+def span_s(length_s: float) -> str:
+    """As `span`, of seconds."""
+    seconds = max(0, int(length_s))
     if seconds < 120:
         return f"{seconds} s"
     if seconds < 7200:

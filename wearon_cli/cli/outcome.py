@@ -6,18 +6,34 @@ from typing import Final
 from rich.table import Table
 
 from wearon_cli.cli.output import Result
+from wearon_cli.core.credits import Credit, CreditState, ReturnedBy
 from wearon_cli.core.errors import InputError, TryOnFailed
-from wearon_cli.core.operator.follow import CreditFate, Ending
+from wearon_cli.core.operator.follow import Ended
 from wearon_cli.core.session import Session, Status
 
 #: What an operator reads about the credit.
-CREDIT_WORDS: Final = {
-    CreditFate.SPENT: "spent on this picture",
-    CreditFate.RETURNED: "returned",
-    CreditFate.NOT_TAKEN: "none was taken",
-    CreditFate.OVERAGE: "charged outside the credits: a person must look at it",
-    CreditFate.PENDING: "not returned yet: recovery will, within a minute",
+_CREDIT_WORDS: Final = {
+    CreditState.HELD: "held: taken, and the session has not ended",
+    CreditState.SPENT: "spent on this picture",
+    CreditState.FREE: "free: it was returned, and the replay took none",
+    CreditState.CHARGED: "charged: a replay took one for this picture",
+    CreditState.OWED: "owed: taken, and not given back yet",
+    CreditState.OVERAGE: "charged outside the credits: a person must look at it",
+    CreditState.NEVER_TAKEN: "none was taken for it",
 }
+_RETURNED_BY: Final = {
+    ReturnedBy.WORKER: "returned",
+    ReturnedBy.PLATFORM: "returned by the platform",
+}
+
+
+def credit_words(credit: Credit) -> str:
+    """Where the credit is, for a person."""
+    if credit.state is CreditState.UNCLEAR:
+        return f"unclear: {credit.reason}"
+    if credit.returned_by and credit.state is CreditState.RETURNED:
+        return _RETURNED_BY[credit.returned_by]
+    return _CREDIT_WORDS[credit.state]
 
 
 def check_target(out: Path) -> Path:
@@ -34,45 +50,50 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def told(ending: Ending, *, picture: Path | None, elapsed_s: float) -> Result:
+def told(ended: Ended, *, picture: Path | None, elapsed_s: float) -> Result:
     """The answer of a command that followed a session to its end."""
-    row = ending.session
+    row = ended.report.session
     data = {
         "session_id": row.session_id,
         "channel": row.channel,
         "owner_id": row.owner_id,
         "status": row.status,
+        "succeeded": ended.succeeded,
         "picture": picture,
         "message": row.error_message,
-        "credit": ending.credit,
-        "error_code": ending.error_code,
-        "cost_usd": row.estimated_cost_usd,
+        "credit": ended.report.credit.state,
+        "error_code": ended.error_class,
+        "cost_usd": round(ended.cost_usd, 6),
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "processing_time_ms": row.processing_time_ms,
         "elapsed_s": round(elapsed_s, 2),
     }
-    error = None if row.status is Status.COMPLETED else _failure(ending)
-    return Result(data=data, lines=[_table(ending, picture, elapsed_s)], error=error)
+    error = None if ended.succeeded else _failure(ended)
+    return Result(data=data, lines=[_table(ended, picture, elapsed_s)], error=error)
 
 
-def _failure(ending: Ending) -> TryOnFailed:
-    why = f" ({ending.error_code})" if ending.error_code else ""
+def _failure(ended: Ended) -> TryOnFailed:
+    why = f" ({ended.error_class})" if ended.error_class else ""
+    row = ended.report.session
+    if row.status is Status.COMPLETED:
+        return TryOnFailed(
+            f"no new picture was made{why}", hint="the session keeps the picture it has"
+        )
     return TryOnFailed(
-        f"the try-on failed{why}",
-        hint="the workers' log tells more: look for its session id",
+        f"the try-on failed{why}", hint=f"`wearon session {row.session_id}` tells what happened"
     )
 
 
-def _table(ending: Ending, picture: Path | None, elapsed_s: float) -> Table:
-    row = ending.session
+def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> Table:
+    row = ended.report.session
     facts = [
         ("picture", str(picture) if picture else None),
         ("session", row.session_id),
         ("status", row.status.value),
         ("message", row.error_message),
-        ("credit", CREDIT_WORDS[ending.credit]),
-        ("cost", _cost(row)),
+        ("credit", credit_words(ended.report.credit)),
+        ("cost", f"${ended.cost_usd:.4f}" if ended.cost_usd else "nothing"),
         ("time", _time(row, elapsed_s)),
     ]
     table = Table.grid(padding=(0, 2))
@@ -84,15 +105,7 @@ def _table(ending: Ending, picture: Path | None, elapsed_s: float) -> Table:
     return table
 
 
-def _cost(row: Session) -> str | None:
-    if row.status is not Status.COMPLETED:
-        return None
-    if row.estimated_cost_usd is None:
-        return "nothing"
-    return f"${row.estimated_cost_usd:.4f}"
-
-
 def _time(row: Session, elapsed_s: float) -> str:
     if row.processing_time_ms is None:
         return f"{elapsed_s:.1f} s"
-    return f"{elapsed_s:.1f} s, of it {row.processing_time_ms / 1000:.1f} s of work"
+    return f"{elapsed_s:.1f} s here; the job took {row.processing_time_ms / 1000:.1f} s"

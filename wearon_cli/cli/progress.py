@@ -8,14 +8,21 @@ from typing import Final
 from rich.status import Status as Spinner
 
 from wearon_cli.cli.output import note, stderr_console
+from wearon_cli.core.jobs.journal import JobEntry, JobPlace
 from wearon_cli.core.session import Session, Status
 
-_WORDS: Final = {
-    Status.QUEUED: "queued: waiting for a worker",
-    Status.PENDING: "queued: waiting for a worker",
-    Status.PROCESSING: "processing: the picture is being made",
+_ROW_WORDS: Final = {
+    Status.QUEUED: "queued: waiting for a consumer",
+    Status.PENDING: "queued: waiting for a consumer",
+    Status.PROCESSING: "processing",
     Status.COMPLETED: "completed",
     Status.FAILED: "failed",
+}
+_JOB_WORDS: Final = {
+    JobPlace.READY: "ready: waiting for a worker",
+    JobPlace.RELEASED: "released: waiting for a worker",
+    JobPlace.RUNNING: "running: the picture is being made",
+    JobPlace.WAITING: "waiting: rate limit or outage",
 }
 
 
@@ -40,9 +47,9 @@ class Progress:
             note(f"{self.elapsed_s:5.1f} s  {text}")
         self._said = text
 
-    def look(self, row: Session) -> None:
-        """Tell a row's status, as often as it is looked at."""
-        self.say(_WORDS[row.status])
+    def look(self, row: Session, job: JobEntry | None) -> None:
+        """Tell where a job is, or what its row says, as often as it is looked at."""
+        self.say(_JOB_WORDS[job.place] if job else _ROW_WORDS[row.status])
 
 
 @contextmanager

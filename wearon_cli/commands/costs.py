@@ -1,6 +1,6 @@
-"""`wearon costs`: what pictures cost, by store, day or model."""
+"""`wearon costs`: what was paid for pictures, by day, store, model, provider or outcome."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Annotated
 
 import typer
@@ -10,39 +10,49 @@ from wearon_cli.cli.durations import SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.core.operator.figures import By
-from wearon_cli.core.operator.figures import costs as parted
+from wearon_cli.core.operator.costs import GroupBy
+from wearon_cli.core.operator.costs import costs as parted
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools
+from wearon_cli.wiring.operator import OperatorTools
 
 
 def costs(
-    by: Annotated[By, typer.Option(help="How to part them.")] = By.DAY,
+    by: Annotated[GroupBy, typer.Option(help="How to part them.")] = GroupBy.DAY,
     since: SinceOption = timedelta(days=7),
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most rows read.")] = 50_000,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Add up what pictures cost.
+    Add up what was paid for pictures, kept or not.
 
-    Estimates of completed sessions, by the model's prices when they were made. What lost calls may
-    have cost is not in them: `wearon session` shows those. Which model made a picture is known for
-    seven days.
+    From the workers' book of purchases: every paid call counts, those whose picture was replaced,
+    could not be used or was lost as well. A lost one counts at its expected price, since nobody
+    knows whether it was billed. Days are UTC's, and whole: --since 2h is all of today.
 
       wearon costs --by store --since 30d
+
+      wearon costs --by outcome
     """
 
     async def work(tools: OperatorTools, _: Settings) -> Result:
-        rows = await tools.sessions.since(utc_now() - since, limit=limit)
-        lines = await parted(rows, by, tools.journal)
-        total = sum(line.cost_usd for line in lines)
-        table = Table(by.value, "pictures", "USD", box=None, pad_edge=False)
+        now = utc_now().astimezone(UTC)
+        first, last = (now - since).date(), now.date()
+        lines = parted(await tools.book.rows(first, last), by)
+        total_usd = sum(line.cost_usd for line in lines)
+        purchases = sum(line.purchases for line in lines)
+        table = Table(by.value, "purchases", "USD", box=None, pad_edge=False)
         for line in lines:
-            table.add_row(line.name, str(line.pictures), f"{line.cost_usd:.2f}")
-        table.add_row("total", str(sum(line.pictures for line in lines)), f"{total:.2f}")
-        data = {"by": by, "lines": lines, "total_usd": total, "is_whole": len(rows) < limit}
+            table.add_row(line.name, str(line.purchases), f"{line.cost_usd:.2f}")
+        table.add_row("total", str(purchases), f"{total_usd:.2f}")
+        data = {
+            "by": by,
+            "since": first,
+            "until": last,
+            "lines": lines,
+            "purchases": purchases,
+            "total_usd": round(total_usd, 6),
+        }
         return Result(data=data, lines=[table])
 
     return with_tools(work, local=local, data_dir=data_dir)

@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.operator import asked_by, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.output import Result
-from wearon_cli.cli.stack import stack_settings
-from wearon_cli.core.errors import LetterNotFound
+from wearon_cli.cli.output import Result, note
+from wearon_cli.cli.replaying import plan_facts
+from wearon_cli.core.contract import parse_task
+from wearon_cli.core.errors import InputError, LetterNotFound, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
+from wearon_cli.core.operator.replay_plan import ReplayOptions
 from wearon_cli.core.session import utc_now
-from wearon_cli.wiring import OperatorTools, open_operator_tools
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.operator import OperatorTools
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,32 +79,53 @@ def show(
 
 @app.command()
 def requeue(
-    letter_id: LetterArgument, local: LocalOption = False, data_dir: DataDirOption = None
+    letter_id: LetterArgument,
+    yes: YesOption = False,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Put a letter's bytes back into the queue, and drop the letter.
+    Run a letter's session again, by the rules of `wearon replay-task`.
 
-    Nothing is paid or refunded twice: a worker looks at the session's row first, and a session
-    that has ended stays as it is. To run an ended session again, use `wearon replay-task`.
+    Says what it will do and asks; without a terminal it needs --yes. The letter stays until the
+    session has completed; then the worker drops it.
     """
 
     async def work(tools: OperatorTools) -> Result:
         letter = await _letter(tools, letter_id)
-        await tools.intake.push(letter.raw)
-        await tools.dead_letters.drop(letter.letter_id)
-        return Result(data=_facts(letter), lines=[f"letter {letter_id} is back in the queue"])
+        options = ReplayOptions(
+            by=asked_by(),
+            reason=f"dead letter {letter_id}",
+            letter_id=letter_id,
+            payload_urls=_payload_urls(letter),
+        )
+        plan = await tools.replayer.plan(_session_of(letter), options)
+        for sentence in plan.sentences():
+            note(sentence)
+        await asyncio.to_thread(require_consent, "run this session again?", yes=yes)
+        await tools.replayer.run(plan)
+        lines = [
+            f"session {letter.session_id} runs again; the letter goes when it has completed",
+            f"`wearon session {letter.session_id}` tells where it is",
+        ]
+        return Result(data={**_facts(letter), **plan_facts(plan)}, lines=lines)
 
     return _with_tools(work, local, data_dir)
 
 
 @app.command()
 def drop(
-    letter_id: LetterArgument, local: LocalOption = False, data_dir: DataDirOption = None
+    letter_id: LetterArgument,
+    yes: YesOption = False,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
 ) -> Result:
-    """Throw a letter away for good."""
+    """Throw a letter away for good. Asks; without a terminal it needs --yes."""
 
     async def work(tools: OperatorTools) -> Result:
         letter = await _letter(tools, letter_id)
+        question = f"throw letter {letter_id} ({letter.error_code}) away for good?"
+        await asyncio.to_thread(require_consent, question, yes=yes)
         await tools.dead_letters.drop(letter.letter_id)
         return Result(data=_facts(letter), lines=[f"letter {letter_id} is gone"])
 
@@ -109,12 +135,27 @@ def drop(
 def _with_tools(
     work: Callable[[OperatorTools], Awaitable[Result]], local: bool, data_dir: Path | None
 ) -> Result:
-    async def run() -> Result:
-        async with open_operator_tools(settings) as tools:
-            return await work(tools)
+    async def run(tools: OperatorTools, _: Settings) -> Result:
+        return await work(tools)
 
-    with stack_settings(local, data_dir, needs_workers=False) as settings:
-        return asyncio.run(run())
+    return with_tools(run, local=local, data_dir=data_dir)
+
+
+def _session_of(letter: DeadLetter) -> str:
+    if letter.session_id is None:
+        raise InputError(
+            f"letter {letter.letter_id} names no session, so nothing can run again",
+            hint="its producer has to push it anew; `show` prints its bytes, `drop` throws it away",
+        )
+    return letter.session_id
+
+
+def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
+    """The input pictures of a payload that is a job: it may name more than the row keeps."""
+    try:
+        return parse_task(letter.raw).image_urls
+    except TaskInvalid:
+        return ()
 
 
 async def _letter(tools: OperatorTools, letter_id: str) -> DeadLetter:

@@ -1,26 +1,32 @@
 """`wearon reconcile`: rows, credits, pictures and jobs, compared."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import SinceOption, ago
-from wearon_cli.cli.operator import inspector, with_tools
+from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import NeedsAPerson
-from wearon_cli.core.operator.reconcile import HINTS, Case, Reconciler
+from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools
+from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def reconcile(
     since: SinceOption = timedelta(days=1),
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Correct what is proved wrong.")] = False,
+    yes: YesOption = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows compared.")] = 2000,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -28,42 +34,34 @@ def reconcile(
     """
     Compare sessions, ledger, pictures and jobs, and list what does not fit together.
 
-    Finds sessions that are stuck without a job, failed ones whose credit was not returned, credits
-    returned twice, completed ones without a picture, pictures of failed ones, and overages that a
-    person must handle. Rows younger than two minutes are left alone. Without --fix it changes
-    nothing; with it, stuck sessions go to the workers and missing refunds are given, by the same
-    rules as always, so that doing it twice does no harm.
+    Rows younger than two minutes, and those that are being worked on, are left alone. Without --fix
+    it changes nothing. With it, and a yes, credits that are proved owed are given back and stuck
+    sessions go to the workers; each is read again immediately before. Where the records do not say
+    whether a credit was given back, nothing is: a person looks.
 
-    Exit codes: 0 all fits, or all that did not was mended; 5 something is left for a person.
+    Exit codes: 0 all fits, or was corrected; 5 something is left for a person.
     """
 
-    async def work(tools: OperatorTools, settings: Settings) -> Result:
-        found = _reconciler(tools, settings)
-        looked_at, cases = await found.find(utc_now() - since, limit=limit)
-        if fix:
-            cases = [await found.fix(case) for case in cases]
-        left = [case for case in cases if not case.fixed]
+    async def work(tools: OperatorTools, _: Settings) -> Result:
+        looked_at, cases = await tools.reconciler.find(utc_now() - since, limit=limit)
+        fixable = [case for case in cases if case.is_fixable]
+        if fix and fixable:
+            question = f"give back credits, or hand over sessions, of {len(fixable)} cases?"
+            await asyncio.to_thread(require_consent, question, yes=yes)
+            cases = [await tools.reconciler.fix(case) for case in cases]
+        left = [case for case in cases if case.is_left]
+        error = NeedsAPerson(f"{len(left)} of {looked_at} sessions need looking at")
         return Result(
-            data={"looked_at": looked_at, "cases": [_facts(case) for case in cases]},
-            lines=_told(looked_at, cases),
-            error=NeedsAPerson(f"{len(left)} of {looked_at} sessions need looking at")
-            if left
-            else None,
+            data={
+                "looked_at": looked_at,
+                "is_whole": looked_at < limit,
+                "cases": [_facts(case) for case in cases],
+            },
+            lines=_told(looked_at, limit, cases),
+            error=error if left else None,
         )
 
-    return with_tools(work, local=local, data_dir=data_dir)
-
-
-def _reconciler(tools: OperatorTools, settings: Settings) -> Reconciler:
-    return Reconciler(
-        sessions=tools.sessions,
-        ledger=tools.ledger,
-        journal=tools.journal,
-        waker=tools.waker,
-        inspector=inspector(tools),
-        settlement=tools.settlement,
-        orphan_age_s=settings.orphan_age_s,
-    )
+    return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)
 
 
 def _facts(case: Case) -> dict[str, object]:
@@ -74,20 +72,29 @@ def _facts(case: Case) -> dict[str, object]:
         "owner_id": row.owner_id,
         "status": row.status,
         "discrepancy": case.discrepancy,
+        "reason": case.reason,
+        "needs_a_person": case.is_left,
         "hint": case.hint,
-        "fixed": case.fixed or None,
+        "fixed": case.fixed,
+        "refused": case.refused,
     }
 
 
-def _told(looked_at: int, cases: list[Case]) -> list[object]:
+def _told(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
+    part = ["there are more: raise --limit"] if looked_at >= limit else []
     if not cases:
-        return [f"{looked_at} sessions compared: all of them fit together"]
+        return [f"{looked_at} sessions compared: all of them fit together", *part]
     table = Table("session", "made", "discrepancy", "done", box=None, pad_edge=False)
     for case in cases:
         row = case.session
-        table.add_row(
-            row.session_id, f"{ago(row.created_at)} ago", case.discrepancy.value, case.fixed or "-"
-        )
-    kinds = Counter(case.discrepancy for case in cases)
-    advice = [f"  {kind.value} ({count}): {HINTS[kind]}" for kind, count in kinds.items()]
-    return [f"{looked_at} sessions compared, {len(cases)} do not fit:", "", table, "", *advice]
+        done = case.fixed or (f"refused: {case.refused}" if case.refused else "-")
+        table.add_row(row.session_id, f"{ago(row.created_at)} ago", case.discrepancy.value, done)
+    kinds = Counter(case.discrepancy for case in cases if not case.fixed)
+    hints = [f"  {kind.value} ({count}): {HINTS[kind]}" for kind, count in kinds.items()]
+    reasons = [
+        f"  {case.session.session_id}: {case.reason}"
+        for case in cases
+        if not case.fixed and case.discrepancy is Discrepancy.CREDIT_UNCLEAR
+    ]
+    head = f"{looked_at} sessions compared, {len(cases)} do not fit:"
+    return [head, "", table, "", *hints, *reasons, *part]

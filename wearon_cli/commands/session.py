@@ -1,25 +1,42 @@
 """`wearon session` and `wearon sessions`: what happened to one, and which there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
 
 from wearon_cli.cli.durations import SinceOption, ago
 from wearon_cli.cli.durations import local as local_time
-from wearon_cli.cli.operator import inspector, with_tools
+from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import CREDIT_WORDS
+from wearon_cli.cli.outcome import credit_words
 from wearon_cli.cli.output import Result
+from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import InputError
-from wearon_cli.core.operator.figures import error_class
-from wearon_cli.core.operator.replay import checked_session_id
-from wearon_cli.core.operator.timeline import LOCATION_WORDS, Inspection
-from wearon_cli.core.session import Session, Status, utc_now
+from wearon_cli.core.operator.inputs import InputPicture
+from wearon_cli.core.operator.inspector import (
+    Found,
+    JobLocation,
+    Search,
+    SessionReport,
+    checked_session_id,
+)
+from wearon_cli.core.session import Channel, Session, Status, utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools
+from wearon_cli.wiring.operator import OperatorTools
+
+LOCATION_WORDS: Final = {
+    JobLocation.QUEUE: "waits in the platform's list: no consumer has taken it yet",
+    JobLocation.READY: "ready: it is released to a worker as the rate limit allows",
+    JobLocation.RELEASED: "released: its message is on its way to a worker",
+    JobLocation.RUNNING: "running: a worker has it",
+    JobLocation.WAITING: "waiting: for a rate limit or the end of an outage",
+    JobLocation.SETTLING: "a worker is ending it",
+    JobLocation.ENDED: "ended: nothing is left to do",
+    JobLocation.MISSING: "missing: there is none; recovery fails and settles old rows",
+}
 
 
 def session(
@@ -28,19 +45,24 @@ def session(
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Tell the whole inspection of one session.
+    Tell everything that is known of one session.
 
-    The row, what became of its credit, the ledger's entries, every attempt and paid call with its
-    time and cost, the error that ended it, and where its job is now. Changes nothing. Stories are
-    kept for seven days; the row and the ledger stay.
+    The row, what became of its credit and why that is known, the ledger's entries, its pictures,
+    what was paid, every attempt and purchase with its time, the error that ended it, and where its
+    job is now. Changes nothing. A timeline is kept for seven days, a record of it for 90; the row
+    and the ledger stay.
 
       wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
     """
     wanted = checked_session_id(session_id)
 
     async def work(tools: OperatorTools, _: Settings) -> Result:
-        inspection = await inspector(tools).inspect(wanted)
-        return Result(data=_facts(inspection), lines=[_sheet(inspection), "", *_events(inspection)])
+        report = await tools.inspector.inspect(wanted)
+        inputs = await tools.inspector.input_pictures(report)
+        return Result(
+            data=_facts(report, inputs),
+            lines=[_sheet(report, inputs), "", *_timeline(report)],
+        )
 
     return with_tools(work, local=local, data_dir=data_dir)
 
@@ -71,17 +93,20 @@ def sessions(
     wanted = Status.FAILED if failed or error else status
 
     async def work(tools: OperatorTools, _: Settings) -> Result:
-        rows = await tools.sessions.since(utc_now() - since, limit=10_000)
-        found = []
-        for row in rows:
-            if (wanted and row.status is not wanted) or (store and row.owner_id != store):
-                continue
-            code = await error_class(row, tools.journal) if row.status is Status.FAILED else None
-            if error in {None, code}:
-                found.append((row, code))
-            if len(found) == limit:
-                break
-        data = {"sessions": [{**row_facts(row), "error_code": code} for row, code in found]}
+        found = await tools.inspector.search(
+            Search(
+                since=utc_now() - since,
+                statuses={wanted} if wanted else (),
+                owner_id=store,
+                error_class=error,
+                limit=limit,
+            )
+        )
+        data = {
+            "sessions": [
+                {**row_facts(each.session), "error_code": each.error_class} for each in found
+            ]
+        }
         return Result(data=data, lines=[_list(found)] if found else ["no such sessions"])
 
     return with_tools(work, local=local, data_dir=data_dir)
@@ -103,30 +128,36 @@ def row_facts(row: Session) -> dict[str, object]:
     }
 
 
-def _facts(inspection: Inspection) -> dict[str, object]:
+def _facts(report: SessionReport, inputs: Sequence[InputPicture]) -> dict[str, object]:
+    record = report.record
     return {
-        **row_facts(inspection.session),
-        "credit": inspection.credit,
-        "place": inspection.location,
-        "picture_stored": inspection.is_stored,
-        "cost_usd": inspection.cost_usd,
-        "calls_lost": inspection.calls_lost,
+        **row_facts(report.session),
+        "credit": report.credit.state,
+        "credit_reason": report.credit.reason,
+        "error_code": report.error_class,
+        "job": report.location,
+        "picture_stored": report.is_stored,
+        "inputs": [{"kind": each.kind, "state": each.state} for each in inputs],
+        "cost_usd": round(report.cost_usd, 6),
+        "purchases": record.purchases if record else None,
+        "purchases_lost": record.purchases_lost if record else None,
+        "replays": record.replays if record else None,
         "ledger": [
             {"kind": entry.kind, "amount": entry.amount, "at": entry.created_at}
-            for entry in inspection.entries
+            for entry in report.facts.entries
         ],
-        "events": list(inspection.events),
+        "timeline": list(report.timeline),
     }
 
 
-def _sheet(inspection: Inspection) -> Table:
-    row = inspection.session
+def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
+    row, record = report.session, report.record
     sheet = Table.grid(padding=(0, 2))
     sheet.add_column(style="dim")
     sheet.add_column(overflow="fold")
-    kind = "store" if row.channel.value == "b2b" else "user"
+    kind = "store" if row.channel is Channel.B2B else "user"
     entries = ", ".join(
-        f"{e.kind.value} {e.amount:+d} at {local_time(e.created_at)}" for e in inspection.entries
+        f"{e.kind.value} {e.amount:+d} at {local_time(e.created_at)}" for e in report.facts.entries
     )
     facts = [
         ("session", f"{row.session_id} ({row.channel.value})"),
@@ -135,13 +166,15 @@ def _sheet(inspection: Inspection) -> Table:
         ("status", row.status.value),
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
-        ("credit", CREDIT_WORDS[inspection.credit]),
+        ("failed by", report.error_class or ""),
+        ("credit", _credit(report)),
         ("ledger", entries),
-        ("picture", "stored" if inspection.is_stored else "none stored"),
-        ("cost", f"${inspection.cost_usd:.4f}"),
-        ("lost calls", str(inspection.calls_lost) if inspection.calls_lost else ""),
+        ("picture", "stored" if report.is_stored else "none stored"),
+        ("inputs", _inputs(inputs)),
+        ("paid", _paid(report)),
+        ("replays", str(record.replays) if record and record.replays else ""),
         ("request", row.request_id or ""),
-        ("now", LOCATION_WORDS[inspection.location]),
+        ("job", LOCATION_WORDS[report.location]),
     ]
     for name, fact in facts:
         if fact:
@@ -149,13 +182,37 @@ def _sheet(inspection: Inspection) -> Table:
     return sheet
 
 
-def _events(inspection: Inspection) -> list[str]:
-    if not inspection.events:
-        return ["no inspection is kept of it (any more)"]
-    return [_event(event) for event in inspection.events]
+def _credit(report: SessionReport) -> str:
+    words = credit_words(report.credit)
+    if report.credit.state is not CreditState.OWED:
+        return words
+    if report.location is JobLocation.SETTLING:
+        return f"{words}: a worker is at it"
+    refused = report.record is not None and report.record.parked
+    why = "the ledger refused it: a person must look" if refused else "`wearon reconcile --fix`"
+    return f"{words}: {why}"
 
 
-def _event(event: Mapping[str, object]) -> str:
+def _inputs(inputs: Sequence[InputPicture]) -> str:
+    return ", ".join(f"{each.kind.value} {each.state.value}" for each in inputs)
+
+
+def _paid(report: SessionReport) -> str:
+    told = f"${report.cost_usd:.4f}"
+    record = report.record
+    if record is None or not record.purchases:
+        return told
+    lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""
+    return f"{told} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
+
+
+def _timeline(report: SessionReport) -> list[str]:
+    if not report.timeline:
+        return ["no timeline is kept of it (any more)"]
+    return [_line(event) for event in report.timeline]
+
+
+def _line(event: Mapping[str, object]) -> str:
     at = datetime.fromisoformat(str(event["at"]))
     facts = " ".join(
         f"{name}={value}" for name, value in event.items() if name not in {"at", "event"}
@@ -163,8 +220,10 @@ def _event(event: Mapping[str, object]) -> str:
     return f"  {local_time(at)}  {event['event']:<20} {facts}".rstrip()
 
 
-def _list(found: list[tuple[Session, str | None]]) -> Table:
+def _list(found: Sequence[Found]) -> Table:
     table = Table("session", "made", "status", "why", box=None, pad_edge=False)
-    for row, code in found:
-        table.add_row(row.session_id, f"{ago(row.created_at)} ago", row.status.value, code or "")
+    for each in found:
+        row = each.session
+        made = f"{ago(row.created_at)} ago"
+        table.add_row(row.session_id, made, row.status.value, each.error_class or "")
     return table

@@ -1,7 +1,7 @@
 """`wearon status`: how the whole is doing, now."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
@@ -12,15 +12,17 @@ from wearon_cli.cli.durations import ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, stdout_console
-from wearon_cli.core.operator.figures import SessionStats, cost_of, session_stats
+from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
-from wearon_cli.core.session import Status, utc_now
+from wearon_cli.core.operator.session_stats import SessionStats, session_stats
+from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import OperatorTools
+from wearon_cli.wiring.operator import OperatorTools
 
-#: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
+#: Rows that a look may read: an hour's at 300 a minute.
 MOST_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
+_NO_WORKER: Final = "NONE: start `wearon celery`"
 
 
 def status(
@@ -44,7 +46,7 @@ def status(
 
     as_json = ctx.find_root().obj.as_json
 
-    async def work(tools: OperatorTools, settings: Settings) -> Result:
+    async def work(tools: OperatorTools, settings: "Settings") -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
             data, table = await _look(tools, settings)
@@ -58,14 +60,14 @@ def status(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: OperatorTools, settings: Settings) -> tuple[dict[str, object], Table]:
+async def _look(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
     now = utc_now()
-    midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await tools.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
-    hour = await session_stats([r for r in today if r.created_at > now - HOUR], tools.journal)
-    cost = cost_of(r for r in today if r.status is Status.COMPLETED and r.created_at > midnight)
+    rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
+    hour = await session_stats(rows, tools.inspector.error_class)
+    book = await tools.book.rows(now.date(), now.date())
+    cost_usd = sum(row.cost_usd for row in book)
     stats = await tools.queue_stats.look()
-    return _facts(stats, hour, cost), _screen(stats, hour, cost, settings, midnight)
+    return _facts(stats, hour, cost_usd), _screen(stats, hour, cost_usd, settings)
 
 
 def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[str, object]:
@@ -74,11 +76,15 @@ def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[s
         "queued": now.queued,
         "ready": now.ready,
         "oldest_wait_s": _waited_s(now),
-        "leased": now.held,
+        "released": now.released,
+        "running": now.running,
+        "waiting": now.waiting,
         "overdue": now.overdue,
         "consumers": now.consumers,
+        "workers": now.workers,
+        "slots": now.slots,
         "permits_used": now.permits_used,
-        "halted_because": now.halted_because,
+        "halts": now.halts,
         "dead_letters": now.dead_letters,
         "last_hour": hour,
         "cost_today_usd": round(cost_today_usd, 4),
@@ -89,25 +95,25 @@ def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
 
 
-def _screen(
-    now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings, midnight: datetime
-) -> Table:
+def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     failures = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
     waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
     facts = [
-        ("waiting", f"{now.queued} not taken, {now.ready} in line{waited}"),
-        ("leased", f"{now.held} being done or waiting for a time" + _overdue(now)),
+        ("queue", f"{now.queued} not taken, {now.ready} ready{waited}"),
+        ("jobs", f"{now.released} released, {now.running} running, {now.waiting} waiting"),
+        ("overdue", f"{now.overdue}: is a consumer running?" if now.overdue else ""),
         ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
+        ("workers", f"{now.workers} with {now.slots} slots" if now.workers else _NO_WORKER),
         ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
-        ("image API", f"HALTED: {now.halted_because}" if now.halted_because else "calls go out"),
+        ("calls", "; ".join(map(_halt, now.halts)) or "go out"),
         ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
         ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),
         ("dead letters", str(now.dead_letters)),
-        ("cost today", f"${cost_usd:.2f} since {midnight:%H:%M}"),
+        ("cost today", f"${cost_usd:.2f} (of this day, UTC)"),
         ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
     ]
     for name, fact in facts:
@@ -116,5 +122,5 @@ def _screen(
     return table
 
 
-def _overdue(now: QueueStats) -> str:
-    return f"; {now.overdue} OVERDUE: is a consumer running?" if now.overdue else ""
+def _halt(halt: Halt) -> str:
+    return f"HALTED for {ago(halt.since)}: {halt.name} ({halt.reason})"

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -13,18 +13,22 @@ from wearon_cli.adapters.local.accounts import (
     DEMO_STORE_ID,
     DEMO_USER_ID,
 )
+from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target, told
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.cli.uploads import read_uploads
-from wearon_cli.core.errors import InputError
-from wearon_cli.core.operator.follow import ending, follow
-from wearon_cli.core.operator.try_on import Counter, Order, Upload
-from wearon_cli.core.session import Channel, Status
+from wearon_cli.core.errors import InputError, Interrupted
+from wearon_cli.core.operator.follow import follow
+from wearon_cli.core.operator.try_on import Order, Upload
+from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.wiring import open_operator_tools
+from wearon_cli.wiring.operator import open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ def try_on(
         Path | None,
         typer.Option(help="Where to save the picture. Default: try-on-<session>.jpg here."),
     ] = None,
+    yes: YesOption = False,
     timeout: Annotated[
         float, typer.Option(min=1, help="Longest time to follow it, in seconds.")
     ] = 600.0,
@@ -78,7 +83,8 @@ def try_on(
     Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
     the platform does. Then it follows the session to its end, saves the picture, and prints its
     path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
-    read and whether the credit came back, and exits with 7.
+    read and whether the credit came back, and exits with 7. In production it asks before it takes
+    the credit; without a terminal it needs --yes.
 
     With --local it uses the stack that runs in the data folder, or starts one for this run. There,
     without an OPENAI_API_KEY, the picture is a preview: a composite that costs nothing.
@@ -89,6 +95,7 @@ def try_on(
 
       wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
     """
+
     limits = load_settings()
     asked = TryOnCommand(
         pictures=read_uploads((person, *garments), limits),
@@ -99,18 +106,17 @@ def try_on(
         out=check_target(out) if out else None,
         timeout_s=timeout,
     )
+    if not local:
+        require_consent("take a credit and buy a picture?", yes=yes)
     with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
         return asyncio.run(run(asked, settings, shown))
 
 
-async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
     """Order it, follow it, save it."""
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
-        counter = Counter(
-            sessions=tools.sessions, ledger=tools.ledger, storage=tools.storage, intake=tools.intake
-        )
-        row = await counter.place(
+        row = await tools.orders.place(
             Order(
                 channel=asked.channel,
                 owner_id=asked.owner_id or _local_owner(settings, asked),
@@ -121,13 +127,20 @@ async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Resul
             )
         )
         shown.say(f"session {row.session_id} is queued")
-        last = await follow(tools.sessions, row.key, timeout_s=asked.timeout_s, on_look=shown.look)
-        end = await ending(last, ledger=tools.ledger, journal=tools.journal)
         picture = None
-        if last.status is Status.COMPLETED:
-            picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
-            picture.write_bytes(await tools.storage.get(last.result_path))
-    return told(end, picture=picture, elapsed_s=shown.elapsed_s)
+        try:
+            ended = await follow(
+                tools.inspector, row.key, timeout_s=asked.timeout_s, on_look=shown.look
+            )
+            if ended.succeeded:
+                picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
+                picture.write_bytes(await tools.storage.get(row.result_path))
+        except asyncio.CancelledError:
+            raise Interrupted(
+                f"session {row.session_id} goes on by itself",
+                hint=f"`wearon session {row.session_id}` tells where it is",
+            ) from None
+    return told(ended, picture=picture, elapsed_s=shown.elapsed_s)
 
 
 def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
@@ -136,7 +149,8 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _local_owner(settings: Settings, asked: TryOnCommand) -> str:
+def _local_owner(settings: "Settings", asked: TryOnCommand) -> str:
+
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",

@@ -9,8 +9,11 @@ goodwill refunds make such sums differ, and neither proves anything about this s
 The law, in order. The first that applies decides.
 
     row        ledger and journal                                           state
-    failed     a replay took a credit of its own, and it was not given back owed (the replay's)
-    completed  a replay took a credit of its own                            charged
+    any        a replay took a credit of its own, and is still at work      held
+    completed  a replay took one later, and its refund was refused          owed (the replay's)
+    completed  a replay took one later, and no end of it is known           unclear
+    completed  a replay took one, and it was not given back                 charged
+    failed     a replay took one, and it was not given back                 owed (the replay's)
     any        b2b without a request id                                     unclear
     any        no credit was taken, and there is an overage entry           overage
     any        no credit was taken for this session                         never taken
@@ -25,7 +28,8 @@ The law, in order. The first that applies decides.
     failed     b2c: somebody else failed it                                 unclear
 
 A b2b request id may be used again by a caller. The ledger takes one credit for it: it belongs to
-the first session made after the deduction, and so does its refund.
+the first session made after the deduction, and so does its refund. A credit that was given back
+before the session was made was not taken for it.
 """
 
 import re
@@ -42,7 +46,11 @@ from wearon_cli.core.session import Channel, Session, Status
 #: Source: the platform refunds a queue error within the request that made the session.
 UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
 
+#: The row's moments are a worker's, the ledger's its database's: they may differ by so much.
+CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
+
 _REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
+_REPLAY_KEY: Final = re.compile(r"replay:[0-9a-f-]{36}:(?P<replay>[0-9a-f]{8})", re.IGNORECASE)
 
 
 class CreditState(StrEnum):
@@ -81,6 +89,8 @@ class CreditFacts:
     siblings: Sequence[Session] = ()
     failed_by_us: bool = False  # this worker won the row's move to failed
     was_replayed: bool = False  # an operator ran it again
+    replaying: str | None = None  # id of the replay whose job is open
+    parked: bool = False  # the ledger refused a refund of it
     #: b2c: refunds of the user around the session's time that may name no session.
     user_refunds: Sequence[LedgerEntry] = ()
 
@@ -96,6 +106,8 @@ class Credit:
     #: Who is owed 1 credit, and the description that makes its refund findable. With OWED only.
     owed_to: Payer | None = None
     refund_text: str = ""
+    #: Refunds that name the session beyond the credits taken for it: given once too often.
+    surplus: int = 0
 
 
 def replay_text(session_id: str, replay_id: str) -> str:
@@ -125,8 +137,8 @@ def replay_refund_text(session_id: str, replay_id: str) -> str:
 
 
 def replay_id_of(entry: LedgerEntry) -> str | None:
-    """The replay that this entry names; None when it names none."""
-    found = _REPLAY.search(entry.description)
+    """The replay that this entry names, in its request id or in words; None when it names none."""
+    found = _REPLAY_KEY.fullmatch(entry.request_id or "") or _REPLAY.search(entry.description)
     return found["replay"].lower() if found else None
 
 
@@ -156,11 +168,38 @@ def credit_of(facts: CreditFacts) -> Credit:
 
     The table at the top of this module is what it does.
     """
+    charge = _open_charge(facts)
+    credit = _of_charge(facts, charge) if charge else None
+    credit = credit or _of_session(facts)
+    return replace(credit, surplus=_surplus(facts))
+
+
+def _of_charge(facts: CreditFacts, charge: LedgerEntry) -> Credit | None:
+    """The credit that a replay took and that is not back; None when the row's own one counts."""
     row = facts.session
-    if row.status is Status.COMPLETED and (charge := _open_charge(facts)):
-        return Credit(state=CreditState.CHARGED, reason="a replay took a credit", entry=charge)
-    if row.status is Status.FAILED and (charge := _open_charge(facts)):
-        return _owed_charge(row, facts.entries, charge)
+    replay_id = str(replay_id_of(charge))
+    if replay_id == facts.replaying:
+        reason = f"replay {replay_id} took a credit and is still at work"
+        return Credit(state=CreditState.HELD, reason=reason, entry=charge)
+    if row.status is Status.FAILED:
+        return _owed_charge(
+            row, facts.entries, charge, f"replay {replay_id} took a credit and failed"
+        )
+    if row.status is not Status.COMPLETED:
+        return None
+    later = charge.created_at - (row.completed_at or charge.created_at)
+    if later > timedelta() and facts.parked:
+        reason = f"replay {replay_id} took a credit and failed, and its refund was refused"
+        return _owed_charge(row, facts.entries, charge, reason)
+    if later > CLOCKS_AGREE_WITHIN:
+        reason = f"replay {replay_id} took a credit, and no end of it is known"
+        return Credit(state=CreditState.UNCLEAR, reason=reason, entry=charge)
+    reason = f"replay {replay_id} took a credit of its own"
+    return Credit(state=CreditState.CHARGED, reason=reason, entry=charge)
+
+
+def _of_session(facts: CreditFacts) -> Credit:
+    row = facts.session
     if row.channel is Channel.B2B and not row.request_id:
         return Credit(
             state=CreditState.UNCLEAR,
@@ -169,12 +208,15 @@ def credit_of(facts: CreditFacts) -> Credit:
     taken = _taking(facts)
     if row.channel is Channel.B2B and taken is None:
         return _without_deduction(facts)
-    if row.credits_used < 1:
+    if row.channel is Channel.B2C and row.credits_used < 1:
         return Credit(state=CreditState.NEVER_TAKEN, reason="the row says that no credit was used")
-    refund = _refund(facts, taken)
-    if refund:
-        return _returned(facts, refund)
-    return _not_returned(facts, taken)
+    refund = next(iter(_refunds(facts)), None)
+    if refund is None:
+        return _not_returned(facts, taken)
+    if taken and refund.created_at < row.created_at:
+        reason = "the credit of its request id was given back before the session was made"
+        return Credit(state=CreditState.NEVER_TAKEN, reason=reason, entry=refund)
+    return _returned(facts, refund)
 
 
 def _base(facts: CreditFacts) -> list[LedgerEntry]:
@@ -200,10 +242,15 @@ def _taking(facts: CreditFacts) -> LedgerEntry | None:
     return deduction if owner.session_id == facts.session.session_id else None
 
 
-def _refund(facts: CreditFacts, taken: LedgerEntry | None) -> LedgerEntry | None:
-    if facts.session.channel is Channel.B2B and taken is None:
-        return None
-    return next((e for e in _base(facts) if e.kind is EntryKind.REFUND), None)
+def _refunds(facts: CreditFacts) -> list[LedgerEntry]:
+    return [entry for entry in _base(facts) if entry.kind is EntryKind.REFUND]
+
+
+def _surplus(facts: CreditFacts) -> int:
+    """b2c: the ledger takes any number of refunds. A b2b request id has one at most."""
+    if facts.session.channel is Channel.B2B:
+        return 0
+    return max(0, len(_refunds(facts)) - max(0, facts.session.credits_used))
 
 
 def _open_charge(facts: CreditFacts) -> LedgerEntry | None:
@@ -215,12 +262,14 @@ def _open_charge(facts: CreditFacts) -> LedgerEntry | None:
     return max(charges.values(), key=lambda e: e.created_at, default=None)
 
 
-def _owed_charge(row: Session, entries: Sequence[LedgerEntry], charge: LedgerEntry) -> Credit:
+def _owed_charge(
+    row: Session, entries: Sequence[LedgerEntry], charge: LedgerEntry, reason: str
+) -> Credit:
     replay_id = str(replay_id_of(charge))
     payer = replay_payer(row, entries, replay_id)
     return Credit(
         state=CreditState.OWED,
-        reason=f"replay {replay_id} took a credit and failed",
+        reason=reason,
         entry=charge,
         owed_to=replace(payer, shopper_email=charge.shopper_email),
         refund_text=replay_refund_text(row.session_id, replay_id),

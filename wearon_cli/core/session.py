@@ -177,6 +177,13 @@ def complete_again(from_status: Status, done: Completion) -> SessionMove:
     return replace(complete(done), expected=frozenset({from_status}))
 
 
+def sign_again(url: str) -> SessionMove:
+    """A completed row gets a new address of its picture."""
+    completed = frozenset({Status.COMPLETED})
+    writes = {"generated_image_url": url}
+    return SessionMove(expected=completed, to=Status.COMPLETED, writes=writes)
+
+
 class Sessions(Protocol):
     """
     The session rows of both channels.

@@ -4,6 +4,8 @@ import re
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+#: Signed result addresses live this long; the platform signs inputs for the same time.
+SIGNED_URL_LIFE_S: Final = 21_600
 #: A signed or public address of an object, as the storage server writes it.
 _STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
 
@@ -30,6 +32,9 @@ class Storage(Protocol):
             ObjectNotFound: There is no such object.
         """
 
+    async def remove(self, path: str) -> None:
+        """Delete an object, if it is there."""
+
 
 def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | None:
     """
@@ -52,3 +57,8 @@ def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | No
 def previous_path(result_path: str) -> str:
     """Where a redraw puts the picture that it replaces."""
     return f"{result_path.removesuffix('.jpg')}.previous.jpg"
+
+
+def swap_path(result_path: str) -> str:
+    """Where the picture that an undo replaces lies while the two change places."""
+    return f"{result_path.removesuffix('.jpg')}.swap.jpg"

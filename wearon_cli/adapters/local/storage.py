@@ -80,6 +80,10 @@ class LocalStorage:
         """See `Storage.get`."""
         return await to_thread.run_sync(_read, self._folder / checked_path(path))
 
+    async def remove(self, path: str) -> None:
+        """See `Storage.remove`."""
+        await to_thread.run_sync(_unlink, self._folder / checked_path(path))
+
     def open_signed(self, path: str, token: str) -> bytes:
         """
         Bytes for a signed address. Blocks: call it on a worker thread.
@@ -136,6 +140,13 @@ def _read(target: Path) -> bytes:
         return target.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise ObjectNotFound from exc
+    except OSError as exc:
+        raise _folder_unusable() from exc
+
+
+def _unlink(target: Path) -> None:
+    try:
+        target.unlink(missing_ok=True)
     except OSError as exc:
         raise _folder_unusable() from exc
 

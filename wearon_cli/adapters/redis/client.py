@@ -1,4 +1,4 @@
-"""The connection to Redis, its scripts, and its errors in our own words."""
+"""The connection to Redis, its scripts, and the mapping of its errors."""
 
 import ssl
 from collections.abc import Iterator
@@ -24,13 +24,11 @@ from wearon_cli.core.errors import ConfigError, QueueUnavailable
 #: asked for, which would make every line of the adapters a cast.
 type Client = Any
 
-#: Everything this product keeps in Redis starts with this (docs/redis-keys.md).
-PREFIX: Final = "wearon:"
 #: Longest wait for an answer; blocking reads add their own waiting time.
 ANSWER_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
-#: Most connections one process opens. Jobs share them: each call is short, and one more than there
-#: are connections waits for its turn, as after a stall that makes hundreds of renewals due at once.
+#: Most connections one process opens. Jobs share them: calls are short, and those beyond this
+#: number wait for a free one, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
 
 
@@ -44,7 +42,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         answer_timeout_s: Longest wait for an answer.
 
     Raises:
-        ConfigError: The address is not one of Redis.
+        ConfigError: This is not a Redis URL.
     """
     backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
     pool = BlockingConnectionPool.from_url(
@@ -61,7 +59,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Say what went wrong with Redis in the words of our error tree."""
+    """Say what went wrong with Redis in terms of our error tree."""
     try:
         yield
     except (AuthenticationError, NoPermissionError) as exc:
@@ -94,7 +92,7 @@ def _certificate_refused(error: BaseException | None) -> bool:
 
 
 class Scripts:
-    """The Lua scripts beside this file, each one command to the server."""
+    """The Lua scripts in `lua/`, each one command to the server."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
@@ -122,11 +120,11 @@ async def answers(redis: Client) -> bool:
 
 async def require_server(redis: Client) -> None:
     """
-    Check once, at start, that the server is there and new enough.
+    Check once, at start, that the server answers and is new enough.
 
     Raises:
         QueueUnavailable: It does not answer.
-        ConfigError: It is older than 6.2, or refuses us.
+        ConfigError: It is older than 6.2, or refuses the login.
     """
     with redis_errors():
         facts = await redis.info("server")

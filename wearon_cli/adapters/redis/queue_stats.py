@@ -1,15 +1,13 @@
-"""What waits and what runs, read from Redis in one command."""
+"""What waits and what runs, read from Redis."""
 
 from datetime import UTC, datetime
 
-from wearon_cli.adapters.redis.client import Client, Scripts
-from wearon_cli.adapters.redis.dead_letters import INDEX
-from wearon_cli.adapters.redis.intake import CONSUMERS, MISSED_BEATS
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY, WAKE
-from wearon_cli.adapters.redis.limiter import REQUESTS
-from wearon_cli.adapters.redis.locks import BREAKER
-from wearon_cli.core.contract import TASK_LIST, pushed_at
+from wearon_cli.adapters.redis.breakers import RedisBreakers
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.intake import MISSED_BEATS
+from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.operator.queue_stats import QueueStats
+from wearon_cli.core.payloads import pushed_at
 
 #: What a rate limit counts.
 MINUTE_S = 60.0
@@ -19,18 +17,15 @@ class RedisQueueStats:
     """Implements `QueueStatsPort`."""
 
     def __init__(self, redis: Client, *, heartbeat_s: float) -> None:
-        self._scripts = Scripts(redis)
+        self._scripts = JobScripts(redis)
+        self._breakers = RedisBreakers(redis)
         self._silence_s = heartbeat_s * MISSED_BEATS
 
     async def look(self) -> QueueStats:
         """See `QueueStatsPort.look`."""
-        answer = await self._scripts.run(
-            "queue_stats",
-            keys=(TASK_LIST, READY, WAKE, INDEX, CONSUMERS, REQUESTS, BREAKER, CELERY_QUEUE),
-            args=(JOB, self._silence_s, MINUTE_S),
-        )
-        now_s, queued, oldest, ready, since_s, leased, held, letters, *rest = answer
-        consumers, permits, reason, calls = rest
+        answer = await self._scripts.run("queue_stats", self._silence_s, MINUTE_S)
+        now_s, queued, oldest, ready, since_s, released, running, waiting, overdue, *rest = answer
+        letters, consumers, workers, slots, permits, messages = rest
         pushed = pushed_at(oldest) if oldest else None
         since = [datetime.fromtimestamp(float(since_s), UTC)] if since_s else []
         return QueueStats(
@@ -38,11 +33,15 @@ class RedisQueueStats:
             queued=int(queued),
             ready=int(ready),
             waiting_since=min([*since, *([pushed] if pushed else [])], default=None),
-            held=int(held),
-            overdue=int(held) - int(leased),
+            released=int(released),
+            running=int(running),
+            waiting=int(waiting),
+            overdue=int(overdue),
             dead_letters=int(letters),
             consumers=int(consumers),
+            workers=int(workers),
+            slots=int(slots),
             permits_used=int(permits),
-            calls_waiting=int(calls),
-            halted_because=reason.decode() if reason else None,
+            messages=int(messages),
+            halts=tuple(await self._breakers.halts()),
         )

@@ -6,13 +6,12 @@ functions refuse that, and a function that is missing, or forbidden to this key,
 """
 
 import asyncio
-import base64
-import json
 from typing import Any, Final
 
 from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.adapters.rows.sessions import COLUMNS
 from wearon_cli.adapters.supabase.client import Supabase, rows_of
+from wearon_cli.adapters.supabase.key_role import KEY_HINT, check_role
 from wearon_cli.core.errors import ConfigError, StoreRefused
 from wearon_cli.core.operator.checks import Finding, faults
 from wearon_cli.core.session import Channel
@@ -41,7 +40,6 @@ _REFUSED_AS_IT_SHOULD: Final = {
     pg_codes.OWNER_UNKNOWN,
     pg_codes.CHECK_VIOLATED,
 }
-_KEY_HINT: Final = "put this project's service role key into SUPABASE_SERVICE_ROLE_KEY"
 #: Largest result we store; the bucket must take it.
 LEAST_OBJECT_BYTES: Final = 5 * 1024 * 1024
 
@@ -53,7 +51,7 @@ async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
     Raises:
         StoreUnavailable: Supabase does not answer: nothing can be said.
     """
-    role = _check_role(settings)
+    role = check_role(settings)
     if not role.ok:
         return [role]  # with the wrong key everything else looks broken too
     looks = [
@@ -78,31 +76,6 @@ async def require_store(supabase: Supabase, settings: Settings) -> None:
             "; ".join(f"{finding.name}: {finding.detail}" for finding in wrong),
             hint="; ".join(dict.fromkeys(finding.hint for finding in wrong)),
         )
-
-
-def _check_role(settings: Settings) -> Finding:
-    """What the key says of itself; its signature is Supabase's business."""
-    key = settings.supabase_service_role_key
-    role = _claimed_role(key.get_secret_value() if key else "")
-    if role in {None, "service_role"}:
-        return Finding(name="supabase key", ok=True, detail="a service role key")
-    return Finding(
-        name="supabase key", ok=False, detail=f"this is the key of the role {role}", hint=_KEY_HINT
-    )
-
-
-def _claimed_role(key: str) -> str | None:
-    """The role a key was made for; None when it does not say."""
-    if key.startswith("sb_publishable_"):
-        return "anon"
-    parts = key.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return str(claims["role"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 async def _check_table(supabase: Supabase, table: str, columns: tuple[str, ...]) -> Finding:
@@ -188,4 +161,4 @@ def _bucket_fault(bucket: Any) -> tuple[str, str]:
 
 def _refusal(name: str, exc: StoreRefused) -> Finding:
     happened = str(exc).partition(": ")[2] or str(exc)
-    return Finding(name=name, ok=False, detail=happened, hint=exc.hint or _KEY_HINT)
+    return Finding(name=name, ok=False, detail=happened, hint=exc.hint or KEY_HINT)

@@ -55,5 +55,14 @@ class SupabaseStorage:
 
         return await self._supabase.repeatable("storage get", send)
 
+    async def remove(self, path: str) -> None:
+        """See `Storage.remove`. The server answers with what it removed, so nothing is no error."""
+        key = checked_path(path)
+
+        async def send() -> None:
+            await self._objects().remove([key])
+
+        await self._supabase.repeatable("storage remove", send)
+
     def _objects(self) -> AsyncBucketProxy:
         return self._supabase.client.storage.from_(self._bucket)

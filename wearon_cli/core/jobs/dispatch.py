@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.events import MessageNotSent
+from wearon_cli.core.jobs.events import JobsUnclaimed, MessageNotSent
 from wearon_cli.core.jobs.journal import Dispatcher, Released
 
 #: Jobs released in one pass.
@@ -44,6 +44,8 @@ class Dispatch:
             QueueUnavailable: Redis is away.
         """
         release = await self.dispatcher.release(limit=BATCH)
+        if release.unclaimed:
+            emit(JobsUnclaimed(count=release.unclaimed))
         for job in release.jobs:
             try:
                 await self.sender.send(job)

@@ -221,12 +221,18 @@ class PayloadsReturned(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRecovered(WarningEvent):
-    """Jobs are ready again: their worker died, or nobody claimed them; or they waited too long."""
+    """Jobs are ready again: their worker died; or breakers held them back for too long."""
 
     orphaned: int
-    unclaimed: int
     expired: int
     workers_lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsUnclaimed(WarningEvent):
+    """No worker claimed these released jobs before their deadline: they are ready again."""
+
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class NewJob:
     owner_id: str
     pictures: int  # input pictures, for the limit of pictures a minute
     lane: Lane = Lane.PAID
+    request_id: str = ""  # for the header of its messages
     #: Paths of its input pictures in our bucket, kept with the session's record.
     input_paths: tuple[str, ...] = ()
     #: Written into the timeline by the same atomic step.
@@ -162,14 +163,22 @@ class Release:
     jobs: Sequence[Released]
     #: Seconds after which another pass may find more; None: only an event can change that.
     wait_s: float | None = None
+    due: int = 0  # jobs that it made ready since their time had come
+    unclaimed: int = 0  # and since nobody had claimed them before their deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What became of a job that a consumer opened."""
+
+    is_new: bool  # False: this session already has an open job, which is kept
+    release: Release | None = None  # made by the same step; None: the job waits for the next one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """Jobs that one pass of recovery made ready again."""
 
-    due: int = 0  # their time came
-    unclaimed: int = 0  # released, and not claimed before their deadline
     orphaned: int = 0  # their worker's lease ran out
     expired: int = 0  # held back by breakers for too long: to be failed
     workers_lost: int = 0
@@ -324,18 +333,28 @@ class JobReader(Protocol):
 class Dispatcher(Protocol):
     """What every `consume` does to the journal, at the same time as others."""
 
+    async def open(self, job: NewJob, *, limit: int) -> Opened:
+        """
+        Open a job as `Journal.open` does, and release it in the same step if no other is in line.
+
+        Args:
+            job: The job.
+            limit: As for `release`.
+        """
+
     async def release(self, *, limit: int) -> Release:
         """
         Take ready jobs out of line whose message is to be sent now.
 
         FREE jobs at once. PAID ones when the pace of the rate limit allows, no breaker is open
         (while one is, a single job goes each time a probe is due), live workers have free slots,
-        and few released ones are unclaimed.
+        and few released ones are unclaimed. Before that it makes ready what is due, or was not
+        claimed in time.
         """
 
     async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
         """
-        Make ready what is due, was not claimed in time, or was held by a dead worker.
+        Make ready what a dead worker held.
 
         While breakers have held back the PAID lane for longer than `max_wait_s`, jobs opened
         longer ago than that move to the FREE lane, marked `expired`: a worker fails them.

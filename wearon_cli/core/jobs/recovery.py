@@ -41,11 +41,10 @@ class Recovery:
     async def recover_jobs(self) -> Recovered:
         """Make ready again what has to be done again."""
         found = await self.dispatcher.recover(limit=BATCH, max_wait_s=self.max_wait_s)
-        if found.orphaned or found.unclaimed or found.expired:
+        if found.orphaned or found.expired:
             emit(
                 JobsRecovered(
                     orphaned=found.orphaned,
-                    unclaimed=found.unclaimed,
                     expired=found.expired,
                     workers_lost=found.workers_lost,
                 )

@@ -7,8 +7,8 @@ the job. Only who won the move to failed owes its refund. A refund that the ledg
 for a person: a dead letter, and the session's record.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -23,7 +23,13 @@ from wearon_cli.core.credits import (
     replay_refund_text,
     replay_text,
 )
-from wearon_cli.core.errors import RefundRefused, StoreRefused, StoreUnavailable, WearonError
+from wearon_cli.core.errors import (
+    NoCreditLeft,
+    RefundRefused,
+    StoreRefused,
+    StoreUnavailable,
+    WearonError,
+)
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import CreditNeedsAPerson, JobSettled, RefundParked
@@ -206,8 +212,7 @@ class Settlement:
         credit = await self.credit(row, failed_by_us=failed_by_us)
         if credit.state is not CreditState.OWED:
             return credit
-        async with self.refund_lock.hold(row.session_id) as free:
-            self._require(free)
+        async with self._only_writer(row):
             fresh = await self.sessions.get(row.key) or row
             credit = await self.credit(fresh, failed_by_us=failed_by_us)
             if credit.state is CreditState.OWED and credit.owed_to is not None:
@@ -225,8 +230,7 @@ class Settlement:
             NoCreditLeft: The owner has none: nothing was taken.
             StoreUnavailable, QueueUnavailable: Not known to be done; call it again.
         """
-        async with self.refund_lock.hold(row.session_id) as free:
-            self._require(free)
+        async with self._only_writer(row):
             entries = await self.ledger.entries_of(row)
             if _charge(entries, replay_id) is None:
                 payer = replay_payer(row, entries, replay_id)
@@ -240,8 +244,7 @@ class Settlement:
             RefundRefused: The ledger refuses.
             StoreUnavailable, QueueUnavailable: Not known to be done; call it again.
         """
-        async with self.refund_lock.hold(row.session_id) as free:
-            self._require(free)
+        async with self._only_writer(row):
             entries = await self.ledger.entries_of(row)
             charge = _charge(entries, replay_id)
             if charge is None or _charge_refund(entries, replay_id):
@@ -260,9 +263,19 @@ class Settlement:
                 f"the ledger refuses the refund: {exc}", vendor_code=exc.vendor_code
             ) from exc
 
-    def _require(self, free: bool) -> None:
-        if not free:
-            raise StoreUnavailable("another refund of this session may still be on its way")
+    @asynccontextmanager
+    async def _only_writer(self, row: Session) -> AsyncIterator[None]:
+        """Hold the lock. A plain no of the ledger lets go of it: then nothing is on its way."""
+        refusal: WearonError | None = None
+        async with self.refund_lock.hold(row.session_id) as free:
+            if not free:
+                raise StoreUnavailable("another refund of this session may still be on its way")
+            try:
+                yield
+            except (RefundRefused, NoCreditLeft) as exc:
+                refusal = exc
+        if refusal is not None:
+            raise refusal
 
 
 def _cron_may_act(row: Session) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from wearon_cli.core.jobs.breakers import Halt
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
@@ -11,15 +13,19 @@ class QueueStats:
 
     at: datetime
     queued: int  # payloads nobody has taken from the platform's list
-    ready: int  # journalled jobs whose turn has not come
-    waiting_since: datetime | None  # of the job whose turn is next; None when none waits
-    held: int  # jobs being done, or waiting for a time
-    overdue: int  # of these, lease or time has run out: recovery's next pass takes them
+    ready: int  # jobs in line for their release
+    waiting_since: datetime | None  # of the job that is next; None when none is in line
+    released: int  # jobs whose message is out, and which no worker has claimed
+    running: int  # jobs claimed by a worker
+    waiting: int  # jobs that wait for their due time
+    overdue: int  # released or waiting for longer than meant: is a consumer running?
     dead_letters: int
     consumers: int  # alive
+    workers: int  # registered worker processes
+    slots: int  # jobs that all of them do at once
     permits_used: int  # image requests of the last minute
-    calls_waiting: int  # Celery messages nobody has taken
-    halted_because: str | None  # why calls to the image API are halted; None when they are not
+    messages: int  # Celery messages nobody has taken
+    halts: tuple[Halt, ...]  # open breakers, the oldest first
 
 
 class QueueStatsPort(Protocol):

@@ -1,51 +1,54 @@
 """
-Compares rows, credits, pictures and jobs over a span of time, and mends what is safe to mend.
+Compares rows, credits, pictures and jobs over a span of time, and corrects what is proved wrong.
 
-Young rows are left alone: a refund follows its row within seconds, and a job may be anywhere on its
-way. What is mended goes through the workers' own rules, so mending twice does no harm.
+What a credit's state is, `credit_of` says. Young rows are left alone: a refund follows its row
+within seconds, and a job may be anywhere on its way. Before anything is written, the row, its
+ledger and its job are read again; the write goes through the workers' own settlement.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from wearon_cli.core.credits import Ledger
-from wearon_cli.core.jobs.dispatch import Waker
+from wearon_cli.core.credits import CreditState, replay_id_of
+from wearon_cli.core.errors import RefundRefused, UpstreamError
 from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.jobs.settlement import Settled, Settlement
-from wearon_cli.core.operator.follow import CreditFate
-from wearon_cli.core.operator.timeline import Inspector, JobLocation
-from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
+from wearon_cli.core.jobs.recovery import orphan_job
+from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.operator.inspector import AT_ONCE, Inspector, JobLocation, SessionReport
+from wearon_cli.core.session import Session, Status, utc_now
 
 #: Rows whose last change may still be under way are not judged.
 YOUNG: Final = timedelta(minutes=2)
-#: Rows looked at together.
-AT_ONCE: Final = 8
+#: Credits of one session that may be owed at once: its own, and those of its replays.
+MOST_OWED: Final = 5
 
 
 class Discrepancy(StrEnum):
     """What can be wrong with a session."""
 
     STUCK = "stuck"  # open, old, and there is no job
-    UNREFUNDED = "unrefunded"  # failed, and its credit is still taken
-    REFUNDED_TWICE = "refunded_twice"  # more refunds than one for this session
-    REFUNDED_AND_COMPLETED = "refunded_and_completed"  # both the credit and the picture
+    OWED = "owed"  # a credit was taken, and it is proved that nobody gave it back
+    REFUND_REFUSED = "refund_refused"  # the same, and the ledger refused to take it back
+    REFUNDED_TWICE = "refunded_twice"  # more refunds name this session than credits were taken
+    CREDIT_UNCLEAR = "credit_unclear"  # the records do not say where the credit is
+    OVERAGE = "overage"  # failed, and charged outside the credits
     NO_PICTURE = "no_picture"  # completed, and nothing is stored
     UNUSED_PICTURE = "unused_picture"  # failed, and its picture is stored
-    OVERAGE = "overage"  # failed, and charged outside the credits
 
 
 HINTS: Final = {
     Discrepancy.STUCK: "--fix hands it to the workers, who fail it and settle its credit",
-    Discrepancy.UNREFUNDED: "--fix gives the credit back",
-    Discrepancy.REFUNDED_TWICE: "a credit too many was given: take it back by hand, or let it be",
-    Discrepancy.REFUNDED_AND_COMPLETED: "a courtesy run, if its story says `replayed`; else a gift",
-    Discrepancy.NO_PICTURE: "wearon replay-task SESSION --force draws it again",
-    Discrepancy.UNUSED_PICTURE: "wearon replay-task SESSION finishes it at no cost",
+    Discrepancy.OWED: "--fix gives the credit back",
+    Discrepancy.REFUND_REFUSED: "--fix tries again; if it stays, look at the owner's account",
+    Discrepancy.REFUNDED_TWICE: "take one back by hand, or let it be",
+    Discrepancy.CREDIT_UNCLEAR: "look at the owner's ledger; nothing is given back by itself",
     Discrepancy.OVERAGE: "the charge needs a person: refund it where it was made",
+    Discrepancy.NO_PICTURE: "wearon replay-task SESSION --force draws it again",
+    Discrepancy.UNUSED_PICTURE: "wearon replay-task SESSION finishes it at no cost, if wanted",
 }
 
 
@@ -55,22 +58,35 @@ class Case:
 
     session: Session
     discrepancy: Discrepancy
-    fixed: str = ""  # what was done about it
+    reason: str = ""  # what shows it
+    fixed: str | None = None  # what was done about it
+    refused: str | None = None  # why it could not be done
 
     @property
     def hint(self) -> str:
         return HINTS[self.discrepancy]
 
+    @property
+    def is_fixable(self) -> bool:
+        """True when `Reconciler.fix` may do something about it."""
+        return self.discrepancy in {
+            Discrepancy.STUCK,
+            Discrepancy.OWED,
+            Discrepancy.REFUND_REFUSED,
+        }
+
+    @property
+    def is_left(self) -> bool:
+        """True while somebody has to do something about it."""
+        return self.fixed is None and self.discrepancy is not Discrepancy.UNUSED_PICTURE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """Finds and mends."""
+    """Finds and corrects."""
 
-    sessions: Sessions
-    ledger: Ledger
-    journal: Journal
-    waker: Waker
     inspector: Inspector
+    journal: Journal
     settlement: Settlement
     orphan_age_s: float
 
@@ -78,79 +94,110 @@ class Reconciler:
         self, since: datetime, *, limit: int, on_row: Callable[[], None] = lambda: None
     ) -> tuple[int, list[Case]]:
         """How many rows were looked at, and the cases among them, newest first."""
-        rows = await self.sessions.since(since, limit=limit)
+        rows = await self.inspector.sessions.since(since, limit=limit)
+        queued = await self.inspector.intake.waiting_sessions()
         free = asyncio.Semaphore(AT_ONCE)
 
-        async def judge(row: Session) -> list[Case]:
+        async def judge(row: Session) -> Sequence[Case]:
             async with free:
-                cases = [
-                    Case(session=row, discrepancy=each) for each in await self.discrepancies(row)
-                ]
+                cases = await self.cases(row, queued=queued)
             on_row()
             return cases
 
         found = await asyncio.gather(*map(judge, rows))
         return len(rows), [case for cases in found for case in cases]
 
-    async def discrepancies(self, row: Session) -> Sequence[Discrepancy]:
+    async def cases(self, row: Session, *, queued: Collection[str] | None = None) -> Sequence[Case]:
         """What is wrong with this row; nothing while it may still be moving."""
         age = utc_now() - (row.completed_at or row.created_at)
         if age < YOUNG:
             return ()
-        if not row.status.is_final:
-            return await self._open_discrepancies(row, age)
-        if await self.inspector.location(row) is JobLocation.SETTLING:
+        if not row.status.is_final and age.total_seconds() <= self.orphan_age_s:
             return ()
-        found = [await self._refund_discrepancy(row), await self._picture_discrepancy(row)]
-        return [discrepancy for discrepancy in found if discrepancy]
+        report = await self.inspector.report(row, queued=queued)
+        if report.location is JobLocation.MISSING:
+            return [Case(session=row, discrepancy=Discrepancy.STUCK, reason="it has no job")]
+        if report.location is not JobLocation.ENDED:
+            return ()
+        return [*_credit_cases(report), *_picture_cases(report)]
 
     async def fix(self, case: Case) -> Case:
-        """Mend a case by the workers' own rules; those that need a person are returned as is."""
-        row = case.session
-        if case.discrepancy is Discrepancy.UNREFUNDED:
-            settled = await self.settlement.refund(row)
-            await self.journal.note(row.session_id, "reconciled", credit=settled.value)
-            gave = settled in {Settled.REFUNDED, Settled.ALREADY_REFUNDED}
-            word = "credit returned" if gave else f"not returned: {settled.value}"
-            return Case(session=row, discrepancy=case.discrepancy, fixed=word)
-        if case.discrepancy is Discrepancy.STUCK:
-            await self.journal.open(row.key, b"", owner_id=row.owner_id, pictures=0)
-            await self.waker.wake()
-            return Case(session=row, discrepancy=case.discrepancy, fixed="handed to the workers")
+        """Correct a case by the workers' own rules; those that need a person stay as they are."""
+        try:
+            match case.discrepancy:
+                case Discrepancy.OWED | Discrepancy.REFUND_REFUSED:
+                    return await self._give_back(case)
+                case Discrepancy.STUCK:
+                    return await self._hand_over(case)
+        except RefundRefused as exc:
+            return replace(case, discrepancy=Discrepancy.REFUND_REFUSED, refused=str(exc))
+        except UpstreamError as exc:
+            return replace(case, refused=str(exc))
         return case
 
-    async def _open_discrepancies(self, row: Session, age: timedelta) -> Sequence[Discrepancy]:
-        old = age.total_seconds() > self.orphan_age_s
-        return (
-            [Discrepancy.STUCK]
-            if old and await self.inspector.location(row) is JobLocation.MISSING
-            else []
-        )
+    async def _fresh(self, case: Case) -> SessionReport | None:
+        row = await self.inspector.sessions.get(case.session.key)
+        return await self.inspector.report(row) if row else None
 
-    async def _refund_discrepancy(self, row: Session) -> Discrepancy | None:
-        refunds = await self._refunds(row)
-        if refunds > 1:
-            return Discrepancy.REFUNDED_TWICE
-        if row.status is Status.COMPLETED:
-            return Discrepancy.REFUNDED_AND_COMPLETED if refunds else None
-        match await self.inspector.credit(row):
-            case CreditFate.PENDING:
-                return Discrepancy.UNREFUNDED
-            case CreditFate.OVERAGE:
-                return Discrepancy.OVERAGE
-        return None
+    async def _give_back(self, case: Case) -> Case:
+        given = 0
+        while given < MOST_OWED:
+            report = await self._fresh(case)
+            if report is None or report.location is not JobLocation.ENDED:
+                return replace(case, fixed="left alone: it is being worked on")
+            if report.credit.state is not CreditState.OWED:
+                break
+            await self._refund(report)
+            given += 1
+        if not given:
+            return replace(case, fixed="nothing to do any more")
+        await self.journal.note(case.session.session_id, "reconciled", credits_returned=given)
+        return replace(case, fixed="credit returned" if given == 1 else f"{given} credits returned")
 
-    async def _picture_discrepancy(self, row: Session) -> Discrepancy | None:
-        stored = await self.inspector.is_stored(row)
-        if row.status is Status.COMPLETED:
-            return None if stored else Discrepancy.NO_PICTURE
-        return Discrepancy.UNUSED_PICTURE if stored else None
+    async def _refund(self, report: SessionReport) -> None:
+        """Settlement reads everything once more under its lock, and decides."""
+        entry = report.credit.entry
+        replay_id = replay_id_of(entry) if entry else None
+        if replay_id:
+            await self.settlement.return_charge(report.session, replay_id)
+        else:
+            await self.settlement.return_credit(report.session)
 
-    async def _refunds(self, row: Session) -> int:
-        if row.channel is Channel.B2C:
-            standing = await self.ledger.user_standing(row.owner_id, row.session_id)
-            return standing.session_refunds
-        if not row.request_id:
-            return 0
-        entries = await self.ledger.store_entries(row.owner_id, row.request_id)
-        return sum(entry.kind.value == "refund" for entry in entries)
+    async def _hand_over(self, case: Case) -> Case:
+        report = await self._fresh(case)
+        if report is None or report.location is not JobLocation.MISSING:
+            return replace(case, fixed="nothing to do any more")
+        row = report.session
+        await self.journal.open(orphan_job(row.key, row.owner_id))
+        return replace(case, fixed="handed to the workers")
+
+
+def _credit_cases(report: SessionReport) -> list[Case]:
+    row, credit, record = report.session, report.credit, report.record
+    found = []
+    if credit.surplus:
+        reason = f"{credit.surplus} refund(s) too many name it"
+        found.append(Case(session=row, discrepancy=Discrepancy.REFUNDED_TWICE, reason=reason))
+    match credit.state:
+        case CreditState.OWED if record is not None and record.parked:
+            found.append(_case(report, Discrepancy.REFUND_REFUSED))
+        case CreditState.OWED:
+            found.append(_case(report, Discrepancy.OWED))
+        case CreditState.UNCLEAR:
+            found.append(_case(report, Discrepancy.CREDIT_UNCLEAR))
+        case CreditState.OVERAGE if row.status is Status.FAILED:
+            found.append(_case(report, Discrepancy.OVERAGE))
+    return found
+
+
+def _case(report: SessionReport, discrepancy: Discrepancy) -> Case:
+    return Case(session=report.session, discrepancy=discrepancy, reason=report.credit.reason)
+
+
+def _picture_cases(report: SessionReport) -> list[Case]:
+    completed = report.session.status is Status.COMPLETED
+    if completed is report.is_stored:
+        return []
+    kind = Discrepancy.NO_PICTURE if completed else Discrepancy.UNUSED_PICTURE
+    reason = "its picture is not in the bucket" if completed else "its picture is in the bucket"
+    return [Case(session=report.session, discrepancy=kind, reason=reason)]

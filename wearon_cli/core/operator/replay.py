@@ -1,298 +1,210 @@
 """
 Running a session again that ended or got stuck.
 
-Nothing here pays: the job goes the same way as any other, and settlement looks at the ledger, so a
-credit that was returned once is not returned twice. The row moves by compare-and-swap, so a replay
-loses against any worker that still holds it.
+A replay writes one thing: it opens a job. The row keeps its status until the worker has stored the
+new picture, so a replay that fails, or is killed at any moment, leaves the session as it was.
+Everything that can be checked is checked before that one write.
 """
 
-import re
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
-from urllib.parse import unquote, urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from wearon_cli.core.contract import ReplayRequest, new_task
-from wearon_cli.core.credits import EntryKind, Ledger
+from pydantic import ValidationError
+
+from wearon_cli.core.contract import ReplayRequest, Task, new_task
 from wearon_cli.core.errors import (
     InputError,
-    ObjectNotFound,
     PictureUnavailable,
     SessionFinal,
-    SessionNotFound,
     SessionRunning,
-    UpstreamError,
 )
-from wearon_cli.core.jobs.intake import Intake
-from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.operator.follow import CreditFate, credit_fate
-from wearon_cli.core.session import (
-    WAITING,
-    Channel,
-    NewSession,
-    Session,
-    SessionMove,
-    Sessions,
-    Status,
-    reopen,
-    utc_now,
+from wearon_cli.core.jobs.journal import JobReader, Journal, Lane, NewJob
+from wearon_cli.core.operator.inputs import InputPicture, InputState
+from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionReport
+from wearon_cli.core.operator.replay_plan import (
+    FREE_OF_COST,
+    PAYING,
+    Action,
+    Plan,
+    Price,
+    ReplayOptions,
+    age_words,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
 
-#: A signed or public address of an object, as the storage server writes it.
-_STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
+#: Most pictures of a payload (the queue contract).
+MAX_PICTURES: Final = 10
+#: Stands for an input that is gone where none is needed: nobody answers there (RFC 2606).
+NOWHERE: Final = "https://gone.invalid/picture.jpg"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayOptions:
-    """What the operator asks for."""
-
-    force: bool = False  # a completed session too: draw its picture again
-    prompt: str | None = None  # instead of the row's own
-    model: str | None = None  # instead of the configured ones
-    charge: bool = False  # take a credit when it has completed
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a replay would do, before it does it."""
-
-    session: Session
-    credit: CreditFate
-    options: ReplayOptions
-    is_stored: bool  # its picture is in the bucket already
-    signs_anew: int  # input pictures of ours: their addresses are made anew
-
-    @property
-    def buys(self) -> bool:
-        """True when a picture is going to be paid for."""
-        return not self.is_stored or self.options.force
-
-    @property
-    def is_free(self) -> bool:
-        """True when the credit went back earlier: this run takes none and owes none."""
-        return self.credit is CreditFate.RETURNED
-
-    def sentences(self) -> list[str]:
-        """The plan in plain words."""
-        row = self.session
-        age = _age(utc_now() - row.created_at)
-        told = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
-        if row.status is Status.FAILED:
-            told.append(f"the shopper read: {row.error_message or '(nothing)'}")
-        if row.status is Status.COMPLETED:
-            told.append("its picture is drawn again and replaced; the old one is gone then")
-        if row.channel is Channel.B2B:
-            told.append("a store's row keeps no accessories: only person and garment are sent")
-        if self.buys:
-            told.append(f"new addresses are signed for {self.signs_anew} stored input pictures")
-        else:
-            told.append("its picture is stored already: this only finishes the row, at no cost")
-        told.append(_CREDIT_WORDS[self.credit])
-        if self.options.charge:
-            told.append("a credit is taken when it has completed (--charge)")
-        return told
-
-
-_CREDIT_WORDS: Final = {
-    CreditFate.SPENT: "its credit is spent: this run takes no other",
-    CreditFate.RETURNED: (
-        "its credit was returned: this run is free and takes none; "
-        "if it fails, nothing more is owed"
-    ),
-    CreditFate.NOT_TAKEN: "no credit was taken for it, and this run takes none",
-    CreditFate.OVERAGE: "it was charged outside the credits; this run charges nothing",
-    CreditFate.PENDING: "its credit is still taken: it pays for this run",
+_RUNNING_WORDS: Final = {
+    JobLocation.QUEUE: ("its job waits in the platform's list", "a consumer takes it from there"),
+    JobLocation.READY: ("its job is ready and waits for a worker", "wait for its end"),
+    JobLocation.RELEASED: ("its job is on its way to a worker", "wait for its end"),
+    JobLocation.RUNNING: ("a worker is at work on it", "wait for its end"),
+    JobLocation.WAITING: ("its job waits for a rate limit or an outage", "it goes on by itself"),
+    JobLocation.SETTLING: ("a worker is just ending it", "wait a moment"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayer:
-    """Runs sessions again."""
+    """Plans replays and opens their jobs."""
 
+    inspector: Inspector
     sessions: Sessions
-    ledger: Ledger
-    storage: Storage
-    intake: Intake
     journal: Journal
-    bucket: str
-    store_origin: str | None = None  # only addresses of this origin are ours; None: of any
+    jobs: JobReader
+    #: Price of a try-on by model (None: the configured ones) and number of input pictures.
+    price: Callable[[str | None, int], Price]
+    b2c_buy_within_s: float  # age at which the platform will end an open b2c session itself
 
     async def plan(self, session_id: str, options: ReplayOptions) -> Plan:
         """
         Read everything and decide, changing nothing.
 
         Raises:
-            InputError: This is not a session id.
+            InputError: This is not a session id, or the options do not fit the session.
             SessionNotFound: No such row in either table.
             SessionRunning: A worker has it, or will have it.
             SessionFinal: It is completed, and `force` was not asked for.
+            PictureUnavailable: An input picture that it needs is gone.
         """
-        row = await self._find(session_id)
-        if row.status is Status.PROCESSING or await self.journal.is_open(row.session_id):
-            raise SessionRunning(
-                f"session {row.session_id} is being worked on right now ({row.status.value})",
-                hint="wait for its end; a job whose worker died is back at work within 45 s",
-            )
-        if row.status is Status.COMPLETED and not options.force:
-            raise SessionFinal(
-                f"session {row.session_id} is completed: it has its picture",
-                hint="--force draws it again and replaces it",
-            )
+        report = await self.inspector.inspect(session_id)
+        self._require_free(report, options)
+        _require_fitting_charge(report, options)
+        action = _action(report, options)
+        inputs = await self.inspector.input_pictures(report, payload_urls=options.payload_urls)
+        if action is not Action.FINISH:
+            _require_inputs(inputs)
+        price = self.price(options.model, len(inputs)) if action is not Action.FINISH else None
         return Plan(
-            session=row,
-            credit=await self._credit(row),
+            report=report,
             options=options,
-            is_stored=await self._is_stored(row),
-            signs_anew=sum(self.stored_path(url) is not None for url in input_urls(row)),
+            action=action,
+            inputs=inputs,
+            task=_task(report.session, inputs, options, fresh=action is Action.REDRAW),
+            price=price or FREE_OF_COST,
         )
 
     async def run(self, plan: Plan) -> None:
         """
-        Reopen the row and push its job.
+        Open the job. Calling it again for the same plan opens no second one.
 
         Raises:
-            PictureUnavailable: An input picture is not stored any more; nothing was changed.
-            SessionRunning: The row moved since the plan was made.
-            UpstreamError: The job could not be queued; the row is as it was.
+            SessionRunning: The session moved since the plan was made; nothing was done.
+            QueueUnavailable: The job may or may not be open: call it again, or look.
         """
-        row = plan.session
-        urls = [await self._fresh_address(url) for url in input_urls(row)]
-        if row.status.is_final and await self.sessions.apply(row.key, reopen(row.status)) is None:
-            raise SessionRunning(f"session {row.session_id} moved on meanwhile: nothing was done")
-        task = new_task(
+        row = await self.sessions.get(plan.session.key)
+        moved = SessionRunning(f"session {plan.session.session_id} moved on: nothing was done")
+        if row is None or row.status is not plan.session.status:
+            raise moved
+        job = _job(plan)
+        if await self.journal.open(job):
+            return
+        entry = await self.jobs.entry(row.session_id)
+        if entry is None or entry.payload != job.payload:
+            raise moved
+
+    def _require_free(self, report: SessionReport, options: ReplayOptions) -> None:
+        row, where = report.session, report.location
+        if where in _RUNNING_WORDS and not (where is JobLocation.QUEUE and options.works_here):
+            words, hint = _RUNNING_WORDS[where]
+            raise SessionRunning(f"session {row.session_id}: {words}", hint=hint)
+        if row.status is Status.COMPLETED and not options.force:
+            raise SessionFinal(
+                f"session {row.session_id} is completed: it has its picture",
+                hint="--force draws another, and keeps this one until it is there",
+            )
+        age = utc_now() - row.created_at
+        is_open_b2c = row.channel is Channel.B2C and not row.status.is_final
+        if is_open_b2c and age.total_seconds() > self.b2c_buy_within_s:
+            raise SessionRunning(
+                f"session {row.session_id} is still {row.status.value} and {age_words(age)} old",
+                hint="the platform fails it and returns its credit 10 minutes after it was made; "
+                "run it again then",
+            )
+
+
+def _action(report: SessionReport, options: ReplayOptions) -> Action:
+    if not report.is_stored:
+        return Action.DRAW
+    return Action.REDRAW if options.force else Action.FINISH
+
+
+def _require_fitting_charge(report: SessionReport, options: ReplayOptions) -> None:
+    if options.charge and report.credit.state in PAYING:
+        raise InputError(
+            f"the credit of session {report.session.session_id} is still taken",
+            hint="it pays for this run: leave --charge out",
+        )
+
+
+def _require_inputs(inputs: Sequence[InputPicture]) -> None:
+    gone = [each.kind.value for each in inputs if each.state is InputState.GONE]
+    if gone:
+        raise PictureUnavailable(
+            f"not stored any more: {', '.join(gone)}",
+            hint="the shopper has to upload it again; nothing was changed",
+        )
+    if len(inputs) > MAX_PICTURES:
+        raise InputError(
+            f"{len(inputs)} input pictures, and a job takes {MAX_PICTURES}",
+            hint="make a new session with fewer accessories: `wearon try-on`",
+        )
+
+
+def _task(
+    row: Session, inputs: Sequence[InputPicture], options: ReplayOptions, *, fresh: bool
+) -> Task:
+    try:
+        return new_task(
             key=row.key,
             owner_id=row.owner_id,
-            image_urls=tuple(urls),
-            prompt=row.prompt_system if plan.options.prompt is None else plan.options.prompt,
+            image_urls=tuple(each.url or NOWHERE for each in inputs[:MAX_PICTURES]),
+            prompt=row.prompt_system if options.prompt is None else options.prompt,
             request_id=row.request_id or f"req_{uuid4()}",
             replay=ReplayRequest(
-                fresh=plan.options.force, model=plan.options.model, reason=plan.options.reason
+                replay_id=secrets.token_hex(4),
+                from_status=row.status,
+                fresh=fresh,
+                model=options.model,
+                charge=options.charge,
+                by=options.by,
+                reason=options.reason,
+                letter_id=options.letter_id,
             ),
         )
-        try:
-            await self.intake.push(task.to_json())
-        except UpstreamError:
-            await self.sessions.apply(row.key, _put_back(row))
-            raise
-        await self.journal.note(
-            row.session_id, "replayed", was=row.status.value, reason=plan.options.reason
-        )
-
-    async def charge(self, plan: Plan) -> None:
-        """
-        Take the credit of a completed replay, from whoever paid for the session.
-
-        A store's is taken once a session, however often it is called: the ledger refuses another.
-
-        Raises:
-            StoreRefused: No credit left, or it was taken before.
-        """
-        row = plan.session
-        request_id = f"replay_{row.session_id}" if row.channel is Channel.B2B else None
-        again = NewSession(
-            session_id=row.session_id,
-            channel=row.channel,
-            owner_id=row.owner_id,
-            model_image_url=row.model_image_url,
-            request_id=request_id,
-            shopper_email=row.shopper_email,
-        )
-        why = f"Try-on: session {row.session_id} run again"
-        await self.ledger.take(again, shopper_pays=await self._shopper_paid(row), description=why)
-
-    async def _shopper_paid(self, row: Session) -> bool:
-        if row.channel is Channel.B2C or not row.request_id:
-            return False
-        entries = await self.ledger.store_entries(row.owner_id, row.request_id)
-        return any(
-            entry.kind is EntryKind.DEDUCTION and "(shopper=" in entry.description
-            for entry in entries
-        )
-
-    async def _is_stored(self, row: Session) -> bool:
-        try:
-            await self.storage.sign(row.result_path, life_s=60)
-        except ObjectNotFound:
-            return False
-        return True
-
-    async def _find(self, session_id: str) -> Session:
-        wanted = checked_session_id(session_id)
-        row = await self.sessions.find(wanted)
-        if row is None:
-            tables = " and ".join(channel.table for channel in Channel)
-            raise SessionNotFound(
-                f"there is no session {wanted}", hint=f"looked in {tables}; is the id complete?"
-            )
-        return row
-
-    async def _credit(self, row: Session) -> CreditFate:
-        if row.status is Status.COMPLETED:
-            return CreditFate.SPENT
-        return await credit_fate(row, self.ledger)
-
-    async def _fresh_address(self, url: str) -> str:
-        path = self.stored_path(url)
-        if path is None:
-            return url
-        try:
-            return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
-        except ObjectNotFound as exc:
-            raise PictureUnavailable(
-                "an input picture of this session is not stored any more",
-                hint="the shopper has to upload it again; nothing was changed",
-            ) from exc
-
-    def stored_path(self, url: str) -> str | None:
-        """Path inside our bucket that this address serves; None when it is somebody else's."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        if self.store_origin and origin != self.store_origin.rstrip("/"):
-            return None
-        found = _STORED.search(parts.path)
-        if found is None or found["bucket"] != self.bucket:
-            return None
-        return unquote(found["path"])
-
-
-def checked_session_id(text: str) -> str:
-    """
-    The id as the tables hold it.
-
-    Raises:
-        InputError: This is not a session id.
-    """
-    try:
-        return str(UUID(text))
-    except ValueError as exc:
+    except ValidationError as exc:
+        fields = sorted({str(each["loc"][0]) for each in exc.errors() if each["loc"]})
         raise InputError(
-            f"{text!r} is not a session id",
-            hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
+            f"session {row.session_id} cannot be made into a job: {', '.join(fields)}",
+            hint="a prompt has at most 32,000 characters, and an address is http or https",
         ) from exc
 
 
-def input_urls(row: Session) -> tuple[str, ...]:
-    """The row's input pictures in the contract's order: person, garment, accessories."""
-    garment = (row.outfit_image_url,) if row.outfit_image_url else ()
-    return (row.model_image_url, *garment, *(each["url"] for each in row.accessories))
-
-
-def _put_back(row: Session) -> SessionMove:
-    """Undo a reopening whose job could not be queued."""
-    completed_at = row.completed_at.isoformat() if row.completed_at else None
-    return SessionMove(
-        expected=WAITING,
-        to=row.status,
-        writes={"error_message": row.error_message, "completed_at": completed_at},
+def _job(plan: Plan) -> NewJob:
+    row, options = plan.session, plan.options
+    asked = {
+        "replay": plan.replay_id,
+        "action": plan.action.value,
+        "from_status": row.status.value,
+        "credit": plan.report.credit.state.value,
+        "charge": options.charge or None,
+        "model": options.model,
+        "by": options.by,
+        "reason": options.reason,
+    }
+    return NewJob(
+        key=row.key,
+        payload=plan.task.to_json(),
+        owner_id=row.owner_id,
+        pictures=len(plan.inputs),
+        lane=Lane.PAID if plan.buys else Lane.FREE,
+        input_paths=tuple(each.path for each in plan.inputs if each.path),
+        event="replayed",
+        facts={name: value for name, value in asked.items() if value},
     )
-
-
-def _age(age: timedelta) -> str:
-    minutes = int(age.total_seconds()) // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -5,16 +5,24 @@ The order is the platform's, and so is the way back: when the push fails, the ro
 credit returned, and the row's compare-and-swap decides who may do that.
 """
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from wearon_cli.core.contract import new_task
-from wearon_cli.core.credits import Ledger
-from wearon_cli.core.errors import QueueUnavailable, UpstreamError
+from wearon_cli.core.credits import refund_text
+from wearon_cli.core.errors import (
+    Interrupted,
+    QueueUnavailable,
+    StoreRefused,
+    StoreUnavailable,
+    UpstreamError,
+)
 from wearon_cli.core.jobs.intake import Intake
+from wearon_cli.core.ledger import Ledger, Payer, payer_for
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -23,10 +31,14 @@ from wearon_cli.core.session import (
     Session,
     SessionKey,
     Sessions,
+    Status,
     fail,
+    utc_now,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.intake import Intake
 
 #: What the shopper would read when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -55,30 +67,43 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
-    """Where try-ons are ordered."""
+class OrderService:
+    """Makes sessions as the platform does."""
 
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    intake: Intake
+    intake: "Intake"
 
     async def place(self, order: Order) -> Session:
         """
         Make a session and queue its job. Returns the row as inserted.
 
+        Once the credit is being taken, a cancellation waits for the end of it: `Interrupted` then
+        names the session.
+
         Raises:
-            StoreRefused: No credit left, or no such owner; nothing was taken.
+            NoCreditLeft: The owner has none: nothing was taken, inserted or pushed.
+            StoreRefused: No such owner, or a credit was taken for this request id before.
             UpstreamError: It could not be queued; the row is failed and the credit returned.
         """
         urls = await self._upload(order)
         new = _new_session(order, urls)
-        await self.ledger.take(new, shopper_pays=order.shopper_pays)
+        placing = asyncio.create_task(self._place(new, order, urls))
+        try:
+            return await asyncio.shield(placing)
+        except asyncio.CancelledError:
+            await asyncio.wait({placing})
+            raise _interrupted(placing.result()) from None
+
+    async def _place(self, new: NewSession, order: Order, urls: tuple[str, ...]) -> Session:
+        payer = payer_for(new, shopper_pays=order.shopper_pays)
+        await self._take(new, payer)
         try:
             row = await self.sessions.insert(new)
             await self._push(row, urls, order.prompt)
         except UpstreamError:
-            await self._undo(new, order)
+            await self._undo(new, payer)
             raise
         return row
 
@@ -91,7 +116,27 @@ class Counter:
             urls.append(await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S))
         return tuple(urls)
 
+    async def _take(self, new: NewSession, payer: Payer) -> None:
+        try:
+            taken = await self.ledger.take(payer, f"Try-on by hand: session {new.session_id}")
+        except StoreUnavailable as exc:
+            if not exc.unsent:
+                await self._return_if_taken(new, payer)
+            raise
+        if not taken:
+            raise StoreRefused(
+                "the ledger took a credit for this request id before",
+                hint="nothing was made; try again",
+            )
+
+    async def _return_if_taken(self, new: NewSession, payer: Payer) -> None:
+        """The answer was lost: the ledger tells whether the credit was taken."""
+        entries = await self.ledger.entries_of(_as_row(new))
+        if any(entry.is_taking for entry in entries):
+            await self.ledger.refund(payer, refund_text(new.session_id))
+
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
+
         task = new_task(
             key=row.key,
             owner_id=row.owner_id,
@@ -101,7 +146,7 @@ class Counter:
         )
         await self.intake.push(task.to_json())
 
-    async def _undo(self, new: NewSession, order: Order) -> None:
+    async def _undo(self, new: NewSession, payer: Payer) -> None:
         """
         Fail the row and return the credit, unless a worker has the job after all: a push whose
         answer was lost may have arrived.
@@ -111,15 +156,25 @@ class Counter:
         failed = await self.sessions.apply(key, unclaimed)
         if failed is None and await self.sessions.get(key) is not None:
             return
-        why = f"Refund: try-on session {new.session_id} was not queued"
-        request_id = str(new.request_id)
-        if new.channel is Channel.B2C:
-            await self.ledger.refund_user(new.owner_id, why)
-        elif order.shopper_pays:
-            email = str(order.shopper_email)
-            await self.ledger.refund_shopper(new.owner_id, email, request_id, why)
-        else:
-            await self.ledger.refund_store(new.owner_id, request_id, why)
+        await self.ledger.refund(payer, refund_text(new.session_id))
+
+
+def _as_row(new: NewSession) -> Session:
+    return Session(
+        session_id=new.session_id,
+        channel=new.channel,
+        owner_id=new.owner_id,
+        status=Status.QUEUED,
+        created_at=utc_now(),
+        request_id=new.request_id,
+    )
+
+
+def _interrupted(row: Session) -> Interrupted:
+    return Interrupted(
+        f"session {row.session_id} was made and goes on by itself",
+        hint=f"`wearon session {row.session_id}` tells where it is",
+    )
 
 
 def upload_path(order: Order, name: str, content_type: str) -> str:

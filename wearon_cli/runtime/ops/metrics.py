@@ -37,6 +37,7 @@ from wearon_cli.core.jobs.events import (
     JobSettled,
     JobsRecovered,
     JobStopped,
+    JobsUnclaimed,
     JobTaken,
     OrphanAdopted,
     PictureNotStored,
@@ -161,6 +162,7 @@ class Meters:
         self._on(RefundParked, lambda _: self.refunds_parked.inc())
         self._on(JobCrashed, lambda _: self.stops.labels("unexpected").inc())
         self._on(JobsRecovered, self._recovered)
+        self._on(JobsUnclaimed, lambda event: self.recovered.labels("unclaimed").inc(event.count))
         self._on(OrphanAdopted, lambda _: self.orphans.inc())
         self._on(OutageMet, lambda event: self.outages.labels(event.error).inc())
 
@@ -189,8 +191,8 @@ class Meters:
             self.cost.labels(event.model).inc(event.cost_usd)
 
     def _recovered(self, event: JobsRecovered) -> None:
-        for cause in ("orphaned", "unclaimed", "expired"):
-            self.recovered.labels(cause).inc(getattr(event, cause))
+        self.recovered.labels("orphaned").inc(event.orphaned)
+        self.recovered.labels("expired").inc(event.expired)
         self.workers_lost.inc(event.workers_lost)
 
     def _settled(self, event: JobSettled) -> None:
@@ -247,12 +249,16 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     yield "queue_depth", "Payloads nobody has taken yet.", now.queued
     yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
     yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
-    yield "jobs_not_ready", "Jobs being done, or waiting for a time.", now.held
-    yield "jobs_overdue", "Jobs whose lease or time has run out.", now.overdue
+    yield "jobs_released", "Jobs whose message is out, not yet claimed.", now.released
+    yield "jobs_running", "Jobs claimed by a worker.", now.running
+    yield "jobs_waiting", "Jobs that wait for their due time.", now.waiting
+    yield "jobs_overdue", "Jobs whose deadline or due time has passed.", now.overdue
+    yield "workers", "Worker processes with a lease.", now.workers
+    yield "slots", "Jobs that all workers do at once.", now.slots
     yield "dead_letters", "Dead letters kept.", now.dead_letters
     yield "consumers", "Consumers alive.", now.consumers
     yield "permits_used", "Image requests of the last minute.", now.permits_used
-    yield "breaker_open", "Calls to the image API are halted.", float(bool(now.halted_because))
+    yield "breaker_open", "Paid calls are halted.", float(bool(now.halts))
 
 
 def expose(meters: Meters, settings: Settings, role: str) -> Callable[[], None]:

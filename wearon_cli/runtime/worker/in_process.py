@@ -1,60 +1,111 @@
-"""Working on named sessions in this process, for an operator whose workers are not running."""
+"""Doing the jobs of named sessions in this process, for an operator whose workers do not run."""
 
 import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Final
 
-from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.jobs.journal import Worker
+import structlog
+
+from wearon_cli.core.errors import LeaseLost, QueueUnavailable
+from wearon_cli.core.jobs.journal import JobPlace, Worker
+from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.logs import configure_logs
-from wearon_cli.wiring import WorkerParts, open_worker
+from wearon_cli.wiring.worker import WorkerParts, open_worker
 
-#: Pause between two tries to claim a job that waits for a time.
+log = structlog.get_logger(__name__)
+
+#: Pause between two tries to claim a job that cannot be claimed yet.
 CLAIM_PAUSE_S: Final = 0.5
+#: Jobs done at once.
+AT_ONCE: Final = 8
+#: Jobs made ready in one pass of recovery.
+BATCH: Final = 100
 
 
-async def work_on(settings: Settings, session_ids: Sequence[str]) -> None:
+@asynccontextmanager
+async def working_here(settings: Settings) -> AsyncIterator[Callable[[str], None]]:
     """
-    Do the jobs of these sessions, and no others, until cancelled or until all have ended.
-
-    A job in hand is handed back when this is cancelled.
+    Do the jobs of the sessions that are named to it, and no others, while the block runs. A job
+    in hand at its end is handed back.
 
     Raises:
         WearonError: What `wearon celery` would refuse to start with.
     """
     configure_logs(settings, "now")  # stdout is the answer's
-    # Without slots of its own: nothing is released for it, it claims what it was told to.
-    name = f"{socket.gethostname()}-{os.getpid()}-now-{secrets.token_hex(3)}"
-    worker = Worker(worker_id=name, slots=0, host=socket.gethostname(), pid=os.getpid())
     async with open_worker(settings) as parts:
-        await parts.registry.register(worker)
-        keeper = asyncio.create_task(_keep_lease(parts, worker, settings.lease_renew_s))
+        hands = _Hands(parts, _worker(), settings)
+        await parts.registry.register(hands.worker)
+        keeper = asyncio.create_task(hands.keep_lease())
         try:
-            await asyncio.gather(*(_work_on(parts, worker, each) for each in session_ids))
+            yield hands.take_on
         finally:
+            await hands.let_go()
             keeper.cancel()
-            await parts.registry.leave(worker.worker_id)
+            with suppress(QueueUnavailable):
+                await parts.registry.leave(hands.worker.worker_id)
 
 
-async def _work_on(parts: WorkerParts, worker: Worker, session_id: str) -> None:
-    while await parts.reader.entry(session_id) is not None:
-        token = secrets.token_hex(8)
-        claim = await parts.journal.claim(session_id, worker_id=worker.worker_id, token=token)
-        if claim is None:
+def _worker() -> Worker:
+    """Without slots: nothing is released for it, it claims what it was told to."""
+    host, pid = socket.gethostname(), os.getpid()
+    name = f"{host}-{pid}-now-{secrets.token_hex(3)}"
+    return Worker(worker_id=name, slots=0, host=host, pid=pid)
+
+
+@dataclass(slots=True)
+class _Hands:
+    """The jobs being done here."""
+
+    parts: WorkerParts
+    worker: Worker
+    settings: Settings
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def take_on(self, session_id: str) -> None:
+        """Do the job of this session, once it is open."""
+        self.tasks.add(asyncio.create_task(self._work_on(session_id)))
+
+    async def let_go(self) -> None:
+        """Hand back what is in hand."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.lease_renew_s)
+            with suppress(QueueUnavailable):
+                if not await self.parts.registry.renew(self.worker.worker_id):
+                    await self.parts.registry.register(self.worker)
+
+    async def _work_on(self, session_id: str) -> None:
+        while True:
+            try:
+                async with self.free:
+                    if await self._once(session_id):
+                        return
+            except (LeaseLost, QueueUnavailable) as exc:
+                log.warning("job_awaited", session_id=session_id, error=exc.code)
             await asyncio.sleep(CLAIM_PAUSE_S)
-            continue
-        try:
-            await parts.runner.run(claim)
-        except LeaseLost:
-            continue
 
-
-async def _keep_lease(parts: WorkerParts, worker: Worker, every_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        if not await parts.registry.renew(worker.worker_id):
-            await parts.registry.register(worker)
+    async def _once(self, session_id: str) -> bool:
+        """One attempt, if the job may be claimed now. True: there is no job any more."""
+        entry = await self.parts.reader.entry(session_id)
+        if entry is None:
+            return True
+        if entry.place is JobPlace.WAITING and entry.due_at and entry.due_at <= utc_now():
+            await self.parts.dispatcher.recover(limit=BATCH, max_wait_s=self.settings.max_wait_s)
+        token = secrets.token_hex(8)
+        claim = await self.parts.journal.claim(
+            session_id, worker_id=self.worker.worker_id, token=token
+        )
+        if claim is not None:
+            await self.parts.runner.run(claim)
+        return False

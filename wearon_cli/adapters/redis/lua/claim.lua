@@ -1,34 +1,28 @@
--- KEYS: ready, wake, owners, clock, pace, this claim
--- ARGV: job key prefix, token, lease_s, request_gap_s, picture_gap_s, burst
--- Takes the lease on the job whose turn it is, at the pace of the rate limit.
--- Returns 'empty', the seconds until the next turn as text, or session id and entry.
-local now = redis.call('TIME')
-now = now[1] + now[2] / 1000000
-local claimed = redis.call('GET', KEYS[6])
-if claimed then -- sent again by the client: the first answer was lost
-  return {claimed, redis.call('HGETALL', ARGV[1] .. claimed)}
+-- ARGV: session_id, worker_id, token, facts
+-- Returns the entry's fields and values, or nil.
+local id, worker, token, facts = unpack(ARGV)
+local now = time()
+local flat, job = redis.call('HGETALL', JOB .. id), {}
+for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
+if job.token == token then return flat end -- sent again: the first answer was lost
+if not job.lane or job.token ~= nil and job.token ~= '' then return nil end
+if tonumber(job.due_at or 0) > now then return nil end
+local registered = redis.call('HGET', WORKERS, worker)
+if not registered then return nil end
+redis.call('ZADD', JOBS, RUNNING + cjson.decode(registered).number, id)
+local attempt = tonumber(job.attempt or 0) + 1
+local changes = {
+  token = token,
+  worker = worker,
+  attempt = attempt,
+  claims = tonumber(job.claims or 0) + 1,
+  started_at = job.started_at or tostring(now),
+  claimed_at = tostring(now),
+  lines = noted(job.lines, now, facts, ',"attempt":' .. attempt),
+}
+write(id, changes)
+for name, value in pairs(changes) do
+  flat[#flat + 1] = name
+  flat[#flat + 1] = tostring(value)
 end
-local next_at = tonumber(redis.call('GET', KEYS[5]) or '0')
-local id, round, job
-repeat
-  local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  if #first == 0 then return 'empty' end
-  id, round = first[1], first[2]
-  job = ARGV[1] .. id
-  local known = redis.call('EXISTS', job) == 1
-  if not known then redis.call('ZREM', KEYS[1], id) end
-until known
-local gap = math.max(ARGV[4], ARGV[5] * tonumber(redis.call('HGET', job, 'pictures')))
-local early = next_at - now - gap * (ARGV[6] - 1)
-if early > 0 then return tostring(early) end
-redis.call('SET', KEYS[5], math.max(now, next_at) + gap, 'EX', 3600)
-redis.call('ZREM', KEYS[1], id)
-if tonumber(round) > tonumber(redis.call('GET', KEYS[4]) or '0') then
-  redis.call('SET', KEYS[4], round)
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', round) -- owners with nothing left in line
-end
-redis.call('SET', KEYS[6], id, 'EX', 30)
-redis.call('HINCRBY', job, 'attempts', 1)
-redis.call('HSET', job, 'token', ARGV[2], 'lease_until', now + ARGV[3])
-redis.call('ZADD', KEYS[2], now + ARGV[3], id)
-return {id, redis.call('HGETALL', job)}
+return flat

@@ -1,5 +1,59 @@
--- KEYS: job, wake    ARGV: session_id, token
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
+-- ARGV: session_id, token, facts, ending, error_code, cost in micro-USD or ''
+-- Forgets the entry. What is kept goes into the timeline, the session's record and the book.
+local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
+local now = time()
+local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'intent',
+               'picture_held', unpack(PURCHASE)}
+local job = read(id, unpack(names))
+if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
+if job.token ~= token then return 0 end
+
+local completed = ending == 'completed'
+if job.purchase ~= '' then -- its end could not be written down
+  local changes = ended(job, now, completed and 'kept' or 'lost', micro_usd)
+  for name, value in pairs(changes) do job[name] = value end
+end
+local booked = job.booked ~= '' and cjson.decode(job.booked) or nil
+if booked and not completed then
+  book(booked, booked.outcome, -1)
+  book(booked, 'unused', 1)
+  booked = nil
+end
+
+local record = {
+  purchases = tonumber(job.purchases) or 0,
+  lost = tonumber(job.lost) or 0,
+  micro_usd = tonumber(job.micro_usd) or 0,
+  replays = job.event == 'replayed' and 1 or 0,
+  input_paths = job.input_paths ~= '' and job.input_paths or nil,
+  error_code = (ending == 'failed' or ending == 'parked') and error_code or nil,
+  failed_by_us = job.intent ~= '' and cjson.decode(job.intent).swapped or nil,
+  parked = ending == 'parked' or nil,
+  booked = booked,
+}
+local key = RECORD .. id
+if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') then
+  local old = cjson.decode(redis.call('GET', key))
+  if booked and old.booked then
+    book(old.booked, old.booked.outcome, -1)
+    book(old.booked, 'replaced', 1)
+  end
+  for _, sum in ipairs({'purchases', 'lost', 'micro_usd', 'replays'}) do
+    record[sum] = record[sum] + old[sum]
+  end
+  if ending == 'dropped' then record.parked = old.parked end
+  for _, kept in ipairs({'input_paths', 'error_code', 'failed_by_us', 'booked'}) do
+    if record[kept] == nil then record[kept] = old[kept] end
+  end
+  redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S)
+end
+
+keep_lines(id, noted(job.lines, now, facts, ',"attempt":' .. job.attempt))
+redis.call('DEL', JOB .. id)
+redis.call('ZREM', JOBS, id)
+if job.picture_held ~= '' then
+  redis.call('DEL', HELD_PICTURE .. id)
+  redis.call('ZREM', HELD_PICTURES, id)
+end
+offer('slot', redis.call('HGET', DISPATCH, 'wanted'))
 return 1

@@ -1,17 +1,21 @@
--- KEYS: job, wake, ready, clock    ARGV: session_id, token, after_s, why
--- A job due at once goes to the head of the line: it has waited before.
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
-local now = redis.call('TIME')
-now = now[1] + now[2] / 1000000
-redis.call('HDEL', KEYS[1], 'token', 'lease_until')
-redis.call('HINCRBY', KEYS[1], 'attempts', -1)
-if ARGV[4] == 'fault' then redis.call('HINCRBY', KEYS[1], 'faults', 1) end
-if ARGV[4] == 'waiting' then redis.call('HSETNX', KEYS[1], 'waiting_since', now) end
-if tonumber(ARGV[3]) > 0 then
-  redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1]) -- put in line after an outage that outlasted the lease
+-- ARGV: session_id, token, facts, after_s, why
+-- A job that is due at once goes to the head of its lane: it has waited before.
+local id, token, facts, after_s, why = unpack(ARGV)
+after_s = tonumber(after_s)
+local now = time()
+local job = read(id, 'token', 'last_token', 'lines', 'lane', 'attempt', 'faults', 'waiting_since')
+if job.token ~= token then return job.last_token == token and 1 or 0 end -- sent again, or lost
+local changes = {token = '', last_token = token, worker = '', due_at = now + after_s}
+if why == 'fault' then changes.faults = (tonumber(job.faults) or 0) + 1 end
+if why == 'waiting' and job.waiting_since == '' then changes.waiting_since = now end
+changes.lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt)
+write(id, changes)
+local turn = redis.call('HMGET', DISPATCH, 'round', 'wanted')
+if after_s > 0 then
+  redis.call('ZADD', JOBS, now + after_s, id)
 else
-  redis.call('ZREM', KEYS[2], ARGV[1])
-  redis.call('ZADD', KEYS[3], redis.call('GET', KEYS[4]) or '0', ARGV[1])
+  redis.call('ZADD', JOBS, head(job.lane, now, turn[1]), id)
+  offer(offer_for(job.lane), turn[2])
 end
+offer('slot', turn[2])
 return 1

@@ -1,22 +1,27 @@
--- KEYS: tasks, ready, wake, dead letters, consumers, requests, breaker, celery
--- ARGV: job key prefix, silence_s, window_s
+-- ARGV: silence_s of a consumer, window_s
 -- What waits and what runs, in one look. Changes nothing.
-local now = redis.call('TIME')
-now = now[1] + now[2] / 1000000
-local next_since = false
-local first = redis.call('ZRANGE', KEYS[2], 0, 0)
-if #first > 0 then next_since = redis.call('HGET', ARGV[1] .. first[1], 'opened_at') end
+local silence_s, window_s = unpack(ARGV)
+local now = time()
+local next_id = redis.call('ZRANGEBYSCORE', JOBS, FREE_HEAD, '(' .. WAITING, 'LIMIT', 0, 1)[1]
+local permits, log = 0, redis.call('GET', REQUESTS) or ''
+for at_ms in string.gmatch(log, string.rep('%d', 13)) do
+  if at_ms / 1000 > now - window_s then permits = permits + 1 end
+end
+local function count(from, to) return redis.call('ZCOUNT', JOBS, from, to) end
 return {
   tostring(now),
-  redis.call('LLEN', KEYS[1]),
-  redis.call('LINDEX', KEYS[1], -1),
-  redis.call('ZCARD', KEYS[2]),
-  next_since,
-  redis.call('ZCOUNT', KEYS[3], now, '+inf'),
-  redis.call('ZCARD', KEYS[3]),
-  redis.call('ZCARD', KEYS[4]),
-  redis.call('ZCOUNT', KEYS[5], now - ARGV[2], '+inf'),
-  redis.call('ZCOUNT', KEYS[6], now - ARGV[3], '+inf'),
-  redis.call('HGET', KEYS[7], 'reason'),
-  redis.call('LLEN', KEYS[8]),
+  redis.call('LLEN', TASK_LIST),
+  redis.call('LINDEX', TASK_LIST, -1) or '',
+  count(FREE_HEAD, '(' .. WAITING),
+  next_id and redis.call('HGET', JOB .. next_id, 'opened_at') or '',
+  count('-inf', '(' .. FREE_HEAD),
+  count(RUNNING, '+inf'),
+  count(WAITING, '(' .. RUNNING),
+  count('-inf', RELEASED + now) + count(WAITING, now),
+  redis.call('ZCARD', DEAD_LETTERS),
+  redis.call('ZCOUNT', CONSUMERS, now - silence_s, '+inf'),
+  redis.call('HLEN', WORKERS),
+  redis.call('HGET', DISPATCH, 'slots') or 0,
+  permits,
+  redis.call('LLEN', CELERY_QUEUE),
 }

@@ -1,6 +1,11 @@
--- KEYS: job    ARGV: token, number of fields to drop, dropped fields..., field, value, ...
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
-local drops = tonumber(ARGV[2])
-for i = 3, 2 + drops do redis.call('HDEL', KEYS[1], ARGV[i]) end
-for i = 3 + drops, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+-- ARGV: session_id, token, facts, field, value, lane or ''
+-- Writes one field of a job that is held.
+local id, token, facts, field, value, lane = unpack(ARGV)
+local now = time()
+local job = read(id, 'token', 'lines', field)
+if job.token ~= token then return 0 end
+if job[field] == value then return 1 end -- sent again
+local changes = {[field] = value, lines = noted(job.lines, now, facts)}
+if lane ~= '' then changes.lane = lane end
+write(id, changes)
 return 1

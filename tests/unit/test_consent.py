@@ -1,0 +1,90 @@
+"""Nothing is spent, given back, replaced or dropped without somebody's yes."""
+
+import io
+import sys
+
+import pytest
+import typer
+
+from wearon_cli.app import COMMANDS, DECISIONS, Deferred, _leaves
+from wearon_cli.cli.consent import require_consent
+from wearon_cli.core.errors import ConsentMissing, Interrupted
+
+
+def decisions() -> list[object]:
+    """Every flag of every command that stands for a decision, with its command."""
+    found = []
+    for name, entry in COMMANDS.items():
+        command = Deferred(name, entry).load()
+        for leaf in _leaves(command):
+            found += [
+                pytest.param(leaf, param, id=f"{name} {leaf.name} {param.name}")
+                for param in leaf.params
+                if param.name in DECISIONS
+            ]
+    return found
+
+
+def test_the_commands_that_act_ask() -> None:
+    asking = {str(each.id).rpartition(" ")[0] for each in decisions() if "yes" in str(each.id)}  # type: ignore[attr-defined]
+    assert asking == {
+        "replay-task replay-task",
+        "try-on try-on",
+        "reconcile reconcile",
+        "dead-letters requeue",
+        "dead-letters drop",
+    }
+
+
+@pytest.mark.parametrize(("command", "param"), decisions())
+def test_no_decision_has_an_environment_variable(
+    command: typer.core.TyperCommand,
+    param: typer.core.TyperOption,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefix = f"WEARON_{str(command.name).upper().replace('-', '_')}"
+    for name in (f"{prefix}_{str(param.name).upper()}", f"WEARON_{str(param.name).upper()}"):
+        monkeypatch.setenv(name, "1")
+    context = command.make_context(str(command.name), [], resilient_parsing=True)
+    context.auto_envvar_prefix = prefix
+    assert param.resolve_envvar_value(context) is None
+    assert not param.envvar
+
+
+def test_other_options_still_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = Deferred("replay-task", COMMANDS["replay-task"]).load()
+    limit = next(param for param in command.params if param.name == "limit")
+    monkeypatch.setenv("WEARON_REPLAY_TASK_LIMIT", "3")
+    context = command.make_context("replay-task", [], resilient_parsing=True)
+    context.auto_envvar_prefix = "WEARON_REPLAY_TASK"
+    assert limit.resolve_envvar_value(context) == "3"
+
+
+def test_without_a_terminal_nobody_said_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(ConsentMissing) as missing:
+        require_consent("spend it?", yes=False)
+    assert missing.value.exit_code == 4
+    assert "--yes" in missing.value.hint
+
+
+def test_yes_is_enough() -> None:
+    require_consent("spend it?", yes=True)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("y", True), ("n", False), ("", False)])
+def test_on_a_terminal_a_person_is_asked(
+    answer: str, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    if goes_on:
+        require_consent("spend it?", yes=False)
+        return
+    with pytest.raises(Interrupted, match="nothing was done"):
+        require_consent("spend it?", yes=False)

@@ -1,0 +1,118 @@
+"""Which job goes to the workers next, and when."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.breakers import PROBE_EVERY_S
+from wearon_cli.adapters.redis.client import ANSWER_TIMEOUT_S, Client, connect, redis_errors
+from wearon_cli.adapters.redis.entries import open_arguments, timeline_facts
+from wearon_cli.adapters.redis.job_scripts import JobScripts
+from wearon_cli.adapters.redis.journal import WINDOW_S
+from wearon_cli.core.jobs.journal import NewJob, Opened, Recovered, Release, Released
+from wearon_cli.core.session import Channel
+
+#: A released job that nobody has claimed by then is ready again.
+DEADLINE_S: Final = 10.0
+#: Jobs released and not yet claimed, at most: so few that a purged queue costs little, and enough
+#: for the workers' threads never to wait for a message.
+MOST_UNCLAIMED: Final = 16
+#: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
+#: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
+#: a burst would come back with each window, and leave the limit unused before it.
+BURST: Final = 0.01
+#: Longest wait for a signal: one that was lost with its consumer delays a job by no more.
+LONGEST_WAIT_S: Final = 30.0
+
+
+class RedisDispatcher:
+    """Implements `Dispatcher`. The blocking wait has its own connection."""
+
+    def __init__(
+        self,
+        redis: Client,
+        *,
+        url: str,
+        providers: Sequence[str],
+        requests_per_minute: int,
+        pictures_per_minute: int | None,
+        most_unclaimed: int = MOST_UNCLAIMED,
+    ) -> None:
+        """
+        Args:
+            redis: For short calls.
+            url: The same server, for the blocking wait.
+            providers: Names of the breakers of the configured image providers.
+            requests_per_minute: Of the rate limit, as pace of the PAID lane.
+            pictures_per_minute: The same for input pictures; None: no such limit.
+            most_unclaimed: Jobs released and not yet claimed, at most.
+        """
+        self._scripts = JobScripts(redis)
+        self._blocking = connect(url, retries=0, answer_timeout_s=LONGEST_WAIT_S + ANSWER_TIMEOUT_S)
+        self._providers = tuple(providers)
+        self._most_unclaimed = most_unclaimed
+        picture_gap_s = WINDOW_S / pictures_per_minute if pictures_per_minute else 0.0
+        burst = max(1.0, requests_per_minute * BURST)
+        self._pace = (WINDOW_S / requests_per_minute, picture_gap_s, burst)
+
+    async def aclose(self) -> None:
+        """Close the blocking connection."""
+        await self._blocking.aclose()
+
+    async def open(self, job: NewJob, *, limit: int) -> Opened:
+        is_new, *released = await self._scripts.run(
+            "open", *open_arguments(job, releases=True), *self._release_arguments(limit)
+        )
+        return Opened(is_new=bool(is_new), release=_release(*released[0]) if released else None)
+
+    async def release(self, *, limit: int) -> Release:
+        return _release(*await self._scripts.run("release", *self._release_arguments(limit)))
+
+    def _release_arguments(self, limit: int) -> tuple[object, ...]:
+        return (
+            limit,
+            DEADLINE_S,
+            self._most_unclaimed,
+            *self._pace,
+            PROBE_EVERY_S,
+            *self._providers,
+        )
+
+    async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
+        orphaned, lost, expired = await self._scripts.run(
+            "recover",
+            limit,
+            max_wait_s,
+            timeline_facts("worker_lost"),
+            timeline_facts("expired"),
+            *self._providers,
+        )
+        return Recovered(orphaned=int(orphaned), workers_lost=int(lost), expired=int(expired))
+
+    async def wait(self, timeout_s: float) -> bool:
+        """
+        Wait until another release may find something, or for this time (30 s at most).
+
+        One of the consumers that wait is woken by what the last release lacked: a job, or a slot.
+        """
+        wait_s = min(max(timeout_s, 0.01), LONGEST_WAIT_S)
+        with redis_errors():
+            return await self._blocking.blpop(keys.SIGNAL, wait_s) is not None
+
+
+def _release(wait_s: bytes, due: int, unclaimed: int, flat: Sequence[Any]) -> Release:
+    return Release(
+        jobs=[_released(*flat[i : i + 4]) for i in range(0, len(flat), 4)],
+        wait_s=float(wait_s) if wait_s else None,
+        due=due,
+        unclaimed=unclaimed,
+    )
+
+
+def _released(session_id: bytes, channel: bytes, request_id: bytes, number: Any) -> Released:
+    return Released(
+        session_id=session_id.decode(),
+        channel=Channel(channel.decode()),
+        number=int(number),
+        request_id=request_id.decode(),
+    )

@@ -1,0 +1,178 @@
+"""How a job's hash in Redis is read: fields to records."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from wearon_cli.core.generator import Usage
+from wearon_cli.core.jobs.journal import (
+    Claim,
+    JobEntry,
+    JobPlace,
+    NewJob,
+    Purchase,
+    SettlementIntent,
+)
+from wearon_cli.core.purchases import B2C_OWNER
+from wearon_cli.core.session import Channel
+
+MICRO: Final = 1_000_000
+#: Scores of the set of open jobs, see lua/common.lua.
+RELEASED: Final = -1e11
+FREE_HEAD: Final = -2e10
+PAID: Final = 0
+WAITING: Final = 1e9
+RUNNING: Final = 1e11
+
+type Fields = Mapping[bytes, bytes]
+
+
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """What a script returned as names and values; the last value of a name counts."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def claim_of(session_id: str, token: str, job: Fields) -> Claim:
+    """The claim that this entry was read for."""
+    return Claim(
+        session_id=session_id,
+        token=token,
+        channel=Channel(job[b"channel"].decode()),
+        payload=job[b"payload"],
+        opened_at=moment(job[b"opened_at"]),
+        started_at=moment(job[b"started_at"]),
+        claimed_at=moment(job[b"claimed_at"]),
+        attempt=_number(job, b"attempt"),
+        deaths=_number(job, b"deaths"),
+        purchases=_number(job, b"purchases"),
+        faults=_number(job, b"faults"),
+        waiting_since=_moment(job, b"waiting_since"),
+        purchase=_purchase(job),
+        stored=bool(job.get(b"stored")),
+        previous_kept=bool(job.get(b"previous_kept")),
+        charged=bool(job.get(b"charged")),
+        usage=usage_of(job[b"usage"]) if job.get(b"usage") else None,
+        intent=intent_of(job),
+        expired=_text(job, b"expired"),
+    )
+
+
+def entry_of(session_id: str, score: float, job: Fields) -> JobEntry:
+    """The open job, from its score and its fields."""
+    place = place_of(score)
+    return JobEntry(
+        session_id=session_id,
+        channel=Channel(job[b"channel"].decode()),
+        place=place,
+        opened_at=moment(job[b"opened_at"]),
+        attempt=_number(job, b"attempt"),
+        purchases=_number(job, b"purchases"),
+        deaths=_number(job, b"deaths"),
+        payload=job[b"payload"],
+        worker_id=_text(job, b"worker"),
+        due_at=datetime.fromtimestamp(score, UTC) if place is JobPlace.WAITING else None,
+        waiting_since=_moment(job, b"waiting_since"),
+        purchase=_purchase(job),
+        intent=intent_of(job),
+    )
+
+
+def place_of(score: float) -> JobPlace:
+    """Where a job with this score is."""
+    if score >= RUNNING:
+        return JobPlace.RUNNING
+    if score >= WAITING:
+        return JobPlace.WAITING
+    return JobPlace.READY if score >= FREE_HEAD else JobPlace.RELEASED
+
+
+def intent_of(job: Fields) -> SettlementIntent | None:
+    """The settlement under way."""
+    return SettlementIntent(**json.loads(job[b"intent"])) if job.get(b"intent") else None
+
+
+def usage_of(text: bytes) -> Usage:
+    """A usage, as written by `json.dumps`."""
+    return Usage(**json.loads(text))
+
+
+def moment(seconds: bytes) -> datetime:
+    """A time by Redis's clock."""
+    return datetime.fromtimestamp(float(seconds), UTC)
+
+
+def micro_usd(cost_usd: float | None) -> int | str:
+    """Micro-USD for a script; '' when it is not known."""
+    return "" if cost_usd is None else round(cost_usd * MICRO)
+
+
+def timeline_facts(event: str, **facts: object) -> str:
+    """Members of a timeline line, without those that are None."""
+    told = {name: value for name, value in facts.items() if value is not None}
+    return json.dumps({"event": event, **told})
+
+
+def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
+    """What `open.lua` needs of a job."""
+    fields: dict[str, object] = {
+        "channel": job.key.channel.value,
+        "payload": job.payload,
+        "book_owner": job.owner_id if job.key.channel is Channel.B2B else B2C_OWNER,
+        "pictures": job.pictures,
+        "request_id": job.request_id,
+        "event": job.event,
+    }
+    if job.input_paths:
+        fields["input_paths"] = json.dumps(job.input_paths)
+    return [
+        job.key.session_id,
+        secrets.token_hex(8),
+        timeline_facts(job.event, **(job.facts or {})),
+        job.lane.value,
+        job.owner_id,
+        int(releases),
+        2 * len(fields),
+        *(part for pair in fields.items() for part in pair),
+    ]
+
+
+def purchase_json(purchase: Purchase) -> str:
+    """The open purchase, without its start: a script adds that."""
+    facts: dict[str, Any] = {
+        "number": purchase.number,
+        "provider": purchase.provider,
+        "model": purchase.model,
+        "expected_micro_usd": micro_usd(purchase.expected_usd),
+    }
+    if purchase.marker is not None:
+        facts["marker"] = purchase.marker
+    return json.dumps(facts)
+
+
+def _purchase(job: Fields) -> Purchase | None:
+    if not job.get(b"purchase"):
+        return None
+    facts = json.loads(job[b"purchase"])
+    return Purchase(
+        number=facts["number"],
+        provider=facts["provider"],
+        model=facts["model"],
+        started_at=datetime.fromtimestamp(facts["started_at"], UTC),
+        expected_usd=facts["expected_micro_usd"] / MICRO,
+        marker=facts.get("marker"),
+        ticket=_text(job, b"ticket"),
+    )
+
+
+def _number(job: Fields, name: bytes) -> int:
+    return int(job.get(name) or 0)
+
+
+def _text(job: Fields, name: bytes) -> str | None:
+    return job[name].decode() if job.get(name) else None
+
+
+def _moment(job: Fields, name: bytes) -> datetime | None:
+    return moment(job[name]) if job.get(name) else None

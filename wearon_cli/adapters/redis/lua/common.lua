@@ -1,0 +1,125 @@
+-- Put before each script that works on jobs, with the names of the keys (keys.py).
+--
+-- Every open job is a member of the sorted set JOBS, and its score says in which place it is:
+local RELEASED = -1e11 -- plus its deadline: its message is out, and no worker has claimed it
+local FREE_HEAD = -2e10 -- plus a time: ready, in front of the FREE lane
+local FREE = -1e10 -- plus the time it came: ready, in the FREE lane
+local PAID = 0 -- from here: ready, in the PAID lane; its round of the fair order
+local WAITING = 1e9 -- from here: the time when it is due
+local RUNNING = 1e11 -- plus the number of its worker
+
+local MOST_LINES_BYTES = 12000
+local DAY_S = 86400
+
+-- Redis's clock, in seconds.
+local function time()
+  local now = redis.call('TIME')
+  return now[1] + now[2] / 1000000
+end
+
+-- The fields of a job named, by their names; those that are missing are ''.
+local function read(id, ...)
+  local values, job = redis.call('HMGET', JOB .. id, ...), {}
+  for i, name in ipairs({...}) do job[name] = values[i] or '' end
+  return job
+end
+
+local function flattened(changes)
+  local flat = {}
+  for name, value in pairs(changes) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  return flat
+end
+
+local function write(id, changes)
+  redis.call('HSET', JOB .. id, unpack(flattened(changes)))
+end
+
+-- The lines of a job's timeline with one more. `facts` is a JSON object that names its event;
+-- `more` is further members of it. An open job keeps its lines itself: no command of their own.
+local function noted(lines, now, facts, more)
+  local new = string.format('{"at":%.3f,%s%s}\n', now, string.sub(facts, 2, -2), more or '')
+  if #lines > MOST_LINES_BYTES then
+    lines = string.match(string.sub(lines, -MOST_LINES_BYTES / 2), '\n(.*)$')
+  end
+  return lines .. new
+end
+
+-- Add lines to the timeline of a session without an open job, and keep the newest.
+local function keep_lines(id, lines)
+  local key = TIMELINE .. id
+  if redis.call('SET', key, lines, 'EX', TIMELINE_LIFE_S, 'NX') then return end
+  local kept = {}
+  for line in string.gmatch(redis.call('GET', key) .. lines, '[^\n]+') do kept[#kept + 1] = line end
+  local first = math.max(1, #kept - TIMELINE_ENTRIES + 1)
+  redis.call('SET', key, table.concat(kept, '\n', first) .. '\n', 'EX', TIMELINE_LIFE_S)
+end
+
+-- Have one consumer look for jobs to release.
+local function signal()
+  if redis.call('LPUSH', SIGNAL, 1) > 1 then redis.call('LTRIM', SIGNAL, 0, 0) end
+end
+
+-- What the last release wanted, and could not have: 'job' (any ready one), 'free' (a ready job of
+-- the FREE lane), 'slot' (of a worker). The first that comes is signalled.
+local function offered(what, wanted)
+  if wanted == what or (what == 'free' and wanted == 'job') then
+    signal()
+    return ''
+  end
+end
+
+local function offer(what, wanted)
+  local now_wanted = offered(what, wanted)
+  if now_wanted then redis.call('HSET', DISPATCH, 'wanted', now_wanted) end
+end
+
+local function offer_for(lane)
+  return lane == 'free' and 'free' or 'job'
+end
+
+-- The score of a job that goes to the head of its lane.
+local function head(lane, now, round)
+  if lane == 'free' then return FREE_HEAD + now end
+  return (tonumber(round) or 0) - 0.5
+end
+
+-- Count a purchase in the book of a day, or take it out again (sign -1). One number holds how many
+-- and what they cost, so that neither is ever without the other.
+local function book(entry, outcome, sign)
+  local field = cjson.encode({entry.owner, entry.provider, entry.model, outcome})
+  local step = sign * (1e12 + entry.micro_usd)
+  local key = BOOK .. entry.day
+  if redis.call('HINCRBY', key, field, string.format('%.0f', step)) == step then
+    redis.call('EXPIRE', key, BOOK_LIFE_S)
+  end
+end
+
+-- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
+-- of its fields. `micro_usd` is '' when the bill is not known.
+local PURCHASE = {'purchase', 'purchases', 'book_owner', 'lost', 'micro_usd'}
+local function ended(job, now, outcome, micro_usd, model)
+  local changes = {purchase = '', ticket = ''}
+  if outcome == 'not_billed' then
+    changes.purchases = job.purchases - 1 -- nothing was bought
+    return changes
+  end
+  local purchase = cjson.decode(job.purchase)
+  local entry = {
+    day = math.floor(now / DAY_S),
+    owner = job.book_owner,
+    provider = purchase.provider,
+    model = model or purchase.model,
+    micro_usd = tonumber(micro_usd) or purchase.expected_micro_usd or 0,
+  }
+  book(entry, outcome, 1)
+  changes.micro_usd = string.format('%.0f', (tonumber(job.micro_usd) or 0) + entry.micro_usd)
+  if outcome == 'lost' then changes.lost = (tonumber(job.lost) or 0) + 1 end
+  if outcome == 'kept' or outcome == 'fetched' then
+    entry.outcome = outcome
+    changes.booked = cjson.encode(entry)
+  end
+  return changes
+end

@@ -1,0 +1,18 @@
+-- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or ''
+-- Ends the open purchase. With a usage its picture is stored; else it never will be.
+local id, token, facts, outcome, micro_usd, model, usage = unpack(ARGV)
+local now = time()
+local job = read(id, 'token', 'lines', 'stored', unpack(PURCHASE))
+if job.token ~= token then return 0 end
+if job.purchase == '' and usage == '' or job.stored ~= '' then return 1 end -- sent again
+local changes = {}
+if job.purchase ~= '' then
+  changes = ended(job, now, outcome, micro_usd, model ~= '' and model or nil)
+end
+if usage ~= '' then
+  changes.stored = 1
+  changes.usage = usage
+end
+changes.lines = noted(job.lines, now, facts)
+write(id, changes)
+return 1

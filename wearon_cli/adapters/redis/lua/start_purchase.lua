@@ -1,0 +1,43 @@
+-- ARGV: session_id, token, facts, number, purchase, window_s, most requests, pictures, most pictures
+-- Two moving windows over all workers, as logs of the newest permits: 13 digits each, in
+-- milliseconds. Never more than so many permits in any window, wherever it begins.
+-- Returns '0' when the purchase is written down, 'lost' when the job is another's, else seconds.
+local id, token, facts, number, purchase = unpack(ARGV, 1, 5)
+local window_s, most_requests, pictures, most_pictures = unpack(ARGV, 6)
+pictures = tonumber(pictures)
+local now = time()
+local job = read(id, 'token', 'lines', unpack(PURCHASE))
+if job.token ~= token then return 'lost' end
+if (tonumber(job.purchases) or 0) >= tonumber(number) then return '0' end -- sent again
+
+local DIGITS = 13
+local function missing_s(log, wanted, most)
+  local in_the_way = (most - wanted + 1) * DIGITS -- this newest one has to leave the window first
+  if #log < in_the_way then return 0 end
+  local at_ms = string.sub(log, -in_the_way, DIGITS - 1 - in_the_way)
+  return at_ms / 1000 + window_s - now
+end
+local function grant(key, log, wanted, most)
+  local at_ms = string.format('%013.0f', math.ceil(now * 1000))
+  log = string.sub(log .. string.rep(at_ms, wanted), -most * DIGITS)
+  redis.call('SET', key, log, 'EX', LIMIT_LIFE_S)
+end
+
+local requests_log, pictures_log = redis.call('GET', REQUESTS) or '', ''
+local wait_s = missing_s(requests_log, 1, most_requests)
+if pictures > 0 then
+  pictures_log = redis.call('GET', PICTURES) or ''
+  wait_s = math.max(wait_s, missing_s(pictures_log, pictures, most_pictures))
+end
+if wait_s > 0 then return tostring(wait_s) end
+grant(REQUESTS, requests_log, 1, most_requests)
+if pictures > 0 then grant(PICTURES, pictures_log, pictures, most_pictures) end
+
+local changes = {}
+if job.purchase ~= '' then changes = ended(job, now, 'lost', '') end -- nobody wrote down its end
+changes.purchase = string.format('{"started_at":%.3f,%s', now, string.sub(purchase, 2))
+changes.purchases = number
+changes.ticket = ''
+changes.lines = noted(job.lines, now, facts)
+write(id, changes)
+return '0'

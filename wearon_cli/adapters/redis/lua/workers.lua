@@ -1,0 +1,27 @@
+-- Put after common.lua, before the scripts about workers.
+
+-- Write down how many slots there are, of all workers that are registered.
+local function count_slots()
+  local slots = 0
+  for _, text in ipairs(redis.call('HVALS', WORKERS)) do slots = slots + cjson.decode(text).slots end
+  redis.call('HSET', DISPATCH, 'slots', slots)
+end
+
+-- Make a worker's jobs ready again, at the head of their lanes. Returns how many.
+local function let_go(number, now, limit, facts, died)
+  local score = RUNNING + number
+  local held = redis.call('ZRANGEBYSCORE', JOBS, score, score, 'LIMIT', 0, limit)
+  local turn = redis.call('HMGET', DISPATCH, 'round', 'wanted')
+  for _, id in ipairs(held) do
+    local job = read(id, 'lane', 'lines', 'attempt', 'deaths', 'token')
+    write(id, {
+      token = '',
+      worker = '',
+      deaths = (tonumber(job.deaths) or 0) + (died and 1 or 0),
+      lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt),
+    })
+    redis.call('ZADD', JOBS, head(job.lane, now, turn[1]), id)
+  end
+  if #held > 0 then signal() end
+  return #held
+end

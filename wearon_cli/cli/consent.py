@@ -1,0 +1,33 @@
+"""Asking before something is spent, given back, replaced or dropped."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from wearon_cli.core.errors import ConsentMissing, Interrupted
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting.")]
+
+
+def require_consent(question: str, *, yes: bool) -> None:
+    """
+    Go on with a person's yes: said before, by `--yes`, or now, on a terminal.
+
+    Args:
+        question: What is going to be done, as a question.
+        yes: `--yes` was given.
+
+    Raises:
+        ConsentMissing: Nobody is there to ask.
+        Interrupted: The answer was no.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConsentMissing(
+            f"{question.rstrip('?')}: nobody said yes, and there is no terminal to ask on",
+            hint="add --yes; --dry-run, where there is one, tells first what would be done",
+        )
+    if not typer.confirm(question, err=True):
+        raise Interrupted("nothing was done")

@@ -1,0 +1,205 @@
+"""How many replays are told: while they run, in one live table or line by line, and at the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+
+from wearon_cli.cli.durations import span_s
+from wearon_cli.cli.output import note, stderr_console
+from wearon_cli.core.operator.bulk import BulkEnd, Progress, at_most_usd, expected_usd
+from wearon_cli.core.operator.chances import Outcomes, Outlook, outlook
+from wearon_cli.core.operator.inspector import UNKNOWN
+from wearon_cli.core.operator.replay_plan import Plan
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: A session that was left out: its id, and why.
+type LeftOut = tuple[str, str]
+
+
+def progress_table(now: Progress, total: int) -> Table:
+    """One look at a bulk replay."""
+    table = _grid()
+    failures = ", ".join(f"{code} {count}" for code, count in now.failures.most_common())
+    limited = f", {len(now.waiting)} kept back by --max-cost" if now.by_limit else ""
+    facts = [
+        ("replays", f"{len(now.ends)} of {total} ended, {len(now.open)} at work{limited}"),
+        ("done", str(now.succeeded)),
+        ("failed", f"{len(now.ends) - now.succeeded}" + (f": {failures}" if failures else "")),
+        ("money", _money(now)),
+        ("time", _time(now)),
+    ]
+    for name, fact in facts:
+        table.add_row(name, fact)
+    return table
+
+
+@dataclass(slots=True)
+class Screen:
+    """Shows progress on stderr: a live table on a terminal, a line for each end elsewhere."""
+
+    total: int
+    _live: Live | None = None
+    _told: set[str] = field(default_factory=set)
+
+    def __enter__(self) -> "Screen":
+        console = stderr_console()
+        if console.is_terminal:
+            self._live = Live(console=console, auto_refresh=False)
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        exc: "BaseException | None",
+        trace: "TracebackType | None",
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, exc, trace)
+
+    def show(self, now: Progress) -> None:
+        """Tell what changed."""
+        if self._live is not None:
+            self._live.update(progress_table(now, self.total), refresh=True)
+            return
+        for end in now.ends:
+            session_id = end.plan.session.session_id
+            if session_id not in self._told:
+                self._told.add(session_id)
+                count = f"{len(self._told)} of {self.total}"
+                note(f"{count}  {session_id}  {_end_words(end)}  ${now.cost_usd:.2f} so far")
+
+
+def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
+    """What all of it came to, by the cause of the first failure."""
+    table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
+    for cause, ends in _by_cause(now.ends).items():
+        done = sum(end.ended.succeeded for end in ends)
+        cost_usd = sum(end.ended.cost_usd for end in ends)
+        table.add_row(cause, str(len(ends)), str(done), str(len(ends) - done), f"${cost_usd:.2f}")
+    head = (
+        f"{len(now.ends)} run again: {now.succeeded} completed, "
+        f"{len(now.ends) - now.succeeded} failed, ${now.cost_usd:.2f}"
+    )
+    lines: list[object] = [head, "", table] if now.ends else [head]
+    lines += [f"  failed again: {code} ({n})" for code, n in now.failures.most_common()]
+    if now.open:
+        lines.append(f"{len(now.open)} have not ended: they go on by themselves")
+    if now.waiting:
+        lines.append(f"{len(now.waiting)} were not opened: --max-cost would be passed")
+    if now.moved:
+        lines.append(f"{len(now.moved)} moved on meanwhile, and were left alone")
+    return [*lines, *_left_out_lines(left_out)]
+
+
+def dry_run(
+    plans: Sequence[Plan], left_out: Sequence[LeftOut], known: Outcomes, *, verbose: bool
+) -> list[object]:
+    """What many replays would do, summed up."""
+    buying = [plan for plan in plans if plan.buys]
+    most = at_most_usd(buying)
+    price = f"about ${expected_usd(buying):.2f}, at most " + (
+        "unknown" if most is None else f"${most:.2f}"
+    )
+    lines: list[object] = [
+        f"{len(plans)} sessions can run again: {len(buying)} buy a picture ({price}), "
+        f"{len(plans) - len(buying)} only finish the row"
+    ]
+    if plans:
+        lines += ["", _outlook_table(outlooks(plans, known))]
+    lines += _left_out_lines(left_out)
+    if verbose:
+        for plan in plans:
+            lines += ["", *plan.sentences()]
+    return lines
+
+
+def outlooks(plans: Sequence[Plan], known: Outcomes) -> list[tuple[Outlook, int]]:
+    """The chance of each cause among the plans, and how many it has."""
+    counts = Counter(plan.report.error_class or UNKNOWN for plan in plans)
+    return [(outlook(cause, known), count) for cause, count in counts.most_common()]
+
+
+def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
+    """A bulk replay as JSON keys."""
+    return {
+        "sessions": [
+            {
+                "session_id": end.plan.session.session_id,
+                "status": end.ended.report.session.status,
+                "succeeded": end.ended.succeeded,
+                "cause": end.cause,
+                "credit": end.ended.report.credit.state,
+                "error_code": end.ended.error_class,
+                "cost_usd": round(end.ended.cost_usd, 6),
+            }
+            for end in now.ends
+        ],
+        "not_ended": sorted(now.open),
+        "not_opened": [plan.session.session_id for plan in now.waiting],
+        "left_out": left_out_facts(left_out, now.moved),
+        "cost_usd": round(now.cost_usd, 6),
+    }
+
+
+def left_out_facts(
+    left_out: Sequence[LeftOut], moved: Sequence[Plan] = ()
+) -> list[dict[str, object]]:
+    """Sessions that were left out as JSON."""
+    gone = [(plan.session.session_id, "session_running") for plan in moved]
+    return [{"session_id": each, "error_code": code} for each, code in (*left_out, *gone)]
+
+
+def interrupted_words(now: Progress) -> str:
+    """What a person who pressed Ctrl-C has to know."""
+    return (
+        f"{now.opened} were opened, {len(now.ends)} of them have ended; the others go on by "
+        f"themselves, and {len(now.waiting)} were not opened"
+    )
+
+
+def _left_out_lines(left_out: Sequence[LeftOut]) -> list[object]:
+    counts = Counter(code for _, code in left_out)
+    return [f"{count} left out: {code}" for code, count in counts.most_common()]
+
+
+def _outlook_table(found: Sequence[tuple[Outlook, int]]) -> Table:
+    table = Table("failed by", "sessions", "chance", "because", box=None, pad_edge=False)
+    for each, count in found:
+        table.add_row(each.error_class, str(count), each.chance.value, each.reason)
+    return table
+
+
+def _by_cause(ends: Sequence[BulkEnd]) -> dict[str, list[BulkEnd]]:
+    found: dict[str, list[BulkEnd]] = {}
+    for end in ends:
+        found.setdefault(end.cause, []).append(end)
+    return dict(sorted(found.items(), key=lambda each: -len(each[1])))
+
+
+def _end_words(end: BulkEnd) -> str:
+    return "completed" if end.ended.succeeded else f"failed: {end.ended.error_class or UNKNOWN}"
+
+
+def _money(now: Progress) -> str:
+    open_usd = now.committed_usd - now.cost_usd
+    further = f", at most ${open_usd:.2f} more by those at work" if now.open else ""
+    return f"${now.cost_usd:.2f} so far{further}"
+
+
+def _time(now: Progress) -> str:
+    left = f", about {span_s(now.left_s)} left" if now.left_s is not None else ""
+    return f"{span_s(now.now_s - now.began_s)}{left}"
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table

@@ -1,0 +1,66 @@
+"""Reading from rows and ledger what `credit_of` looks at: the same for settlement and operators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wearon_cli.core.credits import UNNAMED_REFUND_WITHIN, CreditFacts
+from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry
+from wearon_cli.core.session import Channel, Session, Sessions, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What this worker wrote down about a session, as far as its credit depends on it."""
+
+    failed_by_us: bool = False
+    was_replayed: bool = False
+    replaying: str | None = None  # id of the replay whose job is open
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditReader:
+    """
+    Reads the facts of one session's credit. Changes nothing.
+
+    Raises `StoreUnavailable` and `StoreRefused`.
+    """
+
+    sessions: Sessions
+    ledger: Ledger
+
+    async def facts(self, row: Session, marks: Marks) -> CreditFacts:
+        """
+        Args:
+            row: The session as just read.
+            marks: From the journal: `SessionRecord` and the open job.
+        """
+        entries = await self.ledger.entries_of(row)
+        return CreditFacts(
+            session=row,
+            entries=entries,
+            siblings=await self._siblings(row),
+            failed_by_us=marks.failed_by_us,
+            was_replayed=marks.was_replayed,
+            replaying=marks.replaying,
+            parked=marks.parked,
+            user_refunds=await self._user_refunds(row, entries, marks),
+        )
+
+    async def _siblings(self, row: Session) -> Sequence[Session]:
+        if row.channel is Channel.B2C or not row.request_id:
+            return ()
+        return await self.sessions.with_request_id(row.owner_id, row.request_id)
+
+    async def _user_refunds(
+        self, row: Session, entries: Sequence[LedgerEntry], marks: Marks
+    ) -> Sequence[LedgerEntry]:
+        """Only looked for where the answer may depend on them: a failure that is not ours."""
+        known = marks.failed_by_us or any(entry.kind is EntryKind.REFUND for entry in entries)
+        if row.channel is Channel.B2B or row.status is not Status.FAILED or known:
+            return ()
+        return await self.ledger.user_refunds(
+            row.owner_id,
+            since=row.created_at - UNNAMED_REFUND_WITHIN,
+            until=(row.completed_at or row.created_at) + UNNAMED_REFUND_WITHIN,
+        )

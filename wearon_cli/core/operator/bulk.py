@@ -1,0 +1,158 @@
+"""
+Many replays at once: opened together within a limit of money, and followed together.
+
+The money is kept in hand: while a replay runs, the most that it may cost counts; when it has ended,
+what it did cost. So the limit holds whatever happens, and cheap ends make room for more.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from wearon_cli.core.errors import SessionError
+from wearon_cli.core.operator.follow import LOOK_EVERY_S, Ended, ended_row
+from wearon_cli.core.operator.inspector import AT_ONCE, UNKNOWN
+from wearon_cli.core.operator.replay import Replayer
+from wearon_cli.core.operator.replay_plan import Plan
+
+#: Open jobs that may be looked at in a second.
+LOOKS_PER_S: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkEnd:
+    """How one of them ended."""
+
+    plan: Plan
+    ended: Ended
+
+    @property
+    def cause(self) -> str:
+        """The class of error that the replay was to make good."""
+        return self.plan.report.error_class or UNKNOWN
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it is. Moments are of the event loop's clock."""
+
+    waiting: list[Plan]  # not opened yet
+    open: dict[str, Plan] = field(default_factory=dict)  # by session id
+    ends: list[BulkEnd] = field(default_factory=list)
+    moved: list[Plan] = field(default_factory=list)  # moved on since they were planned
+    began_s: float = 0.0
+    now_s: float = 0.0
+    by_limit: bool = False  # the limit of money keeps back those that wait
+
+    @property
+    def cost_usd(self) -> float:
+        """What was paid so far by those that have ended."""
+        return sum(end.ended.cost_usd for end in self.ends)
+
+    @property
+    def committed_usd(self) -> float:
+        """What is paid, and what the open ones may cost at most."""
+        return self.cost_usd + sum(plan.price.most_usd or 0.0 for plan in self.open.values())
+
+    @property
+    def succeeded(self) -> int:
+        return sum(end.ended.succeeded for end in self.ends)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """By class of error of the replay itself."""
+        return Counter(
+            end.ended.error_class or UNKNOWN for end in self.ends if not end.ended.succeeded
+        )
+
+    @property
+    def opened(self) -> int:
+        return len(self.open) + len(self.ends)
+
+    @property
+    def left_s(self) -> float | None:
+        """About how long the open ones still take; None while none has ended."""
+        if not self.ends or not self.open:
+            return None
+        return (self.now_s - self.began_s) / len(self.ends) * len(self.open)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """Opens and follows replays."""
+
+    replayer: Replayer
+    max_cost_usd: float | None = None
+
+    async def run(
+        self, progress: Progress, *, timeout_s: float, on_change: Callable[[Progress], None]
+    ) -> None:
+        """
+        Open what the limit allows, and follow it until all have ended, or `timeout_s` passed.
+        `progress` says afterwards what was reached; so it does after a cancellation.
+        """
+        clock = asyncio.get_running_loop().time
+        progress.began_s = progress.now_s = clock()
+        while True:
+            await self._open(progress)
+            on_change(progress)
+            if not progress.open or clock() - progress.began_s > timeout_s:
+                return
+            await asyncio.sleep(max(LOOK_EVERY_S, len(progress.open) / LOOKS_PER_S))
+            await self._look(progress)
+            progress.now_s = clock()
+
+    async def _open(self, progress: Progress) -> None:
+        while progress.waiting:
+            plan = progress.waiting[0]
+            if not self._affords(progress, plan):
+                progress.by_limit = True
+                return
+            progress.waiting.pop(0)
+            try:
+                await self.replayer.run(plan)
+            except SessionError:
+                progress.moved.append(plan)
+            else:
+                progress.open[plan.session.session_id] = plan
+        progress.by_limit = False
+
+    def _affords(self, progress: Progress, plan: Plan) -> bool:
+        if self.max_cost_usd is None:
+            return True
+        most_usd = plan.price.most_usd
+        return most_usd is not None and progress.committed_usd + most_usd <= self.max_cost_usd
+
+    async def _look(self, progress: Progress) -> None:
+        plans = list(progress.open.values())
+        for some in _chunks(plans, AT_ONCE):
+            for plan, ended in zip(
+                some, await asyncio.gather(*map(self._ended, some)), strict=True
+            ):
+                if ended is not None:
+                    del progress.open[plan.session.session_id]
+                    progress.ends.append(BulkEnd(plan=plan, ended=ended))
+
+    async def _ended(self, plan: Plan) -> Ended | None:
+        inspector = self.replayer.inspector
+        row = await ended_row(inspector, plan.session.key, on_look=lambda _row, _job: None)
+        if row is None:
+            return None
+        return Ended(report=await inspector.report(row), before=plan.report)
+
+
+def at_most_usd(plans: Iterable[Plan]) -> float | None:
+    """What these cost at most; None when one has no price."""
+    prices = [plan.price.most_usd for plan in plans]
+    return None if None in prices else sum(price or 0.0 for price in prices)
+
+
+def expected_usd(plans: Iterable[Plan]) -> float:
+    """About what these cost, those without a price left out."""
+    return sum(plan.price.expected_usd or 0.0 for plan in plans)
+
+
+def _chunks(plans: Sequence[Plan], size: int) -> Iterable[Sequence[Plan]]:
+    return (plans[start : start + size] for start in range(0, len(plans), size))

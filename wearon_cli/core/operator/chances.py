@@ -1,0 +1,119 @@
+"""
+How likely a replay of a session that failed in some way is to succeed.
+
+What replays of the same class of error came to lately counts; where too few are known, a rule.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from wearon_cli.core import errors
+from wearon_cli.core.jobs.journal import SessionRecord
+from wearon_cli.core.session import Session, Status
+
+#: Replays of one class of error that must be known before their rate is told.
+ENOUGH: Final = 5
+
+
+class Chance(StrEnum):
+    """The rule, in a word."""
+
+    LOW = "low"
+    EVEN = "even"
+    HIGH = "high"
+
+
+#: By class of error and its subclasses; the most special one counts.
+_RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
+    errors.WearonError: (Chance.EVEN, "nobody knows why it failed"),
+    errors.InputError: (Chance.LOW, "its payload or a setting of it is wrong, and stays so"),
+    errors.PictureProblem: (Chance.LOW, "the photo itself was the problem"),
+    errors.UpstreamError: (Chance.HIGH, "a service was away or busy"),
+    errors.StoreRefused: (Chance.LOW, "a store refuses until somebody changes it"),
+    errors.FetchFailed: (Chance.EVEN, "the photo's host was away"),
+    errors.GenerationRefused: (Chance.LOW, "the safety system refuses the same photos again"),
+    errors.RequestRejected: (Chance.LOW, "the image API cannot use these pictures"),
+    errors.ModelUnavailable: (
+        Chance.HIGH,
+        "another model is configured by now, or --model names one",
+    ),
+    errors.AccountBlocked: (Chance.HIGH, "once the account works again: see `wearon status`"),
+    errors.CallAmbiguous: (Chance.HIGH, "an answer was lost on the way"),
+    errors.JobGaveUp: (Chance.EVEN, "it was tried often already"),
+    errors.JobTooOld: (Chance.HIGH, "it only waited too long"),
+    errors.JobOrphaned: (Chance.HIGH, "its job was lost before anything was tried"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a replay of this class of error promises."""
+
+    error_class: str
+    chance: Chance
+    reason: str
+    succeeded: int = 0  # of the replays known
+    replays: int = 0
+
+
+def outlook(error_class: str, known: "Outcomes | None" = None) -> Outlook:
+    """Say how likely it is, and why."""
+    succeeded, replays = known.of(error_class) if known else (0, 0)
+    chance, reason = _rule(error_class)
+    if replays >= ENOUGH:
+        share = succeeded / replays
+        chance = Chance.HIGH if share > 2 / 3 else Chance.LOW if share < 1 / 3 else Chance.EVEN
+        reason = f"{succeeded} of {replays} replays of it succeeded lately"
+    return Outlook(
+        error_class=error_class,
+        chance=chance,
+        reason=reason,
+        succeeded=succeeded,
+        replays=replays,
+    )
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What replays came to, by the class of error that they were to make good."""
+
+    succeeded: Counter[str]
+    replays: Counter[str]
+
+    @classmethod
+    def none(cls) -> "Outcomes":
+        return cls(Counter(), Counter())
+
+    def add(self, error_class: str, *, succeeded: bool) -> None:
+        self.replays[error_class] += 1
+        self.succeeded[error_class] += succeeded
+
+    def of(self, error_class: str) -> tuple[int, int]:
+        """Succeeded, and how many there were."""
+        return self.succeeded[error_class], self.replays[error_class]
+
+
+def outcomes_of(sessions: Iterable[tuple[Session, SessionRecord | None]]) -> Outcomes:
+    """What the replays of these sessions came to, as far as their records tell."""
+    known = Outcomes.none()
+    for row, record in sessions:
+        if record is not None and record.replays and record.error_code:
+            known.add(record.error_code, succeeded=row.status is Status.COMPLETED)
+    return known
+
+
+def _rule(error_class: str) -> tuple[Chance, str]:
+    kind = _classes().get(error_class, errors.WearonError)
+    return next(_RULES[each] for each in kind.__mro__ if each in _RULES)
+
+
+def _classes() -> dict[str, type[errors.WearonError]]:
+    found: dict[str, type[errors.WearonError]] = {}
+    todo: Sequence[type[errors.WearonError]] = [errors.WearonError]
+    while todo:
+        found |= {each().code: each for each in todo}
+        todo = [sub for each in todo for sub in each.__subclasses__()]
+    return found

@@ -1,0 +1,262 @@
+"""
+Everything that is known of a session, read and never changed.
+
+The row says what the shopper sees, the ledger what was paid, the timeline and the record what the
+workers did, the bucket whether there is a picture; and somewhere, or nowhere, there is a job.
+Every operator's command reads sessions here and has no second way.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from wearon_cli.core.contract import ReplayRequest, parse_task
+from wearon_cli.core.credit_facts import CreditReader, Marks
+from wearon_cli.core.credits import Credit, CreditFacts, credit_of
+from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
+from wearon_cli.core.jobs.intake import Intake
+from wearon_cli.core.jobs.journal import JobEntry, JobPlace, JobReader, SessionRecord
+from wearon_cli.core.operator.inputs import InputPicture, InputReader
+from wearon_cli.core.session import Channel, Session, Sessions, Status
+from wearon_cli.core.storage import Storage
+
+#: A signed address is only asked for to see whether the object is there.
+LOOK_LIFE_S: Final = 60
+#: Rows that a search reads at most, and sessions looked at together.
+SEARCHED: Final = 10_000
+AT_ONCE: Final = 16
+#: The class of error when neither timeline nor record is left.
+UNKNOWN: Final = "unknown"
+
+
+class JobLocation(StrEnum):
+    """Where a session's job is now."""
+
+    QUEUE = "queue"  # in the platform's list, or on its way from there
+    READY = "ready"  # journalled: its message is not sent yet
+    RELEASED = "released"  # its message is out
+    RUNNING = "running"  # a worker has it
+    WAITING = "waiting"  # until a due time
+    SETTLING = "settling"  # a worker fails it, or closes it after its end
+    ENDED = "ended"  # the row is final and there is no job
+    MISSING = "missing"  # an open row without a job: recovery fails and settles it by age
+
+
+_PLACES: Final = {
+    JobPlace.READY: JobLocation.READY,
+    JobPlace.RELEASED: JobLocation.RELEASED,
+    JobPlace.RUNNING: JobLocation.RUNNING,
+    JobPlace.WAITING: JobLocation.WAITING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReport:
+    """One session."""
+
+    session: Session
+    facts: CreditFacts
+    credit: Credit
+    job: JobEntry | None
+    location: JobLocation
+    timeline: Sequence[Mapping[str, object]]  # oldest first; kept for seven days
+    record: SessionRecord | None  # kept for 90 days
+    is_stored: bool  # its picture is in the bucket
+    error_class: str | None  # of its last failure; None while there was none
+
+    @property
+    def cost_usd(self) -> float:
+        """What was paid for it, lost pictures included, as far as that is known."""
+        if self.record is not None and self.record.purchases:
+            return self.record.cost_usd
+        return self.session.estimated_cost_usd or 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which sessions to find."""
+
+    since: datetime
+    statuses: Collection[Status] = ()  # none: all
+    owner_id: str | None = None
+    error_class: str | None = None  # failed ones only
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A row that a search found."""
+
+    session: Session
+    error_class: str | None  # of a failed one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspector:
+    """
+    Reads sessions for operators.
+
+    Raises `StoreUnavailable`, `StoreRefused` and `QueueUnavailable`.
+    """
+
+    sessions: Sessions
+    credits: CreditReader
+    storage: Storage
+    intake: Intake
+    jobs: JobReader
+    inputs: InputReader
+
+    async def find(self, text: str) -> Session:
+        """
+        Look a session up in both tables.
+
+        Raises:
+            InputError: This is not a session id.
+            SessionNotFound: No such row in either table.
+        """
+        session_id = checked_session_id(text)
+        row = await self.sessions.find(session_id)
+        if row is None:
+            tables = " and ".join(channel.table for channel in Channel)
+            raise SessionNotFound(
+                f"there is no session {session_id}", hint=f"looked in {tables}; is the id complete?"
+            )
+        return row
+
+    async def inspect(self, text: str) -> SessionReport:
+        """As `find`, with everything that is known of it."""
+        return await self.report(await self.find(text))
+
+    async def report(self, row: Session, *, queued: Collection[str] | None = None) -> SessionReport:
+        """
+        Args:
+            row: As just read.
+            queued: Sessions before the journal, when the caller looks at many rows; read before
+                them, since payloads move on meanwhile.
+        """
+        if queued is None and not row.status.is_final:
+            queued = await self.intake.waiting_sessions()
+        job = await self.jobs.entry(row.session_id)
+        record = await self.jobs.record(row.session_id)
+        timeline = await self.jobs.timeline(row.session_id)
+        facts = await self.credits.facts(row, _marks(job, record))
+        return SessionReport(
+            session=row,
+            facts=facts,
+            credit=credit_of(facts),
+            job=job,
+            location=_location(row, job, queued or ()),
+            timeline=timeline,
+            record=record,
+            is_stored=await self.is_stored(row.result_path),
+            error_class=_error_class(row, record, timeline),
+        )
+
+    async def input_pictures(
+        self, report: SessionReport, *, payload_urls: Sequence[str] = ()
+    ) -> tuple[InputPicture, ...]:
+        """Its input pictures, looked up now; see `InputReader.read`."""
+        kept = report.record.input_paths if report.record else ()
+        return await self.inputs.read(report.session, kept_paths=kept, payload_urls=payload_urls)
+
+    async def is_stored(self, path: str) -> bool:
+        """Whether this object is in the bucket."""
+        try:
+            await self.storage.sign(path, life_s=LOOK_LIFE_S)
+        except ObjectNotFound:
+            return False
+        return True
+
+    async def error_class(self, row: Session) -> str | None:
+        """The class of error of a session's last failure; None when it did not fail."""
+        if row.status is not Status.FAILED:
+            return None
+        record = await self.jobs.record(row.session_id)
+        known = record is not None and record.error_code is not None
+        timeline = () if known else await self.jobs.timeline(row.session_id)
+        return _error_class(row, record, timeline)
+
+    async def search(self, wanted: Search) -> list[Found]:
+        """Sessions of both tables, newest first."""
+        rows = [
+            row
+            for row in await self.sessions.since(wanted.since, limit=SEARCHED)
+            if (not wanted.statuses or row.status in wanted.statuses)
+            and wanted.owner_id in {None, row.owner_id}
+        ]
+        found: list[Found] = []
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            classes = await asyncio.gather(*map(self.error_class, some))
+            found += [
+                Found(session=row, error_class=each)
+                for row, each in zip(some, classes, strict=True)
+                if wanted.error_class in {None, each}
+            ]
+            if len(found) >= wanted.limit:
+                break
+        return found[: wanted.limit]
+
+
+def checked_session_id(text: str) -> str:
+    """
+    The id as the tables hold it.
+
+    Raises:
+        InputError: This is not a session id.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError as exc:
+        raise InputError(
+            f"{text!r} is not a session id",
+            hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
+        ) from exc
+
+
+def replay_in(job: JobEntry | None) -> ReplayRequest | None:
+    """The replay that an open job is; None for an ordinary job, or none."""
+    if job is None or not job.payload:
+        return None
+    try:
+        return parse_task(job.payload).replay
+    except TaskInvalid:
+        return None
+
+
+def _marks(job: JobEntry | None, record: SessionRecord | None) -> Marks:
+    replay = replay_in(job)
+    replaying = replay.replay_id if replay else None
+    if record is None:
+        return Marks(replaying=replaying, was_replayed=replay is not None)
+    return Marks(
+        failed_by_us=record.failed_by_us,
+        was_replayed=record.replays > 0,
+        replaying=replaying,
+        parked=record.parked,
+    )
+
+
+def _location(row: Session, job: JobEntry | None, queued: Collection[str]) -> JobLocation:
+    if job is not None:
+        replay = replay_in(job)
+        ended = row.status.is_final and not (replay and replay.from_status is row.status)
+        return JobLocation.SETTLING if job.intent or ended else _PLACES[job.place]
+    if row.status.is_final:
+        return JobLocation.ENDED
+    return JobLocation.QUEUE if row.session_id in queued else JobLocation.MISSING
+
+
+def _error_class(
+    row: Session, record: SessionRecord | None, timeline: Sequence[Mapping[str, object]]
+) -> str | None:
+    """The record's word counts: it is of the last failure. A timeline tells of repeats as well."""
+    if record is not None and record.error_code is not None:
+        return record.error_code
+    told = [line.get("error_code") or line.get("error") for line in timeline]
+    last = next((str(code) for code in reversed(told) if code), None)
+    return last or (UNKNOWN if row.status is Status.FAILED else None)

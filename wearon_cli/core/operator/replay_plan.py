@@ -1,0 +1,159 @@
+"""What a replay would do, in facts and in plain words, before it does it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from wearon_cli.core.contract import Task
+from wearon_cli.core.credits import Credit, CreditState
+from wearon_cli.core.operator.inputs import InputPicture, InputState
+from wearon_cli.core.operator.inspector import SessionReport
+from wearon_cli.core.session import Channel, Session, Status, utc_now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions:
+    """What the operator asks for."""
+
+    force: bool = False  # draw again although there is a picture
+    prompt: str | None = None  # instead of the row's own
+    model: str | None = None  # instead of the configured ones
+    charge: bool = False  # take a credit before anything is drawn
+    works_here: bool = False  # by the asking process, not by the workers
+    by: str = ""  # who asks
+    reason: str = ""
+    letter_id: str | None = None  # the dead letter whose job this is
+    #: Input pictures of that letter's payload; they count instead of the row's.
+    payload_urls: tuple[str, ...] = ()
+
+
+class Action(StrEnum):
+    """What a replay does about the picture."""
+
+    FINISH = "finish"  # it is stored already: only the row is finished, at no cost
+    DRAW = "draw"  # there is none: it is bought
+    REDRAW = "redraw"  # there is one: it is put aside when the new one is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one picture costs, as far as that can be told before it is bought."""
+
+    expected_usd: float | None  # of one purchase; None: this model has no price here
+    max_purchases: int  # a lost or unusable answer is bought again, so often in all
+
+    @property
+    def most_usd(self) -> float | None:
+        return None if self.expected_usd is None else self.expected_usd * self.max_purchases
+
+
+FREE_OF_COST: Final = Price(expected_usd=0.0, max_purchases=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A replay that may be run: everything was checked."""
+
+    report: SessionReport
+    options: ReplayOptions
+    action: Action
+    inputs: Sequence[InputPicture]
+    task: Task
+    price: Price
+
+    @property
+    def session(self) -> Session:
+        return self.report.session
+
+    @property
+    def buys(self) -> bool:
+        """True when a picture is going to be paid for."""
+        return self.action is not Action.FINISH
+
+    @property
+    def replay_id(self) -> str:
+        """Names this replay in the ledger and in the timeline."""
+        assert self.task.replay is not None  # noqa: S101 - made by `Replayer.plan`
+        return self.task.replay.replay_id
+
+    def sentences(self) -> list[str]:
+        """The plan in plain words."""
+        row = self.session
+        age = age_words(utc_now() - row.created_at)
+        told = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
+        if row.status is Status.FAILED:
+            told.append(f"the shopper read: {row.error_message or '(nothing)'}")
+        told += _picture_words(self)
+        told.append(credit_words(self.report.credit, charge=self.options.charge))
+        return told
+
+
+_ACTION_WORDS: Final = {
+    Action.FINISH: "its picture is stored already: this only finishes the row, at no cost",
+    Action.DRAW: "a picture is bought for it",
+    Action.REDRAW: (
+        "a new picture is bought; the one it has stays until the new one is stored, and stays for "
+        "good if this fails. `wearon replay-task --undo` brings it back later"
+    ),
+}
+
+_STATE_WORDS: Final = {
+    CreditState.HELD: "its credit is held",
+    CreditState.SPENT: "its credit paid for the picture it has",
+    CreditState.RETURNED: "its credit was returned",
+    CreditState.FREE: "its credit was returned, and a free replay made the picture it has",
+    CreditState.CHARGED: "a replay took a credit for the picture it has",
+    CreditState.OWED: "it failed, and its credit is still taken",
+    CreditState.OVERAGE: "it was charged outside the credits",
+    CreditState.NEVER_TAKEN: "no credit was taken for it",
+}
+
+#: These pay for the run, and go back if it fails.
+PAYING: Final = frozenset({CreditState.HELD, CreditState.OWED})
+
+
+def credit_words(credit: Credit, *, charge: bool) -> str:
+    """Where the credit is, and what the run does about credits: one sentence, said once."""
+    state = _STATE_WORDS.get(credit.state, f"where its credit is cannot be told: {credit.reason}")
+    if charge:
+        return f"{state}; this run takes one before anything is drawn, and returns it if it fails"
+    if credit.state in PAYING:
+        return f"{state}: it pays for this run, and goes back if the run fails"
+    return f"{state}; this run takes none, and owes none if it fails"
+
+
+def price_words(price: Price) -> str:
+    """What a picture costs, for a sentence."""
+    if price.expected_usd is None:
+        return "its model has no price here, so the cost cannot be told"
+    if not price.expected_usd:
+        return "it costs nothing"
+    return f"about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+
+
+def _picture_words(plan: Plan) -> list[str]:
+    told = _ACTION_WORDS[plan.action]
+    if not plan.buys:
+        return [told]
+    count = len(plan.inputs)
+    elsewhere = sum(each.state is InputState.ELSEWHERE for each in plan.inputs)
+    words = [
+        f"{told} ({price_words(plan.price)})",
+        f"it is drawn from {count} input picture{'s' if count != 1 else ''}, "
+        + (
+            f"{elsewhere} of them served by others and not looked at" if elsewhere else "all stored"
+        ),
+    ]
+    if plan.session.channel is Channel.B2B and count <= 2:
+        words.append("a store's row keeps no accessories: only person and garment are sent")
+    return words
+
+
+def age_words(age: timedelta) -> str:
+    """An age in the unit that suits it."""
+    minutes = int(age.total_seconds()) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

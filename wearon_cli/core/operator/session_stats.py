@@ -1,0 +1,57 @@
+"""Sums over sessions: what became of those of a span of time. Reads only."""
+
+import statistics
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from wearon_cli.core.session import Session, Status, utc_now
+
+#: Span of "done a minute".
+RECENT: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStats:
+    """What became of the sessions of a span."""
+
+    made: int
+    completed: int
+    failed: int
+    open: int
+    done_per_minute: float  # completed in the last five minutes
+    median_s: float | None  # of a completed job, first claim to row
+    failures: dict[str, int] = field(default_factory=dict)  # by class of error
+
+
+async def session_stats(
+    rows: Sequence[Session],
+    error_class: Callable[[Session], Awaitable[str | None]],
+    *,
+    told_failures: int = 50,
+) -> SessionStats:
+    """
+    Sum sessions up.
+
+    Args:
+        rows: The sessions, newest first.
+        error_class: `Inspector.error_class`.
+        told_failures: Most failures whose class is looked up.
+    """
+    recent = utc_now() - RECENT
+    completed = [row for row in rows if row.status is Status.COMPLETED]
+    failed = [row for row in rows if row.status is Status.FAILED]
+    times_ms = [row.processing_time_ms for row in completed if row.processing_time_ms]
+    lately = sum(row.completed_at is not None and row.completed_at > recent for row in completed)
+    classes = [await error_class(row) or "" for row in failed[:told_failures]]
+    return SessionStats(
+        made=len(rows),
+        completed=len(completed),
+        failed=len(failed),
+        open=len(rows) - len(completed) - len(failed),
+        done_per_minute=lately / (RECENT.total_seconds() / 60),
+        median_s=statistics.median(times_ms) / 1000 if times_ms else None,
+        failures=dict(Counter(classes).most_common()),
+    )

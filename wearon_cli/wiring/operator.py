@@ -1,0 +1,144 @@
+"""Builds what operators' commands work with, and nothing that a worker needs alone."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+from wearon_cli.adapters.redis.journal import RedisJournal
+from wearon_cli.adapters.redis.purchase_book import RedisPurchaseBook
+from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+from wearon_cli.core.credit_facts import CreditReader
+from wearon_cli.core.image_models import most_usd
+from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.intake import Intake
+from wearon_cli.core.jobs.journal import JobReader
+from wearon_cli.core.operator.inputs import InputReader
+from wearon_cli.core.operator.inspector import Inspector
+from wearon_cli.core.operator.queue_stats import QueueStatsPort
+from wearon_cli.core.operator.reconcile import Reconciler
+from wearon_cli.core.operator.replay import Replayer
+from wearon_cli.core.operator.replay_plan import FREE_OF_COST, Price
+from wearon_cli.core.operator.try_on import OrderService
+from wearon_cli.core.operator.undo import Undo
+from wearon_cli.core.purchases import PurchaseBook
+from wearon_cli.core.session import Sessions
+from wearon_cli.core.session_store import SessionStore
+from wearon_cli.core.settings import Settings
+from wearon_cli.core.storage import Storage
+from wearon_cli.wiring.parts import (
+    open_intake,
+    open_journal,
+    open_redis,
+    open_settlement,
+    open_store,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTools:
+    """What an operator's command works with."""
+
+    inspector: Inspector
+    replayer: Replayer
+    undo: Undo
+    reconciler: Reconciler
+    orders: OrderService
+    sessions: Sessions
+    storage: Storage
+    dead_letters: DeadLetters
+    queue_stats: QueueStatsPort
+    book: PurchaseBook
+
+
+@asynccontextmanager
+async def open_operator_tools(
+    settings: Settings, *, needs_whole_view: bool = False
+) -> AsyncIterator[OperatorTools]:
+    """
+    The operator tools.
+
+    Args:
+        settings: Of production, or of a local stack.
+        needs_whole_view: Refuse a key that sees only a part of the rows.
+
+    Raises:
+        ConfigError: A setting is missing, or the key is not the service role's.
+    """
+    async with AsyncExitStack() as stack:
+        store = await open_store(stack, settings, whole=needs_whole_view)
+        redis = await open_redis(stack, settings)
+        journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
+        intake = open_intake(stack, redis, settings, wait_s=1.0)
+        settlement = open_settlement(redis, store, journal, dead_letters)
+        inspector = operator_inspector(store, intake, journal, settings)
+        yield OperatorTools(
+            inspector=inspector,
+            replayer=operator_replayer(inspector, journal, settings),
+            undo=Undo(
+                inspector=inspector,
+                sessions=store.sessions,
+                storage=store.storage,
+                journal=journal,
+                lock=settlement.refund_lock,
+            ),
+            reconciler=Reconciler(
+                inspector=inspector,
+                journal=journal,
+                settlement=settlement,
+                orphan_age_s=settings.orphan_age_s,
+            ),
+            orders=OrderService(
+                sessions=store.sessions, ledger=store.ledger, storage=store.storage, intake=intake
+            ),
+            sessions=store.sessions,
+            storage=store.storage,
+            dead_letters=dead_letters,
+            queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
+            book=RedisPurchaseBook(redis),
+        )
+
+
+def operator_inspector(
+    store: SessionStore, intake: Intake, jobs: JobReader, settings: Settings
+) -> Inspector:
+    """The inspector over these adapters."""
+    return Inspector(
+        sessions=store.sessions,
+        credits=CreditReader(sessions=store.sessions, ledger=store.ledger),
+        storage=store.storage,
+        intake=intake,
+        jobs=jobs,
+        inputs=InputReader(
+            storage=store.storage,
+            bucket=settings.bucket,
+            # The local stack's port changes from run to run: there, the path alone tells.
+            origin=None if settings.is_local else settings.supabase_url,
+        ),
+    )
+
+
+def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Settings) -> Replayer:
+    """The replayer over these adapters."""
+    return Replayer(
+        inspector=inspector,
+        sessions=inspector.sessions,
+        journal=journal,
+        jobs=journal,
+        price=partial(_price, settings),
+        b2c_buy_within_s=settings.b2c_buy_within_s,
+    )
+
+
+def _price(settings: Settings, model: str | None, pictures: int) -> Price:
+    """What a try-on costs: of several configured models, the dearest."""
+    if settings.is_local and settings.openai_api_key is None:
+        return FREE_OF_COST  # previews
+    prices = [
+        most_usd(each, size=settings.image_size, quality=settings.image_quality, pictures=pictures)
+        for each in ((model,) if model else settings.openai_image_models)
+    ]
+    known = [price for price in prices if price is not None]
+    expected_usd = max(known) if len(known) == len(prices) else None
+    return Price(expected_usd=expected_usd, max_purchases=settings.max_purchases)

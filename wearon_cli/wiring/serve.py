@@ -1,0 +1,55 @@
+"""Builds what the `serve` role works with."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wearon_cli.adapters.redis.client import answers, connect
+from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.parts import local_storage, open_fetcher, redis_url
+
+if TYPE_CHECKING:
+    from wearon_cli.adapters.local.storage import LocalStorage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeAdapters:
+    """What the `serve` role works with, beside the pose model."""
+
+    fetcher: Fetcher
+    #: Whether Redis answers right now; never raises.
+    redis_answers: Callable[[], Awaitable[bool]]
+    files: "LocalStorage | None"  # the local stack's pictures
+
+
+@asynccontextmanager
+async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIterator[ServeAdapters]:
+    """
+    Adapters of the `serve` role. It starts without Redis too: then health is degraded.
+
+    Args:
+        settings: The settings.
+        fetch_timeout_s: One photo, start to end; somebody waits for the answer.
+    """
+    async with AsyncExitStack() as stack:
+        hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
+        yield ServeAdapters(
+            fetcher=await open_fetcher(stack, hurried),
+            redis_answers=_redis_pulse(stack, settings),
+            files=local_storage(settings) if settings.is_local else None,
+        )
+
+
+def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
+    if settings.redis_url is None:
+        return _never
+    redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
+    stack.push_async_callback(redis.aclose)
+    return partial(answers, redis)
+
+
+async def _never() -> bool:
+    return False
