@@ -1,16 +1,14 @@
-"""The watchdog over a real Redis: unresponsive means that messages wait while threads idle."""
+"""The watchdog over a real Redis: unresponsive means that messages wait while slots are free."""
 
 import threading
 import time
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import dataclass, field
 
 import pytest
 from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
-from wearon_cli.runtime.worker.job_loop import JobLoop
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
@@ -18,61 +16,83 @@ pytestmark = pytest.mark.slow
 LOOK_S = 0.05
 
 
-def judged(
-    url: str, *, calls: int, answering: int = 0, hears: bool = False, accepts: bool = True
-) -> bool:
-    """Whether a worker in this state is found unresponsive within ten looks."""
-    jobs: Any = SimpleNamespace(answered=0, answering=answering, accepts=accepts, in_flight=0)
-    with Redis.from_url(url) as redis:
-        redis.delete(CELERY_QUEUE)
-        if calls:
-            redis.lpush(CELERY_QUEUE, *["call"] * calls)
-    unresponsive = threading.Event()
-    dog = Watchdog(
-        url,
-        cast(JobLoop, jobs),
-        concurrency=2,
-        on_unresponsive=unresponsive.set,
-        look_every_s=LOOK_S,
-    )
+@dataclass
+class Worker:
+    """Implements the watchdog's `Watched`."""
+
+    slots: int = 2
+    in_hand: int = 0
+    taken: int = 0
+    takes_messages: bool = True
+    left: threading.Event = field(default_factory=threading.Event)
+
+    def free_slots(self) -> int:
+        return self.slots - self.in_hand
+
+    def leave(self) -> None:
+        self.left.set()
+
+
+def watched(url: str, worker: Worker, *, looks: int) -> bool:
+    """Whether the worker is found unresponsive within so many looks."""
+    dog = Watchdog(url, worker, look_every_s=LOOK_S)
     dog.start()
     try:
-        for _ in range(10):
-            time.sleep(LOOK_S)
-            jobs.answered += hears
+        return worker.left.wait(looks * LOOK_S)
     finally:
         dog.stop()
-    return unresponsive.is_set()
 
 
-def test_calls_that_wait_while_threads_idle_are_deafness(redis_server: RedisServer) -> None:
-    assert judged(redis_server.url, calls=3)
+def queue(url: str, *, messages: int) -> None:
+    with Redis.from_url(url) as redis:
+        redis.delete(CELERY_QUEUE)
+        if messages:
+            redis.lpush(CELERY_QUEUE, *["message"] * messages)
+
+
+def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
+    redis_server: RedisServer,
+) -> None:
+    queue(redis_server.url, messages=3)
+    assert watched(redis_server.url, Worker(), looks=200)
 
 
 @pytest.mark.parametrize(
-    "state",
+    ("messages", "worker"),
     [
-        pytest.param({"calls": 0}, id="nothing waits"),
-        pytest.param({"calls": 3, "answering": 2}, id="all threads have a job or wait for a turn"),
-        pytest.param({"calls": 3, "hears": True}, id="calls are being answered"),
-        pytest.param({"calls": 3, "accepts": False}, id="the worker drains"),
+        pytest.param(0, Worker(), id="nothing waits"),
+        pytest.param(3, Worker(in_hand=2), id="all slots are taken"),
+        pytest.param(3, Worker(takes_messages=False), id="it drains, or was told to leave"),
     ],
 )
-def test_everything_else_is_not(redis_server: RedisServer, state: dict[str, Any]) -> None:
-    assert not judged(redis_server.url, **state)
+def test_everything_else_is_left_alone(
+    redis_server: RedisServer, messages: int, worker: Worker
+) -> None:
+    queue(redis_server.url, messages=messages)
+    assert not watched(redis_server.url, worker, looks=10)
 
 
-def test_an_outage_of_redis_is_not_deafness(redis_server: RedisServer) -> None:
-    jobs: Any = SimpleNamespace(answered=0, answering=0, accepts=True, in_flight=0)
-    unresponsive = threading.Event()
-    dog = Watchdog(
-        "redis://127.0.0.1:1/0",
-        cast(JobLoop, jobs),
-        concurrency=2,
-        on_unresponsive=unresponsive.set,
-        look_every_s=LOOK_S,
-    )
+def test_a_worker_that_takes_messages_is_left_alone_while_more_wait(
+    redis_server: RedisServer,
+) -> None:
+    queue(redis_server.url, messages=3)
+    worker = Worker(slots=10_000)
+    dog = Watchdog(redis_server.url, worker, look_every_s=LOOK_S)
+    over = threading.Event()
+
+    def take() -> None:
+        while not over.wait(LOOK_S / 50):
+            worker.taken += 1
+
+    taking = threading.Thread(target=take)
+    taking.start()
     dog.start()
-    time.sleep(LOOK_S * 6)
+    time.sleep(LOOK_S * 10)
     dog.stop()
-    assert not unresponsive.is_set()
+    over.set()
+    taking.join()
+    assert not worker.left.is_set()
+
+
+def test_an_outage_of_redis_is_not_unresponsiveness() -> None:
+    assert not watched("redis://127.0.0.1:1/0", Worker(), looks=6)
