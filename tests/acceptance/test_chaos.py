@@ -2,7 +2,7 @@
 
 import pytest
 
-from devkit.chaos import run
+from devkit.chaos.__main__ import run
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
 
