@@ -254,15 +254,11 @@ def _books(arena: Arena, calls: list[dict[str, object]]) -> Books:
         ours[row.outcome] += row.count
     billed = [call for call in calls if call["billed"]]
     eaten = sum(call["fault"] in BILLED for call in billed)
-    unheard = sum(
-        call["fault"] not in BILLED and not call.get("delivered", True) for call in billed
-    )
     return Books(
         ours=ours,
         ours_usd=sum(row.cost_usd for row in rows),
-        delivered=len(billed) - eaten - unheard,
+        answered=len(billed) - eaten,
         eaten=eaten,
-        unheard=unheard,
     )
 
 
