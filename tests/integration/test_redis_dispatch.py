@@ -449,7 +449,7 @@ async def test_the_jobs_of_a_dead_worker_are_ready_at_once_and_nobody_is_to_blam
     assert await queue.workers.renew("w") is False
     assert set(await queue.release()) == set(ids)
     successor = await queue.claim("07", worker="v", token="t2")
-    assert (successor.deaths, successor.attempt) == (1, 1)
+    assert (successor.deaths, successor.attempt) == (1, 2)
     with pytest.raises(LeaseLost):
         await queue.journal.close(late[7], COMPLETED)
     await queue.journal.close(other, COMPLETED)
@@ -490,7 +490,7 @@ async def test_a_worker_that_leaves_hands_on_its_jobs_without_a_death(queue: Que
     assert await queue.workers.renew("w") is False
     assert await queue.release() == ["a"]
     successor = await queue.claim("a", worker="v", token="t2")
-    assert (successor.deaths, successor.attempt) == (0, 1)
+    assert (successor.deaths, successor.attempt) == (0, 2)
 
 
 async def test_a_worker_that_died_and_came_back_has_another_number(queue: Queue) -> None:
