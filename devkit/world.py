@@ -235,7 +235,7 @@ class World:
         wrap = self.fuse.wrap
         return TakeIn(
             intake=wrap(self.intake),
-            journal=wrap(self.journal),
+            jobs=wrap(self.journal),
             dead_letters=wrap(self.dead_letters),
             bucket=self.settings.bucket,
         )
