@@ -4,12 +4,12 @@ import asyncio
 import time
 
 import pytest
+from wearon_cli.adapters.redis.limiter import RedisLimiter
 
 from wearon_cli.adapters.redis import limiter as redis_limiter
 from wearon_cli.adapters.redis import locks
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.limiter import RedisLimiter
 from wearon_cli.adapters.redis.locks import RedisBreaker, RedisRefundLock
 
 pytestmark = pytest.mark.anyio

@@ -67,8 +67,8 @@ async def open_operator_tools(
         ConfigError: A setting is missing, or the key is not the service role's.
     """
     async with AsyncExitStack() as stack:
-        store = await open_store(stack, settings, whole=needs_whole_view)
         redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, whole=needs_whole_view)
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         intake = open_intake(stack, redis, settings, wait_s=1.0)
         settlement = open_settlement(redis, store, journal, dead_letters)
