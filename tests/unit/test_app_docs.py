@@ -17,6 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 EXIT_CODES = {
     "config_error": 3,
     "input_error": 4,
+    "consent_missing": 4,
     "task_invalid": 4,
     "chart_unusable": 4,
     "picture_problem": 4,
