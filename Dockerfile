@@ -11,7 +11,7 @@ WORKDIR /src
 RUN python -m venv /opt/wearon
 COPY requirements-build.lock requirements.lock ./
 RUN /opt/wearon/bin/pip install --require-hashes --no-deps -r requirements-build.lock -r requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY wearon_cli wearon_cli
 RUN /opt/wearon/bin/pip install --no-deps --no-build-isolation . \
     && XDG_CACHE_HOME=/tmp/cache /opt/wearon/bin/wearon model pull \

@@ -57,7 +57,8 @@ from wearon_cli.core.body.girths import (
 )
 from wearon_cli.core.body.photo import read_photo
 from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.body.sizes import GarmentKind, SizeOdds, built_in_chart, size_odds, size_of
+from wearon_cli.core.body.sizes import SizeOdds, built_in_chart, size_odds, size_of
+from wearon_cli.core.body.stated import GarmentKind
 from wearon_cli.core.errors import PhotoRefused
 from wearon_cli.core.settings import load_settings
 

@@ -46,7 +46,7 @@ from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import job_runner
+from wearon_cli.wiring.worker import job_runner
 
 #: Scores of the places of a job (adapters/redis/lua/common.lua).
 RELEASED_FROM = -1e11

@@ -1,16 +1,10 @@
-"""Dead letters, the refund lock, the breaker and the limiter on a real Redis."""
-
-import asyncio
-import time
+"""Dead letters and the refund lock on a real Redis."""
 
 import pytest
-from wearon_cli.adapters.redis.limiter import RedisLimiter
 
-from wearon_cli.adapters.redis import limiter as redis_limiter
-from wearon_cli.adapters.redis import locks
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.locks import RedisBreaker, RedisRefundLock
+from wearon_cli.adapters.redis.locks import RedisRefundLock
 
 pytestmark = pytest.mark.anyio
 
@@ -44,50 +38,3 @@ async def test_the_refund_lock_lets_one_in_and_stays_after_an_error(redis: Clien
         await refund_that_fails()
     async with lock.hold("s1") as free:
         assert not free
-
-
-async def test_an_open_breaker_lets_one_probe_through_and_closes_on_success(
-    redis: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(locks, "PROBE_EVERY_S", 0.2)
-    breaker = RedisBreaker(redis)
-    assert await breaker.wait_s() == 0
-    await breaker.trip("account_blocked")
-    assert 0 < await breaker.wait_s() <= 0.2
-    await asyncio.sleep(0.25)
-    waits = [await breaker.wait_s() for _ in range(4)]
-    assert waits.count(0) == 1
-    await breaker.reset()
-    assert [await breaker.wait_s() for _ in range(3)] == [0, 0, 0]
-
-
-async def test_no_more_permits_than_the_limit_over_two_limiters(redis: Client) -> None:
-    limiters = [
-        RedisLimiter(redis, requests_per_minute=5, pictures_per_minute=None) for _ in range(2)
-    ]
-    granted = await asyncio.gather(
-        *(limiters[n % 2].acquire(pictures=2, max_wait_s=0.5) for n in range(12))
-    )
-    assert sum(granted) == 5
-
-
-async def test_a_permit_comes_when_the_oldest_leaves_the_window(
-    redis: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_limiter, "WINDOW_S", 0.3)
-    limiter = RedisLimiter(redis, requests_per_minute=2, pictures_per_minute=None)
-    started = time.monotonic()
-    granted = [await limiter.acquire(pictures=1, max_wait_s=1) for _ in range(3)]
-    assert all(granted)
-    assert 0.25 < time.monotonic() - started < 0.9
-
-
-async def test_input_pictures_are_counted_too(redis: Client) -> None:
-    limiter = RedisLimiter(redis, requests_per_minute=100, pictures_per_minute=7)
-    granted = [await limiter.acquire(pictures=3, max_wait_s=0.1) for _ in range(3)]
-    assert granted == [True, True, False]
-
-
-async def test_a_request_larger_than_the_picture_limit_still_goes(redis: Client) -> None:
-    limiter = RedisLimiter(redis, requests_per_minute=100, pictures_per_minute=2)
-    assert await limiter.acquire(pictures=5, max_wait_s=0.1)

@@ -4,14 +4,20 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer import Typer
 
 import wearon_cli
+from wearon_cli.app import COMMANDS
 
 ROOT = Path(wearon_cli.__file__).parent
 PACKAGE = ROOT.name
+REPOSITORY = Path(__file__).parents[2]
+#: Everything outside the package that imports it.
+OUTSIDE = ("devkit", "tests", "benchmarks", "scripts")
 
 #: Arrows point down only: a layer imports itself and what stands below it.
 LAYERS = ("core", "adapters", "wiring", "runtime", "cli", "commands", "app")
@@ -40,6 +46,44 @@ CATCH_ALL = {
     "runtime.worker.job_loop": "handed over to the thread that waits for this one's start",
 }
 
+#: Libraries that speak to one outside thing, and who may import each: the adapter of that thing.
+VENDORS = {
+    "celery": ("adapters.celery_app",),
+    "kombu": ("adapters.celery_app",),
+    "flatbuffers": ("adapters.pose",),
+    "mediapipe": ("adapters.pose",),
+    "httpcore": ("adapters.fetch",),
+    "httpx": ("adapters.fetch", "adapters.providers", "adapters.supabase"),
+    "postgrest": ("adapters.supabase",),
+    "redis": ("adapters.redis",),
+    "sqlite3": ("adapters.local",),
+    "storage3": ("adapters.supabase",),
+    "supabase": ("adapters.supabase",),
+}
+#: Who else may, and why.
+VENDOR_EXCEPTIONS = {
+    ("runtime.worker.celery_worker", "celery"): "it is Celery's own worker process",
+    (
+        "runtime.worker.watchdog",
+        "redis",
+    ): "blocking: it watches the event loop from outside",
+    (
+        "runtime.all.local_stack",
+        "redis",
+    ): "blocking: it starts the server and waits for it",
+}
+#: Adapters that others may lean on: what two stores share, and the guard around every download.
+SHARED_ADAPTERS = {"rows", "fetch"}
+#: Adapters outside the folders, and whose keys they need.
+ADAPTER_EXCEPTIONS = {("celery_app", "redis"): "Celery's queue is one of our Redis keys"}
+
+#: Public names beside the command itself that still wait for a room in `cli`.
+COMMAND_EXTRAS = {
+    "session": {"row_facts"},
+    "replay_task": {"ReplayCommand", "Search", "run"},
+    "try_on": {"TryOnCommand", "run"},
+}
+
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 50
 
@@ -65,6 +109,28 @@ def imports(name: str) -> Iterator[str]:
             for alias in node.names:
                 below = f"{base}.{alias.name}".removeprefix(f"{PACKAGE}.")
                 yield f"{PACKAGE}.{below}" if below in modules() else base
+
+
+def names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """What an import statement names, in full."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    assert node.level == 0, "relative import"
+    return [f"{node.module}.{alias.name}" for alias in node.names]
+
+
+def imported_by(path: Path) -> set[str]:
+    """Full names that a file outside the package imports, anywhere in it."""
+    statements = (
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+    return {name for node in statements for name in names_of(node)}
+
+
+def files_of(folder: str) -> list[Path]:
+    return sorted((REPOSITORY / folder).rglob("*.py"))
 
 
 def own_imports(name: str) -> set[str]:
@@ -95,6 +161,73 @@ def test_arrows_point_down_only(name: str) -> None:
 def test_the_rules_know_no_vendor(name: str) -> None:
     tops = {each.partition(".")[0] for each in imports(name)}
     assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
+
+
+@pytest.mark.parametrize("name", layered())
+def test_a_vendor_is_imported_by_its_adapter_only(name: str) -> None:
+    for vendor in {each.partition(".")[0] for each in imports(name)} & set(VENDORS):
+        at_home = any(f"{name}.".startswith(f"{home}.") for home in VENDORS[vendor])
+        assert at_home or (name, vendor) in VENDOR_EXCEPTIONS, f"{name} imports {vendor}"
+
+
+@pytest.mark.parametrize("name", [each for each in layered() if each.startswith("adapters.")])
+def test_an_adapter_leans_on_no_other_vendors_adapter(name: str) -> None:
+    own = name.split(".")[1]
+    others = {each.split(".")[1] for each in own_imports(name) if each.startswith("adapters.")}
+    assert {
+        each for each in others - {own} - SHARED_ADAPTERS if (own, each) not in ADAPTER_EXCEPTIONS
+    } == set()
+
+
+def public_in(tree: ast.Module) -> set[str]:
+    """Functions and classes that a module defines for others."""
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = {node.name for node in tree.body if isinstance(node, defined)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def commands_in(module: str) -> set[str]:
+    """Functions of a module in `commands` that the command line calls."""
+    found = set()
+    for entry in COMMANDS.values():
+        home, _, attribute = entry.target.partition(":")
+        if home == module:
+            target = getattr(import_module(f"{PACKAGE}.commands.{home}"), attribute)
+            callbacks = (
+                [each.callback for each in target.registered_commands]
+                if isinstance(target, Typer)
+                else [target]
+            )
+            found |= {callback.__name__ for callback in callbacks if callback}
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", [each for each in modules() if each.startswith("commands.")], ids=lambda each: each[9:]
+)
+def test_commands_holds_commands(name: str) -> None:
+    module = name.removeprefix("commands.")
+    commands = commands_in(module)
+    assert commands, f"no command of app.COMMANDS is in {name}"
+    assert public_in(modules()[name]) - COMMAND_EXTRAS.get(module, set()) == commands
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_package_needs_nothing_around_it(name: str) -> None:
+    assert {each.partition(".")[0] for each in imports(name)} & set(OUTSIDE) == set()
+
+
+@pytest.mark.parametrize("path", files_of("devkit"), ids=lambda path: path.stem)
+def test_devkit_leans_on_the_package_only(path: Path) -> None:
+    tops = {each.partition(".")[0] for each in imported_by(path)}
+    assert tops & (set(OUTSIDE) - {"devkit"}) == set()
+
+
+@pytest.mark.parametrize("path", files_of("tests"), ids=lambda path: path.stem)
+def test_tests_import_no_other_tests(path: Path) -> None:
+    """What two share is a fixture or lives in devkit."""
+    own_modules = {each.stem for each in files_of("tests")} | {"tests"}
+    assert {each.partition(".")[0] for each in imported_by(path)} & own_modules == set()
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])

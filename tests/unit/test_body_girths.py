@@ -17,8 +17,6 @@ from wearon_cli.core.body.body_types import BodyType, body_type
 from wearon_cli.core.body.clothing import growth, looseness, undressed
 from wearon_cli.core.body.estimate import (
     ASSUMED_HEIGHT_CM,
-    HEIGHT_RANGE_CM,
-    WEIGHT_RANGE_KG,
     Estimate,
     EstimateRequest,
     estimate,
@@ -28,7 +26,6 @@ from wearon_cli.core.body.girths import (
     DRAWS,
     MEASURES,
     Girths,
-    Sex,
     expected_weight_kg,
     predict,
     variant_name,
@@ -36,7 +33,8 @@ from wearon_cli.core.body.girths import (
 )
 from wearon_cli.core.body.profile import measure_side
 from wearon_cli.core.body.silhouette import measure_front
-from wearon_cli.core.body.sizes import GarmentKind, built_in_chart
+from wearon_cli.core.body.sizes import built_in_chart
+from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError, PhotoRefused
 
 #: What callers accept inside `measurements` (the platform's contract); anything else makes them

@@ -13,13 +13,13 @@ from wearon_cli.core.body.sizes import (
     BUILT_IN,
     MAX_CHART_BYTES,
     RANGE_ODDS,
-    GarmentKind,
     built_in_chart,
     load_chart,
     parse_chart,
     size_odds,
     size_of,
 )
+from wearon_cli.core.body.stated import GarmentKind
 from wearon_cli.core.errors import ChartUnusable
 
 GOOD: dict[str, Any] = {

@@ -5,15 +5,19 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+
 
 def with_tools(
-    work: Callable[[OperatorTools, Settings], Awaitable[Result]],
+    work: "Callable[[OperatorTools, Settings], Awaitable[Result]]",
     *,
     local: bool,
     data_dir: Path | None,

@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.events import observed_by
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, local_settings
-from wearon_cli.runtime.ops.logs import configure_logs
-from wearon_cli.runtime.ops.metrics import Meters
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.runtime.ops.metrics import Meters
 
 HostOption = Annotated[
     str | None,
@@ -53,8 +52,8 @@ def role_options(**options: Any) -> dict[str, Any]:
 class Role:
     """A role that is about to run."""
 
-    settings: Settings
-    meters: Meters
+    settings: "Settings"
+    meters: "Meters"
 
 
 @contextmanager
@@ -67,6 +66,11 @@ def started(
     Raises:
         ConfigError: A setting is wrong, or what production needs is missing.
     """
+    from wearon_cli.core.events import observed_by
+    from wearon_cli.core.settings import load_settings
+    from wearon_cli.runtime.ops.logs import configure_logs
+    from wearon_cli.runtime.ops.metrics import Meters
+
     settings = load_settings(**role_options(**options))
     meters = Meters()
     configure_logs(settings, role)
@@ -81,15 +85,17 @@ def started(
 
 @contextmanager
 def _role_settings(
-    settings: Settings,
+    settings: "Settings",
     options: dict[str, Any],
     local: bool,
     data_dir: Path | None,
     needs_production: bool,
-) -> Iterator[Settings]:
+) -> "Iterator[Settings]":
     if settings.is_local:  # a child of `wearon all --local`
         yield settings
     elif local:
+        from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, local_settings
+
         with local_settings(data_dir or DEFAULT_DATA_DIR, settings) as ours:
             yield ours.model_copy(update=options)
     elif data_dir is not None:

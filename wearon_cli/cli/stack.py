@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.runtime.all.local_stack import (
-    DEFAULT_DATA_DIR,
-    attached,
-    local_settings,
-    local_stack,
-)
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 @contextmanager
 def stack_settings(
     local: bool, data_dir: Path | None, *, needs_workers: bool = True
-) -> Iterator[Settings]:
+) -> "Iterator[Settings]":
     """
     Settings of the stack to work with.
 
@@ -30,8 +27,17 @@ def stack_settings(
     if not local:
         if data_dir is not None:
             raise ConfigError("--data-dir is the local stack's", hint="add --local")
+        from wearon_cli.core.settings import load_settings
+
         yield load_settings()
         return
+    from wearon_cli.runtime.all.local_stack import (
+        DEFAULT_DATA_DIR,
+        attached,
+        local_settings,
+        local_stack,
+    )
+
     folder = data_dir or DEFAULT_DATA_DIR
     running = attached(folder)
     if running is not None:

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.errors import InputError, PictureProblem, PictureTooLarge
 from wearon_cli.core.operator.try_on import Upload
 from wearon_cli.core.pictures.files import read_file
-from wearon_cli.core.pictures.prepare import prepare
-from wearon_cli.core.settings import Settings
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 #: As many as a payload may name (the queue contract).
 MAX_PICTURES: Final = 10
 
 
-def read_uploads(paths: Sequence[Path], settings: Settings) -> tuple[Upload, ...]:
+def read_uploads(paths: Sequence[Path], settings: "Settings") -> tuple[Upload, ...]:
     """
     Read the pictures of one try-on: person, garment, accessories.
 
@@ -30,7 +31,7 @@ def read_uploads(paths: Sequence[Path], settings: Settings) -> tuple[Upload, ...
     return tuple(read_upload(path, settings) for path in paths)
 
 
-def read_upload(path: Path, settings: Settings) -> Upload:
+def read_upload(path: Path, settings: "Settings") -> Upload:
     """
     Read one picture file.
 
@@ -38,6 +39,8 @@ def read_upload(path: Path, settings: Settings) -> Upload:
         InputError: There is no such file, or it may not be read.
         PictureProblem: It is not a picture the workers would take.
     """
+    from wearon_cli.core.pictures.prepare import prepare  # brings Pillow
+
     data = _read(path)
     if len(data) > settings.max_picture_bytes:
         raise PictureTooLarge(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import note
@@ -16,16 +16,9 @@ from wearon_cli.cli.role_options import (
     role_options,
 )
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.runtime.all.child import announcer
-from wearon_cli.runtime.all.local_stack import (
-    DEFAULT_DATA_DIR,
-    environment_of,
-    local_services,
-    usable_port,
-)
-from wearon_cli.runtime.all.supervisor import Supervisor
-from wearon_cli.runtime.ops.logs import configure_logs
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 ROLES: Final = ("consume", "celery", "serve")
 #: What the local stack decides; all other settings are the user's.
@@ -56,6 +49,10 @@ def all_roles(
     Exit codes: 0 stopped as asked, 3 settings or a taken port, 6 Redis or Supabase does not answer
     at start, 8 a role could not be kept running.
     """
+    from wearon_cli.runtime.all.child import announcer
+    from wearon_cli.runtime.all.local_stack import environment_of
+    from wearon_cli.runtime.all.supervisor import Supervisor
+
     options = role_options(host=host, port=port, worker_concurrency=concurrency)
     with _stack(options, local=local, data_dir=data_dir) as settings:
         environment = {**environment_of(settings), "WEARON_HOST": settings.host}
@@ -71,7 +68,11 @@ def all_roles(
 
 
 @contextmanager
-def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> Iterator[Settings]:
+def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "Iterator[Settings]":
+    from wearon_cli.core.settings import load_settings
+    from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, local_services, usable_port
+    from wearon_cli.runtime.ops.logs import configure_logs
+
     settings = load_settings(**options)
     configure_logs(settings, "all")
     if local:
@@ -88,7 +89,7 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> It
     yield settings
 
 
-def _tell(settings: Settings) -> None:
+def _tell(settings: "Settings") -> None:
     """Where a newcomer finds things."""
     redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
     note(f"local stack: data in {settings.local_dir}")

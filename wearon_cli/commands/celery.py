@@ -3,8 +3,6 @@
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.role_options import ConcurrencyOption, started
 from wearon_cli.core.errors import RoleFailed
-from wearon_cli.runtime.all.child import announcer
-from wearon_cli.runtime.worker.celery_worker import run_worker
 
 
 def celery(
@@ -30,6 +28,9 @@ def celery(
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start, 8 the worker failed, 75
     it no longer heard its queue and ended itself to be started again.
     """
+    from wearon_cli.runtime.all.child import announcer
+    from wearon_cli.runtime.worker.celery_worker import run_worker
+
     with started("celery", local=local, data_dir=data_dir, worker_concurrency=concurrency) as role:
         exit_code = run_worker(role.settings, role.meters, on_ready=announcer(role.settings))
     if exit_code:

@@ -2,8 +2,6 @@
 
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.role_options import started
-from wearon_cli.runtime.all.child import announcer
-from wearon_cli.runtime.consumer import run_consumer
 
 
 def consume(local: LocalOption = False, data_dir: DataDirOption = None) -> None:
@@ -23,5 +21,8 @@ def consume(local: LocalOption = False, data_dir: DataDirOption = None) -> None:
 
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start.
     """
+    from wearon_cli.runtime.all.child import announcer
+    from wearon_cli.runtime.consumer import run_consumer
+
     with started("consume", local=local, data_dir=data_dir) as role:
         run_consumer(role.settings, role.meters, on_ready=announcer(role.settings))

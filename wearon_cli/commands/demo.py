@@ -18,8 +18,6 @@ from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.commands import try_on
 from wearon_cli.core.errors import UpstreamError
 from wearon_cli.core.session import Channel
-from wearon_cli.core.settings import load_settings
-from wearon_cli.runtime.all.local_stack import LOG_FILE, local_stack
 
 #: The bundled sample, inside `wearon_cli.assets`.
 PERSON: Final = "person.jpg"
@@ -45,6 +43,9 @@ def demo(
     It needs no account and no network, and costs nothing: the picture is a preview, a composite
     that is marked as one, even where an OPENAI_API_KEY is set. `wearon try-on` uses the key.
     """
+    from wearon_cli.core.settings import load_settings
+    from wearon_cli.runtime.all.local_stack import local_stack
+
     target = check_target(out)
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
@@ -73,5 +74,7 @@ def _log_kept(folder: Path) -> Iterator[None]:
     try:
         yield
     except UpstreamError as exc:
+        from wearon_cli.runtime.all.local_stack import LOG_FILE
+
         shutil.copyfile(folder / LOG_FILE, KEPT_LOG)
         raise type(exc)(str(exc), hint=f"the log of its processes is in {KEPT_LOG}") from exc

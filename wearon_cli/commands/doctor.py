@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -9,9 +10,9 @@ from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import ConfigError, Unhealthy
 from wearon_cli.core.operator.checks import Finding, faults
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, attached
-from wearon_cli.runtime.ops.doctor import examine
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result:
@@ -25,6 +26,8 @@ def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result
 
     Exit codes: 0 nothing is red, 1 something is.
     """
+    from wearon_cli.runtime.ops.doctor import examine
+
     findings = asyncio.run(examine(_settings(local, data_dir)))
     red = faults(findings)
     return Result(
@@ -34,9 +37,13 @@ def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result
     )
 
 
-def _settings(local: bool, data_dir: Path | None) -> Settings:
+def _settings(local: bool, data_dir: Path | None) -> "Settings":
     if not local:
+        from wearon_cli.core.settings import load_settings
+
         return load_settings()
+    from wearon_cli.runtime.all.local_stack import DEFAULT_DATA_DIR, attached
+
     running = attached(data_dir or DEFAULT_DATA_DIR)
     if running is None:
         raise ConfigError(

@@ -2,21 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.adapters.pose import model_file as pose_model
-from wearon_cli.cli.girth_table import lines_of
 from wearon_cli.cli.output import Result, describe, note
-from wearon_cli.cli.photo_batch import PhotoSet, find_photo_sets, is_batch, measure_set
-from wearon_cli.core.body.estimate import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, EstimateRequest
-from wearon_cli.core.body.girths import Sex
-from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.body.sizes import GarmentKind, load_chart
+from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError, PhotoRefused
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.wiring import open_pose_reader
+from wearon_cli.wiring.parts import open_pose_reader
+
+if TYPE_CHECKING:
+    from wearon_cli.cli.photo_batch import PhotoSet
+    from wearon_cli.core.body.estimate import EstimateRequest
+    from wearon_cli.core.body.pose import PoseReader
+    from wearon_cli.core.settings import Settings
 
 
 def estimate(
@@ -79,10 +78,22 @@ def estimate(
 
       wearon estimate photos/ --height 170 > measured.jsonl
     """
-    settings = load_settings()
+    from wearon_cli.core.body.estimate import EstimateRequest
+    from wearon_cli.core.body.sizes import load_chart
+
     request = EstimateRequest(
         height_cm=height, weight_kg=weight, sex=sex, chart=load_chart(chart), garment=garment
     )
+    return _answer(images, side, annotate, request)
+
+
+def _answer(
+    images: list[Path], side: Path | None, annotate: Path | None, request: "EstimateRequest"
+) -> Result:
+    from wearon_cli.cli.photo_batch import find_photo_sets, is_batch
+    from wearon_cli.core.settings import load_settings
+
+    settings = load_settings()
     photo_sets = find_photo_sets(images, side, annotate)
     _ensure_model(settings)
     with open_pose_reader(settings) as reader:
@@ -91,15 +102,20 @@ def estimate(
         return _one(photo_sets[0], reader, request, settings)
 
 
-def _ensure_model(settings: Settings) -> None:
+def _ensure_model(settings: "Settings") -> None:
+    from wearon_cli.adapters.pose import model_file as pose_model
+
     if not settings.pose_model and not pose_model.is_bundle(pose_model.model_path(settings)):
         note("fetching the pose model's parts, once (36 MB) ...")
         pose_model.pull_model(settings)
 
 
 def _one(
-    photo_set: PhotoSet, reader: PoseReader, request: EstimateRequest, settings: Settings
+    photo_set: "PhotoSet", reader: "PoseReader", request: "EstimateRequest", settings: "Settings"
 ) -> Result:
+    from wearon_cli.cli.girth_table import lines_of
+    from wearon_cli.cli.photo_batch import measure_set
+
     try:
         measured = measure_set(photo_set, reader, request, max_px=settings.max_picture_px)
     except PhotoRefused as exc:
@@ -112,8 +128,13 @@ def _one(
 
 
 def _many(
-    photo_sets: list[PhotoSet], reader: PoseReader, request: EstimateRequest, settings: Settings
+    photo_sets: "list[PhotoSet]",
+    reader: "PoseReader",
+    request: "EstimateRequest",
+    settings: "Settings",
 ) -> Result:
+    from wearon_cli.cli.photo_batch import measure_set
+
     answers: list[dict[str, object]] = []
     for photo_set in photo_sets:
         try:
@@ -130,7 +151,7 @@ def _many(
     )
 
 
-def _data(photo_set: PhotoSet, answer: dict[str, object]) -> dict[str, object]:
+def _data(photo_set: "PhotoSet", answer: dict[str, object]) -> dict[str, object]:
     about: dict[str, object] = {"photo": photo_set.front}
     if photo_set.side:
         about["side_photo"] = photo_set.side

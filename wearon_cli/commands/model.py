@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wearon_cli.adapters.pose import model_file as pose_model
 from wearon_cli.cli.output import Result, note
-from wearon_cli.core.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +29,9 @@ def pull(
     came; writes the file in one step. Does nothing when the file is there. Where WEARON_POSE_MODEL
     names a file, only checks that it is one.
     """
+    from wearon_cli.adapters.pose import model_file as pose_model
+    from wearon_cli.core.settings import load_settings
+
     settings = load_settings()
     path = pose_model.model_path(settings)
     if not settings.pose_model and (again or not pose_model.is_bundle(path)):
@@ -48,6 +49,9 @@ def path() -> Result:
     Prints the path even if the file is not there yet; `wearon model pull` puts it there.
     WEARON_POSE_MODEL names another file.
     """
+    from wearon_cli.adapters.pose import model_file as pose_model
+    from wearon_cli.core.settings import load_settings
+
     settings = load_settings()
     where = pose_model.model_path(settings)
     is_there = pose_model.is_bundle(where)

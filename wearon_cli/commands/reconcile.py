@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -18,6 +18,9 @@ from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 
 def reconcile(

@@ -177,7 +177,7 @@ def _check(asked: ReplayCommand) -> None:
         raise InputError("--undo is for one session", hint="name one id")
 
 
-async def run(asked: ReplayCommand, settings: Settings) -> Result:
+async def run(asked: ReplayCommand, settings: "Settings") -> Result:
     """Plan, say so, ask, do it, follow it."""
     async with open_operator_tools(settings) as tools:
         if asked.undo:

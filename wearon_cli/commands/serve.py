@@ -2,8 +2,6 @@
 
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.role_options import HostOption, PortOption, started
-from wearon_cli.runtime.all.child import announcer
-from wearon_cli.runtime.http.server import serve as run_server
 
 
 def serve(
@@ -26,6 +24,9 @@ def serve(
 
     Exit codes: 3 settings, or the port is taken.
     """
+    from wearon_cli.runtime.all.child import announcer
+    from wearon_cli.runtime.http.server import serve as run_server
+
     with started(
         "serve", local=local, data_dir=data_dir, needs_production=False, host=host, port=port
     ) as role:

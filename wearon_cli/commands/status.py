@@ -46,7 +46,7 @@ def status(
 
     as_json = ctx.find_root().obj.as_json
 
-    async def work(tools: OperatorTools, settings: Settings) -> Result:
+    async def work(tools: OperatorTools, settings: "Settings") -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
             data, table = await _look(tools, settings)
@@ -60,7 +60,7 @@ def status(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: OperatorTools, settings: Settings) -> tuple[dict[str, object], Table]:
+async def _look(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
     hour = await session_stats(rows, tools.inspector.error_class)

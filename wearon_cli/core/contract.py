@@ -19,17 +19,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import from_json
 
 from wearon_cli.core.errors import TaskInvalid
+from wearon_cli.core.payloads import MAX_PAYLOAD_BYTES
 from wearon_cli.core.session import Channel, SessionKey, Status, utc_now
 
 #: The producer LPUSHes here; the consumer takes from the right end.
 TASK_LIST: Final = "wearon:tasks:generation"
 #: The only version of the document this worker understands.
 VERSION: Final = 1
-#: No payload the platform makes comes near this; a larger one is an attack or a mistake.
-MAX_PAYLOAD_BYTES: Final = 256 * 1024
 
 _URL: Final = TypeAdapter(AnyHttpUrl)
 
@@ -147,22 +145,3 @@ def parse_task(raw: bytes) -> Task:
             for e in exc.errors(include_url=False, include_context=False, include_input=False)
         )
         raise TaskInvalid(faults) from exc
-
-
-def salvage(raw: bytes) -> SessionKey | None:
-    """Session and channel of a payload that does not validate, if both can still be read."""
-    try:
-        document = from_json(raw[:MAX_PAYLOAD_BYTES])
-        channel = Channel(document["channel"])
-        return SessionKey(channel=channel, session_id=str(UUID(document["session_id"])))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def pushed_at(raw: bytes) -> datetime | None:
-    """When a payload says it was pushed; None when that cannot be read."""
-    try:
-        moment = datetime.fromisoformat(from_json(raw[:MAX_PAYLOAD_BYTES])["created_at"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return moment if moment.tzinfo else None

@@ -1,7 +1,8 @@
 """
 Every failure this project plans for, in one tree.
 
-Exit codes are public (docs/errors.md). `reaction` says what a worker does with the job.
+Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_errors.py.
+`reaction` says what a worker does with the job.
 
     WearonError                    1
     ├── ConfigError                3   a setting is missing or wrong
@@ -71,6 +72,8 @@ class Reaction(Enum):
 class WearonError(Exception):
     """The requested operation failed."""
 
+    #: Public name of this class of error, in JSON, logs and metrics. It never changes.
+    code: ClassVar[str] = "wearon_error"
     exit_code: ClassVar[int] = 1
     reaction: ClassVar[Reaction] = Reaction.SETTLE
     #: What the shopper reads in `error_message`. Plain words, no cause, no address.
@@ -80,69 +83,78 @@ class WearonError(Exception):
         super().__init__(detail or (type(self).__doc__ or type(self).__name__).strip())
         self.hint = hint
 
-    @property
-    def code(self) -> str:
-        """Stable snake_case name of this class of error, for logs, metrics and JSON."""
-        name = type(self).__name__
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
 
 class ConfigError(WearonError):
     """A setting is missing or wrong."""
 
+    code = "config_error"
     exit_code = 3
 
 
 class InputError(WearonError):
     """What was handed in cannot be used."""
 
+    code = "input_error"
     exit_code = 4
 
 
 class TaskInvalid(InputError):
     """The job's payload does not follow the queue contract."""
 
+    code = "task_invalid"
+
 
 class ConsentMissing(InputError):
     """This spends, gives back or drops something, and nobody said yes."""
+
+    code = "consent_missing"
 
 
 class ChartUnusable(InputError):
     """The size chart cannot be used."""
 
+    code = "chart_unusable"
+
 
 class PictureProblem(InputError):
     """A picture is the problem."""
 
+    code = "picture_problem"
     shopper_message = "One of the photos could not be used. Please try again with other photos."
 
 
 class PictureUnusable(PictureProblem):
     """This is not a picture we can read."""
 
+    code = "picture_unusable"
     shopper_message = "One of the photos could not be read. Please use a JPEG, PNG or WebP photo."
 
 
 class PictureTooLarge(PictureProblem):
     """The picture is larger than allowed."""
 
+    code = "picture_too_large"
     shopper_message = "One of the photos is too large. Please use a smaller one."
 
 
 class PictureUnavailable(PictureProblem):
     """The picture's link does not serve it any more."""
 
+    code = "picture_unavailable"
     shopper_message = "One of the photos is no longer available. Please upload it again."
 
 
 class PictureForbidden(PictureProblem):
     """The picture's link points to a place that is not allowed."""
 
+    code = "picture_forbidden"
     shopper_message = "One of the photos could not be loaded. Please upload it again."
 
 
 class PhotoRefused(PictureProblem):
     """No body can be measured in this photo."""
+
+    code = "photo_refused"
 
     def __init__(self, detail: str = "", *, hint: str = "", reason: str = "no_person") -> None:
         super().__init__(detail, hint=hint)
@@ -152,44 +164,58 @@ class PhotoRefused(PictureProblem):
 class SessionError(WearonError):
     """The session is not in a state that allows this."""
 
+    code = "session_error"
     exit_code = 5
 
 
 class SessionNotFound(SessionError):
     """There is no such session."""
 
+    code = "session_not_found"
+
 
 class SessionFinal(SessionError):
     """The session is already completed or failed."""
 
+    code = "session_final"
     reaction = Reaction.DROP
 
 
 class SessionRunning(SessionError):
     """The session is being worked on right now."""
 
+    code = "session_running"
+
 
 class LetterNotFound(SessionError):
     """There is no such dead letter."""
+
+    code = "letter_not_found"
 
 
 class NoCreditLeft(SessionError):
     """There is no credit left to take."""
 
+    code = "no_credit_left"
+
 
 class NeedsAPerson(SessionError):
     """Something is left that a person has to look at."""
+
+    code = "needs_a_person"
 
 
 class LeaseLost(SessionError):
     """Another worker holds this job now."""
 
+    code = "lease_lost"
     reaction = Reaction.DROP
 
 
 class UpstreamError(WearonError):
     """A service we call failed."""
 
+    code = "upstream_error"
     exit_code = 6
     reaction = Reaction.REPEAT
     shopper_message = "Our service was busy for too long. Please try again later."
@@ -197,6 +223,8 @@ class UpstreamError(WearonError):
 
 class MeasuringUnavailable(UpstreamError):
     """Bodies cannot be measured at this moment."""
+
+    code = "measuring_unavailable"
 
     def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(detail, hint=hint)
@@ -206,12 +234,14 @@ class MeasuringUnavailable(UpstreamError):
 class QueueUnavailable(UpstreamError):
     """Redis does not answer."""
 
+    code = "queue_unavailable"
     reaction = Reaction.WAIT
 
 
 class StoreUnavailable(UpstreamError):
     """The session store does not answer."""
 
+    code = "store_unavailable"
     reaction = Reaction.WAIT
 
     def __init__(self, detail: str = "", *, hint: str = "", unsent: bool = False) -> None:
@@ -222,6 +252,8 @@ class StoreUnavailable(UpstreamError):
 class StoreRefused(UpstreamError):
     """The session store refused the request."""
 
+    code = "store_refused"
+
     def __init__(self, detail: str = "", *, hint: str = "", vendor_code: str = "") -> None:
         super().__init__(detail, hint=hint)
         self.vendor_code = vendor_code
@@ -230,30 +262,39 @@ class StoreRefused(UpstreamError):
 class RefundRefused(StoreRefused):
     """The ledger refused to give a credit back."""
 
+    code = "refund_refused"
+
 
 class StorageRefused(StoreRefused):
     """Picture storage refused to keep a picture."""
 
+    code = "storage_refused"
     reaction = Reaction.SETTLE
 
 
 class ObjectNotFound(StoreRefused):
     """There is no such object in storage."""
 
+    code = "object_not_found"
+
 
 class FetchFailed(UpstreamError):
     """A picture could not be fetched this time."""
 
+    code = "fetch_failed"
     reaction = Reaction.WAIT  # its host is away: the photo itself may be fine
 
 
 class GeneratorError(UpstreamError):
     """The image generator failed."""
 
+    code = "generator_error"
+
 
 class RateLimited(GeneratorError):
     """The image generator asks us to slow down."""
 
+    code = "rate_limited"
     reaction = Reaction.WAIT
 
     def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
@@ -264,9 +305,13 @@ class RateLimited(GeneratorError):
 class CallsHalted(RateLimited):
     """Calls to the image generator are halted for now."""
 
+    code = "calls_halted"
+
 
 class GeneratorFault(GeneratorError):
     """The image generator answered with a fault of its own."""
+
+    code = "generator_fault"
 
     def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(detail, hint=hint)
@@ -276,16 +321,20 @@ class GeneratorFault(GeneratorError):
 class GeneratorUnreachable(GeneratorError):
     """No connection to the image generator could be opened."""
 
+    code = "generator_unreachable"
     reaction = Reaction.WAIT
 
 
 class CallAmbiguous(GeneratorError):
     """A paid call was sent and its outcome is unknown."""
 
+    code = "call_ambiguous"
+
 
 class GenerationRefused(GeneratorError):
     """The image generator's safety system refused these pictures."""
 
+    code = "generation_refused"
     reaction = Reaction.SETTLE
     shopper_message = "These photos could not be processed. Please try again with other photos."
 
@@ -293,6 +342,7 @@ class GenerationRefused(GeneratorError):
 class RequestRejected(GeneratorError):
     """The image generator cannot use this request."""
 
+    code = "request_rejected"
     reaction = Reaction.SETTLE
     shopper_message = PictureProblem.shopper_message
 
@@ -300,18 +350,21 @@ class RequestRejected(GeneratorError):
 class ModelUnavailable(GeneratorError):
     """This image model is retired, or the key has no access to it."""
 
+    code = "model_unavailable"
     reaction = Reaction.HALT
 
 
 class AccountBlocked(GeneratorError):
     """The image generator refuses our account: key, money or verification."""
 
+    code = "account_blocked"
     reaction = Reaction.HALT
 
 
 class JobGaveUp(WearonError):
     """The job was tried as often, or kept as long, as allowed."""
 
+    code = "job_gave_up"
     exit_code = 7
     shopper_message = UpstreamError.shopper_message
 
@@ -319,30 +372,39 @@ class JobGaveUp(WearonError):
 class JobTooOld(JobGaveUp):
     """The session waited so long that the platform gives its credit back itself."""
 
+    code = "job_too_old"
+
 
 class JobOrphaned(JobGaveUp):
     """An open session has no job: it was lost before it reached this worker."""
+
+    code = "job_orphaned"
 
 
 class TryOnFailed(WearonError):
     """The try-on failed."""
 
+    code = "try_on_failed"
     exit_code = 7
 
 
 class Unhealthy(WearonError):
     """Something that the product needs is not as it should be."""
 
+    code = "unhealthy"
+
 
 class RoleFailed(WearonError):
     """A role cannot be kept running."""
 
+    code = "role_failed"
     exit_code = 8
 
 
 class NoPermit(WearonError):
     """No rate permit came in time."""
 
+    code = "no_permit"
     exit_code = 7
     reaction = Reaction.YIELD
 
@@ -350,6 +412,7 @@ class NoPermit(WearonError):
 class Interrupted(WearonError):
     """Stopped before the end."""
 
+    code = "interrupted"
     exit_code = 130
     reaction = Reaction.YIELD
 

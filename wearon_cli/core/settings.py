@@ -18,8 +18,6 @@ RECOVERY_PROMISE_S: Final = 45.0
 PLATFORM_CRON_S: Final = 600.0
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
-#: Signed result addresses live this long; the platform signs inputs for the same time.
-SIGNED_URL_LIFE_S: Final = 21_600
 
 #: What a role of the production stack cannot run without, by environment name.
 PRODUCTION_NAMES: Final = (

@@ -4,6 +4,8 @@ import re
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+#: Signed result addresses live this long; the platform signs inputs for the same time.
+SIGNED_URL_LIFE_S: Final = 21_600
 #: A signed or public address of an object, as the storage server writes it.
 _STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
 

@@ -12,7 +12,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ConsumerReady, ConsumerStopped, IntakeNotReturned, OutageMet
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector, expose
-from wearon_cli.wiring import Consumer, open_consumer
+from wearon_cli.wiring.consumer import Consumer, open_consumer
 
 #: One blocking take. Short enough for a connection lost without a word to be noticed.
 TAKE_WAIT_S: Final = 10.0

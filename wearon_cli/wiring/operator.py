@@ -7,7 +7,7 @@ from functools import partial
 
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.journal import RedisJournal
-from wearon_cli.adapters.redis.purchase_book import RedisPurchaseBook
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
 from wearon_cli.core.image_models import most_usd
@@ -27,7 +27,7 @@ from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 from wearon_cli.core.storage import Storage
-from wearon_cli.wiring import (
+from wearon_cli.wiring.parts import (
     open_intake,
     open_journal,
     open_redis,

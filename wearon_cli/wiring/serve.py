@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wearon_cli.adapters.redis.client import answers, connect
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.settings import Settings
-from wearon_cli.wiring import local_storage, open_fetcher, redis_url
+from wearon_cli.wiring.parts import local_storage, open_fetcher, redis_url
 
 if TYPE_CHECKING:
     from wearon_cli.adapters.local.storage import LocalStorage

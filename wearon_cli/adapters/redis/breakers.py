@@ -1,6 +1,8 @@
 """The circuit breakers in Redis: open ones are members of one hash."""
 
+import asyncio
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +16,8 @@ from wearon_cli.core.jobs.events import BreakerClosed, BreakerOpened
 
 #: While open, one call is let through this often to probe.
 PROBE_EVERY_S: Final = 30.0
+#: A look at closed breakers serves for so long: less than a call under way takes to be answered.
+LOOK_LASTS_S: Final = 0.5
 
 
 class RedisBreakers:
@@ -23,11 +27,11 @@ class RedisBreakers:
         self._redis = redis
         self._scripts = JobScripts(redis)
         self._seen_open: set[str] = set()
+        self._closed_at_s = -math.inf  # by the event loop's clock: all of them were
 
     async def admit(self, name: str) -> Admission:
-        with redis_errors():
-            if await self._redis.hget(keys.BREAKERS, name) is None:
-                return Admission()
+        if await self._all_closed():
+            return Admission()
         answer = await self._scripts.run("admit", name, PROBE_EVERY_S)
         if answer == b"closed":
             return Admission()
@@ -36,8 +40,20 @@ class RedisBreakers:
             return Admission(is_probe=True)
         return Admission(wait_s=float(answer))
 
+    async def _all_closed(self) -> bool:
+        """Asked about storage and a provider in a row, one look is enough."""
+        clock = asyncio.get_running_loop().time
+        if clock() - self._closed_at_s < LOOK_LASTS_S:
+            return True
+        with redis_errors():
+            if await self._redis.exists(keys.BREAKERS):
+                return False
+        self._closed_at_s = clock()
+        return True
+
     async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
         after_s = retry_after_s or PROBE_EVERY_S
+        self._closed_at_s = -math.inf
         opened = await self._scripts.run("trip", name, reason, after_s)
         self._seen_open.add(name)
         if opened:

@@ -1,15 +1,15 @@
 """Which job goes to the workers next, and when."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.breakers import PROBE_EVERY_S
 from wearon_cli.adapters.redis.client import ANSWER_TIMEOUT_S, Client, connect, redis_errors
+from wearon_cli.adapters.redis.entries import open_arguments, timeline_facts
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.adapters.redis.journal import WINDOW_S
-from wearon_cli.core.jobs.journal import Recovered, Release, Released
+from wearon_cli.core.jobs.journal import NewJob, Opened, Recovered, Release, Released
 from wearon_cli.core.session import Channel
 
 #: A released job that nobody has claimed by then is ready again.
@@ -59,9 +59,17 @@ class RedisDispatcher:
         """Close the blocking connection."""
         await self._blocking.aclose()
 
+    async def open(self, job: NewJob, *, limit: int) -> Opened:
+        is_new, *released = await self._scripts.run(
+            "open", *open_arguments(job, releases=True), *self._release_arguments(limit)
+        )
+        return Opened(is_new=bool(is_new), release=_release(*released[0]) if released else None)
+
     async def release(self, *, limit: int) -> Release:
-        wait_s, due, unclaimed, flat = await self._scripts.run(
-            "release",
+        return _release(*await self._scripts.run("release", *self._release_arguments(limit)))
+
+    def _release_arguments(self, limit: int) -> tuple[object, ...]:
+        return (
             limit,
             DEADLINE_S,
             self._most_unclaimed,
@@ -69,20 +77,14 @@ class RedisDispatcher:
             PROBE_EVERY_S,
             *self._providers,
         )
-        return Release(
-            jobs=[_released(*flat[i : i + 4]) for i in range(0, len(flat), 4)],
-            wait_s=float(wait_s) if wait_s else None,
-            due=int(due),
-            unclaimed=int(unclaimed),
-        )
 
     async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
         orphaned, lost, expired = await self._scripts.run(
             "recover",
             limit,
             max_wait_s,
-            json.dumps({"event": "worker_lost"}),
-            json.dumps({"event": "expired"}),
+            timeline_facts("worker_lost"),
+            timeline_facts("expired"),
             *self._providers,
         )
         return Recovered(orphaned=int(orphaned), workers_lost=int(lost), expired=int(expired))
@@ -96,6 +98,15 @@ class RedisDispatcher:
         wait_s = min(max(timeout_s, 0.01), LONGEST_WAIT_S)
         with redis_errors():
             return await self._blocking.blpop(keys.SIGNAL, wait_s) is not None
+
+
+def _release(wait_s: bytes, due: int, unclaimed: int, flat: Sequence[Any]) -> Release:
+    return Release(
+        jobs=[_released(*flat[i : i + 4]) for i in range(0, len(flat), 4)],
+        wait_s=float(wait_s) if wait_s else None,
+        due=due,
+        unclaimed=unclaimed,
+    )
 
 
 def _released(session_id: bytes, channel: bytes, request_id: bytes, number: Any) -> Released:

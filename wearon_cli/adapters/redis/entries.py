@@ -1,6 +1,7 @@
 """How a job's hash in Redis is read: fields to records."""
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,9 +11,11 @@ from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
     JobPlace,
+    NewJob,
     Purchase,
     SettlementIntent,
 )
+from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 
 MICRO: Final = 1_000_000
@@ -103,6 +106,36 @@ def moment(seconds: bytes) -> datetime:
 def micro_usd(cost_usd: float | None) -> int | str:
     """Micro-USD for a script; '' when it is not known."""
     return "" if cost_usd is None else round(cost_usd * MICRO)
+
+
+def timeline_facts(event: str, **facts: object) -> str:
+    """Members of a timeline line, without those that are None."""
+    told = {name: value for name, value in facts.items() if value is not None}
+    return json.dumps({"event": event, **told})
+
+
+def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
+    """What `open.lua` needs of a job."""
+    fields: dict[str, object] = {
+        "channel": job.key.channel.value,
+        "payload": job.payload,
+        "book_owner": job.owner_id if job.key.channel is Channel.B2B else B2C_OWNER,
+        "pictures": job.pictures,
+        "request_id": job.request_id,
+        "event": job.event,
+    }
+    if job.input_paths:
+        fields["input_paths"] = json.dumps(job.input_paths)
+    return [
+        job.key.session_id,
+        secrets.token_hex(8),
+        timeline_facts(job.event, **(job.facts or {})),
+        job.lane.value,
+        job.owner_id,
+        int(releases),
+        2 * len(fields),
+        *(part for pair in fields.items() for part in pair),
+    ]
 
 
 def purchase_json(purchase: Purchase) -> str:

@@ -18,8 +18,8 @@ from wearon_cli.adapters.redis.client import (
     connect,
     redis_errors,
 )
-from wearon_cli.core.contract import salvage
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.payloads import salvage
 
 #: Heartbeats missed before a consumer counts as dead.
 MISSED_BEATS: Final = 3

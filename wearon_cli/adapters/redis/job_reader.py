@@ -1,7 +1,7 @@
 """
 What operator tools read of jobs.
 
-A timeline is a list of JSON objects, oldest first. Members of every line:
+A timeline is JSON lines, oldest first. Members of every line:
 
     at         time by Redis's clock (in Redis: seconds since 1970; read: ISO 8601, UTC)
     event      one of the events below
@@ -54,10 +54,10 @@ class RedisJobReader:
     async def timeline(self, session_id: str) -> Sequence[Mapping[str, object]]:
         with redis_errors():
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.lrange(keys.timeline(session_id), 0, -1)
+                pipe.get(keys.timeline(session_id))
                 pipe.hget(keys.job(session_id), "lines")
                 ended, open_lines = await pipe.execute()
-        return list(_lines([*ended, *(open_lines or b"").splitlines()]))
+        return list(_lines((ended or b"") + (open_lines or b"")))
 
     async def record(self, session_id: str) -> SessionRecord | None:
         with redis_errors():
@@ -70,9 +70,8 @@ class RedisJobReader:
         return _record(json.loads(kept) if kept else {}, job)
 
 
-def _lines(texts: Iterable[bytes]) -> Iterable[Mapping[str, object]]:
-    for text in texts:
-        line = json.loads(text)
+def _lines(text: bytes) -> Iterable[Mapping[str, object]]:
+    for line in map(json.loads, text.splitlines()):
         yield {**line, "at": datetime.fromtimestamp(line["at"], UTC).isoformat()}
 
 

@@ -14,7 +14,8 @@ PARTS: Final = {
     "register": ("workers",),
     "leave": ("workers",),
     "recover": ("workers", "breakers"),
-    "release": ("breakers",),
+    "release": ("breakers", "releasing"),
+    "open": ("breakers", "releasing"),
 }
 _NAMES: Final = "".join(
     f"local {name} = {json.dumps(value)}\n" for name, value in keys.LUA_NAMES.items()

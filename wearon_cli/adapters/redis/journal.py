@@ -7,8 +7,6 @@ worker is fenced by its claim's token.
 """
 
 import json
-import secrets
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
@@ -18,7 +16,9 @@ from wearon_cli.adapters.redis.entries import (
     claim_of,
     fields_of,
     micro_usd,
+    open_arguments,
     purchase_json,
+    timeline_facts,
     usage_of,
 )
 from wearon_cli.adapters.redis.job_reader import RedisJobReader
@@ -34,15 +34,12 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     SettlementIntent,
 )
-from wearon_cli.core.session import Channel
 
 #: A minute, and a second for what requests may lag or lead on their way from the permit to the
 #: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
 WINDOW_S: Final = 61.0
 #: Bought pictures held at once while storage is away: at 1.5 MB each, 100 MB of Redis's memory.
 MOST_HELD_PICTURES: Final = 64
-#: Merchant of all purchases that no store's shopper asked for.
-B2C: Final = "b2c"
 
 
 class RedisJournal(RedisJobReader):
@@ -57,34 +54,16 @@ class RedisJournal(RedisJobReader):
         self._pictures_per_minute = pictures_per_minute or 0
 
     async def open(self, job: NewJob) -> bool:
-        fields: dict[str, object] = {
-            "channel": job.key.channel.value,
-            "payload": job.payload,
-            "merchant": job.owner_id if job.key.channel is Channel.B2B else B2C,
-            "pictures": job.pictures,
-            "request_id": job.request_id,
-            "event": job.event,
-        }
-        if job.input_paths:
-            fields["input_paths"] = json.dumps(job.input_paths)
-        opened = await self._scripts.run(
-            "open",
-            job.key.session_id,
-            secrets.token_hex(8),
-            _facts(job.event, **(job.facts or {})),
-            job.lane.value,
-            job.owner_id,
-            *_flat(fields),
-        )
+        (opened,) = await self._scripts.run("open", *open_arguments(job, releases=False))
         return bool(opened)
 
     async def claim(self, session_id: str, *, worker_id: str, token: str) -> Claim | None:
-        facts = _facts("claimed", worker=worker_id)
+        facts = timeline_facts("claimed", worker=worker_id)
         flat = await self._scripts.run("claim", session_id, worker_id, token, facts)
         return claim_of(session_id, token, fields_of(flat)) if flat else None
 
     async def start_purchase(self, claim: Claim, purchase: Purchase, *, pictures: int) -> float:
-        facts = _facts(
+        facts = timeline_facts(
             "purchase_started",
             purchase=purchase.number,
             provider=purchase.provider,
@@ -107,16 +86,18 @@ class RedisJournal(RedisJobReader):
         return float(answer)
 
     async def purchase_submitted(self, claim: Claim, ticket: str) -> None:
-        await self._write(claim, "ticket", ticket, _facts("purchase_submitted", ticket=ticket))
+        await self._write(
+            claim, "ticket", ticket, timeline_facts("purchase_submitted", ticket=ticket)
+        )
 
     async def end_purchase(
         self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
     ) -> None:
-        facts = _facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd)
+        facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd)
         await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd)
 
     async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:
-        facts = _facts(
+        facts = timeline_facts(
             "picture_stored", outcome=outcome.value, model=usage.model, cost_usd=usage.cost_usd
         )
         await self._end_purchase(claim, outcome, facts, cost_usd=usage.cost_usd, usage=usage)
@@ -144,10 +125,10 @@ class RedisJournal(RedisJobReader):
         )
 
     async def previous_kept(self, claim: Claim) -> None:
-        await self._write(claim, "previous_kept", "1", _facts("previous_kept"))
+        await self._write(claim, "previous_kept", "1", timeline_facts("previous_kept"))
 
     async def charged(self, claim: Claim) -> None:
-        await self._write(claim, "charged", "1", _facts("charged"))
+        await self._write(claim, "charged", "1", timeline_facts("charged"))
 
     async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
         _fence(
@@ -155,7 +136,7 @@ class RedisJournal(RedisJobReader):
                 "hold_picture",
                 claim.session_id,
                 claim.token,
-                _facts("picture_held", model=usage.model),
+                timeline_facts("picture_held", model=usage.model),
                 json.dumps(asdict(usage)).encode() + b"\n" + jpeg,
                 MOST_HELD_PICTURES,
                 keys.HELD_PICTURE_LIFE_S,
@@ -171,7 +152,9 @@ class RedisJournal(RedisJobReader):
         return jpeg, usage_of(usage)
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
-        facts = _facts("handed_back", why=why.value, after_s=round(after_s, 1), error=error or None)
+        facts = timeline_facts(
+            "handed_back", why=why.value, after_s=round(after_s, 1), error=error or None
+        )
         _fence(
             await self._scripts.run(
                 "hand_back", claim.session_id, claim.token, facts, max(0.0, after_s), why.value
@@ -180,11 +163,11 @@ class RedisJournal(RedisJobReader):
 
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
         event = "row_failed" if intent.swapped else "settling"
-        facts = _facts(event, error=intent.error_code, detail=intent.detail)
+        facts = timeline_facts(event, error=intent.error_code, detail=intent.detail)
         await self._write(claim, "intent", json.dumps(asdict(intent)), facts, lane="free")
 
     async def close(self, claim: Claim, closing: Closing) -> None:
-        facts = _facts(
+        facts = timeline_facts(
             "closed",
             ending=closing.ending.value,
             error=closing.error_code,
@@ -205,7 +188,7 @@ class RedisJournal(RedisJobReader):
         )
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
-        await self._scripts.run("note", session_id, _facts(event, **facts))
+        await self._scripts.run("note", session_id, timeline_facts(event, **facts))
 
     async def _write(
         self, claim: Claim, field: str, value: str, facts: str, *, lane: str = ""
@@ -215,16 +198,6 @@ class RedisJournal(RedisJobReader):
                 "write", claim.session_id, claim.token, facts, field, value, lane
             )
         )
-
-
-def _facts(event: str, **facts: object) -> str:
-    """Members of a timeline line, without those that are None."""
-    told = {name: value for name, value in facts.items() if value is not None}
-    return json.dumps({"event": event, **told})
-
-
-def _flat(fields: Mapping[str, object]) -> list[object]:
-    return [part for pair in fields.items() for part in pair]
 
 
 def _fence(held: object) -> None:

@@ -6,8 +6,8 @@ from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.intake import MISSED_BEATS
 from wearon_cli.adapters.redis.job_scripts import JobScripts
-from wearon_cli.core.contract import pushed_at
 from wearon_cli.core.operator.queue_stats import QueueStats
+from wearon_cli.core.payloads import pushed_at
 
 #: What a rate limit counts.
 MINUTE_S = 60.0

@@ -1,9 +1,8 @@
 """The lease of a worker process: a key that expires, which all its jobs depend on."""
 
-import json
-
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.adapters.redis.entries import timeline_facts
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.jobs.journal import Worker
 
@@ -28,4 +27,4 @@ class RedisWorkers:
         return bool(await self._scripts.run("rejoin", worker_id, self._lease_s))
 
     async def leave(self, worker_id: str) -> None:
-        await self._scripts.run("leave", worker_id, json.dumps({"event": "worker_left"}))
+        await self._scripts.run("leave", worker_id, timeline_facts("worker_left"))

@@ -27,7 +27,6 @@ from wearon_cli.core.body.gates import (
 from wearon_cli.core.body.girths import (
     MEASURES,
     Girths,
-    Sex,
     expected_weight_kg,
     predict,
     variant_name,
@@ -37,16 +36,14 @@ from wearon_cli.core.body.light import is_blurred, is_dark
 from wearon_cli.core.body.pose import PoseReader, PoseReading
 from wearon_cli.core.body.profile import Profile, measure_side
 from wearon_cli.core.body.silhouette import Silhouette, measure_front
-from wearon_cli.core.body.sizes import GarmentKind, SizeChart, SizeOdds, built_in_chart, size_odds
+from wearon_cli.core.body.sizes import SizeChart, SizeOdds, built_in_chart, size_odds
+from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError
 
 #: What is assumed of somebody whose height is not told: mean and spread of ANSUR II, both sexes
 #: in equal parts (169.2 and 9.3), rounded.
 ASSUMED_HEIGHT_CM: Final = 170.0
 ASSUMED_HEIGHT_SD_CM: Final = 9.5
-#: Limits of the HTTP contract.
-HEIGHT_RANGE_CM: Final = (100.0, 250.0)
-WEIGHT_RANGE_KG: Final = (25.0, 300.0)
 #: How far the girths without loose clothes may be off: share of what was taken off for them.
 LOOSE_DOUBT: Final = 0.4
 #: Weight told over weight expected from the outline, beyond which the weight is not used. Renders:

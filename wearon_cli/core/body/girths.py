@@ -9,7 +9,6 @@ clamped: an input far from what was fitted gives a number that shows it, with a 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -27,13 +26,6 @@ BAND_ODDS: Final = 0.8
 BAND_SD: Final = 1.2816
 #: Draws that stand for a distribution: enough to tell odds to half a percent.
 DRAWS: Final = 4000
-
-
-class Sex(StrEnum):
-    """As the body was measured in the surveys the regressions rest on."""
-
-    FEMALE = "female"
-    MALE = "male"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

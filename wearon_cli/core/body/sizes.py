@@ -10,7 +10,6 @@ girths takes the size of the one that needs the largest, since the others can be
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wearon_cli.core.body.stated import GarmentKind
 from wearon_cli.core.errors import ChartUnusable
 
 #: Charts that come with the product, `charts/NAME.json`.
@@ -33,14 +33,6 @@ RANGE_ODDS: Final = 0.8
 
 Name = Annotated[str, Field(min_length=1, max_length=40)]
 Bound = Annotated[float, Field(gt=0, lt=400)]
-
-
-class GarmentKind(StrEnum):
-    """What is to be worn; it decides which girths count."""
-
-    TOP = "top"  # chest
-    BOTTOM = "bottom"  # waist and hip
-    DRESS = "dress"  # chest, waist and hip
 
 
 #: Girths that matter for a garment, of those the chart sizes by.

@@ -39,8 +39,8 @@ from wearon_cli.core.session import (
     start,
     utc_now,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S, Settings
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.settings import Settings
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
 #: What the shopper reads beside a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."

@@ -10,12 +10,13 @@ from typing import Protocol
 
 import structlog
 
-from wearon_cli.core.contract import Task, parse_task, salvage
+from wearon_cli.core.contract import Task, parse_task
 from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import DuplicateJobDropped, JobRefused, JobTaken
 from wearon_cli.core.jobs.journal import Journal, Lane, NewJob
+from wearon_cli.core.payloads import salvage
 from wearon_cli.core.storage import stored_path
 
 
@@ -61,6 +62,7 @@ class TakeIn:
         Raises:
             QueueUnavailable: Redis is away; the payload is where it was, or in the intake list.
         """
+
         payload = await self.intake.take(wait_s=wait_s)
         if payload is None:
             return False

@@ -168,6 +168,14 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What became of a job that a consumer opened."""
+
+    is_new: bool  # False: this session already has an open job, which is kept
+    release: Release | None = None  # made by the same step; None: the job waits for the next one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """Jobs that one pass of recovery made ready again."""
 
@@ -324,6 +332,15 @@ class JobReader(Protocol):
 
 class Dispatcher(Protocol):
     """What every `consume` does to the journal, at the same time as others."""
+
+    async def open(self, job: NewJob, *, limit: int) -> Opened:
+        """
+        Open a job as `Journal.open` does, and release it in the same step if no other is in line.
+
+        Args:
+            job: The job.
+            limit: As for `release`.
+        """
 
     async def release(self, *, limit: int) -> Release:
         """

@@ -28,8 +28,7 @@ from wearon_cli.core.jobs.breakers import STORAGE, Breakers
 from wearon_cli.core.jobs.events import PictureNotStored, UploadFailed
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.session import Session
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage, previous_path
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
 JPEG: Final = "image/jpeg"
 #: Pause before storage, or Redis, is tried again.

@@ -8,8 +8,7 @@ from typing import Final
 
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused
 from wearon_cli.core.session import Channel, Session
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage, stored_path
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, stored_path
 
 #: What the platform writes over the addresses of a b2c row, 6 hours after it was made.
 EXPIRED: Final = "expired"

@@ -18,9 +18,7 @@ class QueueStats:
     released: int  # jobs whose message is out, and which no worker has claimed
     running: int  # jobs claimed by a worker
     waiting: int  # jobs that wait for their due time
-    overdue: (
-        int  # of the released and waiting, those whose time has run out: a consumer's next pass
-    )
+    overdue: int  # released or waiting for longer than meant: is a consumer running?
     dead_letters: int
     consumers: int  # alive
     workers: int  # registered worker processes

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from wearon_cli.core.contract import new_task
@@ -35,8 +35,10 @@ from wearon_cli.core.session import (
     fail,
     utc_now,
 )
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.intake import Intake
 
 #: What the shopper would read when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -71,7 +73,7 @@ class OrderService:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    intake: Intake
+    intake: "Intake"
 
     async def place(self, order: Order) -> Session:
         """
@@ -134,6 +136,7 @@ class OrderService:
             await self.ledger.refund(payer, refund_text(new.session_id))
 
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
+
         task = new_task(
             key=row.key,
             owner_id=row.owner_id,

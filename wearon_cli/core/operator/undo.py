@@ -15,8 +15,7 @@ from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.session import Session, Sessions, Status, sign_again
-from wearon_cli.core.settings import SIGNED_URL_LIFE_S
-from wearon_cli.core.storage import Storage, previous_path, swap_path
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path, swap_path
 
 JPEG: Final = "image/jpeg"
 

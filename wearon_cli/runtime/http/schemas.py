@@ -4,9 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wearon_cli.core.body.estimate import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG
-from wearon_cli.core.body.girths import Sex
-from wearon_cli.core.body.sizes import GarmentKind, SizeChart
+from wearon_cli.core.body.sizes import SizeChart
+from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 
 PhotoUrl = Annotated[str, Field(min_length=1, max_length=8192)]
 

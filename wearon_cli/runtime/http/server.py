@@ -17,7 +17,7 @@ from wearon_cli.runtime.http.app import make_app
 from wearon_cli.runtime.http.health import Health
 from wearon_cli.runtime.http.measuring import Measuring
 from wearon_cli.runtime.ops.metrics import Meters
-from wearon_cli.wiring import open_pose_reader
+from wearon_cli.wiring.parts import open_pose_reader
 from wearon_cli.wiring.serve import open_serve
 
 #: A photo that takes longer is not worth waiting for: callers give up after 5 s.

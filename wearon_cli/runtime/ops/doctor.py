@@ -17,7 +17,7 @@ from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
-from wearon_cli.wiring import open_pose_reader, redis_url
+from wearon_cli.wiring.parts import open_pose_reader, redis_url
 
 PART_TIMEOUT_S: Final = 8.0
 LEAST_DISK_BYTES: Final = 1_000_000_000

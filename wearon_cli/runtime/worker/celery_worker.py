@@ -10,7 +10,7 @@ from wearon_cli.runtime.ops.metrics import Meters, expose
 from wearon_cli.runtime.worker.controller import Controller
 from wearon_cli.runtime.worker.job_loop import JobLoop
 from wearon_cli.runtime.worker.watchdog import Watchdog
-from wearon_cli.wiring import redis_url
+from wearon_cli.wiring.parts import redis_url
 
 
 def run_worker(

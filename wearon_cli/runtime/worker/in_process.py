@@ -16,7 +16,7 @@ from wearon_cli.core.jobs.journal import JobPlace, Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.logs import configure_logs
-from wearon_cli.wiring import WorkerParts, open_worker
+from wearon_cli.wiring.worker import WorkerParts, open_worker
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from wearon_cli.core.jobs.journal import Claim, Worker, WorkerRegistry
 from wearon_cli.core.jobs.runner import LEASE_LOST, Disposition
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
-from wearon_cli.wiring import WorkerParts, open_worker
+from wearon_cli.wiring.worker import WorkerParts, open_worker
 
 #: Jobs told to stop hand themselves back within this time, a bought picture stored included.
 HAND_BACK_S: Final = 12.0

@@ -48,15 +48,7 @@ if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') t
   redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S)
 end
 
-local lines, timeline = {}, TIMELINE .. id
-for line in string.gmatch(noted(job.lines, now, facts, ',"attempt":' .. job.attempt), '[^\n]+') do
-  lines[#lines + 1] = line
-end
-if redis.call('RPUSH', timeline, unpack(lines)) > TIMELINE_ENTRIES then
-  redis.call('LTRIM', timeline, -TIMELINE_ENTRIES, -1)
-end
-redis.call('EXPIRE', timeline, TIMELINE_LIFE_S)
-
+keep_lines(id, noted(job.lines, now, facts, ',"attempt":' .. job.attempt))
 redis.call('DEL', JOB .. id)
 redis.call('ZREM', JOBS, id)
 if job.picture_held ~= '' then

@@ -24,13 +24,17 @@ local function read(id, ...)
   return job
 end
 
-local function write(id, changes)
+local function flattened(changes)
   local flat = {}
   for name, value in pairs(changes) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
   end
-  redis.call('HSET', JOB .. id, unpack(flat))
+  return flat
+end
+
+local function write(id, changes)
+  redis.call('HSET', JOB .. id, unpack(flattened(changes)))
 end
 
 -- The lines of a job's timeline with one more. `facts` is a JSON object that names its event;
@@ -41,6 +45,16 @@ local function noted(lines, now, facts, more)
     lines = string.match(string.sub(lines, -MOST_LINES_BYTES / 2), '\n(.*)$')
   end
   return lines .. new
+end
+
+-- Add lines to the timeline of a session without an open job, and keep the newest.
+local function keep_lines(id, lines)
+  local key = TIMELINE .. id
+  if redis.call('SET', key, lines, 'EX', TIMELINE_LIFE_S, 'NX') then return end
+  local kept = {}
+  for line in string.gmatch(redis.call('GET', key) .. lines, '[^\n]+') do kept[#kept + 1] = line end
+  local first = math.max(1, #kept - TIMELINE_ENTRIES + 1)
+  redis.call('SET', key, table.concat(kept, '\n', first) .. '\n', 'EX', TIMELINE_LIFE_S)
 end
 
 -- Have one consumer look for jobs to release.
@@ -75,7 +89,7 @@ end
 -- Count a purchase in the book of a day, or take it out again (sign -1). One number holds how many
 -- and what they cost, so that neither is ever without the other.
 local function book(entry, outcome, sign)
-  local field = cjson.encode({entry.merchant, entry.provider, entry.model, outcome})
+  local field = cjson.encode({entry.owner, entry.provider, entry.model, outcome})
   local step = sign * (1e12 + entry.micro_usd)
   local key = BOOK .. entry.day
   if redis.call('HINCRBY', key, field, string.format('%.0f', step)) == step then
@@ -85,7 +99,7 @@ end
 
 -- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
 -- of its fields. `micro_usd` is '' when the bill is not known.
-local PURCHASE = {'purchase', 'purchases', 'merchant', 'lost', 'micro_usd'}
+local PURCHASE = {'purchase', 'purchases', 'book_owner', 'lost', 'micro_usd'}
 local function ended(job, now, outcome, micro_usd, model)
   local changes = {purchase = '', ticket = ''}
   if outcome == 'not_billed' then
@@ -95,7 +109,7 @@ local function ended(job, now, outcome, micro_usd, model)
   local purchase = cjson.decode(job.purchase)
   local entry = {
     day = math.floor(now / DAY_S),
-    merchant = job.merchant,
+    owner = job.book_owner,
     provider = purchase.provider,
     model = model or purchase.model,
     micro_usd = tonumber(micro_usd) or purchase.expected_micro_usd or 0,

@@ -1,0 +1,86 @@
+"""
+What a command does not use, it does not import: that is what keeps it quick.
+
+Each runs as a process of its own, as for a person, and tells afterwards what it had imported. How
+long each takes is measured by benchmarks/bench_cli.py, not here.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wearon_cli.app import COMMANDS
+from wearon_cli.runtime.all.local_stack import local_services
+
+#: Runs `wearon` with the arguments that follow; the last line of stderr names what was imported.
+PROBE = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from wearon_cli.app import main
+main()
+"""
+#: What no operators' command needs to read the queue and a local store.
+UNUSED_BY_RUNS = {
+    *("PIL", "celery", "fastapi", "httpx", "kombu", "limits", "mediapipe", "numpy", "postgrest"),
+    *("prometheus_client", "scipy", "starlette", "storage3", "supabase", "uvicorn"),
+    *("wearon_cli.core.body.pose", "wearon_cli.core.jobs.generation"),
+}
+#: What no page of help needs.
+UNUSED_BY_HELP = UNUSED_BY_RUNS | {
+    *("anyio", "platformdirs", "pydantic", "pydantic_settings", "redis", "sqlite3", "structlog"),
+    *("wearon_cli.core.contract", "wearon_cli.core.settings"),
+}
+NO_SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"
+NOT_FOUND = 5
+
+
+def imported(*words: str, exit_code: int = 0) -> set[str]:
+    """Modules and packages that a run of `wearon` had imported at its end."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, *words], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == exit_code, run.stderr
+    return set(run.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    modules = imported(command, "--help")
+    assert f"wearon_cli.commands.{COMMANDS[command].target.partition(':')[0]}" in modules
+    assert modules & UNUSED_BY_HELP == set()
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a local stack whose Redis runs."""
+    folder = tmp_path_factory.mktemp("stack")
+    with local_services(folder, host="127.0.0.1", port=0):
+        yield folder
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        pytest.param(("sessions",), 0, id="sessions"),
+        pytest.param(("session", NO_SESSION), NOT_FOUND, id="session"),
+        pytest.param(("status", "--once"), 0, id="status"),
+        pytest.param(("dead-letters", "list"), 0, id="dead-letters"),
+        pytest.param(("costs",), 0, id="costs"),
+        pytest.param(("reconcile",), 0, id="reconcile"),
+        pytest.param(("replay-task", NO_SESSION, "--dry-run"), NOT_FOUND, id="replay-task"),
+    ],
+)
+def test_a_run_imports_only_what_it_uses(
+    words: tuple[str, ...], exit_code: int, data_dir: Path
+) -> None:
+    modules = imported(*words, "--local", "--data-dir", str(data_dir), exit_code=exit_code)
+    assert {"redis", "wearon_cli.wiring"} <= modules
+    assert modules & UNUSED_BY_RUNS == set()
+
+
+def test_the_models_path_takes_settings_only() -> None:
+    modules = imported("model", "path")
+    assert modules & (UNUSED_BY_RUNS | {"redis", "sqlite3", "structlog", "rich"}) == set()

@@ -1,0 +1,27 @@
+"""
+What a caller states about a body and what it is to wear: nothing here is measured.
+
+Apart from the measuring, so that a command's options can name these without loading it.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+#: Limits of the HTTP contract.
+HEIGHT_RANGE_CM: Final = (100.0, 250.0)
+WEIGHT_RANGE_KG: Final = (25.0, 300.0)
+
+
+class Sex(StrEnum):
+    """As the body was measured in the surveys the regressions rest on."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+class GarmentKind(StrEnum):
+    """What is to be worn; it decides which girths count."""
+
+    TOP = "top"  # chest
+    BOTTOM = "bottom"  # waist and hip
+    DRESS = "dress"  # chest, waist and hip

@@ -1,0 +1,35 @@
+"""
+What can be read of a payload that was not checked: it may be no job at all.
+
+Apart from the contract, since operators' commands look at queues without running jobs.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from pydantic_core import from_json
+
+from wearon_cli.core.session import Channel, SessionKey
+
+#: No payload the platform makes comes near this; a larger one is an attack or a mistake.
+MAX_PAYLOAD_BYTES: Final = 256 * 1024
+
+
+def salvage(raw: bytes) -> SessionKey | None:
+    """Session and channel of a payload that does not validate, if both can still be read."""
+    try:
+        document = from_json(raw[:MAX_PAYLOAD_BYTES])
+        channel = Channel(document["channel"])
+        return SessionKey(channel=channel, session_id=str(UUID(document["session_id"])))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def pushed_at(raw: bytes) -> datetime | None:
+    """When a payload says it was pushed; None when that cannot be read."""
+    try:
+        moment = datetime.fromisoformat(from_json(raw[:MAX_PAYLOAD_BYTES])["created_at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return moment if moment.tzinfo else None

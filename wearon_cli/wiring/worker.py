@@ -1,0 +1,153 @@
+"""Builds what the `celery` role works with."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.redis.breakers import RedisBreakers
+from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+from wearon_cli.adapters.redis.workers import RedisWorkers
+from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.generator import Generator
+from wearon_cli.core.jobs.breakers import Breakers
+from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.generation import Generation
+from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
+from wearon_cli.core.jobs.keeping import Keeper
+from wearon_cli.core.jobs.purchasing import Buyer, Gate
+from wearon_cli.core.jobs.runner import JobRunner
+from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.pictures.ports import Fetcher, PixelPool
+from wearon_cli.core.session_store import SessionStore
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.parts import (
+    open_dispatcher,
+    open_fetcher,
+    open_journal,
+    open_pose_reader,
+    open_redis,
+    open_settlement,
+    open_store,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What the `celery` role works with."""
+
+    runner: JobRunner
+    journal: Journal
+    reader: JobReader
+    registry: WorkerRegistry
+    dispatcher: Dispatcher  # finds jobs whose time came, where no consumer runs
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
+    """Adapters and rules of the `celery` role."""
+
+    async with AsyncExitStack() as stack:
+        redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, checked=True)
+        pixels = PixelThreads()
+        stack.callback(pixels.close)
+        journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
+        runner = job_runner(
+            store=store,
+            journal=journal,
+            dead_letters=dead_letters,
+            breakers=RedisBreakers(redis),
+            settlement=open_settlement(redis, store, journal, dead_letters),
+            fetcher=await open_fetcher(stack, settings),
+            generator=await _generator(stack, settings),
+            pixels=pixels,
+            settings=settings,
+        )
+        yield WorkerParts(
+            runner=runner,
+            journal=journal,
+            reader=journal,
+            registry=RedisWorkers(redis, lease_s=settings.lease_s),
+            dispatcher=open_dispatcher(stack, redis, settings),
+        )
+
+
+def job_runner(
+    *,
+    store: SessionStore,
+    journal: Journal,
+    dead_letters: DeadLetters,
+    breakers: Breakers,
+    settlement: Settlement,
+    fetcher: Fetcher,
+    generator: Generator,
+    pixels: PixelPool,
+    settings: Settings,
+) -> JobRunner:
+    """The rules of a worker over these adapters."""
+    keeper = Keeper(storage=store.storage, journal=journal, breakers=breakers)
+    buyer = Buyer(
+        journal=journal,
+        generator=generator,
+        breakers=breakers,
+        pixels=pixels,
+        keeper=keeper,
+        gate=Gate(),
+        settings=settings,
+    )
+    generation = Generation(
+        sessions=store.sessions,
+        storage=store.storage,
+        journal=journal,
+        fetcher=fetcher,
+        pixels=pixels,
+        buyer=buyer,
+        keeper=keeper,
+        originals=asyncio.Semaphore(settings.pictures_in_memory),
+        settings=settings,
+    )
+    return JobRunner(
+        journal=journal,
+        sessions=store.sessions,
+        generation=generation,
+        settlement=settlement,
+        breakers=breakers,
+        dead_letters=dead_letters,
+        settings=settings,
+    )
+
+
+async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
+    if settings.openai_api_key is None and settings.is_local:
+        return _preview_generator(stack, settings)
+    if settings.openai_api_key is None:
+        raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
+    from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
+
+    http = image_api_client(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        connections=settings.worker_concurrency,
+    )
+    stack.push_async_callback(http.aclose)
+    return OpenAIImages(
+        http,
+        models=settings.openai_image_models,
+        size=settings.image_size,
+        quality=settings.image_quality,
+        timeout_s=settings.openai_timeout_s,
+    )
+
+
+def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
+    from wearon_cli.adapters.providers.preview import PreviewImages
+
+    def open_reader() -> PoseReader:
+        reader = open_pose_reader(settings)
+        stack.callback(reader.close)
+        return reader
+
+    return PreviewImages(open_reader)
