@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -24,10 +24,8 @@ from wearon_cli.core.errors import InputError, Interrupted
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
+from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
-
-if TYPE_CHECKING:
-    from wearon_cli.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +110,7 @@ def try_on(
         return asyncio.run(run(asked, settings, shown))
 
 
-async def _run_if_agreed(asked: TryOnCommand, settings: "Settings", *, yes: bool) -> Result:
+async def _run_if_agreed(asked: TryOnCommand, settings: Settings, *, yes: bool) -> Result:
     """In production a credit is taken and a picture bought: somebody has to say yes."""
     async with open_operator_tools(settings) as tools:
         owner_id = _owner(settings, asked)
@@ -122,7 +120,7 @@ async def _run_if_agreed(asked: TryOnCommand, settings: "Settings", *, yes: bool
             return await _order(asked, settings, tools, shown)
 
 
-async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
     """Order it, follow it, save it."""
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
@@ -130,7 +128,7 @@ async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Res
 
 
 async def _order(
-    asked: TryOnCommand, settings: "Settings", tools: OperatorTools, shown: Progress
+    asked: TryOnCommand, settings: Settings, tools: OperatorTools, shown: Progress
 ) -> Result:
     row = await tools.orders.place(
         Order(
@@ -165,7 +163,7 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _owner(settings: "Settings", asked: TryOnCommand) -> str:
+def _owner(settings: Settings, asked: TryOnCommand) -> str:
     if asked.owner_id:
         return asked.owner_id
     if not settings.is_local:

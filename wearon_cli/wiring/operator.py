@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.journal import RedisJournal
-from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
 from wearon_cli.core.image_models import most_usd
