@@ -18,6 +18,7 @@ PINNED = {
     "config_error": (3, "settle"),
     "input_error": (4, "settle"),
     "task_invalid": (4, "settle"),
+    "consent_missing": (4, "settle"),
     "chart_unusable": (4, "settle"),
     "picture_problem": (4, "settle"),
     "picture_unusable": (4, "settle"),
