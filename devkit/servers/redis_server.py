@@ -6,6 +6,7 @@ import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -36,6 +37,8 @@ class RedisServer:
         self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        #: It answers there too. In a folder of its own: such a path may have 100 characters.
+        self.socket_path = Path(mkdtemp(prefix="redis-")) / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,6 +46,7 @@ class RedisServer:
             [
                 redis_binary(),
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
+                *("--unixsocket", str(self.socket_path)),
                 *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
             ],
             stdout=subprocess.DEVNULL,
@@ -59,6 +63,7 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(timeout=10)
+        shutil.rmtree(self.socket_path.parent, ignore_errors=True)
 
     def _await_answer(self) -> None:
         give_up = time.monotonic() + 10
