@@ -16,7 +16,7 @@ from devkit.servers.image_api_faults import BILLED
 from devkit.servers.platform import Job, Platform
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import connect
-from wearon_cli.adapters.redis.purchase_book import RedisPurchaseBook
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.core.jobs.events import (
     BreakerClosed,
     BreakerOpened,

@@ -1,0 +1,51 @@
+"""The book of purchases in Redis: a hash for each day, written by the scripts of the journal."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.adapters.redis.entries import MICRO
+from wearon_cli.core.purchases import BookRow
+
+_FIRST_DAY: Final = date(1970, 1, 1)
+#: A number in the book is this times how many, plus their cost in micro-USD (lua/common.lua).
+_ONE: Final = 10**12
+
+
+class RedisPurchaseBook:
+    """Implements `PurchaseBook`."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+
+    async def rows(self, since: date, until: date) -> Sequence[BookRow]:
+        days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for day in days:
+                    pipe.hgetall(keys.book((day - _FIRST_DAY).days))
+                pages = await pipe.execute()
+        return [row for day, page in zip(days, pages, strict=True) for row in _rows(day, page)]
+
+
+def _rows(day: date, page: Mapping[bytes, bytes]) -> list[BookRow]:
+    rows = []
+    for field, number in sorted(page.items()):
+        owner, provider, model, outcome = json.loads(field)
+        count, cost_micro_usd = divmod(int(number), _ONE)
+        if count or cost_micro_usd:  # else its purchases have moved to another outcome
+            rows.append(
+                BookRow(
+                    day=day,
+                    owner=owner,
+                    provider=provider,
+                    model=model,
+                    outcome=outcome,
+                    count=count,
+                    cost_usd=cost_micro_usd / MICRO,
+                )
+            )
+    return rows
