@@ -1,9 +1,9 @@
 """Sales of every kind, crashed at a step, and finished by others."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
+from devkit.redis_time import due_times_come, leases_run_out
 from devkit.world import Crash, World
 from wearon_cli.core.session import Channel, SessionKey
 
@@ -61,13 +61,10 @@ async def let_others_finish(world: World) -> None:
     for _ in range(6):
         if await world.is_at_rest():
             return
-        await asyncio.sleep(world.settings.lease_s + 0.01)
+        await leases_run_out(world.redis)
+        await due_times_come(world.redis)
         async for name in world.redis.scan_iter("wearon:refund:*"):
             await world.redis.delete(name)
-        for job in await world.redis.zrange("wearon:jobs:wake", 0, -1):
-            lease = await world.redis.hexists(b"wearon:job:" + job, "lease_until")
-            if not lease:
-                await world.redis.zadd("wearon:jobs:wake", {job: 0})
         await world.recovery().wake_due()
         await world.run_all()
 

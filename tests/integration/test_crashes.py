@@ -5,7 +5,6 @@ Afterwards the credit is spent on a picture or returned, never both and never ne
 was bought at most once more than the crash explains.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from devkit.crashes import (
     open_accounts,
     run_until_crash,
 )
+from devkit.redis_time import leases_run_out
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
@@ -110,7 +110,7 @@ async def test_two_paid_calls_lost_with_their_workers_are_not_followed_by_a_thir
         if claim.open_call:
             await world.journal.call_lost(claim)
         await world.journal.call_started(claim, "gpt-image-1.5")
-        await asyncio.sleep(world.settings.lease_s + 0.01)
+        await leases_run_out(world.redis)
         await world.recovery().wake_due()
     assert await world.run_one() is Outcome.SETTLED
     assert world.generator.paid == []

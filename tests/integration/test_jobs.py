@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from devkit.redis_time import due_times_come, leases_run_out
 from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, World
+from devkit.waiting import reached
+from devkit.world import PICTURE, PlannedFetcher, World
 from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.journal import JOB
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -22,7 +24,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs.runner import Outcome
-from wearon_cli.core.session import Channel, Status, utc_now
+from wearon_cli.core.session import Channel, SessionKey, Status
 
 pytestmark = pytest.mark.anyio
 
@@ -108,12 +110,13 @@ async def test_a_picture_already_stored_is_not_bought_again(world: World) -> Non
 
 async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(world: World) -> None:
     key = await world.sell(owner_id=USER)
-    world.generator.plan = [RateLimited(retry_after_s=0.1)]
+    world.generator.plan = [RateLimited(retry_after_s=30)]
     assert await world.run_all() == [Outcome.HANDED_BACK]
     assert (await world.row(key)).status is Status.QUEUED
     assert await balance(world) == 9
+    await world.recovery().wake_due()
     assert await world.run_one() is None  # not due yet
-    await asyncio.sleep(0.15)
+    await due_times_come(world.redis)
     await world.recovery().wake_due()
     assert await world.run_one() is Outcome.COMPLETED
 
@@ -124,13 +127,13 @@ async def test_faults_are_repeated_as_often_as_set_and_no_more(
 ) -> None:
     world = World(redis, redis_server.url, tmp_path, openai_max_retries=retries)
     await world.ledger.add_user(USER, credits=10)
-    key = await world.sell(owner_id=USER)
+    await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorFault() for _ in range(9)]
     await world.take_all_in()
     outcomes = []
     for _ in range(retries + 2):
         outcomes.append(await world.run_one())
-        await redis.zadd("wearon:jobs:wake", {key.session_id: 0}, xx=True)
+        await due_times_come(redis)
         await world.recovery().wake_due()
     assert outcomes == [Outcome.HANDED_BACK] * retries + [Outcome.SETTLED, None]
     assert await balance(world) == 10
@@ -141,7 +144,7 @@ async def test_a_lost_paid_call_is_repeated_once_and_counted(world: World) -> No
     key = await world.sell(owner_id=USER)
     world.generator.plan = [CallAmbiguous(), CallAmbiguous(), PICTURE]
     assert await world.run_all() == [Outcome.HANDED_BACK]
-    await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
+    await due_times_come(world.redis)
     await world.recovery().wake_due()
     assert await world.run_one() is Outcome.SETTLED
     assert len(world.generator.paid) == 2
@@ -167,8 +170,7 @@ async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) 
     for key in (first, second):
         assert (await world.row(key)).status is Status.QUEUED
     await world.redis.hset("wearon:breaker", "probe_at", 1)  # time to probe
-    for key in (first, second):
-        await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
+    await due_times_come(world.redis)
     await world.recovery().wake_due()
     assert [await world.run_one(), await world.run_one()] == [Outcome.COMPLETED] * 2
     assert not await world.redis.exists("wearon:breaker")
@@ -180,7 +182,7 @@ async def test_a_job_whose_patience_ran_out_is_settled(world: World) -> None:
     assert await world.run_all() == [Outcome.HANDED_BACK]
     job = f"wearon:job:{key.session_id}"
     await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
-    await world.redis.zadd("wearon:jobs:wake", {key.session_id: 0})
+    await due_times_come(world.redis)
     await world.recovery().wake_due()
     assert await world.run_one() is Outcome.SETTLED
     assert await balance(world) == 10
@@ -222,7 +224,7 @@ async def test_a_job_that_kills_its_workers_is_given_up(world: World) -> None:
     await world.take_all_in()
     for _ in range(world.settings.max_attempts):
         assert await world.runner().next_job() is not None  # and the worker dies
-        await asyncio.sleep(world.settings.lease_s + 0.02)
+        await leases_run_out(world.redis)
         await world.recovery().wake_due()
     assert await world.run_one() is Outcome.SETTLED
     assert world.generator.paid == []
@@ -248,21 +250,7 @@ async def test_an_open_row_without_a_job_is_settled_and_others_are_left_alone(
 
 
 async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None:
-    key = await world.sell(owner_id=USER)
-    await world.take_all_in()
-    runner = world.runner()
-    started = asyncio.Event()
-
-    async def forever(_url: str) -> bytes:
-        started.set()
-        await asyncio.sleep(60)
-        return b""
-
-    world.fetcher.fetch = forever  # type: ignore[method-assign]
-    claim = await runner.next_job()
-    assert claim is not None
-    job = asyncio.create_task(runner.run(claim))
-    await started.wait()
+    key, job = await being_done(world)
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
@@ -270,7 +258,57 @@ async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None
     assert (await world.recovery().journal.recover(limit=5)).uncalled == 1
 
 
-async def test_the_age_of_a_job_is_known(world: World) -> None:
+async def test_a_lease_is_renewed_while_its_job_is_done(
+    redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    world = World(redis, redis_server.url, tmp_path, lease_renew_s=0.01)
+    await world.ledger.add_user(USER, credits=10)
+    key, job = await being_done(world)
+    await leases_run_out(redis)
+
+    async def renewed() -> bool:
+        return float(await redis.hget(JOB + key.session_id, "lease_until")) > 0
+
+    await reached(renewed)
+    job.cancel()
+    await asyncio.wait([job])
+    await world.aclose()
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing_more(
+    redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    world = World(redis, redis_server.url, tmp_path, lease_renew_s=0.01)
+    await world.ledger.add_user(USER, credits=10)
+    key, job = await being_done(world)
+    await redis.hset(JOB + key.session_id, "token", "of another worker")
+    assert await job is Outcome.DROPPED
+    assert (await world.row(key)).status is Status.PROCESSING  # the other worker's to move
+    assert await world.journal.is_open(key.session_id)
+    await world.aclose()
+
+
+class SilentFetcher(PlannedFetcher):
+    """Tells that it was asked, and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def fetch(self, url: str) -> bytes:
+        self.asked.set()
+        await asyncio.Event().wait()
+        return await super().fetch(url)
+
+
+async def being_done(world: World) -> tuple[SessionKey, asyncio.Task[Outcome]]:
+    """A job that is being done, and never comes to its end."""
     key = await world.sell(owner_id=USER)
-    row = await world.row(key)
-    assert abs(utc_now() - row.created_at) < timedelta(seconds=30)
+    await world.take_all_in()
+    fetcher = world.fetcher = SilentFetcher()
+    runner = world.runner()
+    claim = await runner.next_job()
+    assert claim is not None
+    job = asyncio.create_task(runner.run(claim))
+    await fetcher.asked.wait()
+    return key, job

@@ -116,7 +116,7 @@ async def test_an_open_row_with_a_job_or_too_young_is_left_alone(world: World) -
     await world.take_all_in()
     assert await found(world) == []  # in the journal
     inspector = reconciler(world).inspector
-    assert await inspector.place(await world.row(key)) is JobLocation.JOURNAL
+    assert await inspector.location(await world.row(key)) is JobLocation.JOURNAL
     await world.redis.flushall()
     assert await found(world, orphan_age_s=3600.0) == []
 
@@ -175,7 +175,7 @@ async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
 async def test_a_story_tells_what_was_paid_and_where_the_job_is(world: World) -> None:
     key = await b2c(world)
     inspector = reconciler(world).inspector
-    assert (await inspector.inspect(key.session_id)).place is JobLocation.QUEUE
+    assert (await inspector.inspect(key.session_id)).location is JobLocation.QUEUE
     await world.run_all()
     inspection = await inspector.inspect(key.session_id)
     assert (inspection.location, inspection.is_stored) == (JobLocation.ENDED, True)

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from devkit.redis_time import due_times_come, leases_run_out
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, RedisJournal
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE, WAKE, RedisJournal
 from wearon_cli.core.errors import LeaseLost
 from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import Claim, HandBack, NoSlotYet, RecoveryPass, SettlementIntent
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 KEY = SessionKey(channel=Channel.B2C, session_id="0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02")
 ID = KEY.session_id
-LEASE_S = 0.3
+LEASE_S = 60.0  # longer than any test: it runs out only where the test says so
 
 
 @pytest.fixture
@@ -45,9 +46,9 @@ async def claimed(journal: RedisJournal) -> Claim:
     return claim
 
 
-async def expired(journal: RedisJournal) -> None:
+async def expired(journal: RedisJournal, redis: Client) -> None:
     """Let the lease run out and the job be put back in line."""
-    await asyncio.sleep(LEASE_S + 0.05)
+    await leases_run_out(redis)
     assert (await journal.recover(limit=10)).moved == 1
 
 
@@ -92,23 +93,36 @@ async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
     assert await turns(journal) == ["a3", "b0", "b1"]  # the round is shared, ids decide in it
 
 
-async def test_turns_come_at_the_pace_of_the_rate_limit(redis: Client) -> None:
-    journal = RedisJournal(redis, lease_s=9, requests_per_minute=600, pictures_per_minute=None)
-    for n in range(7):
+@pytest.mark.parametrize(
+    ("requests", "pictures", "at_once", "gap_s"),
+    [
+        pytest.param(1, None, 1, 61.0, id="requests"),
+        # A hundredth of a minute's permits at once; two pictures each.
+        pytest.param(600, 2, 6, 61.0, id="pictures"),
+    ],
+)
+async def test_turns_come_at_the_pace_of_the_rate_limit(
+    redis: Client, requests: int, pictures: int | None, at_once: int, gap_s: float
+) -> None:
+    journal = RedisJournal(
+        redis, lease_s=LEASE_S, requests_per_minute=requests, pictures_per_minute=pictures
+    )
+    for n in range(at_once + 1):
         await opened(journal, f"{n:02}")
-    for _ in range(6):  # a hundredth of a minute's permits at once
+    for _ in range(at_once):
         assert isinstance(await journal.claim(), Claim)
     turn = await journal.claim()
     assert isinstance(turn, NoSlotYet)
-    assert 0 < turn.wait_s <= 0.102  # then one every 61/600 s
+    assert 0 < turn.wait_s <= gap_s
 
 
 async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
     journal: RedisJournal,
+    redis: Client,
 ) -> None:
     await opened(journal)
     late = await claimed(journal)
-    await expired(journal)
+    await expired(journal, redis)
     successor = await claimed(journal)
     assert successor.attempts == 2
     with pytest.raises(LeaseLost):
@@ -124,32 +138,37 @@ async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
     await journal.close(successor)
 
 
-async def test_a_renewed_lease_outlives_its_first_life(journal: RedisJournal) -> None:
+async def test_a_renewal_is_a_whole_lease_from_now(journal: RedisJournal, redis: Client) -> None:
     await opened(journal)
     claim = await claimed(journal)
+    lives = [await redis.zscore(WAKE, ID)]
     for _ in range(3):
-        await asyncio.sleep(LEASE_S * 0.7)
         await journal.renew(claim)
-        assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
+        lives.append(await redis.zscore(WAKE, ID))
+    now, _ = await redis.time()
+    assert lives == sorted(set(lives))
+    assert lives[-1] <= now + 1 + LEASE_S
 
 
 async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
     journal: RedisJournal,
+    redis: Client,
 ) -> None:
     await opened(journal)
     claim = await claimed(journal)
-    await asyncio.sleep(LEASE_S + 0.05)
+    await leases_run_out(redis)
     await journal.renew(claim)
     assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
 
 
 async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
     journal: RedisJournal,
+    redis: Client,
 ) -> None:
     """An outage outlasted the lease, and recovery was back before the worker."""
     await opened(journal)
     claim = await claimed(journal)
-    await expired(journal)
+    await expired(journal, redis)
     await journal.renew(claim)
     assert await journal.claim() is None
     await journal.close(claim)
@@ -157,21 +176,24 @@ async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
 
 async def test_a_job_handed_back_for_later_is_not_left_in_line_by_an_outage(
     journal: RedisJournal,
+    redis: Client,
 ) -> None:
     await opened(journal)
     claim = await claimed(journal)
-    await expired(journal)
+    await expired(journal, redis)
     await journal.hand_back(claim, after_s=60, why=HandBack.WAITING)
     assert await journal.claim() is None
 
 
-async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJournal) -> None:
+async def test_what_a_worker_wrote_down_is_there_for_the_next(
+    journal: RedisJournal, redis: Client
+) -> None:
     await opened(journal)
     first = await claimed(journal)
     intent = SettlementIntent(error_code="x", shopper_message="Sorry.", detail="d")
     await journal.call_started(first, "gpt-image-2.6-flare")
     await journal.intend(first, intent)
-    await expired(journal)
+    await expired(journal, redis)
     second = await claimed(journal)
     assert second.intent == intent
     assert second.open_call is not None
@@ -180,7 +202,7 @@ async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJour
     assert await journal.call_lost(second) == 1  # told twice, counted once
     usage = Usage(model="m", input_tokens=1, output_tokens=2, cost_usd=0.05)
     await journal.picture_stored(second, usage)
-    await expired(journal)
+    await expired(journal, redis)
     third = await claimed(journal)
     assert (third.open_call, third.ambiguous, third.stored, third.usage) == (None, 1, True, usage)
 
@@ -203,12 +225,14 @@ async def test_a_job_handed_back_is_not_an_attempt(
     assert (again.waiting_since is not None) == waits
 
 
-async def test_a_job_is_not_claimed_before_its_due_time(journal: RedisJournal) -> None:
+async def test_a_job_is_not_claimed_before_its_due_time(
+    journal: RedisJournal, redis: Client
+) -> None:
     await opened(journal)
-    await journal.hand_back(await claimed(journal), after_s=0.2, why=HandBack.WAITING)
+    await journal.hand_back(await claimed(journal), after_s=60, why=HandBack.WAITING)
     assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
     assert await journal.claim() is None
-    await asyncio.sleep(0.25)
+    await due_times_come(redis)
     assert await journal.recover(limit=10) == RecoveryPass(moved=1, uncalled=1)
     assert isinstance(await journal.claim(), Claim)
 
@@ -221,10 +245,12 @@ async def test_a_job_handed_back_stands_at_the_head_of_the_line(journal: RedisJo
     assert await turns(journal) == ["a0", "a1", "a2"]
 
 
-async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(journal: RedisJournal) -> None:
+async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(
+    journal: RedisJournal, redis: Client
+) -> None:
     await opened(journal)
     await claimed(journal)
-    await asyncio.sleep(LEASE_S + 0.05)
+    await leases_run_out(redis)
     found = await asyncio.gather(*(journal.recover(limit=10) for _ in range(8)))
     assert sum(one.moved for one in found) == 1
 

@@ -1,0 +1,33 @@
+"""
+Waiting for a state.
+
+The bound is there to end a hung test, and says nothing about how soon the state should come: a busy
+machine may take many times as long as a quiet one.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+LONGEST_S = 90.0
+LOOK_EVERY_S = 0.02
+
+
+def until(so: Callable[[], object], *, told: Callable[[], object] = str) -> None:
+    """
+    Block until `so()` is true.
+
+    Raises:
+        AssertionError: It never was. The message is what `told()` returns then.
+    """
+    give_up_s = time.monotonic() + LONGEST_S
+    while not so():
+        assert time.monotonic() < give_up_s, told()
+        time.sleep(LOOK_EVERY_S)
+
+
+async def reached(so: Callable[[], Awaitable[object]]) -> None:
+    """Wait until `await so()` is true, while the event loop goes on."""
+    async with asyncio.timeout(LONGEST_S):
+        while not await so():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(LOOK_EVERY_S)
