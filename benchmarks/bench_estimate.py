@@ -66,8 +66,8 @@ def medium_photo() -> bytes:
         noisy = np.clip(large + grain, 0, 255).astype(np.uint8)
         Image.fromarray(noisy).save(held, "JPEG", quality=90)
         if len(held.getvalue()) >= MEDIUM_BYTES:
-            break
-    return held.getvalue()
+            return held.getvalue()
+    raise SystemExit(f"no grain makes {MEDIUM_BYTES} bytes of the photo")
 
 
 async def warm_up(url: str, photo: str) -> None:

@@ -160,6 +160,9 @@ class FakeIntake:
     async def return_dead(self) -> int:
         return 0
 
+    async def waiting_sessions(self) -> frozenset[str]:
+        return frozenset(str(task.session_id) for task in self.pushed)
+
 
 @dataclass
 class FakeJournal:

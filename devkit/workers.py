@@ -48,12 +48,10 @@ def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
 
 def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
     give_up_s = time.monotonic() + WITHIN_S
-    while time.monotonic() < give_up_s:
-        statuses = platform.statuses(list(jobs))
-        if set(statuses.values()) <= {"completed", "failed"}:
-            return statuses
+    while not set((statuses := platform.statuses(jobs)).values()) <= {"completed", "failed"}:
+        assert time.monotonic() < give_up_s, Counter(statuses.values())
         time.sleep(0.2)
-    raise AssertionError(Counter(statuses.values()))
+    return statuses
 
 
 def another_worker(

@@ -75,7 +75,7 @@ def taken_port() -> Iterator[int]:
         yield int(other.getsockname()[1])
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[dict[str, object], str]] = {
     "no Redis": ({"redis_url": SecretStr("redis://127.0.0.1:1/0")}, "redis"),
     "no workers": ({}, "celery workers"),
     "no consumers": ({}, "consumers"),

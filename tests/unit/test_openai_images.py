@@ -411,7 +411,10 @@ def an(error: type[Exception]) -> Exception:
     if issubclass(error, httpx.HTTPStatusError):
         sent = httpx.Request("POST", "http://images.test")
         return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(error, httpx.StreamError) and error is not httpx.StreamError:
+    if issubclass(
+        error,
+        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
+    ):
         return error()
     return error("m")
 
