@@ -37,6 +37,7 @@ from devkit.servers.photos import served_photos
 from devkit.servers.platform import KINDS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
+from devkit.workers import none_open
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
@@ -250,15 +251,14 @@ def rage(arena: Arena, over_s: float) -> None:
             large.pop()(over_s * arena.chance.uniform(0.05, 0.1))
 
 
-def await_rest(platform: Platform, jobs: list[Job], *, within_s: float) -> dict[str, str]:
+def await_rest(arena: Arena, platform: Platform, jobs: list[Job], *, within_s: float) -> None:
+    """Until every row has ended and every credit is accounted for, or time is up."""
     give_up_s = time.monotonic() + within_s
     while time.monotonic() < give_up_s:
-        statuses = platform.statuses(jobs)
-        if set(statuses.values()) <= {"completed", "failed"}:
+        statuses = set(platform.statuses(jobs).values())
+        if statuses <= {"completed", "failed"} and none_open(arena.redis):
             break
         time.sleep(0.5)
-    time.sleep(3)  # refunds follow their rows
-    return platform.statuses(jobs)
 
 
 @dataclass(kw_only=True)
@@ -286,9 +286,14 @@ class Findings:
             "refunds were given twice": self.double_refunds,
             "completed rows changed": self.changed_after_completion,
             "pictures were bought twice without a cause": self.double_purchases > self.explained,
-            "a recovery took too long": max(self.recoveries_s, default=0) > RECOVERY_PROMISE_S,
         }
         return [promise for promise, count in wrong.items() if count]
+
+    @property
+    def late(self) -> list[str]:
+        """The promise about time. A machine busy with other things breaks it too."""
+        slowest_s = max(self.recoveries_s, default=0.0)
+        return ["a recovery took too long"] if slowest_s > RECOVERY_PROMISE_S else []
 
     def lines(self) -> list[str]:
         times = self.recoveries_s or [0.0]
@@ -414,7 +419,7 @@ def run(jobs: int, seed: int, *, over_s: float, within_s: float, **settings: str
         one.violence.say("the violence is over")
         time.sleep(RESTART_AFTER_S + 0.5)
         one.revive()
-        await_rest(platform, pushed, within_s=within_s)
+        await_rest(one, platform, pushed, within_s=within_s)
         one.violence.say("all jobs have ended, or time is up")
         return findings(one, platform, pushed, before)
 
@@ -427,8 +432,9 @@ def main() -> int:
     print(f"{machine()}\nseed {told.seed}: repeat it with --seed {told.seed}")
     found = run(told.jobs, told.seed, over_s=70.0, within_s=150.0)
     print("\n" + "\n".join(found.lines()))
-    print("BROKEN: " + ", ".join(found.broken) if found.broken else "every promise was kept")
-    return int(bool(found.broken))
+    broken = found.broken + found.late
+    print("BROKEN: " + ", ".join(broken) if broken else "every promise was kept")
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def settings_for(server: SupabaseServer, **changes: object) -> Settings:
     values: dict[str, object] = {
         "supabase_url": server.url,
         "supabase_service_role_key": SecretStr(SERVICE_KEY),
-        "supabase_timeout_s": 3.0,
+        "supabase_timeout_s": 30.0,  # a busy machine answers late
         "bucket": BUCKET,
     }
     return Settings(**values | changes)  # type: ignore[arg-type]

@@ -6,8 +6,9 @@ machine may take many times as long as a quiet one.
 """
 
 import asyncio
+import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 LONGEST_S = 90.0
 LOOK_EVERY_S = 0.02
@@ -26,8 +27,13 @@ def until(so: Callable[[], object], *, told: Callable[[], object] = str) -> None
         time.sleep(LOOK_EVERY_S)
 
 
-async def reached(so: Callable[[], Awaitable[object]]) -> None:
-    """Wait until `await so()` is true, while the event loop goes on."""
+async def reached(so: Callable[[], object]) -> None:
+    """Wait until `so()`, or what it awaits, is true, while the event loop goes on."""
+
+    async def found() -> object:
+        seen = so()
+        return await seen if inspect.isawaitable(seen) else seen
+
     async with asyncio.timeout(LONGEST_S):
-        while not await so():  # noqa: ASYNC110 - what is waited for has no event
+        while not await found():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(LOOK_EVERY_S)

@@ -10,6 +10,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from devkit.waiting import LONGEST_S
+
 
 def free_port() -> int:
     """A loopback port nobody listens on now."""
@@ -53,15 +55,15 @@ class RedisServer:
         """As a power cut would."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=LONGEST_S)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=LONGEST_S)
 
     def _await_answer(self) -> None:
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + LONGEST_S
         with Redis(port=self.port) as client:
             while time.monotonic() < give_up:
                 try:

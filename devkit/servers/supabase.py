@@ -81,6 +81,7 @@ class Door:
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # "PATCH /rest/v1/generation_sessions"
     took_s: list[float] = field(default_factory=list)  # of each request that was passed on
+    clients: set[tuple[str, int]] = field(default_factory=set)  # each is one connection
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
@@ -103,9 +104,12 @@ class Door:
         self.faults.clear()
         self.seen.clear()
         self.took_s.clear()
+        self.clients.clear()
 
     def hit(self, request: Request) -> str | None:
         self.seen.append(f"{request.method} {request.url.path}")
+        if request.client is not None:
+            self.clients.add((request.client.host, request.client.port))
         return next((f.name for f in list(self.faults) if f.fires(request)), None)
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from devkit.waiting import reached
 from devkit.workers import workers
 from wearon_cli.adapters.providers.openai_checks import check_image_api
 from wearon_cli.core.operator.checks import Finding, faults
@@ -58,12 +60,15 @@ async def test_a_stack_with_everything_is_green(
 
 
 async def until_green(settings: Settings) -> list[Finding]:
-    """Workers need a moment to start."""
+    """Workers need a while to start, and a busy one may miss a ping."""
     findings: list[Finding] = []
-    for _ in range(10):
-        findings = await examine(settings)
-        if not faults(findings):
-            break
+
+    async def green() -> bool:
+        findings[:] = await examine(settings)
+        return not faults(findings)
+
+    with suppress(TimeoutError):
+        await reached(green)
     return findings
 
 

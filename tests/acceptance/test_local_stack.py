@@ -20,6 +20,7 @@ import wearon_cli
 from devkit.local_stack import JOB_S, STOP_S, stack
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
+from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
@@ -82,7 +83,7 @@ async def ended(tools: OperatorTools, new: NewSession) -> Session:
 
 async def as_shopper(row: Session) -> bytes:
     """The picture behind the address in the row."""
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=STOP_S) as browser:
         return (await browser.get(str(row.generated_image_url))).content
 
 
@@ -103,7 +104,7 @@ def scraped(*ports: int) -> dict[tuple[str, ...], float]:
     """Every sample by its name, and by its name with each of its labels."""
     found: dict[tuple[str, ...], float] = {}
     for port in ports:
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=STOP_S).text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name,] = sample.value
@@ -139,7 +140,9 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             letters = await tools.dead_letters.list(limit=10)
         shown = await as_shopper(row)
         book = api.book()
-        metrics = scraped(metrics_port, metrics_port + 1, running.settings.port)
+        ports = (metrics_port, metrics_port + 1, running.settings.port)
+        until(lambda: ("wearon_jobs_total", "outcome", "completed") in scraped(*ports))
+        metrics = scraped(*ports)
     assert row.status is Status.COMPLETED, row.error_message
     assert shown == stored
     with Image.open(BytesIO(stored)) as picture:
@@ -174,7 +177,7 @@ def test_two_stacks_run_side_by_side_and_leave_no_process(tmp_path: Path) -> Non
         assert first.settings.port != second.settings.port
         for each in (first, second):
             url = f"http://{each.settings.host}:{each.settings.port}/health"
-            assert httpx.get(url, trust_env=False).json()["redis_connected"]
+            assert httpx.get(url, trust_env=False, timeout=STOP_S).json()["redis_connected"]
     assert len(pids) == 8  # a Redis server and three roles each
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
     assert attached(one / "data") is None
@@ -184,6 +187,6 @@ def test_a_killed_supervisor_takes_its_children_with_it(tmp_path: Path) -> None:
     with stack(tmp_path) as running:
         children = psutil.Process(running.process.pid).children(recursive=True)
         running.process.kill()
-        running.process.wait(timeout=5)
+        running.process.wait(timeout=STOP_S)
         _, alive = psutil.wait_procs(children, timeout=STOP_S)
     assert alive == []

@@ -15,8 +15,9 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import Platform
 from devkit.servers.supabase import SupabaseServer
+from devkit.waiting import LONGEST_S
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
 PICTURES = (str(ASSETS / "person.jpg"), str(ASSETS / "garment_tee.jpg"))
@@ -47,7 +48,7 @@ class OperatorTools:
             env=dict(os.environ),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=LONGEST_S,
         )
 
 
@@ -112,7 +113,7 @@ def test_now_works_on_the_queue_when_no_worker_runs(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=LONGEST_S,
     )
     answer = json.loads(done.stdout)
     assert (answer["ok"], answer["data"]["status"]) == (True, "completed")
