@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import io
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from devkit.machine import machine
 from devkit.photo_server import phone_photo
+from devkit.ports import free_port
 
 CALLERS = 8
 HEALTH_EVERY_S = 0.05
@@ -161,13 +161,6 @@ def wait_for_model(process: subprocess.Popen[bytes], url: str) -> None:
             pass
         time.sleep(0.1)
     raise SystemExit("`wearon serve` did not start, or has no pose model (`wearon model pull`)")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

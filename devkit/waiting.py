@@ -14,9 +14,19 @@ LONGEST_S = 90.0
 LOOK_EVERY_S = 0.02
 
 
-def until(so: Callable[[], object], *, told: Callable[[], object] = str) -> None:
+def until(
+    so: Callable[[], object],
+    *,
+    told: Callable[[], object] = str,
+    every_s: float = LOOK_EVERY_S,
+) -> None:
     """
     Block until `so()` is true.
+
+    Args:
+        so: Looks for the state.
+        told: Says what was found instead.
+        every_s: Between two looks. Longer when a look costs the machine something.
 
     Raises:
         AssertionError: It never was. The message is what `told()` returns then.
@@ -24,7 +34,7 @@ def until(so: Callable[[], object], *, told: Callable[[], object] = str) -> None
     give_up_s = time.monotonic() + LONGEST_S
     while not so():
         assert time.monotonic() < give_up_s, told()
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(every_s)
 
 
 async def reached(so: Callable[[], object]) -> None:

@@ -51,7 +51,7 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             completed=len(jobs), failed=len(jobs)
         )
 
-    until(lambda: not open_rows(), told=open_rows)
+    until(lambda: not open_rows(), told=open_rows, every_s=0.3)  # a look is a process
     return platform.statuses(jobs)
 
 

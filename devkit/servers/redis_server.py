@@ -1,7 +1,6 @@
 """A real Redis server of our own on a free loopback port."""
 
 import shutil
-import socket
 import subprocess
 import time
 from importlib.util import find_spec
@@ -10,14 +9,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from devkit.ports import free_port
 from devkit.waiting import LONGEST_S
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def redis_binary() -> str:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from devkit.ports import free_port
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.redis_server import RedisServer
@@ -36,12 +37,6 @@ def healthy(supabase: SupabaseServer, redis: RedisServer, api: ImageApiProcess) 
         openai_image_models=("gpt-image-1.5", "gpt-image-2.6-flare"),
         port=free_port(),
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def red(findings: list[Finding]) -> dict[str, Finding]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,6 +17,7 @@ from redis import Redis
 
 import wearon_cli
 from devkit.local_stack import JOB_S, STOP_S, stack
+from devkit.ports import free_port
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import until
@@ -87,19 +87,6 @@ async def as_shopper(row: Session) -> bytes:
         return (await browser.get(str(row.generated_image_url))).content
 
 
-def free_pair() -> int:
-    """A free port whose next one is free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 def scraped(*ports: int) -> dict[tuple[str, ...], float]:
     """Every sample by its name, and by its name with each of its labels."""
     found: dict[tuple[str, ...], float] = {}
@@ -128,7 +115,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             tmp_path,
             OPENAI_BASE_URL=api.base_url,
             OPENAI_API_KEY=KEY,
-            WEARON_METRICS_PORT=str(metrics_port := free_pair()),
+            WEARON_METRICS_PORT=str(metrics_port := free_port(run=2)),
         ) as running,
     ):
         async with open_operator_tools(running.settings) as tools:
