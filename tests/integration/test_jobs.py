@@ -9,7 +9,7 @@ import pytest
 
 from devkit.redis_time import due_times_come, leases_run_out
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import reached
+from devkit.waiting import LONGEST_S, reached
 from devkit.world import PICTURE, PlannedFetcher, World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.journal import JOB
@@ -282,7 +282,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
     await world.ledger.add_user(USER, credits=10)
     key, job = await being_done(world)
     await redis.hset(JOB + key.session_id, "token", "of another worker")
-    assert await job is Outcome.DROPPED
+    assert await asyncio.wait_for(job, LONGEST_S) is Outcome.DROPPED
     assert (await world.row(key)).status is Status.PROCESSING  # the other worker's to move
     assert await world.journal.is_open(key.session_id)
     await world.aclose()
