@@ -3,6 +3,7 @@ Supabase for the tests: a real PostgreSQL, a real PostgREST and the storage stan
 address, with a door in front that can fail in every way a gateway does.
 """
 
+import asyncio
 import base64
 import hmac
 import json
@@ -84,6 +85,7 @@ class Door:
     took_s: list[float] = field(default_factory=list)  # of each request that was passed on
     at_once: int = 0  # requests that are being answered
     most_at_once: int = 0
+    gather: int = 0  # none is answered before so many have come at the same time
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
@@ -107,6 +109,7 @@ class Door:
         self.seen.clear()
         self.took_s.clear()
         self.most_at_once = self.at_once
+        self.gather = 0
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -232,6 +235,8 @@ class _Guarded:
             await self._app(scope, receive, send)
             return
         with self._door.passing():
+            while self._door.most_at_once < self._door.gather:  # noqa: ASYNC110 - of another thread
+                await asyncio.sleep(0.01)
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

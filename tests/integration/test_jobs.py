@@ -282,7 +282,9 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
     await world.ledger.add_user(USER, credits=10)
     key, job = await being_done(world)
     await redis.hset(JOB + key.session_id, "token", "of another worker")
-    assert await asyncio.wait_for(job, LONGEST_S) is Outcome.DROPPED
+    await asyncio.wait([job], timeout=LONGEST_S)
+    assert job.done()
+    assert job.result() is Outcome.DROPPED
     assert (await world.row(key)).status is Status.PROCESSING  # the other worker's to move
     assert await world.journal.is_open(key.session_id)
     await world.aclose()
