@@ -15,8 +15,8 @@ from devkit.chaos.arena import Arena, Process
 from devkit.servers.image_api_faults import BILLED
 from devkit.servers.platform import Job, Platform
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import connect
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.jobs.events import (
     BreakerClosed,
     BreakerOpened,

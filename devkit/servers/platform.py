@@ -1,6 +1,7 @@
 """The platform's web API, as far as the worker meets it: owners, credits, rows, payloads."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -133,7 +134,7 @@ class Platform:
         }
         return {name: int(self._run(query)) for name, query in sql.items()}
 
-    def statuses(self, jobs: list[Job]) -> dict[str, str]:
+    def statuses(self, jobs: Sequence[Job]) -> dict[str, str]:
         rows = self._run(
             "SELECT id, status FROM generation_sessions UNION ALL "
             "SELECT id, status FROM store_generation_sessions"

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.journal import RedisJournal
-from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
