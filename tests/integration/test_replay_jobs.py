@@ -95,7 +95,9 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
 
 
 @SOLD
-async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(world: World, sale: Sale) -> None:
+async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
+    world: World, sale: Sale
+) -> None:
     before = await credits_left(world)
     key = await sale(world)
     await failed(world, key)
@@ -111,7 +113,9 @@ async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_
 
 
 @SOLD
-async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(world: World, sale: Sale) -> None:
+async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
+    world: World, sale: Sale
+) -> None:
     before = await credits_left(world)
     key = await sale(world)
     await failed(world, key)
@@ -204,8 +208,8 @@ async def _claimed(world: World, key: SessionKey) -> Claim:
 @SOLD
 async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
     world: World,
-    sale: Sale
-    was: Fate
+    sale: Sale,
+    was: Fate,
     charge: bool,
     after: bool,
 ) -> None:
