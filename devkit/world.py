@@ -18,7 +18,7 @@ from PIL import Image
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
-from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
@@ -114,13 +114,14 @@ class PaidGenerator:
 class PlannedFetcher:
     """Implements `Fetcher`."""
 
-    plan: list[WearonError] = field(default_factory=list)
+    plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
 
     async def fetch(self, url: str) -> bytes:
         del url
-        if self.plan:
-            raise self.plan.pop(0)
-        return PICTURE
+        answer = self.plan.pop(0) if self.plan else PICTURE
+        if isinstance(answer, WearonError):
+            raise answer
+        return answer
 
 
 class SilentWaker:
@@ -150,7 +151,7 @@ class World:
         self.fetcher = PlannedFetcher()
         self.waker = SilentWaker()
         self.fuse = Fuse()
-        self.pixels = PixelThreads(2)
+        self.pixels = PixelProcesses(1)
         self.journal = RedisJournal(
             redis,
             lease_s=self.settings.lease_s,
@@ -161,7 +162,7 @@ class World:
         self.intake = RedisIntake(redis, url=redis_url, wait_s=1.0, heartbeat_s=10.0)
 
     async def aclose(self) -> None:
-        self.pixels.close()
+        await self.pixels.aclose()
         await self.intake.aclose()
 
     # ------------------------------------------------------------------ the platform's side

@@ -132,7 +132,7 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
     """Adapters and rules of the `celery` role."""
     import asyncio
 
-    from wearon_cli.adapters.pixel_processes import PixelThreads
+    from wearon_cli.adapters.pixels.processes import PixelProcesses
     from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
     from wearon_cli.adapters.redis.limiter import RedisLimiter
     from wearon_cli.adapters.redis.locks import RedisBreaker
@@ -142,8 +142,8 @@ async def open_runner(settings: Settings) -> AsyncIterator[JobRunner]:
     async with AsyncExitStack() as stack:
         redis = await _redis(stack, settings)
         store = await _store(stack, settings, checked=True)
-        pixels = PixelThreads()
-        stack.callback(pixels.close)
+        pixels = PixelProcesses()
+        stack.push_async_callback(pixels.aclose)
         journal = _journal(redis, settings)
         breaker = RedisBreaker(redis)
         generation = Generation(

@@ -7,7 +7,6 @@ sign -> complete. Leaves by an error of the tree at any step; `runner` decides w
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from wearon_cli.core.contract import Task
@@ -38,7 +37,6 @@ from wearon_cli.core.jobs.events import (
 from wearon_cli.core.jobs.journal import Claim, Journal
 from wearon_cli.core.jobs.pacing import Breaker, Limiter
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
-from wearon_cli.core.pictures.prepare import prepare, verify
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import WAITING, Completion, Session, Sessions, complete, start, utc_now
 from wearon_cli.core.settings import Settings
@@ -159,7 +157,7 @@ class Generation:
         async with self.originals:
             data = await self.fetcher.fetch(url)
             max_px = self.settings.max_picture_px
-            return await self.pixels.run(partial(prepare, data, max_px=max_px))
+            return await self.pixels.prepare(data, max_px=max_px)
 
     async def _permit(self, task: Task) -> None:
         halted_s = await self.breaker.wait_s()
@@ -195,7 +193,7 @@ class Generation:
 
     async def _verified(self, picture: GeneratedPicture) -> bytes:
         try:
-            return await self.pixels.run(partial(verify, picture.data))
+            return await self.pixels.verify(picture.data)
         except PictureProblem as exc:
             raise CallAmbiguous("the answer holds no usable picture") from exc
 
