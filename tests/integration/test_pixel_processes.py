@@ -171,17 +171,34 @@ async def test_first_come_first_served(single: PixelProcesses) -> None:
     assert done == list(range(200))
 
 
-async def test_heavy_pictures_do_not_meet(tmp_path: Path) -> None:
+async def test_pictures_that_need_too_much_together_do_not_meet(tmp_path: Path) -> None:
     pool = PixelProcesses(2, jobs=HOSTILE, together_bytes=100)
     marker = str(tmp_path / "marker")
+    answers = []
     try:
-        heavy = [pool.run("alone", b"", need_bytes=51, marker=marker) for _ in range(4)]
-        light = [run(pool, "echo", b"light") for _ in range(20)]
-        answers = await asyncio.gather(*heavy, *light)
+        for needs in ((51, 50), (50, 51), (51, 51)):
+            jobs = [pool.run("alone", b"", need_bytes=need, marker=marker) for need in needs]
+            answers += await asyncio.gather(*jobs)
     finally:
         await pool.aclose()
-    assert [each[0]["alone"] for each in answers[:4]] == [True] * 4  # type: ignore[index]
-    assert answers[4:] == [b"light"] * 20
+    assert [note["alone"] for note, _ in answers] == [True] * 6
+
+
+async def test_light_pictures_pass_heavy_ones_that_wait(tmp_path: Path) -> None:
+    pool = PixelProcesses(2, jobs=HOSTILE, together_bytes=100)
+    begun = tmp_path / "begun"
+    heavy = [
+        asyncio.create_task(pool.run("hang", b"", need_bytes=60, marker=str(begun)))
+        for _ in range(3)
+    ]
+    try:
+        await until(begun.exists)
+        light = [pool.run("echo", b"light", need_bytes=40) for _ in range(20)]
+        assert [body for _, body in await asyncio.gather(*light)] == [b"light"] * 20
+        assert not any(each.done() for each in heavy)
+    finally:
+        await pool.aclose()
+        await asyncio.gather(*heavy, return_exceptions=True)
 
 
 async def test_light_pictures_do_meet(tmp_path: Path) -> None:

@@ -9,12 +9,10 @@ knows how much memory a picture will need before it is started.
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final
-
-import structlog
 
 from wearon_cli.adapters.pixels.process import DiedAtWork, NotBegun, PixelProcess
 from wearon_cli.core.errors import (
@@ -26,10 +24,14 @@ from wearon_cli.core.errors import (
     PixelWorkDied,
     WearonError,
 )
+from wearon_cli.core.events import emit
+from wearon_cli.core.pictures.events import (
+    PixelProcessDied,
+    PixelProcessNotStarted,
+    PixelWorkFailed,
+)
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.pictures.prepare import prepare_need, verify_need
-
-log = structlog.get_logger(__name__)
 
 #: Most memory of one process in all. Its own code takes 15 MB; the rest is a little more than
 #: `core/pictures/budget.py` lets one picture have.
@@ -91,6 +93,7 @@ class PixelProcesses:
         self._together_bytes = self._free_bytes = together_bytes
         self._freed = asyncio.Condition()
         self._next = asyncio.Lock()
+        self._heavy = asyncio.Lock()
         self._queue: asyncio.Queue[_Request] = asyncio.Queue(QUEUED)
         self._open: set[asyncio.Future[Any]] = set()
         self._keepers: list[asyncio.Task[None]] = []
@@ -116,7 +119,8 @@ class PixelProcesses:
         self, job: str, data: bytes, *, need_bytes: int, **args: Any
     ) -> tuple[dict[str, Any], bytes]:
         """
-        Have a job of the table done. First come, first served.
+        Have a job of the table done. First come, first served; but of those that need more than
+        half of the memory one at a time is in the queue, so that the others pass the rest.
 
         Cancelling takes it out of the queue; a job that has begun ends by itself, unheard.
 
@@ -138,9 +142,11 @@ class PixelProcesses:
             answer=asyncio.get_running_loop().create_future(),
         )
         self._open.add(request.answer)
+        is_heavy = request.need_bytes > self._together_bytes / 2
         try:
-            await self._queue.put(request)
-            note, body = await request.answer
+            async with self._heavy if is_heavy else nullcontext():
+                await self._queue.put(request)
+                note, body = await request.answer
         finally:
             self._open.discard(request.answer)
             request.answer.cancel()
@@ -154,7 +160,7 @@ class PixelProcesses:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        while self._open:  # who waits for a place in the queue gets one, and sees the end
+        while self._open:  # who waits for a place or for heavy ones sees the end now
             with suppress(asyncio.QueueEmpty):
                 self._queue.get_nowait()
             await asyncio.sleep(0)
@@ -179,7 +185,7 @@ class PixelProcesses:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[_Request]:
-        """The next request, with the memory it needs. None is overtaken, a heavy one neither."""
+        """The next request, with the memory it needs. In the queue none is overtaken."""
         async with self._next:
             request = await self._queue.get()
             async with self._freed:
@@ -202,7 +208,9 @@ class PixelProcesses:
             try:
                 answer = await process.work(request.note, request.data, limit_s=self._work_limit_s)
             except (NotBegun, DiedAtWork) as exc:
-                await self._end(process)
+                exit_code = await self._end(process)
+                job = str(request.note["job"])
+                emit(PixelProcessDied(job=job, reason=str(exc), exit_code=exit_code))
                 process = None
                 beginnings += 1
                 if isinstance(exc, DiedAtWork) or beginnings == BEGINNINGS:
@@ -221,7 +229,7 @@ class PixelProcesses:
             try:
                 process = await PixelProcess.start(memory_bytes=self._child_bytes, jobs=self._jobs)
             except (OSError, EOFError, ValueError) as exc:
-                log.error("pixel_process_not_started", kind=type(exc).__name__, pause_s=pause_s)  # noqa: TRY400 - planned for
+                emit(PixelProcessNotStarted(kind=type(exc).__name__, pause_s=pause_s))
                 await asyncio.wait({request.answer}, timeout=pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
@@ -229,10 +237,9 @@ class PixelProcesses:
                 return process
         return None
 
-    async def _end(self, process: PixelProcess) -> None:
+    async def _end(self, process: PixelProcess) -> int:
         self._running.discard(process)
-        exit_code = await process.kill()
-        log.info("pixel_process_ended", pid=process.pid, exit_code=exit_code)
+        return await process.kill()
 
 
 def _answer(request: _Request, answer: tuple[dict[str, Any], bytes] | WearonError) -> None:
@@ -247,7 +254,7 @@ def _answer(request: _Request, answer: tuple[dict[str, Any], bytes] | WearonErro
 def _raise_what_it_says(job: str, note: dict[str, Any]) -> None:
     if "unexpected" in note:
         kind = str(note["unexpected"])
-        log.error("pixel_work_failed", job=job, kind=kind, at=str(note.get("at")))
+        emit(PixelWorkFailed(job=job, kind=kind, at=str(note.get("at"))))
         raise WearonError(f"unexpected {kind} while working on a picture")
     if "error" in note:
         kind_of = _PROBLEMS.get(str(note["error"]), PictureUnusable)
