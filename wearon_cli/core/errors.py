@@ -123,11 +123,14 @@ class PictureUnusable(PictureProblem):
 class PictureTooHeavy(PictureUnusable):
     """Reading this picture takes more memory than allowed."""
 
+    code = "picture_too_heavy"
     shopper_message = "One of the photos is too large. Please use a smaller one."
 
 
 class PixelWorkDied(PictureUnusable):
     """The process that worked on this picture died."""
+
+    code = "pixel_work_died"
 
 
 class PictureTooLarge(PictureProblem):

@@ -92,7 +92,7 @@ def _answer(
     except PictureProblem as exc:
         return {"error": exc.code, "detail": str(exc), "hint": exc.hint}, b""
     except MemoryError:
-        return {"error": PictureTooHeavy().code, "detail": "", "hint": "send a smaller one"}, b""
+        return {"error": PictureTooHeavy.code, "detail": "", "hint": "send a smaller one"}, b""
     except Exception as exc:  # noqa: BLE001 - told to the worker, which logs it
         return {"unexpected": type(exc).__name__, "at": _place(exc)}, b""
 

@@ -51,7 +51,7 @@ LONGEST_PAUSE_S: Final = 30.0
 
 #: What a process may say of a picture, by code.
 _PROBLEMS: Final[dict[str, type[PictureProblem]]] = {
-    kind().code: kind for kind in (PictureUnusable, PictureTooHeavy, PictureTooLarge, PhotoRefused)
+    kind.code: kind for kind in (PictureUnusable, PictureTooHeavy, PictureTooLarge, PhotoRefused)
 }
 
 
