@@ -353,32 +353,34 @@ async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
         return _preview_generator(stack, settings)
     if settings.openai_api_key is None:
         raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
+    from wearon_cli.adapters.providers.first_usable import FirstUsable
     from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
+    from wearon_cli.core.image_models import image_model, require_models
 
+    models, timeout_s = settings.openai_image_models, settings.openai_timeout_s
+    size, quality = settings.image_size, settings.image_quality
+    require_models(map(image_model, models), size=size, quality=quality)
     http = image_api_client(
         base_url=settings.openai_base_url,
         api_key=settings.openai_api_key,
         connections=settings.worker_concurrency,
     )
     stack.push_async_callback(http.aclose)
-    return OpenAIImages(
-        http,
-        models=settings.openai_image_models,
-        size=settings.image_size,
-        quality=settings.image_quality,
-        timeout_s=settings.openai_timeout_s,
-    )
+    provider = OpenAIImages(http, size=size, quality=quality, timeout_s=timeout_s)
+    return FirstUsable(provider, models=models, timeout_s=timeout_s)
 
 
 def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
-    from wearon_cli.adapters.providers.preview import PreviewImages
+    from wearon_cli.adapters.providers.first_usable import FirstUsable
+    from wearon_cli.adapters.providers.preview import MODEL, PreviewImages
 
     def open_reader() -> PoseReader:
         reader = open_pose_reader(settings)
         stack.callback(reader.close)
         return reader
 
-    return PreviewImages(open_reader)
+    provider = PreviewImages(open_reader)
+    return FirstUsable(provider, models=[MODEL], timeout_s=settings.openai_timeout_s)
 
 
 def open_pose_reader(settings: Settings) -> MediaPipePose:
