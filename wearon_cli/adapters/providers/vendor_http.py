@@ -8,7 +8,7 @@ import httpx
 from pydantic import SecretStr
 
 from wearon_cli.adapters.providers.openai_errors import HTTPX_ERRORS, from_transport
-from wearon_cli.core.errors import CallAmbiguous, ConfigError
+from wearon_cli.core.errors import CallAmbiguous, ConfigError, GeneratorUnreachable
 
 #: Longest answer read. The largest picture is 8.3 megapixels: as PNG in base64 under 34 MB.
 MAX_ANSWER_BYTES: Final = 48 * 1024 * 1024
@@ -91,6 +91,21 @@ async def ask(
     except TimeoutError as exc:
         raise CallAmbiguous(f"no answer of the image API in {timeout_s:g} s") from exc
     return Answer(status=answer.status_code, headers=answer.headers, raw=raw)
+
+
+async def ask_free(
+    http: httpx.AsyncClient, method: str, path: str, *, timeout_s: float, **sent: Any
+) -> Answer:
+    """
+    As `ask`, for what costs nothing: without an answer nothing is ambiguous.
+
+    Raises:
+        GeneratorUnreachable: There was no whole answer.
+    """
+    try:
+        return await ask(http, method, path, timeout_s=timeout_s, **sent)
+    except CallAmbiguous as exc:
+        raise GeneratorUnreachable(f"a question got no answer: {exc}") from exc
 
 
 async def _read(answer: httpx.Response) -> bytearray:
