@@ -63,7 +63,7 @@ async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
 def _body(call: ApiCall, edit: Edit) -> bytes:
     output_format = "png" if call.fault == "png_answer" else edit.output_format
     stamp = f"session={call.session} call={call.number}".encode()
-    encoded = base64.b64encode(_picture(edit.size, output_format, stamp)).decode()
+    encoded = base64.b64encode(stamped_picture(edit.size, output_format, stamp)).decode()
     spoilt = {
         "truncated_base64": encoded[: len(encoded) // 2 - 1],
         "not_base64": "<not base64>",
@@ -84,7 +84,7 @@ def _body(call: ApiCall, edit: Edit) -> bytes:
     return json.dumps(document).encode()
 
 
-def _picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
+def stamped_picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
     """A picture of this size; a JPEG carries the stamp as its comment."""
     drawn = _draw(size, output_format)
     if output_format != "jpeg":

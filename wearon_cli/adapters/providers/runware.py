@@ -127,7 +127,7 @@ class Runware:
             self._url,
             timeout_s=self._submit_timeout_s,
             content=to_json([task]),
-            headers=_JSON,
+            headers={**_JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
         )
         log.info("image_call_answered", model=model, status=answer.status)
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
