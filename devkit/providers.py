@@ -1,8 +1,8 @@
 """Each provider over its loopback API, in process: for the contract tests and benchmarks."""
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class ProviderUnderTest:
     kind: str
     provider: Provider
     api: Any  # ImageApi, ResponsesApi or RunwareApi
+    network: "LoopbackTransport"
     model: str
 
     def purchases(self) -> dict[str, int]:
@@ -64,9 +65,7 @@ def request(
 ) -> TryOnRequest:
     """A try-on."""
     garments = [picture("red")] * (pictures - 1)
-    return TryOnRequest(
-        session_id=session_id, pictures=(picture(), *garments), prompt=prompt
-    )
+    return TryOnRequest(session_id=session_id, pictures=(picture(), *garments), prompt=prompt)
 
 
 class LoopbackFetcher:
@@ -90,72 +89,83 @@ class LoopbackFetcher:
         await self._http.aclose()
 
 
+class LoopbackTransport(httpx.ASGITransport):
+    """An application in process, and a network that can fail."""
+
+    failure: Exception | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.failure is not None:
+            raise self.failure
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
-async def open_provider(kind: str, **told: Any) -> AsyncIterator[ProviderUnderTest]:
+async def open_provider(
+    kind: str, *, api: Any = None, **told: Any
+) -> AsyncIterator[ProviderUnderTest]:
     """
     A provider over its loopback API.
 
     Args:
         kind: images, responses or runware.
-        told: What the API is to do: latency, faults and its own.
+        api: An API that runs already: the provider is that of another process.
+        told: What a new API is to do: latency, faults and its own.
     """
+    apis = {"images": ImageApi, "responses": ResponsesApi, "runware": RunwareApi}
+    api = api or apis[kind](**told)
+    network = LoopbackTransport(api.app)
     openers = {"images": _images, "responses": _responses, "runware": _runware}
-    provider, api, close = openers[kind](**told)
-    try:
-        yield ProviderUnderTest(kind=kind, provider=provider, api=api, model=MODELS[kind])
-    finally:
-        for each in close:
-            await each()
+    async with openers[kind](api, network) as provider:
+        yield ProviderUnderTest(
+            kind=kind, provider=provider, api=api, network=network, model=MODELS[kind]
+        )
 
 
-Opened = tuple[Provider, Any, list[Callable[[], Awaitable[None]]]]
+@asynccontextmanager
+async def _images(_: ImageApi, network: LoopbackTransport) -> AsyncIterator[Provider]:
+    async with _openai_http(network) as http:
+        yield OpenAIImages(http, size=SIZE, quality=QUALITY, timeout_s=1.0)
 
 
-def _images(**told: Any) -> Opened:
-    api = ImageApi(**told)
-    http = _openai_http(api.app)
-    return OpenAIImages(http, size=SIZE, quality=QUALITY, timeout_s=1.0), api, [http.aclose]
+@asynccontextmanager
+async def _responses(_: ResponsesApi, network: LoopbackTransport) -> AsyncIterator[Provider]:
+    async with _openai_http(network) as http:
+        yield OpenAIResponses(
+            http,
+            outer_model=OUTER_MODEL,
+            size=SIZE,
+            quality=QUALITY,
+            submit_timeout_s=1.0,
+            pace=Pace(0.01),
+        )
 
 
-def _responses(**told: Any) -> Opened:
-    api = ResponsesApi(**told)
-    http = _openai_http(api.app)
-    provider = OpenAIResponses(
-        http,
-        outer_model=OUTER_MODEL,
-        size=SIZE,
-        quality=QUALITY,
-        submit_timeout_s=1.0,
-        pace=Pace(0.01),
-    )
-    return provider, api, [http.aclose]
-
-
-def _runware(**told: Any) -> Opened:
-    api = RunwareApi(**told)
+@asynccontextmanager
+async def _runware(api: RunwareApi, network: LoopbackTransport) -> AsyncIterator[Provider]:
     http = runware_client(
         base_url="http://runware.test/v1",
         api_key=SecretStr(runware_api.KEY),
         connections=8,
-        transport=httpx.ASGITransport(api.app),
+        transport=network,
     )
     fetcher = LoopbackFetcher(api.app)
-    provider = Runware(
-        http,
-        fetcher,
-        size=SIZE,
-        quality=QUALITY,
-        submit_timeout_s=1.0,
-        look_again_s=0.01,
-        pace=Pace(0.01),
-    )
-    return provider, api, [http.aclose, fetcher.aclose]
+    async with http, aclosing(fetcher):
+        yield Runware(
+            http,
+            fetcher,
+            size=SIZE,
+            quality=QUALITY,
+            submit_timeout_s=1.0,
+            look_again_s=0.01,
+            pace=Pace(0.01),
+        )
 
 
-def _openai_http(app: Any) -> httpx.AsyncClient:
+def _openai_http(network: LoopbackTransport) -> httpx.AsyncClient:
     return image_api_client(
         base_url="http://openai.test/v1",
         api_key=SecretStr(image_api.KEY),
         connections=8,
-        transport=httpx.ASGITransport(app),
+        transport=network,
     )

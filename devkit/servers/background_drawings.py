@@ -79,7 +79,7 @@ class Drawing:
     def ended_with(self) -> str | None:
         """The vendor's code that it ends with, when a rule says so."""
         told = self.fault or ""
-        return told.removeprefix("code:") if told.startswith("code:") else None
+        return told.removeprefix("code=") if told.startswith("code=") else None
 
     def cancel(self) -> None:
         if not self.is_done:

@@ -126,7 +126,7 @@ class Rule:
     names: ClassVar[frozenset[str]] = NAMES
 
     def __post_init__(self) -> None:
-        if self.name not in self.names and not self.name.startswith("code:"):
+        if self.name not in self.names and not self.name.startswith("code="):
             raise ValueError(f"no fault {self.name!r}; there are {', '.join(sorted(self.names))}")
 
     def fires(self, chance: random.Random, *, session: str, model: str) -> bool:
