@@ -480,15 +480,6 @@ SECRETS = (
     *("sk-", "rw-", "http", "sexual", "safety_violations", "internal.test", "secret"),
     "cloudflare",
 )
-    "sk-",
-    "rw-",
-    "http",
-    "sexual",
-    "safety_violations",
-    "internal.test",
-    "secret",
-    "cloudflare",
-)
 
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
