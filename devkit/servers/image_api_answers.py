@@ -113,22 +113,30 @@ def _draw(size: tuple[int, int], output_format: str) -> bytes:
 class _Dropped(Response):
     """Sends less than it promised, or nothing, and closes the connection."""
 
-    def __init__(self, transport: asyncio.Transport | None, start: bytes, length: int) -> None:
+    def __init__(
+        self, transport: asyncio.Transport | None, start: bytes, length: int, kind: str
+    ) -> None:
         super().__init__(status_code=200 if start else 499)
         self._transport = transport
         self._start = start
         self._length = length
+        self._kind = kind
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self._transport is None:  # in process: what the client would have raised
             raise httpx.RemoteProtocolError("the peer closed the connection")
         if self._start:
-            headers = [(b"content-length", str(self._length).encode())]
+            headers = [
+                (b"content-length", str(self._length).encode()),
+                (b"content-type", self._kind.encode()),
+            ]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": self._start, "more_body": True})
             await asyncio.sleep(0.05)
         self._transport.abort()
 
 
-async def drop(request: Request, *, start: bytes = b"", length: int = 0) -> Response:
-    return _Dropped(getattr(request.state, "transport", None), start, length)
+async def drop(
+    request: Request, *, start: bytes = b"", length: int = 0, kind: str = "application/json"
+) -> Response:
+    return _Dropped(getattr(request.state, "transport", None), start, length, kind)

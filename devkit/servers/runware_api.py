@@ -176,7 +176,7 @@ class RunwareApi:
         stamp = f"session={drawing.session} call={drawing.number}".encode()
         data = stamped_picture(order.size, "jpeg", stamp)
         if self.drawings.fires(drawing.session, order.model, among=frozenset({LOSE_RESULT})):
-            return await drop(request, start=data[:100], length=len(data))
+            return await drop(request, start=data[:100], length=len(data), kind="image/jpeg")
         return Response(b"no picture" if drawing.fault == SPOILT else data, media_type="image/jpeg")
 
 

@@ -255,13 +255,22 @@ class Runware:
             raise CallAmbiguous("the provider's picture is not whole") from exc
 
     async def _downloaded(self, address: str) -> bytes:
+        """The result; paid for, so that an odd answer of its host is given a second chance."""
+        try:
+            return await self._fetched(address)
+        except PictureProblem:
+            await asyncio.sleep(self._look_again_s)
+        try:
+            return await self._fetched(address)
+        except PictureProblem as exc:
+            raise CallAmbiguous(f"the picture cannot be downloaded ({exc.code})") from exc
+
+    async def _fetched(self, address: str) -> bytes:
         try:
             return await self._fetcher.fetch(address)
         except FetchFailed as exc:
             failure = GeneratorUnreachable("the picture could not be downloaded this time")
             raise _NotAnswered(failure) from exc
-        except PictureProblem as exc:
-            raise CallAmbiguous(f"the picture cannot be downloaded ({exc.code})") from exc
 
     def _usage(self, ticket: Ticket, task: Mapping[str, Any]) -> Usage:
         told = task.get("cost")
