@@ -137,6 +137,7 @@ async def _responses(_: ResponsesApi, network: LoopbackTransport) -> AsyncIterat
             size=SIZE,
             quality=QUALITY,
             submit_timeout_s=1.0,
+            look_again_s=0.01,
             pace=Pace(0.01),
         )
 

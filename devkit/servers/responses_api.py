@@ -75,12 +75,20 @@ class Conversation:
     metadata: dict[str, str]
     items: list[dict[str, Any]] = field(default_factory=list)
     running: Drawing | None = None
+    blind_looks: int = 0  # how often its new items are not shown yet
 
 
 class ResponsesApi:
     """The application and its book (`drawings`)."""
 
-    def __init__(self, *, conversations: str = "yes", **told: Any) -> None:
+    def __init__(self, *, conversations: str = "yes", blind_looks: int = 0, **told: Any) -> None:
+        """
+        Args:
+            conversations: One of `Conversations`.
+            blind_looks: How often new items are not shown after a conversation was unlocked.
+            told: As `Drawings`.
+        """
+        self.blind_looks = blind_looks
         self.drawings = Drawings(**told)
         self.open_models = frozenset(MODELS)
         self.takes = Conversations(conversations)
@@ -318,7 +326,7 @@ class ResponsesApi:
             assert drawing is not None
             if not drawing.is_done:
                 continue
-            conversation.running = None
+            conversation.running, conversation.blind_looks = None, self.blind_looks
             del self._busy[conversation.conversation_id]
             if _status(drawing) == "completed":
                 sent: list[dict[str, Any]] = [

@@ -331,8 +331,11 @@ async def test_a_second_task_of_an_id_is_the_first_purchase_where_the_vendor_say
         assert one.purchases() == {"s1": 1}
 
 
-async def test_a_task_that_shows_up_late_is_found_by_the_second_look() -> None:
-    async with open_provider("runware", blind_looks=1, faults="lose_submit:1:1") as one:
+@pytest.mark.parametrize(("kind", "blind_looks"), [("runware", 1), ("responses", 2)])
+async def test_a_purchase_that_shows_up_late_is_found_by_a_later_look(
+    kind: str, blind_looks: int
+) -> None:
+    async with open_provider(kind, blind_looks=blind_looks, faults="lose_submit:1:1") as one:
         await bought(one)
         assert one.purchases() == {"s1": 1}
 

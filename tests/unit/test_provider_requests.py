@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -245,20 +246,46 @@ async def test_a_purchase_without_an_id_has_to_be_looked_for(answer: Any) -> Non
 # ---------------------------------------------------------------------------------- pace
 
 
-def test_the_first_question_waits_for_the_shortest_recent_drawing() -> None:
-    pace = Pace()
-    assert pace.first_s() == EVERY_S
-    for took_s in (40.0, 25.0, 58.0):
-        pace.took(took_s)
-    assert pace.first_s() == pytest.approx(20.0)
-    pace.took(-1.0)
-    assert pace.first_s() == pytest.approx(20.0), "a clock that went back tells nothing"
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def learned(pace: Pace, clock: Clock, times_s: list[float]) -> None:
+    for number, took_s in enumerate(times_s):
+        ticket = replace(RUNWARE_TICKET, provider_id=str(number))
+        pace.first_s(ticket)
+        clock.now_s += took_s
+        pace.ended(ticket)
+
+
+def test_the_first_question_comes_when_one_picture_in_ten_is_there() -> None:
+    clock = Clock()
+    pace = Pace(first_guess_s=8.0, clock_s=clock)
+    learned(pace, clock, [40.0, 25.0, 58.0, 31.0])
+    assert pace.first_s(RUNWARE_TICKET) == 8.0, "four tell nothing yet"
+    learned(pace, clock, [33.0])
+    assert pace.first_s(RUNWARE_TICKET) == 25.0
+    assert pace.first_s(OPENAI_TICKET) == 8.0, "another model"
 
 
 def test_the_first_question_waits_at_most_so_long() -> None:
-    pace = Pace()
-    pace.took(3600.0)
-    assert pace.first_s() == MAX_FIRST_S
+    clock = Clock()
+    pace = Pace(clock_s=clock)
+    learned(pace, clock, [3600.0] * 10)
+    assert pace.first_s(RUNWARE_TICKET) == MAX_FIRST_S
+
+
+def test_questions_get_rarer_with_age() -> None:
+    clock = Clock()
+    pace = Pace(clock_s=clock)
+    pace.first_s(OPENAI_TICKET)
+    assert pace.next_s(OPENAI_TICKET) == EVERY_S
+    clock.now_s += 100.0
+    assert pace.next_s(OPENAI_TICKET) == pytest.approx(7.0)
+    assert pace.next_s(RUNWARE_TICKET) == EVERY_S, "a purchase of another process"
 
 
 def test_a_rate_limit_says_when_to_ask_again() -> None:

@@ -9,6 +9,7 @@ Nothing of this was tried with a live account. Where the API refuses conversatio
 background and pictures, they are left out for a while and `powers` says so.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,7 +35,6 @@ from wearon_cli.adapters.providers.responses_answer import (
     Asked,
     read_conversation,
     read_response,
-    running_s,
 )
 from wearon_cli.adapters.providers.responses_body import drawing_body, probe_body
 from wearon_cli.adapters.providers.vendor_http import Answer, ask, ask_free
@@ -54,6 +54,12 @@ log = structlog.get_logger(__name__)
 REFUSED_FOR_S: Final = 3600.0
 #: A question that costs nothing, start to end. The answer with the picture has about 1.5 MB.
 QUESTION_TIMEOUT_S: Final = 20.0
+#: Questions at once. The pool of connections gets slow when many wait for it.
+QUESTIONS_AT_ONCE: Final = 16
+#: No picture was reported to be faster than this at medium quality.
+FIRST_GUESS_S: Final = 8.0
+#: Between two looks for a purchase that may just have ended.
+LOOK_AGAIN_S: Final = 3.0
 #: More than one response puts into a conversation.
 MAX_ITEMS: Final = 100
 
@@ -82,6 +88,7 @@ class OpenAIResponses:
         size: str,
         quality: str,
         submit_timeout_s: float,
+        look_again_s: float = LOOK_AGAIN_S,
         pace: Pace | None = None,
     ) -> None:
         """
@@ -92,6 +99,7 @@ class OpenAIResponses:
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
             quality: One of the models' qualities. Always sent: a call without was billed 0.21 USD.
             submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
+            look_again_s: Between two looks for a purchase that may just have ended.
             pace: How often to ask for a picture.
         """
         self._http = http
@@ -99,7 +107,9 @@ class OpenAIResponses:
         self._size = size
         self._quality = quality
         self._submit_timeout_s = submit_timeout_s
-        self._pace = pace or Pace()
+        self._look_again_s = look_again_s
+        self._pace = pace or Pace(first_guess_s=FIRST_GUESS_S)
+        self._questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._refused_until_s = 0.0
 
     @property
@@ -157,11 +167,11 @@ class OpenAIResponses:
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=marker or "", marker=marker)
         if answer.status == httpx.codes.OK:
-            bought = _response_id(answer)
-            return self._pending(replace(ticket, provider_id=bought), self._pace.first_s())
+            ticket = replace(ticket, provider_id=_response_id(answer))
+            return Pending(ticket=ticket, after_s=self._pace.first_s(ticket))
         error = read_error(answer.raw)
         if error.code == _LOCKED and marker is not None:
-            return self._pending(ticket, self._pace.first_s())  # an earlier call of ours arrived
+            return Pending(ticket=ticket, after_s=self._pace.next_s(ticket))  # bought before
         raise self._submit_error(answer, error, has_marker=marker is not None)
 
     # --------------------------------------------------------------------- collecting
@@ -177,8 +187,8 @@ class OpenAIResponses:
         if document is None:
             return await self._collect_gone(ticket)
         if document.get("status") in RUNNING:
-            return self._pending(ticket, self._pace.every_s)
-        self._pace.took(running_s(document))
+            return Pending(ticket=ticket, after_s=self._pace.next_s(ticket))
+        self._pace.ended(ticket)
         return read_response(document, self._asked(ticket))
 
     async def _collect_gone(self, ticket: Ticket) -> Pending | GeneratedPicture:
@@ -200,7 +210,7 @@ class OpenAIResponses:
         if picture is not None:
             return picture
         if running:
-            return self._pending(ticket, self._pace.every_s)
+            return Pending(ticket=ticket, after_s=self._pace.next_s(ticket))
         raise GeneratorFault("the purchase ended without a picture")
 
     async def find(self, *, model: str, marker: str) -> Ticket | None:
@@ -222,11 +232,15 @@ class OpenAIResponses:
         way round, a picture that is finished in between would be missed, and bought again.
         """
         items = await self._conversation_items(conversation)
-        if any(item.get("type") == "image_generation_call" for item in items):
+        if _has_image_call(items):
             return False, items
         if await self._is_locked(conversation):
             return True, []
-        return False, await self._conversation_items(conversation)
+        items = await self._conversation_items(conversation)
+        if not _has_image_call(items):  # whether the lock goes first is not documented
+            await asyncio.sleep(self._look_again_s)
+            items = await self._conversation_items(conversation)
+        return False, items
 
     async def _is_locked(self, conversation: str) -> bool:
         body = probe_body(conversation, outer_model=self._outer_model)
@@ -282,9 +296,10 @@ class OpenAIResponses:
 
     async def _ask_free(self, method: str, path: str, **sent: Any) -> Answer:
         headers = {"Content-Type": "application/json"} if "content" in sent else {}
-        return await ask_free(
-            self._http, method, path, timeout_s=QUESTION_TIMEOUT_S, headers=headers, **sent
-        )
+        async with self._questions:
+            return await ask_free(
+                self._http, method, path, timeout_s=QUESTION_TIMEOUT_S, headers=headers, **sent
+            )
 
     def _require_ok(self, answer: Answer) -> Answer:
         """
@@ -326,9 +341,6 @@ class OpenAIResponses:
             quality=self._quality,
         )
 
-    def _pending(self, ticket: Ticket, after_s: float) -> Pending:
-        return Pending(ticket=ticket, after_s=after_s)
-
     def _not_answered(self, ticket: Ticket, failure: GeneratorError) -> Pending:
         return Pending(ticket=ticket, after_s=Pace.after_failure_s(failure), failure=failure)
 
@@ -339,6 +351,10 @@ class OpenAIResponses:
     def _note_refused(self, status: int, error: ErrorBody) -> None:
         self._refused_until_s = time.monotonic() + REFUSED_FOR_S
         log.error("conversations_refused", status=status, code=error.code, param=error.param)
+
+
+def _has_image_call(items: Sequence[dict[str, Any]]) -> bool:
+    return any(item.get("type") == "image_generation_call" for item in items)
 
 
 def _document(answer: Answer) -> dict[str, Any]:

@@ -144,14 +144,6 @@ def image_call(items: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return max(ended, key=lambda call: isinstance(call.get("result"), str), default=None)
 
 
-def running_s(document: Mapping[str, Any]) -> float:
-    """Seconds from the purchase to its end, as told; 0 when not told."""
-    begun, ended = document.get("created_at"), document.get("completed_at")
-    if isinstance(begun, int | float) and isinstance(ended, int | float):
-        return float(ended - begun)
-    return 0.0
-
-
 def _picture(call: Mapping[str, Any], usage: Usage) -> GeneratedPicture:
     try:
         data = binascii.a2b_base64(call["result"], strict_mode=True)

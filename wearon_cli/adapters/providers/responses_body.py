@@ -5,11 +5,10 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from wearon_cli.adapters.providers.openai_edits import OUTPUT_COMPRESSION
 from wearon_cli.core.image_models import ImageModel
 from wearon_cli.core.providers import TryOnRequest
 
-#: Asked for, so that nothing has to be encoded anew; 90 keeps skin free of blocks.
-OUTPUT_COMPRESSION: Final = 90
 #: The outer model would write a prompt of its own; the words of a try-on are chosen with care.
 INSTRUCTIONS: Final = (
     "Call the image generation tool exactly once, and answer nothing else. Its prompt is the "

@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 #: Between two looks for a task that may just have arrived.
 LOOK_AGAIN_S: Final = 3.0
+#: Questions at once. The pool of connections gets slow when many wait for it.
+QUESTIONS_AT_ONCE: Final = 16
 QUESTION_TIMEOUT_S: Final = 20.0
 #: Its try-on models take a few seconds.
 POLL_EVERY_S: Final = 1.0
@@ -108,6 +110,7 @@ class Runware:
         self._submit_timeout_s = submit_timeout_s
         self._look_again_s = look_again_s
         self._pace = pace or Pace(POLL_EVERY_S)
+        self._questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
 
     async def prepare(self, session_id: str, *, after: str | None = None) -> str:
         """A new id; that of a purchase which never arrived is used again."""
@@ -131,7 +134,7 @@ class Runware:
         )
         log.info("image_call_answered", model=model, status=answer.status)
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
-        pending = Pending(ticket=ticket, after_s=self._pace.first_s())
+        pending = Pending(ticket=ticket, after_s=self._pace.first_s(ticket))
         data, error = _read(answer, task_id)
         if data is not None:
             return pending  # also when the picture is in it already: `collect` reads it
@@ -147,7 +150,8 @@ class Runware:
             if task is None:
                 raise CallAmbiguous("the provider no longer knows this purchase, or it failed")
             if _is_running(task):
-                return Pending(ticket=ticket, after_s=self._pace.every_s)
+                return Pending(ticket=ticket, after_s=self._pace.next_s(ticket))
+            self._pace.ended(ticket)
             return await self._picture(ticket, task)
         except _NotAnswered as exc:
             after_s = Pace.after_failure_s(exc.failure)
@@ -201,14 +205,15 @@ class Runware:
         """
         body = to_json([{"taskType": question, "taskUUID": task_id}])
         try:
-            answer = await ask_free(
-                self._http,
-                "POST",
-                self._url,
-                timeout_s=QUESTION_TIMEOUT_S,
-                content=body,
-                headers=_JSON,
-            )
+            async with self._questions:
+                answer = await ask_free(
+                    self._http,
+                    "POST",
+                    self._url,
+                    timeout_s=QUESTION_TIMEOUT_S,
+                    content=body,
+                    headers=_JSON,
+                )
         except GeneratorError as exc:
             raise _NotAnswered(exc) from exc
         data, error = _read(answer, task_id)
