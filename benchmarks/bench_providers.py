@@ -36,7 +36,7 @@ from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.pictures.prepare import prepare
 from wearon_cli.core.providers import GeneratedPicture, Provider, TryOnRequest, collected
 
-JOBS = 400
+JOBS = 600
 PER_MINUTE = 300
 #: Seconds a drawing takes: median and 95th percentile. OpenAI's as measured for image edits
 #: elsewhere; Runware's is a guess.

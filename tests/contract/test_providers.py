@@ -71,12 +71,12 @@ async def mighty(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnderT
 
 async def asked[T](question: Callable[[], Awaitable[T]]) -> T:
     """Ask until there is an answer: free of charge."""
-    for _ in range(20):
+    for _ in range(200):
         try:
             return await question()
         except GeneratorError:
             await asyncio.sleep(0.01)
-    raise AssertionError("no answer in 20 questions")
+    raise AssertionError("no answer in 200 questions")
 
 
 async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
@@ -94,7 +94,7 @@ async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
 async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPicture:
     """Buy a picture as a job does: what a lost answer may have bought is looked for first."""
     provider, marker = one.provider, None
-    for _ in range(5):
+    for _ in range(20):
         marker = await asked(partial(provider.prepare, session_id, after=marker))
         try:
             state = await provider.submit(request(session_id), model=one.model, marker=marker)
@@ -108,7 +108,7 @@ async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPic
         if isinstance(state, GeneratedPicture):
             return state
         return await fetched(provider, state.ticket)
-    raise AssertionError("five purchases failed")
+    raise AssertionError("20 purchases failed")
 
 
 def another_process(one: ProviderUnderTest) -> AbstractAsyncContextManager[ProviderUnderTest]:

@@ -18,7 +18,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import httpx
-import structlog
 from pydantic_core import from_json, to_json
 
 from wearon_cli.adapters.providers.openai_edits import require_takes
@@ -45,10 +44,10 @@ from wearon_cli.core.errors import (
     ModelUnavailable,
     RequestRejected,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import OPENAI, POWERS, image_model
+from wearon_cli.core.jobs.events import ConversationsRefused, ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, Pending, Powers, Ticket, TryOnRequest
-
-log = structlog.get_logger(__name__)
 
 #: Conversations that were refused are asked for again after this time.
 REFUSED_FOR_S: Final = 3600.0
@@ -141,6 +140,7 @@ class OpenAIResponses:
     ) -> Pending | GeneratedPicture:
         rules = image_model(model)
         require_takes(rules, request, size=self._size, quality=self._quality)
+        started_s = time.monotonic()
         answer = await ask(
             self._http,
             "POST",
@@ -159,11 +159,13 @@ class OpenAIResponses:
                 "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}",
             },
         )
-        log.info(
-            "image_call_answered",
-            model=model,
-            status=answer.status,
-            vendor_request_id=request_id(answer.headers),
+        emit(
+            ImageCallAnswered(
+                model=model,
+                status=answer.status,
+                vendor_request_id=request_id(answer.headers),
+                took_ms=round((time.monotonic() - started_s) * 1000),
+            )
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=marker or "", marker=marker)
         if answer.status == httpx.codes.OK:
@@ -350,7 +352,7 @@ class OpenAIResponses:
 
     def _note_refused(self, status: int, error: ErrorBody) -> None:
         self._refused_until_s = time.monotonic() + REFUSED_FOR_S
-        log.error("conversations_refused", status=status, code=error.code, param=error.param)
+        emit(ConversationsRefused(status=status, code=error.code, parameter=error.param))
 
 
 def _has_image_call(items: Sequence[dict[str, Any]]) -> bool:

@@ -9,15 +9,16 @@ again, and every one of the three answers is understood.
 
 import asyncio
 import binascii
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
 
 import httpx
-import structlog
 from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
+from wearon_cli.adapters.providers.openai_errors import request_id
 from wearon_cli.adapters.providers.polling import Pace
 from wearon_cli.adapters.providers.runware_errors import (
     TaskError,
@@ -36,12 +37,12 @@ from wearon_cli.core.errors import (
     PictureProblem,
     RateLimited,
 )
+from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import POWERS, RUNWARE, image_model
 from wearon_cli.core.image_prices import try_on_usd
+from wearon_cli.core.jobs.events import ImageCallAnswered, PictureFlagged
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, Usage
-
-log = structlog.get_logger(__name__)
 
 #: Between two looks for a task that may just have arrived.
 LOOK_AGAIN_S: Final = 3.0
@@ -124,6 +125,7 @@ class Runware:
         require_takes(rules, request, size=self._size, quality=self._quality)
         task_id = marker or str(uuid4())
         task = drawing_task(rules, request, task_id, size=self._size, quality=self._quality)
+        started_s = time.monotonic()
         answer = await ask(
             self._http,
             "POST",
@@ -132,7 +134,14 @@ class Runware:
             content=to_json([task]),
             headers={**_JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
         )
-        log.info("image_call_answered", model=model, status=answer.status)
+        emit(
+            ImageCallAnswered(
+                model=model,
+                status=answer.status,
+                vendor_request_id=request_id(answer.headers),
+                took_ms=round((time.monotonic() - started_s) * 1000),
+            )
+        )
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
         pending = Pending(ticket=ticket, after_s=self._pace.first_s(ticket))
         data, error = _read(answer, task_id)
@@ -244,7 +253,7 @@ class Runware:
                 raise _NotAnswered(ended)
             raise ended
         if task.get("NSFWContent") is True:
-            log.info("picture_flagged_by_provider")  # it is paid for, and our checks decide
+            emit(PictureFlagged(model=ticket.model))  # it is paid for, and our checks decide
         return GeneratedPicture(data=await self._data(task), usage=self._usage(ticket, task))
 
     async def _data(self, task: Mapping[str, Any]) -> bytes:
