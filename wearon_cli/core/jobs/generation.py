@@ -7,6 +7,7 @@ sign -> complete. Leaves by an error of the tree at any step; `runner` decides w
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from wearon_cli.core.contract import Task
