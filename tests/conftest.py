@@ -3,11 +3,19 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
 #: Settings without the prefix, beside those production cannot do without.
-OTHER_NAMES = ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODELS", "OPENAI_MAX_RETRIES", "WORKER_CONCURRENCY")
+OTHER_NAMES = (
+    "OPENAI_BASE_URL",
+    "OPENAI_IMAGE_MODELS",
+    "OPENAI_MAX_RETRIES",
+    "RUNWARE_API_KEY",
+    "RUNWARE_BASE_URL",
+    "WORKER_CONCURRENCY",
+)
 #: These change what a command prints, or which way a loopback request takes.
 SURROUNDINGS = (
     "NO_COLOR",
@@ -22,6 +30,12 @@ SURROUNDINGS = (
     "https_proxy",
     "all_proxy",
 )
+
+# A busy machine draws and runs its examples slowly.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture

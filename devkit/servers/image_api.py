@@ -8,26 +8,19 @@ In process for `httpx.ASGITransport` (`ImageApi().app`), or as a process of its 
 which prints one JSON line with its port, and is steered and read under /control (see `ImageApi`).
 """
 
-import argparse
 import asyncio
-import contextlib
 import hashlib
-import json
 import random
-import socket
-import sys
 import time
 from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import asdict
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from devkit.servers.image_api_answers import ApiCall, drawn, drop, page
 from devkit.servers.image_api_faults import (
@@ -41,6 +34,7 @@ from devkit.servers.image_api_faults import (
     Rule,
 )
 from devkit.servers.image_api_rules import Rejection, model_not_found, read_edit
+from devkit.servers.loopback import options, serve
 
 KEY = "sk-test-loopback"
 WINDOW_S = 60.0
@@ -61,7 +55,8 @@ class ImageApi:
     The application and its book.
 
     Control: `GET /control/book` (sums, and every call), `POST /control/rules` with any of `faults`
-    (a list of rules), `latency`, `limit`, `open_models`; `POST /control/reset` empties the book.
+    (a list of rules), `latency`, `limit`, `open_models`, `gather` (pictures are drawn only once so
+    many calls have been in flight at the same time); `POST /control/reset` empties the book.
     """
 
     def __init__(
@@ -79,6 +74,9 @@ class ImageApi:
         self.open_models = frozenset(MODELS)
         self.in_flight = 0
         self.most_in_flight = 0
+        self._gather = 0
+        self._gathered = asyncio.Event()
+        self._gathered.set()
         self._admitted_s: deque[float] = deque()
         self._chance = random.Random(seed)
         self.app = Starlette(
@@ -125,6 +123,7 @@ class ImageApi:
         self.calls.append(call)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self._look_who_is_here()
         try:
             answer = await self._answer(request, call)
         except Rejection as rejection:
@@ -139,7 +138,7 @@ class ImageApi:
         return answer
 
     async def _answer(self, request: Request, call: ApiCall) -> Response:
-        _require_key(request)
+        require_key(request)
         if self._fires(call, only=UNREAD):
             return await drop(request)
         body = await request.body()
@@ -156,6 +155,7 @@ class ImageApi:
         if fault in REJECTIONS and fault not in AFTER_DRAWING:
             raise REJECTIONS[fault]()
         call.billed = fault is None or fault in BILLED or fault == SLOW
+        await self._gathered.wait()
         await asyncio.sleep(self.latency.draw_s(self._chance) * (10 if fault == SLOW else 1))
         if fault in REJECTIONS:
             raise REJECTIONS[fault]()
@@ -171,6 +171,10 @@ class ImageApi:
                 return rule.name
         return None
 
+    def _look_who_is_here(self) -> None:
+        if self.in_flight >= self._gather:
+            self._gathered.set()
+
     def _require_room(self) -> None:
         """Let through at most `limit` calls in any 60 s."""
         if self.limit is None:
@@ -185,7 +189,7 @@ class ImageApi:
     async def _model(self, request: Request) -> Response:
         model_id = request.path_params["model_id"]
         try:
-            _require_key(request)
+            require_key(request)
             if model_id not in self.open_models:
                 raise model_not_found(model_id)
         except Rejection as rejection:
@@ -207,6 +211,10 @@ class ImageApi:
             self.limit = told["limit"]
         if "open_models" in told:
             self.open_models = frozenset(told["open_models"])
+        if "gather" in told:
+            self._gather = int(told["gather"])
+            self._gathered.clear()
+            self._look_who_is_here()
         return JSONResponse({})
 
     async def _reset(self, _: Request) -> Response:
@@ -221,59 +229,20 @@ def _session_of(request: Request) -> str:
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 
-def _require_key(request: Request) -> None:
+def require_key(request: Request) -> None:
     if request.headers.get("authorization") != f"Bearer {KEY}":
         raise REJECTIONS["invalid_api_key"]()
 
 
-# ------------------------------------------------------------------------- as a process
-
-
-class _KnownTransport(H11Protocol):
-    """Lets the application close its connection."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-
-def serve(api: ImageApi, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, after one JSON line with the port on stdout."""
-    port = listener.getsockname()[1]
-    sys.stdout.write(json.dumps({"port": port, "base_url": f"http://127.0.0.1:{port}/v1"}) + "\n")
-    sys.stdout.flush()
-    config = uvicorn.Config(
-        api.app,
-        http=_KnownTransport,
-        lifespan="off",
-        log_level="critical",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        backlog=1024,
-    )
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Loopback image API")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", default="0", help="0.5, 0.3-0.9 or 39~58 (median~p95)")
-    parser.add_argument("--faults", default="", help="name[:probability[:times]],...")
-    parser.add_argument("--limit", type=int, default=None, help="requests in any 60 s")
-    parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args()
+    told = options("Loopback image API").parse_args()
     api = ImageApi(
         latency=told.latency,
         faults=told.faults,
         requests_per_minute=told.limit,
         seed=told.seed,
     )
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", told.port))
-        listener.listen(1024)  # before the port is told: callers may come at once
-        serve(api, listener)
+    serve(api.app, port=told.port)
 
 
 if __name__ == "__main__":

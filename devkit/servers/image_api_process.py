@@ -1,18 +1,26 @@
-"""The loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
+"""A loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
+
+from devkit.waiting import LONGEST_S
 
 ROOT = Path(__file__).parents[2]
 
 
 class ImageApiProcess:
-    """A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes."""
+    """
+    A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes.
+
+    The APIs of other providers have subclasses, with the same control.
+    """
+
+    module: ClassVar[str] = "devkit.servers.image_api"
 
     def __init__(
         self,
@@ -26,7 +34,7 @@ class ImageApiProcess:
         if requests_per_minute is not None:
             self._options += ["--limit", str(requests_per_minute)]
         self._process: subprocess.Popen[str] | None = None
-        self._http = httpx.Client(timeout=10, trust_env=False)
+        self._http = httpx.Client(timeout=LONGEST_S, trust_env=False)
         self.base_url = ""
 
     @property
@@ -36,7 +44,7 @@ class ImageApiProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "devkit.servers.image_api", *self._options],
+            [sys.executable, "-m", self.module, *self._options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,8 +66,12 @@ class ImageApiProcess:
         self._process.stdout.close()
 
     def rules(self, **told: Any) -> None:
-        """Change faults (a list of dicts), latency, limit or open_models while it runs."""
+        """Change faults (a list of dicts), latency, limit, open_models or gather while it runs."""
         self._http.post(self._control("rules"), json=told).raise_for_status()
+
+    def release(self) -> None:
+        """Finish every drawing that is held."""
+        self._http.post(self._control("release")).raise_for_status()
 
     def reset(self) -> None:
         """Empty the book."""
@@ -73,3 +85,20 @@ class ImageApiProcess:
 
     def _control(self, name: str) -> str:
         return f"{self.base_url.removesuffix('/v1')}/control/{name}"
+
+
+class ResponsesApiProcess(ImageApiProcess):
+    """OpenAI's Responses; `base_url` is what OPENAI_BASE_URL becomes."""
+
+    module = "devkit.servers.responses_api"
+
+
+class RunwareApiProcess(ImageApiProcess):
+    """Runware; `base_url` is what RUNWARE_BASE_URL becomes."""
+
+    module = "devkit.servers.runware_api"
+
+    @property
+    def origin(self) -> str:
+        """Where results are downloaded from, for WEARON_FETCH_ORIGINS."""
+        return self.base_url.removesuffix("/v1")
