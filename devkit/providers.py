@@ -19,7 +19,7 @@ from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
 from wearon_cli.adapters.providers.polling import Pace
 from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.errors import FetchFailed, PictureUnavailable, PictureUnusable
-from wearon_cli.core.pictures.files import sniff
+from wearon_cli.core.pictures.headers import sniff
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.providers import Provider, TryOnRequest
 

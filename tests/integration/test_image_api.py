@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from pydantic import SecretStr
+from wearon_cli.adapters.providers.first_usable import FirstUsable
 
 from devkit import pictures as kit
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import LONGEST_S, reached, until
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.core.errors import CallAmbiguous, GeneratorUnreachable, RateLimited
 from wearon_cli.core.pictures.prepare import prepare, verify

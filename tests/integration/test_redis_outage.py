@@ -11,9 +11,9 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import QueueUnavailable, RateLimited
-from wearon_cli.core.generator import GeneratedPicture, TryOnRequest
 from wearon_cli.core.jobs.journal import Claim
 from wearon_cli.core.jobs.runner import Outcome
+from wearon_cli.core.providers import GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

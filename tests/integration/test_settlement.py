@@ -190,7 +190,8 @@ async def test_eight_settlements_of_one_session_refund_once(world: World) -> Non
         *(settlement.settle(claim, INTENT, None) for _ in range(8)), return_exceptions=True
     )
     closings = [answer for answer in answers if isinstance(answer, Closing)]
-    assert {closing.credit for closing in closings} == {"returned"}
+    # Who did not win the move to failed cannot know that another attempt of the job did.
+    assert {closing.credit for closing in closings} <= {"returned", "unclear"}
     assert {type(a) for a in answers if isinstance(a, BaseException)} <= {StoreUnavailable}
     assert await balances(world) == (10, 10, 10)
 

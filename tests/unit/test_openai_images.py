@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 from structlog.testing import capture_logs
+from wearon_cli.adapters.providers.first_usable import FirstUsable
 
 from devkit import pictures as kit
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 from wearon_cli.adapters.providers.openai_edits import ModelInfo, OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
 from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES

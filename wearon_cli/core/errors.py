@@ -41,6 +41,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       ├── GeneratorFault         its fault, answered so: repeat, bounded
     │       ├── GeneratorUnreachable   the request never left: free to repeat
     │       ├── CallAmbiguous          sent, outcome unknown: may have been billed
+    │       ├── PurchaseUnresolved     bought, and not fetched yet: ask again, do not buy
     │       ├── GenerationRefused      the safety system said no: settle
     │       ├── RequestRejected        it cannot use what we sent: settle
     │       ├── ModelUnavailable       model retired or no access: next model
@@ -344,6 +345,13 @@ class CallAmbiguous(GeneratorError):
     """A paid call was sent and its outcome is unknown."""
 
     code = "call_ambiguous"
+
+
+class PurchaseUnresolved(GeneratorError):
+    """A picture was bought, and whether it can be had is not known yet."""
+
+    code = "purchase_unresolved"
+    reaction = Reaction.WAIT
 
 
 class GenerationRefused(GeneratorError):

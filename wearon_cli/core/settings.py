@@ -4,6 +4,7 @@ Every setting, in one frozen class built once by an entry point and passed down.
 The only module that reads the environment. Numbers are checked against each other (design I6).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -75,6 +76,31 @@ class Settings(BaseSettings):
         "https://api.runware.ai/v1",
         validation_alias="RUNWARE_BASE_URL",
         description="Address of Runware's API.",
+    )
+    openai_api: Literal["images", "responses"] = Field(
+        "images",
+        description="Which API of OpenAI's draws: images answers at once; with responses a picture "
+        "can be fetched after its answer was lost. `wearon doctor --paid` tries both.",
+    )
+    openai_outer_model: str = Field(
+        "gpt-6-luna", description="Text model that calls the image tool (responses only)."
+    )
+    runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("p-image",), min_length=1, description="Models asked of Runware, in order."
+    )
+    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("openai",),
+        min_length=1,
+        description="Image providers in order, comma separated: openai, runware. The next one "
+        "serves when one is halted, closed or out of money.",
+    )
+    store_providers: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Order of providers for single merchant stores, as a JSON object: "
+        '{"STORE_ID": ["runware", "openai"]}.',
+    )
+    next_provider_on_refusal: bool = Field(
+        False, description="Ask the next provider too when one refuses for moderation."
     )
     openai_max_retries: int = Field(
         2,
@@ -188,7 +214,9 @@ class Settings(BaseSettings):
         None, description="Data folder of the local stack. Set by --local; no Supabase then."
     )
 
-    @field_validator("openai_image_models", "fetch_origins", mode="before")
+    @field_validator(
+        "openai_image_models", "runware_models", "providers", "fetch_origins", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -258,6 +286,22 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """True when rows, credits and files live in `local_dir` instead of Supabase."""
         return self.local_dir is not None
+
+    @property
+    def draws_previews(self) -> bool:
+        """True when a local stack has no key of any image provider."""
+        return self.is_local and self.openai_api_key is None and self.runware_api_key is None
+
+    @property
+    def provider_order(self) -> tuple[str, ...]:
+        """The image providers that are asked, in order."""
+        return ("preview",) if self.draws_previews else self.providers
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """Every image provider that is asked by anybody, those of single stores included."""
+        of_stores = (name for order in self.store_providers.values() for name in order)
+        return tuple(dict.fromkeys((*self.provider_order, *of_stores)))
 
     def require_production(self) -> None:
         """

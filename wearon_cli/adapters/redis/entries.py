@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
@@ -15,6 +14,7 @@ from wearon_cli.core.jobs.journal import (
     Purchase,
     SettlementIntent,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 

@@ -24,7 +24,6 @@ from wearon_cli.adapters.redis.entries import (
 from wearon_cli.adapters.redis.job_reader import RedisJobReader
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
@@ -34,6 +33,7 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     SettlementIntent,
 )
+from wearon_cli.core.providers import Usage
 
 #: A minute, and a second for what requests may lag or lead on their way from the permit to the
 #: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
