@@ -29,7 +29,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis import keys
 
 WITHIN_S = 120.0
 BURST = 200
@@ -67,7 +67,7 @@ def throughput(
     jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
     cpu_s, begun_s = _cpu_s(family), time.monotonic()
     for job in jobs:
-        queue.lpush(TASK_LIST, job.payload)
+        queue.lpush(keys.TASK_LIST, job.payload)
     await_all(platform, jobs)
     took_s = time.monotonic() - begun_s - 2  # the wait for refunds
     book = api.book()
@@ -159,13 +159,13 @@ def main() -> int:
             Redis.from_url(redis.url) as queue,
         ):
             for job in jobs:
-                queue.lpush(TASK_LIST, job.payload)
+                queue.lpush(keys.TASK_LIST, job.payload)
             statuses = await_all(platform, jobs)
             right = report(jobs, statuses, before, platform.balances())
             server.door.clear()
             good = [platform.order(KINDS[n % 3], "") for n in range(20)]
             for job in good:
-                queue.lpush(TASK_LIST, job.payload)
+                queue.lpush(keys.TASK_LIST, job.payload)
             await_all(platform, good)
             calls = [line for line in server.door.seen if "select=" not in line]
             took_ms = sum(server.door.took_s) / len(good) * 1000

@@ -38,7 +38,7 @@ from devkit.servers.platform import KINDS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from devkit.workers import none_open
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
     JobCompleted,
@@ -230,7 +230,7 @@ def _lpush(url: str, payload: bytes) -> None:
     while True:
         try:
             with Redis.from_url(url) as queue:
-                queue.lpush(TASK_LIST, payload)
+                queue.lpush(keys.TASK_LIST, payload)
         except (RedisError, OSError):
             time.sleep(0.3)
         else:
@@ -329,7 +329,7 @@ def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str
     extra = sum(n - 1 for n in book["purchases"].values() if n > 1)
     eaten = sum(call["billed"] and call["fault"] in BILLED for call in book["list"])
     with Redis.from_url(arena.redis.url) as redis:
-        letters = int(redis.zcard("wearon:dead-letters"))
+        letters = int(redis.zcard(keys.DEAD_LETTERS))
     in_flight, recoveries_s = recovered(arena)
     run = arena.server.run
     return Findings(

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from devkit.redis_time import due_times_come, leases_run_out
 from devkit.world import Crash, World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.session import Channel, SessionKey
 
 CREDITS = 100
@@ -63,7 +64,7 @@ async def let_others_finish(world: World) -> None:
             return
         await leases_run_out(world.redis)
         await due_times_come(world.redis)
-        async for name in world.redis.scan_iter("wearon:refund:*"):
+        async for name in world.redis.scan_iter(keys.refund_lock("*")):
             await world.redis.delete(name)
         await world.recovery().wake_due()
         await world.run_all()

@@ -28,7 +28,8 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis import keys
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
@@ -141,7 +142,7 @@ class Load:
             for session_id, payload in jobs:
                 time.sleep(max(0.0, due_s - time.monotonic()))
                 self.pushed_s[session_id] = time.time()
-                redis.lpush(TASK_LIST, payload)
+                redis.lpush(keys.TASK_LIST, payload)
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
     def redis_commands(self) -> int:

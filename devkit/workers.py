@@ -13,8 +13,7 @@ from redis import Redis
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
-from wearon_cli.adapters.redis.journal import JOB
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis import keys
 from wearon_cli.runtime.events import WorkerReady
 
 
@@ -42,7 +41,7 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
 def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
     with Redis.from_url(redis.url) as queue:
         for job in jobs:
-            queue.lpush(TASK_LIST, job.payload)
+            queue.lpush(keys.TASK_LIST, job.payload)
 
 
 def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
@@ -58,7 +57,7 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
 def none_open(redis: RedisServer) -> bool:
     """Whether the journal is empty: every credit is accounted for, every lease let go."""
     with Redis.from_url(redis.url) as journal:
-        return next(journal.scan_iter(f"{JOB}*"), None) is None
+        return next(journal.scan_iter(keys.job("*")), None) is None
 
 
 def another_worker(

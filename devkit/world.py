@@ -19,13 +19,14 @@ from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
-from wearon_cli.adapters.redis.intake import INTAKE, RedisIntake
-from wearon_cli.adapters.redis.journal import READY, WAKE, RedisJournal
+from wearon_cli.adapters.redis.intake import RedisIntake
+from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.limiter import RedisLimiter
 from wearon_cli.adapters.redis.locks import RedisBreaker, RedisRefundLock
-from wearon_cli.core.contract import TASK_LIST, Task, new_task
+from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
 from wearon_cli.core.jobs.generation import Generation
@@ -258,12 +259,12 @@ class World:
             await self.take_in().one(wait_s=0.1)
 
     async def _payloads_before_the_journal(self) -> int:
-        own_list = INTAKE + self.intake.consumer_id
-        return int(await self.redis.llen(TASK_LIST) + await self.redis.llen(own_list))
+        own_list = keys.intake(self.intake.consumer_id)
+        return int(await self.redis.llen(keys.TASK_LIST) + await self.redis.llen(own_list))
 
     async def is_at_rest(self) -> bool:
         """True when no job is anywhere any more."""
-        jobs = await self.redis.zcard(WAKE) + await self.redis.zcard(READY)
+        jobs = await self.redis.zcard(keys.WAKE) + await self.redis.zcard(keys.READY)
         return not jobs and not await self._payloads_before_the_journal()
 
     async def run_one(self) -> Outcome | None:

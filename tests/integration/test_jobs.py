@@ -11,8 +11,8 @@ from devkit.redis_time import due_times_come, leases_run_out
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, reached
 from devkit.world import PICTURE, PlannedFetcher, World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.journal import JOB
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -169,18 +169,18 @@ async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) 
     assert world.generator.paid == []
     for key in (first, second):
         assert (await world.row(key)).status is Status.QUEUED
-    await world.redis.hset("wearon:breaker", "probe_at", 1)  # time to probe
+    await world.redis.hset(keys.BREAKER, "probe_at", 1)  # time to probe
     await due_times_come(world.redis)
     await world.recovery().wake_due()
     assert [await world.run_one(), await world.run_one()] == [Outcome.COMPLETED] * 2
-    assert not await world.redis.exists("wearon:breaker")
+    assert not await world.redis.exists(keys.BREAKER)
 
 
 async def test_a_job_whose_patience_ran_out_is_settled(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorUnreachable(), GeneratorUnreachable()]
     assert await world.run_all() == [Outcome.HANDED_BACK]
-    job = f"wearon:job:{key.session_id}"
+    job = keys.job(key.session_id)
     await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
     await due_times_come(world.redis)
     await world.recovery().wake_due()
@@ -267,7 +267,7 @@ async def test_a_lease_is_renewed_while_its_job_is_done(
     await leases_run_out(redis)
 
     async def renewed() -> bool:
-        return float(await redis.hget(JOB + key.session_id, "lease_until")) > 0
+        return float(await redis.hget(keys.job(key.session_id), "lease_until")) > 0
 
     await reached(renewed)
     job.cancel()
@@ -281,7 +281,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
     world = World(redis, redis_server.url, tmp_path, lease_renew_s=0.01)
     await world.ledger.add_user(USER, credits=10)
     key, job = await being_done(world)
-    await redis.hset(JOB + key.session_id, "token", "of another worker")
+    await redis.hset(keys.job(key.session_id), "token", "of another worker")
     await asyncio.wait([job], timeout=LONGEST_S)
     assert job.done()
     assert job.result() is Outcome.DROPPED

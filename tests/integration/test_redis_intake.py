@@ -6,9 +6,9 @@ import pytest
 
 from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.intake import CONSUMERS, INTAKE, RedisIntake
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.intake import RedisIntake
 
 pytestmark = pytest.mark.anyio
 
@@ -59,12 +59,12 @@ async def test_a_dead_consumers_payloads_go_back_oldest_first(
 ) -> None:
     dead, alive = pair
     await dead.beat()
-    await redis.rpush(INTAKE + dead.consumer_id, b"newer", b"older")
+    await redis.rpush(keys.intake(dead.consumer_id), b"newer", b"older")
     await alive.push(b"newest")
     await consumers_fall_silent(redis)
     assert await alive.return_dead() == 2
-    assert await redis.lrange(TASK_LIST, 0, -1) == [b"newest", b"newer", b"older"]
-    assert await redis.zrange(CONSUMERS, 0, -1) == [alive.consumer_id.encode()]
+    assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"newest", b"newer", b"older"]
+    assert await redis.zrange(keys.CONSUMERS, 0, -1) == [alive.consumer_id.encode()]
 
 
 async def test_a_consumer_with_a_heartbeat_keeps_its_payloads(pair: list[RedisIntake]) -> None:
@@ -83,8 +83,8 @@ async def test_a_consumer_that_leaves_hands_back_what_it_holds(
     await intake.push(b"1")
     await intake.take(wait_s=WAIT_S)
     await intake.leave()
-    assert await redis.lrange(TASK_LIST, 0, -1) == [b"1"]
-    assert not await redis.exists(INTAKE + intake.consumer_id)
+    assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"1"]
+    assert not await redis.exists(keys.intake(intake.consumer_id))
 
 
 async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
@@ -94,10 +94,10 @@ async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
     gone, alive = pair
     await gone.beat()
     await gone.leave()
-    await redis.lpush(INTAKE + gone.consumer_id, b"1")
+    await redis.lpush(keys.intake(gone.consumer_id), b"1")
     await consumers_fall_silent(redis)
     assert await alive.return_dead() == 1
-    assert set(await redis.keys("*")) == {CONSUMERS.encode(), TASK_LIST.encode()}
+    assert set(await redis.keys("*")) == {keys.CONSUMERS.encode(), keys.TASK_LIST.encode()}
 
 
 async def test_a_payload_of_a_consumer_nobody_knows_goes_back_after_it_was_seen(
@@ -105,12 +105,12 @@ async def test_a_payload_of_a_consumer_nobody_knows_goes_back_after_it_was_seen(
 ) -> None:
     """It was frozen and given up, woke, took one more payload, and was killed."""
     alive, _ = pair
-    await redis.lpush(INTAKE + "unknown", b"1")
+    await redis.lpush(keys.intake("unknown"), b"1")
     await alive.waiting_sessions()
     assert await alive.return_dead() == 0  # it may live: it has its three heartbeats
     await consumers_fall_silent(redis)
     assert await alive.return_dead() == 1
-    assert await redis.lrange(TASK_LIST, 0, -1) == [b"1"]
+    assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"1"]
 
 
 async def test_every_payload_before_the_journal_is_seen(
@@ -119,7 +119,7 @@ async def test_every_payload_before_the_journal_is_seen(
     first, second = "0193a1c0-7b1e-7c4a-9f00-00000000000", "0193a1c0-7b1e-7c4a-9f00-10000000000"
     document = '{{"channel":"b2c","session_id":"{}"}}'
     for n in range(3):
-        await redis.lpush(TASK_LIST, document.format(f"{first}{n}"))
-    await redis.lpush(INTAKE + "somebody", document.format(f"{second}0"))
+        await redis.lpush(keys.TASK_LIST, document.format(f"{first}{n}"))
+    await redis.lpush(keys.intake("somebody"), document.format(f"{second}0"))
     seen = await pair[0].waiting_sessions()
     assert seen == {f"{first}0", f"{first}1", f"{first}2", f"{second}0"}

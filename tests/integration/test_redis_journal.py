@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from devkit.redis_time import due_times_come, leases_run_out
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, WAKE, RedisJournal
+from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.core.errors import LeaseLost
 from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import Claim, HandBack, NoSlotYet, RecoveryPass, SettlementIntent
@@ -86,7 +87,7 @@ async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
     for n in range(3):
         await opened(journal, f"a{n}", owner_id="a")
     await turns(journal)
-    assert await redis.zcard("wearon:jobs:owners") == 0
+    assert await redis.zcard(keys.OWNERS) == 0
     await opened(journal, "b0", owner_id="b")
     await opened(journal, "a3", owner_id="a")
     await opened(journal, "b1", owner_id="b")
@@ -141,10 +142,10 @@ async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
 async def test_a_renewal_is_a_whole_lease_from_now(journal: RedisJournal, redis: Client) -> None:
     await opened(journal)
     claim = await claimed(journal)
-    lives = [await redis.zscore(WAKE, ID)]
+    lives = [await redis.zscore(keys.WAKE, ID)]
     for _ in range(3):
         await journal.renew(claim)
-        lives.append(await redis.zscore(WAKE, ID))
+        lives.append(await redis.zscore(keys.WAKE, ID))
     now, _ = await redis.time()
     assert lives == sorted(set(lives))
     assert lives[-1] <= now + 1 + LEASE_S
@@ -258,7 +259,7 @@ async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(
 async def test_a_lost_wake_up_call_is_missed(journal: RedisJournal, redis: Client) -> None:
     await opened(journal, "a")
     await opened(journal, "b")
-    await redis.lpush(CELERY_QUEUE, b"the call for one of them")
+    await redis.lpush(keys.CELERY_QUEUE, b"the call for one of them")
     assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=1)
 
 
@@ -266,7 +267,7 @@ async def test_a_closed_job_leaves_only_its_story(journal: RedisJournal, redis: 
     await opened(journal)
     await journal.close(await claimed(journal))
     names = {name.decode() for name in await redis.keys("*") if b":claim:" not in name}
-    assert names == {f"wearon:timeline:{ID}", "wearon:jobs:clock", "wearon:jobs:pace"}
-    assert await redis.ttl(f"wearon:timeline:{ID}") > 0
+    assert names == {keys.timeline(ID), keys.CLOCK, keys.PACE}
+    assert await redis.ttl(keys.timeline(ID)) > 0
     events = [line["event"] for line in await journal.timeline(ID)]
     assert events == ["taken", "claimed", "closed"]

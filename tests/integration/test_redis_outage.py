@@ -9,6 +9,7 @@ import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import QueueUnavailable, RateLimited
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest
@@ -80,7 +81,7 @@ async def test_a_job_handed_back_meanwhile_is_not_an_attempt(
     world.generator.plan = [RateLimited(retry_after_s=0.1)]
     away_during_the_call(world, server)
     assert await world.runner().run(claim) is Outcome.HANDED_BACK
-    assert int(await world.redis.hget(f"wearon:job:{key.session_id}", "attempts")) == 0
+    assert int(await world.redis.hget(keys.job(key.session_id), "attempts")) == 0
 
 
 async def test_a_line_of_the_story_is_not_worth_a_job(

@@ -5,11 +5,12 @@ import time
 
 import pytest
 
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis import limiter as redis_limiter
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.limiter import RedisLimiter
-from wearon_cli.adapters.redis.locks import BREAKER, PROBE_EVERY_S, RedisBreaker, RedisRefundLock
+from wearon_cli.adapters.redis.locks import PROBE_EVERY_S, RedisBreaker, RedisRefundLock
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def test_an_open_breaker_lets_one_probe_through_and_closes_on_success(
     assert await breaker.wait_s() == 0
     await breaker.trip("account_blocked")
     assert 0 < await breaker.wait_s() <= PROBE_EVERY_S
-    await redis.hset(BREAKER, "probe_at", 1)  # time to probe
+    await redis.hset(keys.BREAKER, "probe_at", 1)  # time to probe
     waits = [await breaker.wait_s() for _ in range(4)]
     assert waits.count(0) == 1
     await breaker.reset()

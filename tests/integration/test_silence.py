@@ -18,8 +18,8 @@ from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis import keys
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.celery_worker import EXIT_UNRESPONSIVE
@@ -72,12 +72,12 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
     started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
     with Redis.from_url(redis_server.url) as redis:
         first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
-        redis.lpush(TASK_LIST, first)
-        until(lambda: redis.zcard(READY) == 1 and redis.llen(CELERY_QUEUE) == 1)
+        redis.lpush(keys.TASK_LIST, first)
+        until(lambda: redis.zcard(keys.READY) == 1 and redis.llen(keys.CELERY_QUEUE) == 1)
         # All of them: the blocking one, the one for short calls, the one for wake-up calls.
-        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", CELERY_QUEUE.encode()) >= 3
-        redis.lpush(TASK_LIST, second)
-        until(lambda: redis.exists(f"{JOB}{SESSION[:-1]}1"))
+        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", keys.CELERY_QUEUE.encode()) >= 3
+        redis.lpush(keys.TASK_LIST, second)
+        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
 
 
 def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
@@ -94,7 +94,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
         call.send_task(GENERATE)
         call.close()
         assert worker.wait(timeout=LONGEST_S) == EXIT_UNRESPONSIVE
-        assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
+        assert redis.llen(keys.CELERY_QUEUE) == 1  # for the next worker
 
 
 def _payload(session_id: str) -> bytes:

@@ -11,6 +11,7 @@ from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.errors import ConfigError, RoleFailed
 from wearon_cli.runtime.all import supervisor as module
 from wearon_cli.runtime.all.supervisor import Supervisor
@@ -60,7 +61,7 @@ async def test_an_outage_after_a_good_start_is_waited_out_however_long(
         assert not running.done()
     server.start()
     with Redis.from_url(server.url) as redis:
-        while redis.zcard("wearon:consumers") < 2:  # the killed one's, and its successor's
+        while redis.zcard(keys.CONSUMERS) < 2:  # the killed one's, and its successor's
             await asyncio.sleep(0.05)
             assert not running.done()
     one._on_signal()

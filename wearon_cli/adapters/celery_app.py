@@ -9,7 +9,7 @@ import asyncio
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.errors import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def make_celery(redis_url: str) -> "Celery":
             "socket_timeout": SILENCE_S,
         },
         result_backend=None,
-        task_default_queue=CELERY_QUEUE,
+        task_default_queue=keys.CELERY_QUEUE,
         task_ignore_result=True,
         task_serializer="json",
         worker_cancel_long_running_tasks_on_connection_loss=False,

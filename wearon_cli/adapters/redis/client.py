@@ -22,8 +22,6 @@ from wearon_cli.core.errors import ConfigError, QueueUnavailable
 #: asked for, which would make every line of the adapters a cast.
 type Client = Any
 
-#: Everything this product keeps in Redis starts with this (docs/redis-keys.md).
-PREFIX: Final = "wearon:"
 #: Longest wait for an answer; blocking reads add their own waiting time.
 ANSWER_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0

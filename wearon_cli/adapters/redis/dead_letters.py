@@ -3,15 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from wearon_cli.adapters.redis.client import PREFIX, Client, redis_errors
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.core.jobs.dead_letters import DeadLetter
 from wearon_cli.core.session import utc_now
-
-LETTER: Final = f"{PREFIX}dead-letter:"
-INDEX: Final = f"{PREFIX}dead-letters"
-LIFE_S: Final = 30 * 86_400
 
 
 class RedisDeadLetters:
@@ -41,22 +38,22 @@ class RedisDeadLetters:
         }
         with redis_errors():
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hset(LETTER + letter_id, mapping=fields)
-                pipe.expire(LETTER + letter_id, LIFE_S)
-                pipe.zadd(INDEX, {letter_id: now_s})
-                pipe.zremrangebyscore(INDEX, "-inf", now_s - LIFE_S)
+                pipe.hset(keys.dead_letter(letter_id), mapping=fields)
+                pipe.expire(keys.dead_letter(letter_id), keys.DEAD_LETTER_LIFE_S)
+                pipe.zadd(keys.DEAD_LETTERS, {letter_id: now_s})
+                pipe.zremrangebyscore(keys.DEAD_LETTERS, "-inf", now_s - keys.DEAD_LETTER_LIFE_S)
                 await pipe.execute()
         return letter_id
 
     async def list(self, *, limit: int) -> Sequence[DeadLetter]:
         with redis_errors():
-            ids = await self._redis.zrevrange(INDEX, 0, limit - 1)
+            ids = await self._redis.zrevrange(keys.DEAD_LETTERS, 0, limit - 1)
         letters = [await self.get(letter_id.decode()) for letter_id in ids]
         return [letter for letter in letters if letter is not None]
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         with redis_errors():
-            fields = await self._redis.hgetall(LETTER + letter_id)
+            fields = await self._redis.hgetall(keys.dead_letter(letter_id))
         if not fields:
             return None
         return DeadLetter(
@@ -72,7 +69,7 @@ class RedisDeadLetters:
     async def drop(self, letter_id: str) -> bool:
         with redis_errors():
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.delete(LETTER + letter_id)
-                pipe.zrem(INDEX, letter_id)
+                pipe.delete(keys.dead_letter(letter_id))
+                pipe.zrem(keys.DEAD_LETTERS, letter_id)
                 deleted, _ = await pipe.execute()
         return bool(deleted)

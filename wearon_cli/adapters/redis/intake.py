@@ -10,20 +10,17 @@ import secrets
 import socket
 from typing import Final
 
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import (
     ANSWER_TIMEOUT_S,
-    PREFIX,
     Client,
     Scripts,
     connect,
     redis_errors,
 )
-from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.payloads import salvage
 
-INTAKE: Final = f"{PREFIX}intake:"
-CONSUMERS: Final = f"{PREFIX}consumers"
 #: Heartbeats missed before a consumer counts as dead.
 MISSED_BEATS: Final = 3
 #: Payloads read at once when the lists are searched.
@@ -35,7 +32,7 @@ class RedisIntake:
 
     def __init__(self, redis: Client, *, url: str, wait_s: float, heartbeat_s: float) -> None:
         self.consumer_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._own_list = INTAKE + self.consumer_id
+        self._own_list = keys.intake(self.consumer_id)
         self._redis = redis
         # Never repeated by the client: a lost answer may have moved a payload already.
         self._blocking = connect(url, retries=0, answer_timeout_s=wait_s + ANSWER_TIMEOUT_S)
@@ -55,7 +52,7 @@ class RedisIntake:
                     return bytes(left)
             self._unsure = True
             payload = await self._blocking.blmove(
-                TASK_LIST, self._own_list, wait_s, src="RIGHT", dest="LEFT"
+                keys.TASK_LIST, self._own_list, wait_s, src="RIGHT", dest="LEFT"
             )
             self._unsure = payload is not None
         return bytes(payload) if payload is not None else None
@@ -67,7 +64,7 @@ class RedisIntake:
 
     async def push(self, payload: bytes) -> None:
         with redis_errors():
-            await self._redis.lpush(TASK_LIST, payload)
+            await self._redis.lpush(keys.TASK_LIST, payload)
 
     async def beat(self) -> None:
         await self.return_dead()
@@ -75,8 +72,8 @@ class RedisIntake:
     async def return_dead(self) -> int:
         returned = await self._scripts.run(
             "return_dead",
-            keys=(CONSUMERS, TASK_LIST),
-            args=(self.consumer_id, INTAKE, self._silence_s),
+            keys=(keys.CONSUMERS, keys.TASK_LIST),
+            args=(self.consumer_id, keys.INTAKE_PREFIX, self._silence_s),
         )
         return int(returned)
 
@@ -88,18 +85,18 @@ class RedisIntake:
         yet that the blocking take has ended, and move one more payload here.
         """
         with redis_errors():
-            while await self._redis.lmove(self._own_list, TASK_LIST, "LEFT", "RIGHT"):
+            while await self._redis.lmove(self._own_list, keys.TASK_LIST, "LEFT", "RIGHT"):
                 pass
 
     async def waiting_sessions(self) -> frozenset[str]:
         try:
             with redis_errors():
-                found = await self._sessions_in(TASK_LIST)
-                async for own_list in self._redis.scan_iter(INTAKE + "*", count=CHUNK):
+                found = await self._sessions_in(keys.TASK_LIST)
+                async for own_list in self._redis.scan_iter(keys.intake("*"), count=CHUNK):
                     found |= await self._sessions_in(own_list.decode())
                     await self._watch(own_list.decode())
                 # Again: a dead consumer's may have gone back while its list was looked for.
-                return frozenset(found | await self._sessions_in(TASK_LIST))
+                return frozenset(found | await self._sessions_in(keys.TASK_LIST))
         except UnicodeDecodeError as exc:
             raise QueueUnavailable("a key of another program stands among ours") from exc
 
@@ -110,7 +107,8 @@ class RedisIntake:
         """
         seconds, micros = await self._redis.time()
         since_s = seconds + micros / 1e6
-        await self._redis.zadd(CONSUMERS, {own_list.removeprefix(INTAKE): since_s}, nx=True)
+        consumer_id = own_list.removeprefix(keys.INTAKE_PREFIX)
+        await self._redis.zadd(keys.CONSUMERS, {consumer_id: since_s}, nx=True)
 
     async def _sessions_in(self, name: str) -> set[str]:
         """

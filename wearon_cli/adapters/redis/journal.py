@@ -14,7 +14,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wearon_cli.adapters.redis.client import PREFIX, Client, Scripts, redis_errors
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client, Scripts, redis_errors
 from wearon_cli.adapters.redis.limiter import WINDOW_S
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.generator import Usage
@@ -28,24 +29,10 @@ from wearon_cli.core.jobs.journal import (
 )
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
-#: Name of the Celery queue, which is also its key.
-CELERY_QUEUE: Final = f"{PREFIX}celery"
-JOB: Final = f"{PREFIX}job:"
-WAKE: Final = f"{PREFIX}jobs:wake"
-READY: Final = f"{PREFIX}jobs:ready"
-OWNERS: Final = f"{PREFIX}jobs:owners"
-CLOCK: Final = f"{PREFIX}jobs:clock"
-PACE: Final = f"{PREFIX}jobs:pace"
-CLAIM: Final = f"{PREFIX}claim:"
-TIMELINE: Final = f"{PREFIX}timeline:"
-
 #: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
 #: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
 #: a burst would come back with each window, and leave the limit unused before it.
 BURST: Final = 0.01
-#: A story keeps its newest lines, for a while after the last one.
-TIMELINE_LINES: Final = 60
-TIMELINE_LIFE_S: Final = 7 * 86_400
 
 
 class RedisJournal:
@@ -69,7 +56,7 @@ class RedisJournal:
     async def open(self, key: SessionKey, payload: bytes, *, owner_id: str, pictures: int) -> bool:
         opened = await self._scripts.run(
             "open",
-            keys=(JOB + key.session_id, READY, OWNERS, CLOCK),
+            keys=(keys.job(key.session_id), keys.READY, keys.OWNERS, keys.CLOCK),
             args=(key.session_id, key.channel.value, payload, owner_id, pictures),
         )
         if opened:
@@ -80,8 +67,15 @@ class RedisJournal:
         token = secrets.token_hex(8)
         answer = await self._scripts.run(
             "claim",
-            keys=(READY, WAKE, OWNERS, CLOCK, PACE, CLAIM + token),
-            args=(JOB, token, self._lease_s, *self._pace),
+            keys=(keys.READY, keys.WAKE, keys.OWNERS, keys.CLOCK, keys.PACE, keys.claim(token)),
+            args=(
+                keys.JOB_PREFIX,
+                token,
+                self._lease_s,
+                *self._pace,
+                keys.PACE_LIFE_S,
+                keys.CLAIM_LIFE_S,
+            ),
         )
         if isinstance(answer, bytes):
             return None if answer == b"empty" else NoSlotYet(wait_s=float(answer))
@@ -94,7 +88,7 @@ class RedisJournal:
         _fence(
             await self._scripts.run(
                 "renew",
-                keys=(JOB + claim.session_id, WAKE, READY),
+                keys=(keys.job(claim.session_id), keys.WAKE, keys.READY),
                 args=(claim.session_id, claim.token, self._lease_s),
             )
         )
@@ -109,7 +103,7 @@ class RedisJournal:
     async def call_lost(self, claim: Claim) -> int:
         lost = int(
             await self._scripts.run(
-                "call_lost", keys=(JOB + claim.session_id,), args=(claim.token,)
+                "call_lost", keys=(keys.job(claim.session_id),), args=(claim.token,)
             )
         )
         _fence(lost >= 0)
@@ -127,7 +121,7 @@ class RedisJournal:
         _fence(
             await self._scripts.run(
                 "hand_back",
-                keys=(JOB + claim.session_id, WAKE, READY, CLOCK),
+                keys=(keys.job(claim.session_id), keys.WAKE, keys.READY, keys.CLOCK),
                 args=(claim.session_id, claim.token, after_s, why.value),
             )
         )
@@ -140,7 +134,7 @@ class RedisJournal:
         _fence(
             await self._scripts.run(
                 "close",
-                keys=(JOB + claim.session_id, WAKE),
+                keys=(keys.job(claim.session_id), keys.WAKE),
                 args=(claim.session_id, claim.token),
             )
         )
@@ -149,7 +143,9 @@ class RedisJournal:
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         line = json.dumps({"at": utc_now().isoformat(), "event": event, **facts})
         await self._scripts.run(
-            "note", keys=(TIMELINE + session_id,), args=(line, TIMELINE_LINES, TIMELINE_LIFE_S)
+            "note",
+            keys=(keys.timeline(session_id),),
+            args=(line, keys.TIMELINE_ENTRIES, keys.TIMELINE_LIFE_S),
         )
 
     async def _noted(self, session_id: str, event: str, **facts: object) -> None:
@@ -159,16 +155,18 @@ class RedisJournal:
 
     async def timeline(self, session_id: str) -> Sequence[Mapping[str, object]]:
         with redis_errors():
-            lines = await self._redis.lrange(TIMELINE + session_id, 0, -1)
+            lines = await self._redis.lrange(keys.timeline(session_id), 0, -1)
         return [json.loads(line) for line in lines]
 
     async def is_open(self, session_id: str) -> bool:
         with redis_errors():
-            return bool(await self._redis.exists(JOB + session_id))
+            return bool(await self._redis.exists(keys.job(session_id)))
 
     async def recover(self, *, limit: int) -> RecoveryPass:
         moved, uncalled = await self._scripts.run(
-            "due", keys=(WAKE, READY, CLOCK, CELERY_QUEUE), args=(JOB, limit)
+            "due",
+            keys=(keys.WAKE, keys.READY, keys.CLOCK, keys.CELERY_QUEUE),
+            args=(keys.JOB_PREFIX, limit),
         )
         return RecoveryPass(moved=int(moved), uncalled=int(uncalled))
 
@@ -179,7 +177,7 @@ class RedisJournal:
         _fence(
             await self._scripts.run(
                 "write",
-                keys=(JOB + claim.session_id,),
+                keys=(keys.job(claim.session_id),),
                 args=(claim.token, len(drop), *drop, *flat),
             )
         )

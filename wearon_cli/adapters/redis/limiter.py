@@ -4,10 +4,9 @@ import asyncio
 import secrets
 from typing import Final
 
-from wearon_cli.adapters.redis.client import PREFIX, Client, Scripts
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client, Scripts
 
-REQUESTS: Final = f"{PREFIX}limit:requests"
-PICTURES: Final = f"{PREFIX}limit:pictures"
 #: A minute, and a second for what requests may lag or lead on their way from the permit to the
 #: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
 WINDOW_S: Final = 61.0
@@ -37,13 +36,14 @@ class RedisLimiter:
     async def _ask(self, pictures: int) -> float:
         answer = await self._scripts.run(
             "permit",
-            keys=(REQUESTS, PICTURES),
+            keys=(keys.REQUESTS, keys.PICTURES),
             args=(
                 secrets.token_hex(8),
                 WINDOW_S,
                 self._requests_per_minute,
                 pictures,
                 self._pictures_per_minute,
+                keys.LIMIT_LIFE_S,
             ),
         )
         return float(answer)

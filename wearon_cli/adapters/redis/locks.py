@@ -4,18 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from wearon_cli.adapters.redis.client import PREFIX, Client, Scripts, redis_errors
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client, Scripts, redis_errors
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.events import BreakerClosed, BreakerOpened
 
-REFUND: Final = f"{PREFIX}refund:"
-BREAKER: Final = f"{PREFIX}breaker"
-#: Longer than any refund call under it can take, its transaction on the server included.
-REFUND_LOCK_LIFE_S: Final = 60
 #: While open, one call is let through this often to probe.
 PROBE_EVERY_S: Final = 30.0
-#: A breaker nobody probes or resets is forgotten.
-BREAKER_LIFE_S: Final = 86_400
 
 
 class RedisRefundLock:
@@ -26,9 +21,9 @@ class RedisRefundLock:
 
     @asynccontextmanager
     async def hold(self, session_id: str) -> AsyncIterator[bool]:
-        name = REFUND + session_id
+        name = keys.refund_lock(session_id)
         with redis_errors():
-            free = bool(await self._redis.set(name, 1, nx=True, ex=REFUND_LOCK_LIFE_S))
+            free = bool(await self._redis.set(name, 1, nx=True, ex=keys.REFUND_LOCK_LIFE_S))
         yield free
         if free:
             with redis_errors():
@@ -44,7 +39,7 @@ class RedisBreaker:
         self._seen_open = False
 
     async def wait_s(self) -> float:
-        answer = await self._scripts.run("breaker", keys=(BREAKER,), args=(PROBE_EVERY_S,))
+        answer = await self._scripts.run("breaker", keys=(keys.BREAKER,), args=(PROBE_EVERY_S,))
         if answer == b"closed":
             return 0.0
         self._seen_open = True
@@ -52,13 +47,13 @@ class RedisBreaker:
 
     async def trip(self, reason: str) -> None:
         with redis_errors():
-            opened = await self._redis.hsetnx(BREAKER, "reason", reason)
+            opened = await self._redis.hsetnx(keys.BREAKER, "reason", reason)
             seconds, micros = await self._redis.time()
             probe_at = seconds + micros / 1e6 + PROBE_EVERY_S
-            await self._redis.hset(BREAKER, "probe_at", str(probe_at))
+            await self._redis.hset(keys.BREAKER, "probe_at", str(probe_at))
             if opened:
-                await self._redis.hset(BREAKER, "opened_at", str(seconds))
-            await self._redis.expire(BREAKER, BREAKER_LIFE_S)
+                await self._redis.hset(keys.BREAKER, "opened_at", str(seconds))
+            await self._redis.expire(keys.BREAKER, keys.BREAKER_LIFE_S)
         self._seen_open = True
         if opened:
             emit(BreakerOpened(reason=reason, probe_every_s=PROBE_EVERY_S))
@@ -67,7 +62,7 @@ class RedisBreaker:
         if not self._seen_open:
             return
         with redis_errors():
-            closed = await self._redis.delete(BREAKER)
+            closed = await self._redis.delete(keys.BREAKER)
         self._seen_open = False
         if closed:
             emit(BreakerClosed())

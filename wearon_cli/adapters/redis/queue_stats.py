@@ -2,13 +2,9 @@
 
 from datetime import UTC, datetime
 
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, Scripts
-from wearon_cli.adapters.redis.dead_letters import INDEX
-from wearon_cli.adapters.redis.intake import CONSUMERS, MISSED_BEATS
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY, WAKE
-from wearon_cli.adapters.redis.limiter import REQUESTS
-from wearon_cli.adapters.redis.locks import BREAKER
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.intake import MISSED_BEATS
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.payloads import pushed_at
 
@@ -27,8 +23,17 @@ class RedisQueueStats:
         """See `QueueStatsPort.look`."""
         answer = await self._scripts.run(
             "queue_stats",
-            keys=(TASK_LIST, READY, WAKE, INDEX, CONSUMERS, REQUESTS, BREAKER, CELERY_QUEUE),
-            args=(JOB, self._silence_s, MINUTE_S),
+            keys=(
+                keys.TASK_LIST,
+                keys.READY,
+                keys.WAKE,
+                keys.DEAD_LETTERS,
+                keys.CONSUMERS,
+                keys.REQUESTS,
+                keys.BREAKER,
+                keys.CELERY_QUEUE,
+            ),
+            args=(keys.JOB_PREFIX, self._silence_s, MINUTE_S),
         )
         now_s, queued, oldest, ready, since_s, leased, held, letters, *rest = answer
         consumers, permits, reason, calls = rest

@@ -14,7 +14,7 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import WorkerFoundUnresponsive
 from wearon_cli.runtime.worker.job_loop import JobLoop
@@ -71,6 +71,6 @@ class Watchdog:
 
     def _calls_wait(self) -> bool:
         try:
-            return bool(self._redis.llen(CELERY_QUEUE))
+            return bool(self._redis.llen(keys.CELERY_QUEUE))
         except (RedisError, OSError):
             return False  # Redis is away: that is not unresponsiveness

@@ -1,5 +1,5 @@
 -- KEYS: ready, wake, owners, clock, pace, this claim
--- ARGV: job key prefix, token, lease_s, request_gap_s, picture_gap_s, burst
+-- ARGV: job key prefix, token, lease_s, request_gap_s, picture_gap_s, burst, life_s of the pace, life_s of this claim
 -- Takes the lease on the job whose turn it is, at the pace of the rate limit.
 -- Returns 'empty', the seconds until the next turn as text, or session id and entry.
 local now = redis.call('TIME')
@@ -21,13 +21,13 @@ until known
 local gap = math.max(ARGV[4], ARGV[5] * tonumber(redis.call('HGET', job, 'pictures')))
 local early = next_at - now - gap * (ARGV[6] - 1)
 if early > 0 then return tostring(early) end
-redis.call('SET', KEYS[5], math.max(now, next_at) + gap, 'EX', 3600)
+redis.call('SET', KEYS[5], math.max(now, next_at) + gap, 'EX', ARGV[7])
 redis.call('ZREM', KEYS[1], id)
 if tonumber(round) > tonumber(redis.call('GET', KEYS[4]) or '0') then
   redis.call('SET', KEYS[4], round)
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', round) -- owners with nothing left in line
 end
-redis.call('SET', KEYS[6], id, 'EX', 30)
+redis.call('SET', KEYS[6], id, 'EX', ARGV[8])
 redis.call('HINCRBY', job, 'attempts', 1)
 redis.call('HSET', job, 'token', ARGV[2], 'lease_until', now + ARGV[3])
 redis.call('ZADD', KEYS[2], now + ARGV[3], id)

@@ -1,4 +1,5 @@
--- KEYS: requests, pictures    ARGV: token, window_s, most_requests, pictures, most_pictures
+-- KEYS: requests, pictures
+-- ARGV: token, window_s, most_requests, pictures, most_pictures, life_s
 -- Two moving windows as logs. '0' when granted, else seconds until it can be.
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
@@ -16,7 +17,7 @@ if pictures > 0 then
 end
 if wait > 0 then return tostring(wait) end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('EXPIRE', KEYS[1], 120)
+redis.call('EXPIRE', KEYS[1], ARGV[6])
 for i = 1, pictures do redis.call('ZADD', KEYS[2], now, ARGV[1] .. ':' .. i) end
-if pictures > 0 then redis.call('EXPIRE', KEYS[2], 120) end
+if pictures > 0 then redis.call('EXPIRE', KEYS[2], ARGV[6]) end
 return '0'
