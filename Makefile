@@ -34,7 +34,7 @@ lint:
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
 
-format: ## Mend what ruff can mend.
+format: ## Fix what ruff can fix.
 	@scripts/bootstrap dev
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .

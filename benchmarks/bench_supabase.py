@@ -127,7 +127,7 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=60)
-    told = parser.parse_args()
+    args = parser.parse_args()
     print(machine())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -150,7 +150,7 @@ def main() -> int:
         before = platform.balances()
         jobs = [
             platform.order(KINDS[n % 4], WAYS[n // 3 % 3] if n % 3 == 0 else "")
-            for n in range(told.jobs)
+            for n in range(args.jobs)
         ]
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])

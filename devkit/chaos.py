@@ -386,7 +386,7 @@ def recovered(arena: Arena) -> tuple[int, list[float]]:
 
 
 def _held(events: list[tuple[float, str, int, str]], number: int, until_s: float) -> set[str]:
-    """Sessions that this worker had in hand at that moment."""
+    """Sessions that this worker was running at that time."""
     held: set[str] = set()
     for at_s, event, worker, session_id in events:
         if at_s > until_s or worker != number:
@@ -402,9 +402,9 @@ def _events(workers: list[Worker]) -> Iterator[tuple[float, str, int, str]]:
     for worker in workers:
         for line in worker.log.read_text("utf-8", errors="replace").splitlines():
             if line.startswith("{") and line.endswith("}") and '"session_id"' in line:
-                told = json.loads(line)
-                at_s = datetime.fromisoformat(told["timestamp"]).timestamp()
-                yield at_s, told["event"], worker.number, told["session_id"]
+                entry = json.loads(line)
+                at_s = datetime.fromisoformat(entry["timestamp"]).timestamp()
+                yield at_s, entry["event"], worker.number, entry["session_id"]
 
 
 def run(jobs: int, seed: int, *, over_s: float, within_s: float, **settings: str) -> Findings:
@@ -428,9 +428,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    told = parser.parse_args()
-    print(f"{machine()}\nseed {told.seed}: repeat it with --seed {told.seed}")
-    found = run(told.jobs, told.seed, over_s=70.0, within_s=150.0)
+    args = parser.parse_args()
+    print(f"{machine()}\nseed {args.seed}: repeat it with --seed {args.seed}")
+    found = run(args.jobs, args.seed, over_s=70.0, within_s=150.0)
     print("\n" + "\n".join(found.lines()))
     broken = found.broken + found.late
     print("BROKEN: " + ", ".join(broken) if broken else "every promise was kept")

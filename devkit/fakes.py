@@ -1,4 +1,4 @@
-"""The desk's ports in memory, with the platform's rules, and faults on demand."""
+"""The ports of the operator tools in memory, with the platform's rules and faults on demand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,11 +52,11 @@ class FakeSessions:
         self.rows[row.key] = row
         return row
 
-    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
-        return [row for row in self.rows.values() if row.created_at < moment][:limit]
+    async def open_before(self, time: datetime, *, limit: int) -> Sequence[Session]:
+        return [row for row in self.rows.values() if row.created_at < time][:limit]
 
-    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
-        found = [row for row in self.rows.values() if row.created_at >= moment]
+    async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
+        found = [row for row in self.rows.values() if row.created_at >= time]
         return sorted(found, key=lambda row: row.created_at, reverse=True)[:limit]
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
@@ -166,7 +166,7 @@ class FakeIntake:
 
 @dataclass
 class FakeJournal:
-    """Only what the desk asks of a journal."""
+    """Only what the operator tools ask of a journal."""
 
     open_sessions: set[str] = field(default_factory=set)
     timelines: dict[str, list[Mapping[str, object]]] = field(default_factory=dict)

@@ -166,9 +166,9 @@ class Load:
         at: dict[str, dict[str, float]] = {}
         for line in self.log.read_text("utf-8").splitlines():
             if line.startswith("{") and '"job_' in line:
-                told = json.loads(line)
-                when_s = datetime.fromisoformat(told["timestamp"]).timestamp()
-                at.setdefault(told["event"], {}).setdefault(str(told.get("session_id")), when_s)
+                entry = json.loads(line)
+                when_s = datetime.fromisoformat(entry["timestamp"]).timestamp()
+                at.setdefault(entry["event"], {}).setdefault(str(entry.get("session_id")), when_s)
         return Events(
             taken_s=at.get(JobTaken.name(), {}),
             started_s=at.get(JobStarted.name(), {}),
@@ -184,7 +184,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         api = stack.enter_context(ImageApiProcess(latency=latency))
         origin = stack.enter_context(photo_server())
         log = folder / "all.log"
-        told = {
+        environment = {
             "OPENAI_BASE_URL": api.base_url,
             "OPENAI_API_KEY": KEY,
             "WEARON_FETCH_ORIGINS": origin,
@@ -194,7 +194,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         started_s = time.time()
         process = subprocess.Popen(
             [*WEARON, "all", "--local", "--data-dir", str(folder / "data")],
-            env={**os.environ, **told},
+            env={**os.environ, **environment},
             stdout=subprocess.DEVNULL,
             stderr=stack.enter_context(log.open("wb")),
         )

@@ -40,7 +40,7 @@ from wearon_cli.core.settings import Settings
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 def picture(colour: str = "white") -> bytes:
@@ -77,7 +77,7 @@ class _Fused:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
-        if not callable(method) or name == "renew":  # renewals run beside the job, at any time
+        if not callable(method) or name == "renew":  # renewals run during the job, at any time
             return method
 
         async def fused(*args: Any, **kwargs: Any) -> Any:

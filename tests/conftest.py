@@ -1,4 +1,4 @@
-"""What every test stands on: no settings of this machine, and one event loop kind."""
+"""Shared by all tests: no settings of this machine, and asyncio as the event loop."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
-#: Settings without the prefix, beside those production cannot do without.
+#: Settings without the prefix, besides those that production requires.
 OTHER_NAMES = ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODELS", "OPENAI_MAX_RETRIES", "WORKER_CONCURRENCY")
 #: These change what a command prints, or which way a loopback request takes.
 SURROUNDINGS = (

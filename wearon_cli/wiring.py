@@ -58,7 +58,7 @@ class OperatorTools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeAdapters:
-    """What the `serve` role works with, beside the pose model."""
+    """What the `serve` role works with, besides the pose model."""
 
     fetcher: Fetcher
     #: Whether Redis answers right now; never raises.
@@ -78,7 +78,7 @@ class Consumer:
 
 @asynccontextmanager
 async def open_operator_tools(settings: Settings) -> AsyncIterator[OperatorTools]:
-    """Adapters for commands that read, push and mend."""
+    """Adapters for commands that read, push and fix."""
     from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
     from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 
@@ -181,7 +181,7 @@ async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIter
 
     Args:
         settings: The settings.
-        fetch_timeout_s: One photo, start to end; somebody waits for the answer.
+        fetch_timeout_s: One photo, start to end; a caller waits for the answer.
     """
     async with AsyncExitStack() as stack:
         hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
@@ -277,12 +277,12 @@ async def _store(
     stack: AsyncExitStack, settings: Settings, *, checked: bool = False
 ) -> SessionStore:
     """
-    The store of these settings.
+    The session store of these settings.
 
     Args:
         stack: Closes it.
-        settings: Which store.
-        checked: Look first whether jobs can work with it.
+        settings: Which session store.
+        checked: Check first that jobs can work with it.
     """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)
@@ -331,7 +331,7 @@ def local_storage(settings: Settings) -> LocalStorage:
 
 def local_origin(settings: Settings) -> str:
     """Where `serve` of the local stack answers, seen from this machine."""
-    everywhere = settings.host in {"0.0.0.0", "::"}  # noqa: S104 - told apart, not bound
+    everywhere = settings.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     return f"http://{'127.0.0.1' if everywhere else settings.host}:{settings.port}"
 
 
@@ -383,7 +383,7 @@ def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
 
 def open_pose_reader(settings: Settings) -> MediaPipePose:
     """
-    Load the pose model. Whoever calls closes it.
+    Load the pose model. The caller closes it.
 
     Raises:
         ConfigError: The model file is missing or damaged.

@@ -200,25 +200,25 @@ class ImageApi:
                 raise model_not_found(model_id)
         except Rejection as rejection:
             return JSONResponse(rejection.body(), rejection.status)
-        told = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
-        return JSONResponse({**told, "shutdown_date": MODELS.get(model_id)})
+        facts = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
+        return JSONResponse({**facts, "shutdown_date": MODELS.get(model_id)})
 
     async def _book(self, request: Request) -> Response:
         calls = [asdict(call) for call in self.calls] if "calls" in request.query_params else []
         return JSONResponse({**self.summary(), "list": calls})
 
     async def _set_rules(self, request: Request) -> Response:
-        told = await request.json()
-        if "faults" in told:
-            self.rules = [Rule(**rule) for rule in told["faults"]]
-        if "latency" in told:
-            self.latency = Latency(str(told["latency"]))
-        if "limit" in told:
-            self.limit = told["limit"]
-        if "open_models" in told:
-            self.open_models = frozenset(told["open_models"])
-        if "gather" in told:
-            self._gather = int(told["gather"])
+        changes = await request.json()
+        if "faults" in changes:
+            self.rules = [Rule(**rule) for rule in changes["faults"]]
+        if "latency" in changes:
+            self.latency = Latency(str(changes["latency"]))
+        if "limit" in changes:
+            self.limit = changes["limit"]
+        if "open_models" in changes:
+            self.open_models = frozenset(changes["open_models"])
+        if "gather" in changes:
+            self._gather = int(changes["gather"])
             self._gathered.clear()
             self._look_who_is_here()
         return JSONResponse({})
@@ -231,7 +231,7 @@ class ImageApi:
 
 
 def _session_of(request: Request) -> str:
-    """The caller's own id of the call is SESSION.RANDOM; without one the first picture tells."""
+    """The caller's own id of the call is SESSION.RANDOM; without one the first picture has it."""
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 
@@ -276,17 +276,17 @@ def main() -> None:
     parser.add_argument("--faults", default="", help="name[:probability[:times]],...")
     parser.add_argument("--limit", type=int, default=None, help="requests in any 60 s")
     parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args()
+    args = parser.parse_args()
     api = ImageApi(
-        latency=told.latency,
-        faults=told.faults,
-        requests_per_minute=told.limit,
-        seed=told.seed,
+        latency=args.latency,
+        faults=args.faults,
+        requests_per_minute=args.limit,
+        seed=args.seed,
     )
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", told.port))
-        listener.listen(1024)  # before the port is told: callers may come at once
+        listener.bind(("127.0.0.1", args.port))
+        listener.listen(1024)  # before the port is printed: callers may come at once
         serve(api, listener)
 
 

@@ -1,4 +1,4 @@
-"""Credits: the same behaviour in every store, the platform's own."""
+"""Credits: every session store behaves as the platform does."""
 
 import asyncio
 from uuid import uuid4
@@ -60,7 +60,7 @@ async def test_a_shoppers_credit_is_taken_and_returned_once(store: StoreUnderTes
     assert await give(store.store_id, mail, new.request_id, "Refund") is True
     assert await give(store.store_id, mail, new.request_id, "Refund") is False
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 5
-    # One ledger: the store cannot get for itself what the shopper got back.
+    # One ledger: a credit returned to the shopper is not returned to the store too.
     assert await store.ledger.refund_store(store.store_id, new.request_id, "Refund") is False
     assert await store.accounts.store_balance(store.store_id) == 5
 
@@ -99,7 +99,7 @@ async def test_a_store_refund_without_a_request_id_is_never_sent(
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
+async def test_an_unknown_shopper_gets_nothing(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.ledger.refund_shopper(store.store_id, "who@example.test", "req", "Refund")
     assert refusal.value.vendor_code == "P0001"
@@ -107,7 +107,7 @@ async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> Non
     assert await store.ledger.store_entries(store.store_id, "req") == []
 
 
-async def test_an_owner_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
+async def test_an_unknown_owner_gets_nothing(store: StoreUnderTest) -> None:
     for refund in (
         store.ledger.refund_store(str(uuid4()), "req", "Refund"),
         store.ledger.refund_user(str(uuid4()), "Refund"),

@@ -29,7 +29,7 @@ from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No way of a job has more steps than this to the outside.
+#: No job takes more steps to the outside than this.
 MANY = 60
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a job, on a real Redis and the local store."""
+"""The outcomes of jobs, on a real Redis and the local session store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -154,14 +154,14 @@ async def test_a_lost_paid_call_is_repeated_once_and_counted(world: World) -> No
     assert letter.session_id == key.session_id
 
 
-async def test_an_answer_that_is_no_picture_counts_as_a_lost_paid_call(world: World) -> None:
+async def test_an_answer_that_is_not_a_picture_counts_as_a_lost_paid_call(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [b"<html>sorry</html>"]
     assert await world.run_all() == [Outcome.HANDED_BACK]
     assert (await world.events(key)).count("paid_call_lost") == 1
 
 
-async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) -> None:
+async def test_a_blocked_account_halts_all_calls_and_fails_no_job(world: World) -> None:
     first = await world.sell(owner_id=USER)
     second = await world.sell(owner_id=USER)
     world.generator.plan = [AccountBlocked()]
@@ -176,7 +176,7 @@ async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) 
     assert not await world.redis.exists(keys.BREAKER)
 
 
-async def test_a_job_whose_patience_ran_out_is_settled(world: World) -> None:
+async def test_a_job_past_its_max_wait_is_settled(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorUnreachable(), GeneratorUnreachable()]
     assert await world.run_all() == [Outcome.HANDED_BACK]

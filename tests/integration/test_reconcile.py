@@ -1,4 +1,4 @@
-"""What does not fit together is found, mended where that is safe, and never twice."""
+"""Discrepancies are found, fixed where that is safe, and never twice."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -91,13 +91,13 @@ async def test_a_credit_that_never_came_back_is_given_once(world: World, sale: o
     assert case.discrepancy is Discrepancy.UNREFUNDED
     assert case.session.session_id == key.session_id
     for _ in range(3):
-        mended = await reconciler(world).fix(case)
-        assert mended.fixed == "credit returned"
+        fixed_case = await reconciler(world).fix(case)
+        assert fixed_case.fixed == "credit returned"
     assert await credits_left(world) == before
     assert await found(world) == []
 
 
-async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(world: World) -> None:
+async def test_an_open_row_without_a_job_goes_to_the_workers_and_is_settled(world: World) -> None:
     before = await credits_left(world)
     key = await b2c(world)
     await world.redis.flushall()
@@ -161,7 +161,7 @@ async def test_a_failed_session_with_a_picture_is_found(world: World) -> None:
     assert [case.discrepancy for case in await found(world)] == [Discrepancy.UNUSED_PICTURE]
 
 
-async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
+async def test_an_overage_is_for_a_person_and_not_fixed(world: World) -> None:
     before = await credits_left(world)
     key = await overage(world)
     await world.redis.flushall()
@@ -172,7 +172,7 @@ async def test_an_overage_is_for_a_person_and_not_mended(world: World) -> None:
     assert await credits_left(world) == before
 
 
-async def test_a_story_tells_what_was_paid_and_where_the_job_is(world: World) -> None:
+async def test_an_inspection_has_the_cost_and_the_job_location(world: World) -> None:
     key = await b2c(world)
     inspector = reconciler(world).inspector
     assert (await inspector.inspect(key.session_id)).location is JobLocation.QUEUE

@@ -1,4 +1,4 @@
-"""Taking payloads from a real Redis list: moved, never popped; the dead give theirs back."""
+"""Taking payloads from a real Redis list: moved, never popped; those of the dead go back."""
 
 from collections.abc import AsyncIterator
 
@@ -90,7 +90,7 @@ async def test_a_consumer_that_leaves_hands_back_what_it_holds(
 async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
     pair: list[RedisIntake], redis: Client
 ) -> None:
-    """Redis had not heard yet that its blocking take had ended."""
+    """Redis did not know yet that its blocking take had ended."""
     gone, alive = pair
     await gone.beat()
     await gone.leave()
@@ -100,10 +100,10 @@ async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
     assert set(await redis.keys("*")) == {keys.CONSUMERS.encode(), keys.TASK_LIST.encode()}
 
 
-async def test_a_payload_of_a_consumer_nobody_knows_goes_back_after_it_was_seen(
+async def test_a_payload_of_an_unknown_consumer_goes_back_after_it_was_seen(
     pair: list[RedisIntake], redis: Client
 ) -> None:
-    """It was frozen and given up, woke, took one more payload, and was killed."""
+    """It was frozen, removed, resumed, took one more payload, and was killed."""
     alive, _ = pair
     await redis.lpush(keys.intake("unknown"), b"1")
     await alive.waiting_sessions()

@@ -30,14 +30,14 @@ async def opened(journal: RedisJournal, session_id: str = ID, *, owner_id: str =
     return await journal.open(key, b"job", owner_id=owner_id, pictures=2)
 
 
-async def turns(journal: RedisJournal) -> list[str]:
+async def claim_order(journal: RedisJournal) -> list[str]:
     """Ids of all waiting jobs, in the order in which they are claimed."""
     ids = []
-    while (turn := await journal.claim()) is not None:
-        if isinstance(turn, NoSlotYet):
-            await asyncio.sleep(turn.wait_s)
+    while (claim := await journal.claim()) is not None:
+        if isinstance(claim, NoSlotYet):
+            await asyncio.sleep(claim.wait_s)
         else:
-            ids.append(turn.session_id)
+            ids.append(claim.session_id)
     return ids
 
 
@@ -48,7 +48,7 @@ async def claimed(journal: RedisJournal) -> Claim:
 
 
 async def expired(journal: RedisJournal, redis: Client) -> None:
-    """Let the lease run out and the job be put back in line."""
+    """Let the lease run out and the job become ready again."""
     await leases_run_out(redis)
     assert (await journal.recover(limit=10)).moved == 1
 
@@ -68,30 +68,30 @@ async def test_sixteen_claims_at_once_give_one_lease(journal: RedisJournal) -> N
     assert answers.count(None) == 15
 
 
-async def test_without_jobs_there_is_no_turn(journal: RedisJournal) -> None:
+async def test_without_jobs_there_is_no_claim(journal: RedisJournal) -> None:
     assert await journal.claim() is None
 
 
-async def test_a_burst_of_one_owner_does_not_hold_up_another(journal: RedisJournal) -> None:
+async def test_a_burst_of_one_owner_does_not_delay_another(journal: RedisJournal) -> None:
     for n in range(6):
         await opened(journal, f"a{n}", owner_id="a")
     await opened(journal, "b0", owner_id="b")
     await opened(journal, "b1", owner_id="b")
     await opened(journal, "c0", owner_id="c")
-    assert await turns(journal) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4", "a5"]
+    assert await claim_order(journal) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4", "a5"]
 
 
-async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
+async def test_an_owner_who_comes_back_starts_at_the_current_round(
     journal: RedisJournal, redis: Client
 ) -> None:
     for n in range(3):
         await opened(journal, f"a{n}", owner_id="a")
-    await turns(journal)
+    await claim_order(journal)
     assert await redis.zcard(keys.OWNERS) == 0
     await opened(journal, "b0", owner_id="b")
     await opened(journal, "a3", owner_id="a")
     await opened(journal, "b1", owner_id="b")
-    assert await turns(journal) == ["a3", "b0", "b1"]  # the round is shared, ids decide in it
+    assert await claim_order(journal) == ["a3", "b0", "b1"]  # the round is shared, ids decide in it
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
         pytest.param(600, 2, 6, 61.0, id="pictures"),
     ],
 )
-async def test_turns_come_at_the_pace_of_the_rate_limit(
+async def test_claims_are_granted_at_the_pace_of_the_rate_limit(
     redis: Client, requests: int, pictures: int | None, at_once: int, gap_s: float
 ) -> None:
     journal = RedisJournal(
@@ -112,9 +112,9 @@ async def test_turns_come_at_the_pace_of_the_rate_limit(
         await opened(journal, f"{n:02}")
     for _ in range(at_once):
         assert isinstance(await journal.claim(), Claim)
-    turn = await journal.claim()
-    assert isinstance(turn, NoSlotYet)
-    assert 0 < turn.wait_s <= gap_s
+    claim = await journal.claim()
+    assert isinstance(claim, NoSlotYet)
+    assert 0 < claim.wait_s <= gap_s
 
 
 async def test_an_expired_lease_is_taken_over_and_the_late_worker_is_fenced_off(
@@ -151,7 +151,7 @@ async def test_a_renewal_is_a_whole_lease_from_now(journal: RedisJournal, redis:
     assert lives[-1] <= now + 1 + LEASE_S
 
 
-async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
+async def test_a_lease_can_be_renewed_after_an_outage_if_no_worker_took_the_job(
     journal: RedisJournal,
     redis: Client,
 ) -> None:
@@ -162,7 +162,7 @@ async def test_a_lease_can_be_renewed_after_an_outage_if_nobody_took_the_job(
     assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=0)
 
 
-async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
+async def test_a_lease_renewed_after_its_job_became_ready_again_is_not_stolen(
     journal: RedisJournal,
     redis: Client,
 ) -> None:
@@ -175,7 +175,7 @@ async def test_a_lease_renewed_after_its_job_stood_in_line_again_is_not_stolen(
     await journal.close(claim)
 
 
-async def test_a_job_handed_back_for_later_is_not_left_in_line_by_an_outage(
+async def test_a_job_handed_back_for_later_is_not_left_ready_by_an_outage(
     journal: RedisJournal,
     redis: Client,
 ) -> None:
@@ -200,7 +200,7 @@ async def test_what_a_worker_wrote_down_is_there_for_the_next(
     assert second.open_call is not None
     assert second.open_call.model == "gpt-image-2.6-flare"
     assert await journal.call_lost(second) == 1
-    assert await journal.call_lost(second) == 1  # told twice, counted once
+    assert await journal.call_lost(second) == 1  # reported twice, counted once
     usage = Usage(model="m", input_tokens=1, output_tokens=2, cost_usd=0.05)
     await journal.picture_stored(second, usage)
     await expired(journal, redis)
@@ -212,8 +212,8 @@ async def test_what_a_worker_wrote_down_is_there_for_the_next(
     ("why", "faults", "waits"),
     [
         pytest.param(HandBack.FAULT, 1, False, id="a fault is counted"),
-        pytest.param(HandBack.WAITING, 0, True, id="waiting starts the job's patience"),
-        pytest.param(HandBack.NO_SLOT, 0, False, id="a turn counts nothing"),
+        pytest.param(HandBack.WAITING, 0, True, id="waiting starts the job's max wait"),
+        pytest.param(HandBack.NO_SLOT, 0, False, id="no slot counts nothing"),
     ],
 )
 async def test_a_job_handed_back_is_not_an_attempt(
@@ -238,12 +238,12 @@ async def test_a_job_is_not_claimed_before_its_due_time(
     assert isinstance(await journal.claim(), Claim)
 
 
-async def test_a_job_handed_back_stands_at_the_head_of_the_line(journal: RedisJournal) -> None:
+async def test_a_job_handed_back_is_claimed_before_all_others(journal: RedisJournal) -> None:
     for n in range(3):
         await opened(journal, f"a{n}")
     first = await claimed(journal)
     await journal.hand_back(first, after_s=0, why=HandBack.NO_SLOT)
-    assert await turns(journal) == ["a0", "a1", "a2"]
+    assert await claim_order(journal) == ["a0", "a1", "a2"]
 
 
 async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(
@@ -256,14 +256,14 @@ async def test_an_expired_lease_is_found_by_one_of_eight_recoverers(
     assert sum(one.moved for one in found) == 1
 
 
-async def test_a_lost_wake_up_call_is_missed(journal: RedisJournal, redis: Client) -> None:
+async def test_a_lost_celery_message_is_noticed(journal: RedisJournal, redis: Client) -> None:
     await opened(journal, "a")
     await opened(journal, "b")
     await redis.lpush(keys.CELERY_QUEUE, b"the call for one of them")
     assert await journal.recover(limit=10) == RecoveryPass(moved=0, uncalled=1)
 
 
-async def test_a_closed_job_leaves_only_its_story(journal: RedisJournal, redis: Client) -> None:
+async def test_a_closed_job_leaves_only_its_timeline(journal: RedisJournal, redis: Client) -> None:
     await opened(journal)
     await journal.close(await claimed(journal))
     names = {name.decode() for name in await redis.keys("*") if b":claim:" not in name}

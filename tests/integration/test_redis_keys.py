@@ -1,4 +1,4 @@
-"""What really is in Redis while jobs run, against the table of adapters/redis/keys.py."""
+"""The keys in Redis while jobs run match the table of adapters/redis/keys.py."""
 
 import re
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
-from wearon_cli.adapters.celery_app import CeleryWaker, make_celery
+from wearon_cli.adapters.celery_app import CeleryWaker
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.limiter import RedisLimiter
@@ -61,7 +61,7 @@ class Census:
         if row.expires_s is None:
             assert ttl_s == -1, f"{name} expires in {ttl_s} s"
         else:
-            # A minute for a busy machine: the time to live was set a moment ago.
+            # A minute for a busy machine: the time to live was set just before.
             assert max(0, row.expires_s - 60) <= ttl_s <= row.expires_s, f"{name}: {ttl_s} s"
         self.seen.add(row.pattern)
 
@@ -71,7 +71,7 @@ async def test_every_key_in_redis_is_in_the_table_and_every_row_is_in_redis(
 ) -> None:
     """Looks between the steps of jobs that succeed, fail, wait and are invalid."""
     census = Census(redis)
-    waker = CeleryWaker(make_celery(redis_server.url))
+    waker = CeleryWaker(redis_server.url)
     await waker.wake()
     await waker.aclose()
     await world.intake.beat()

@@ -1,7 +1,7 @@
 """
 Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
 
-New connections work; whoever waits on an old one for ever is unresponsive, alive as it looks.
+New connections work; a process that waits on an old one forever is alive but unresponsive.
 """
 
 import os
@@ -74,13 +74,13 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
         first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
         redis.lpush(keys.TASK_LIST, first)
         until(lambda: redis.zcard(keys.READY) == 1 and redis.llen(keys.CELERY_QUEUE) == 1)
-        # All of them: the blocking one, the one for short calls, the one for wake-up calls.
+        # All of them: the blocking one, the one for short calls, the one for Celery messages.
         assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", keys.CELERY_QUEUE.encode()) >= 3
         redis.lpush(keys.TASK_LIST, second)
         until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
 
 
-def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
+def test_an_unresponsive_worker_ends_itself_to_be_restarted(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     words = ("-c", QUICK_WATCHDOG, "celery")
@@ -88,7 +88,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen))
         assert proxy.fall_silent(b"BRPOP") == 1
-        # Redis gives up on the read that nobody hears.
+        # Redis gives up on the read whose client is gone.
         until(lambda: redis.info("clients")["blocked_clients"] == 0)
         call = make_celery(redis_server.url)
         call.send_task(GENERATE)

@@ -68,7 +68,7 @@ def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
     ("calls", "worker"),
     [
         pytest.param(0, Worker(), id="nothing waits"),
-        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a turn"),
+        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a claim"),
         pytest.param(3, Worker(hears=True), id="calls are being answered"),
         pytest.param(3, Worker(accepts=False), id="the worker drains"),
     ],

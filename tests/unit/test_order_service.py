@@ -142,7 +142,7 @@ async def test_when_the_row_cannot_be_made_the_credit_is_returned(
 async def test_a_push_that_arrived_after_all_is_left_to_its_worker(
     world: World, ended: Status
 ) -> None:
-    """The answer was lost, the job was not: who holds the row settles it, not we."""
+    """The answer was lost, the job was not: its worker settles it, not this command."""
 
     class Taken(FakeIntake):
         async def push(self, payload: bytes) -> None:

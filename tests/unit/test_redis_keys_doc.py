@@ -1,4 +1,4 @@
-"""docs/redis-keys.md says what adapters/redis/keys.py says, and no other module spells a key."""
+"""docs/redis-keys.md says what adapters/redis/keys.py says, and no other module defines a key."""
 
 import ast
 from pathlib import Path
@@ -21,9 +21,9 @@ def test_every_key_is_described_once() -> None:
     assert all(key.life and key.written_by and key.holds for key in keys.KEYS)
 
 
-def test_no_other_module_spells_a_key() -> None:
+def test_no_other_module_defines_a_key() -> None:
     """A docstring may name a key: only other strings count."""
-    spelled = [
+    literals = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in ROOT.rglob("*.py")
         if path != Path(keys.__file__)
@@ -32,5 +32,5 @@ def test_no_other_module_spells_a_key() -> None:
         and isinstance(node.value, str)
         and node.value.startswith("wearon:")
     ]
-    assert spelled == []
+    assert literals == []
     assert not [path.name for path in ROOT.rglob("*.lua") if "wearon:" in path.read_text("utf-8")]

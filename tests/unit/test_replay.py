@@ -56,7 +56,7 @@ class World:
             ledger=self.ledger,
             storage=self.storage,
             intake=self.intake,
-            journal=self.journal,  # type: ignore[arg-type] # only what the desk asks of it
+            journal=self.journal,  # type: ignore[arg-type] # only what the operator tools ask of it
             bucket="virtual-tryon-images",
             store_origin="https://project.supabase.test/",
         )
@@ -229,7 +229,7 @@ async def ledger_after(world: World, *kinds: EntryKind) -> None:
         pytest.param(Channel.B2C, [], CreditFate.NOT_TAKEN, id="b2c none"),
     ],
 )
-async def test_the_plan_tells_where_the_credit_is(
+async def test_the_plan_says_where_the_credit_is(
     world: World, channel: Channel, kinds: list[EntryKind], fate: CreditFate
 ) -> None:
     world.put(replace(world.row, channel=channel))
@@ -255,7 +255,7 @@ async def test_following_gives_up_in_time_and_says_that_it_goes_on(world: World)
     assert "goes on" in caught.value.hint
 
 
-async def test_the_ending_names_the_class_of_error_from_the_story(world: World) -> None:
+async def test_the_ending_names_the_class_of_error_from_the_timeline(world: World) -> None:
     await ledger_after(world, EntryKind.DEDUCTION, EntryKind.REFUND)
     await world.journal.note(SESSION, "settled", credit="refunded", error="photo_refused")
     await world.journal.note(SESSION, "closed")

@@ -1,8 +1,8 @@
 """
-Celery as a bell: its messages say that some job wants doing, and nothing else.
+The Celery application. Its messages carry no content: each asks a worker to claim a job.
 
-Which one is the journal's to say, at the claim. So nothing here hangs on Celery's redelivery,
-results, late acknowledgements or countdowns; they are off. A message too many is answered in vain.
+The journal decides which job, at the claim. So nothing depends on Celery's redelivery, results,
+late acknowledgements or countdowns; they are off. A surplus message finds no job and does nothing.
 """
 
 import asyncio
@@ -15,23 +15,23 @@ from wearon_cli.core.errors import QueueUnavailable
 if TYPE_CHECKING:
     from celery import Celery
 
-#: The one task: answer a wake-up call.
+#: The only task: claim a job and run it.
 GENERATE: Final = "wearon.generate"
-#: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
-#: stopping worker waits for its end.
+#: One blocking read of the queue. Long, because hosted Redis bills by the command; not longer,
+#: because a stopping worker waits for it to end.
 POLL_S: Final = 4
-#: A connection that is silent for so long is dead, whatever TCP thinks of it: a call sent into a
-#: lost route would wait for a quarter of an hour. Longer than a blocking read.
+#: A connection that is silent for this long counts as dead: TCP alone would take 15 minutes to
+#: notice a lost route. Longer than a blocking read.
 SILENCE_S: Final = 10
-#: After this time Redis gives unacknowledged calls to others. Calls are acknowledged when a
-#: thread takes them, so this only concerns calls prefetched by a worker that was killed, and
-#: those are called again by recovery long before.
+#: After this time kombu redelivers unacknowledged messages. Messages are acknowledged when a thread
+#: takes them, so this only concerns what a killed worker had prefetched, and recovery sends new
+#: messages for those jobs long before.
 VISIBILITY_S: Final = 3600
 
 
 def make_celery(redis_url: str) -> "Celery":
     """The Celery application of this product. Opens no connection."""
-    from celery import Celery  # 0.2 s, and most operators' commands wake nobody
+    from celery import Celery  # 0.2 s, and most operator tools send no message
 
     app = Celery("wearon", broker=redis_url, set_as_current=False)
     app.conf.update(
@@ -78,7 +78,7 @@ class CeleryWaker:
         try:
             self._app.send_task(GENERATE, retry=False)
         except (OperationalError, OSError) as exc:
-            raise QueueUnavailable("Redis does not take a wake-up call") from exc
+            raise QueueUnavailable("Redis did not accept a Celery message") from exc
 
     async def aclose(self) -> None:
         """Close the connections to the broker."""

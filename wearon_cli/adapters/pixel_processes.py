@@ -1,4 +1,4 @@
-"""Pixel work on as many threads as there are cores: Pillow lets go of the interpreter lock."""
+"""Pixel work on as many threads as there are cores: Pillow releases the interpreter lock."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Running a piece of work at the operators' tools, of production or of a local stack."""
+"""Runs work with the operator tools, of production or of a local stack."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ def with_tools(
     local: bool,
     data_dir: Path | None,
 ) -> Result:
-    """Open the tools, do the work, close it."""
+    """Open the tools, do the work, close them."""
     import asyncio  # a page of help does without
 
     async def run(settings: "Settings") -> Result:
@@ -31,7 +31,7 @@ def with_tools(
 
 
 def inspector(tools: OperatorTools) -> Inspector:
-    """Whoever tells timelines at this tools."""
+    """The inspector over these tools."""
     return Inspector(
         sessions=tools.sessions,
         ledger=tools.ledger,

@@ -1,4 +1,4 @@
-"""How a followed session is told: the picture's path, the cost, the time, or why there is none."""
+"""The result of a followed session: picture, cost and time, or why there is no picture."""
 
 from pathlib import Path
 from typing import Final
@@ -15,17 +15,17 @@ CREDIT_WORDS: Final = {
     CreditFate.SPENT: "spent on this picture",
     CreditFate.RETURNED: "returned",
     CreditFate.NOT_TAKEN: "none was taken",
-    CreditFate.OVERAGE: "charged outside the credits: a person must look at it",
-    CreditFate.PENDING: "not returned yet: recovery will, within a minute",
+    CreditFate.OVERAGE: "charged as overage: a person must check it",
+    CreditFate.PENDING: "not returned yet: recovery returns it within a minute",
 }
 
 
 def check_target(out: Path) -> Path:
     """
-    See that the picture can be written, before anything is paid for it.
+    Check that the picture can be written, before it is paid for.
 
     Raises:
-        InputError: The folder is not there, or the name is a folder's.
+        InputError: The folder does not exist, or the name is a folder's.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder", hint="name a file: --out picture.jpg")
@@ -34,7 +34,7 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def told(ending: Ending, *, picture: Path | None, elapsed_s: float) -> Result:
+def outcome(ending: Ending, *, picture: Path | None, elapsed_s: float) -> Result:
     """The answer of a command that followed a session to its end."""
     row = ending.session
     data = {
@@ -60,7 +60,7 @@ def _failure(ending: Ending) -> TryOnFailed:
     why = f" ({ending.error_code})" if ending.error_code else ""
     return TryOnFailed(
         f"the try-on failed{why}",
-        hint="the workers' log tells more: look for its session id",
+        hint="search the workers' log for the session id",
     )
 
 

@@ -33,7 +33,7 @@ class Progress:
         return time.monotonic() - self._started_s
 
     def say(self, text: str) -> None:
-        """Tell what happens now."""
+        """Show what happens now."""
         if self._spinner is not None:
             self._spinner.update(f"{text} [dim]{self.elapsed_s:.0f} s[/dim]")
         elif text != self._said:
@@ -41,7 +41,7 @@ class Progress:
         self._said = text
 
     def look(self, row: Session) -> None:
-        """Tell a row's status, as often as it is looked at."""
+        """Show a row's status; repeats are ignored."""
         self.say(_WORDS[row.status])
 
 

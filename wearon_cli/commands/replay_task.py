@@ -14,7 +14,7 @@ import typer
 
 from wearon_cli.cli.durations import SinceOption
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import check_target, told
+from wearon_cli.cli.outcome import check_target, outcome
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
@@ -271,7 +271,7 @@ async def _one(end: Ending, asked: ReplayCommand, tools: OperatorTools) -> Resul
         except OSError as exc:
             raise PictureUnavailable(f"{asked.out} cannot be written: {exc.strerror}") from exc
         saved = asked.out
-    return told(end, picture=saved, elapsed_s=(row.processing_time_ms or 0) / 1000)
+    return outcome(end, picture=saved, elapsed_s=(row.processing_time_ms or 0) / 1000)
 
 
 def _many(endings: Sequence[Ending], refused: Sequence[tuple[str, SessionError]]) -> Result:

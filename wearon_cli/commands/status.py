@@ -1,4 +1,4 @@
-"""`wearon status`: how the whole is doing, now."""
+"""`wearon status`: the state of queue and workers."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -20,17 +20,17 @@ from wearon_cli.wiring import OperatorTools
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-#: Rows that a look may read: a day's at 300 a minute is more, and then today's cost is "at least".
-MOST_ROWS: Final = 20_000
+#: Most rows read at once. A full day at 300 a minute has more; today's cost is then a lower bound.
+MAX_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
 
 
 def status(
     once: Annotated[
-        bool, typer.Option("--once", help="One look, instead of a live screen.")
+        bool, typer.Option("--once", help="Print once, instead of a live screen.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=1, help="Seconds between looks of the live screen.")
+        float, typer.Option(min=1, help="Seconds between updates of the live screen.")
     ] = 3.0,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -38,9 +38,9 @@ def status(
     ctx: typer.Context,
 ) -> Result:
     """
-    Show how the whole is doing: queue, workers, rate limit, failures, cost.
+    Show queue, workers, rate limit, failures and cost.
 
-    A live screen on a terminal, until Ctrl-C; one look with --once, with --json, or in a pipe.
+    A live screen on a terminal, until Ctrl-C; printed once with --once, with --json, or in a pipe.
     Reads only.
     """
 
@@ -49,21 +49,21 @@ def status(
     async def work(tools: OperatorTools, settings: "Settings") -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
-            data, table = await _look(tools, settings)
+            data, table = await _snapshot(tools, settings)
             return Result(data=data, lines=[table])
         with Live(console=console, screen=True, auto_refresh=False) as screen:
             while True:
-                _, table = await _look(tools, settings)
+                _, table = await _snapshot(tools, settings)
                 screen.update(table, refresh=True)
                 await asyncio.sleep(every)
 
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
+async def _snapshot(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
     now = utc_now()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await tools.sessions.since(min(midnight, now - HOUR), limit=MOST_ROWS)
+    today = await tools.sessions.since(min(midnight, now - HOUR), limit=MAX_ROWS)
     hour = await session_stats([r for r in today if r.created_at > now - HOUR], tools.journal)
     cost = cost_of(r for r in today if r.status is Status.COMPLETED and r.created_at > midnight)
     stats = await tools.queue_stats.look()
@@ -98,13 +98,13 @@ def _screen(
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     failures = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
-    waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
+    waited = f", the oldest for {ago(now.waiting_since)}" if now.waiting_since else ""
     facts = [
-        ("waiting", f"{now.queued} not taken, {now.ready} in line{waited}"),
-        ("leased", f"{now.held} being done or waiting for a time" + _overdue(now)),
+        ("waiting", f"{now.queued} not taken, {now.ready} ready{waited}"),
+        ("leased", f"{now.held} running or delayed" + _overdue(now)),
         ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
         ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
-        ("image API", f"HALTED: {now.halted_because}" if now.halted_because else "calls go out"),
+        ("image API", f"HALTED: {now.halted_because}" if now.halted_because else "open"),
         ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
         ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),

@@ -1,4 +1,4 @@
-"""`wearon try-on`: one try-on by hand, the whole way, as the platform would order it."""
+"""`wearon try-on`: one try-on by hand, end to end, as the platform would order it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import check_target, told
+from wearon_cli.cli.outcome import check_target, outcome
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
@@ -51,7 +51,7 @@ def try_on(
         UUID | None,
         typer.Option(
             help="The user (b2c) or store (b2b) whose credit is taken. "
-            "With --local: a customer made up for it."
+            "With --local: a sample customer."
         ),
     ] = None,
     shopper: Annotated[
@@ -59,14 +59,14 @@ def try_on(
         typer.Option(help="E-mail of the store's shopper, whose credit is taken then (b2b)."),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(help="What the image model is told, instead of our own words.")
+        str, typer.Option(help="Prompt for the image model, instead of the built-in one.")
     ] = "",
     out: Annotated[
         Path | None,
         typer.Option(help="Where to save the picture. Default: try-on-<session>.jpg here."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Longest time to follow it, in seconds.")
+        float, typer.Option(min=1, help="Longest time to wait for it, in seconds.")
     ] = 600.0,
 ) -> Result:
     """
@@ -75,7 +75,7 @@ def try_on(
     Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
     the platform does. Then it follows the session to its end, saves the picture, and prints its
     path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
-    read and whether the credit came back, and exits with 7.
+    read and whether the credit was returned, and exits with 7.
 
     With --local it uses the stack that runs in the data folder, or starts one for this run. There,
     without an OPENAI_API_KEY, the picture is a preview: a composite that costs nothing.
@@ -126,7 +126,7 @@ async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Res
         if last.status is Status.COMPLETED:
             picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
             picture.write_bytes(await tools.storage.get(last.result_path))
-    return told(end, picture=picture, elapsed_s=shown.elapsed_s)
+    return outcome(end, picture=picture, elapsed_s=shown.elapsed_s)
 
 
 def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
@@ -144,7 +144,7 @@ def _local_owner(settings: "Settings", asked: TryOnCommand) -> str:
 
     if not settings.is_local:
         raise InputError(
-            "whose credit is to be taken?",
+            "no owner is given, and a credit must be taken from one",
             hint=f"--owner {asked.channel.owner_column.upper()}, or --local to try it here",
         )
     if asked.channel is Channel.B2C:

@@ -1,4 +1,4 @@
-"""The image generator, as a contract: what it is asked, what it answers, what it used up."""
+"""The image generator, as a contract: request, answer, usage."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +18,7 @@ class TryOnRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a generation used up, as told by the generator."""
+    """What a generation used up, as reported by the generator."""
 
     model: str
     input_tokens: int | None = None

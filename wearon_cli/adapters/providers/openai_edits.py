@@ -2,7 +2,7 @@
 The image generator over OpenAI's `POST /images/edits`.
 
 A call is sent once, and never repeated in here. With no idempotency key on this path, whatever
-fails after the request left may have been billed and is told as `CallAmbiguous`.
+fails after the request left may have been billed and raises `CallAmbiguous`.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ MAX_ANSWER_BYTES: Final = 48 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
 #: Opening a connection takes well under a second; and while it waits, nothing was sent.
 CONNECT_TIMEOUT_S: Final = 10.0
-#: A model that was not there is asked for again after this time.
+#: An unavailable model is tried again after this time.
 GONE_FOR_S: Final = 600.0
 #: Asked for, so that nothing has to be encoded anew; 90 keeps skin free of blocks.
 OUTPUT_COMPRESSION: Final = 90
@@ -73,7 +73,9 @@ def image_api_client(
     """
     key = api_key.get_secret_value().strip()
     if not key.isascii() or not key.isprintable() or " " in key or not key:
-        raise ConfigError("OPENAI_API_KEY is not a key", hint="copy it again, without line breaks")
+        raise ConfigError(
+            "OPENAI_API_KEY is not a valid key", hint="copy it again, without line breaks"
+        )
     limits = httpx.Limits(
         max_connections=connections,
         max_keepalive_connections=connections,
@@ -111,12 +113,12 @@ class OpenAIImages:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by whoever made it.
+            http: From `image_api_client`; the caller closes it.
             models: Model ids in order; the first usable one is used.
             size: WIDTHxHEIGHT of the picture asked for, or auto.
             quality: One of the models' qualities.
             timeout_s: One call, start to end.
-            gone_for_s: How long a model that was not there is passed over.
+            gone_for_s: How long a model that was unavailable is skipped.
 
         Raises:
             ConfigError: A model does not take this size or quality.
@@ -133,7 +135,7 @@ class OpenAIImages:
             raise ConfigError("; ".join(faults), hint="WEARON_IMAGE_SIZE, WEARON_IMAGE_QUALITY")
 
     async def generate(self, request: TryOnRequest) -> GeneratedPicture:
-        """Draw with the first usable model; another one is asked only when one is not there."""
+        """Draw with the first usable model; the next one is asked only when it is unavailable."""
         gone: ModelUnavailable | None = None
         for model in self._candidates(request):
             try:
@@ -158,7 +160,7 @@ class OpenAIImages:
         except HTTPX_ERRORS as exc:
             raise from_transport(exc) from exc
         except TimeoutError as exc:
-            raise CallAmbiguous("the image API did not answer a question in time") from exc
+            raise CallAmbiguous("the image API did not describe a model in time") from exc
         if answer.status_code != 200:
             raise from_answer(answer.status_code, answer.headers, read_error(answer.content))
         return ModelInfo(model_id=model_id, shuts_down=_shutdown_date(answer.content))
@@ -251,7 +253,7 @@ async def _read(answer: httpx.Response) -> bytearray:
 
 
 async def _read_error_body(answer: httpx.Response) -> bytearray:
-    """What can be had of it: the status alone says enough when the rest does not come."""
+    """As much of the body as arrives: the status alone is enough when the rest does not."""
     body = bytearray()
     try:
         async for chunk in answer.aiter_bytes():
@@ -281,18 +283,17 @@ def _picture(model: ImageModel, headers: httpx.Headers, raw: bytearray) -> Gener
     return GeneratedPicture(data=data, usage=_usage(model.model_id, document.get("usage")))
 
 
-def _usage(model_id: str, told: Any) -> Usage:
+def _usage(model_id: str, figures: Any) -> Usage:
     """
     What the call used up.
 
-    Input that is not told apart counts as pictures, the dearer and by far the larger part; output
-    likewise.
+    Tokens without details count as picture tokens, the dearer and by far the larger part.
     """
-    if not isinstance(told, dict):
+    if not isinstance(figures, dict):
         return Usage(model=model_id)
-    total_in, total_out = _count(told, "input_tokens"), _count(told, "output_tokens")
-    details_in = told.get("input_tokens_details")
-    details_out = told.get("output_tokens_details")
+    total_in, total_out = _count(figures, "input_tokens"), _count(figures, "output_tokens")
+    details_in = figures.get("input_tokens_details")
+    details_out = figures.get("output_tokens_details")
     text_in, text_out = _count(details_in, "text_tokens"), _count(details_out, "text_tokens")
     use = TokenUse(
         text_in=text_in or 0,
@@ -309,14 +310,14 @@ def _usage(model_id: str, told: Any) -> Usage:
     )
 
 
-def _count(told: Any, key: str) -> int | None:
-    value = told.get(key) if isinstance(told, dict) else None
+def _count(figures: Any, key: str) -> int | None:
+    value = figures.get(key) if isinstance(figures, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _shutdown_date(raw: bytes) -> date | None:
     try:
-        told = from_json(raw).get("shutdown_date")
-        return date.fromisoformat(told) if told else None
+        text = from_json(raw).get("shutdown_date")
+        return date.fromisoformat(text) if text else None
     except (ValueError, TypeError, AttributeError):
         return None

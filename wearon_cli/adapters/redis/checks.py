@@ -1,4 +1,4 @@
-"""Whether a Redis server can carry the queue. Reads only."""
+"""Checks whether a Redis server can carry the queue. Reads only."""
 
 import time
 from typing import Any, Final
@@ -6,10 +6,10 @@ from typing import Any, Final
 from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.core.operator.checks import Finding
 
-OLDEST: Final = (6, 2)
-#: Clocks further apart than this make ages on the screen wrong; nothing else hangs on them.
-MOST_SKEW_S: Final = 5.0
-MOST_MEMORY: Final = 0.8
+OLDEST_VERSION: Final = (6, 2)
+#: Clocks further apart than this make ages on the screen wrong; nothing else depends on them.
+MAX_SKEW_S: Final = 5.0
+MAX_MEMORY_SHARE: Final = 0.8
 
 
 async def check_redis(redis: Client, *, url: str) -> list[Finding]:
@@ -17,7 +17,7 @@ async def check_redis(redis: Client, *, url: str) -> list[Finding]:
     Version, memory, eviction, clock, encryption.
 
     Raises:
-        QueueUnavailable, ConfigError: It does not answer, or refuses us.
+        QueueUnavailable, ConfigError: It does not answer, or refuses the login.
     """
     with redis_errors():
         facts: dict[str, Any] = await redis.info()
@@ -33,7 +33,7 @@ async def check_redis(redis: Client, *, url: str) -> list[Finding]:
 
 def _version(facts: dict[str, Any]) -> Finding:
     version = str(facts.get("redis_version", "0"))
-    new_enough = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST
+    new_enough = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_VERSION
     hint = "" if new_enough else "6.2 or later is needed (BLMOVE)"
     return Finding(name="redis version", ok=new_enough, detail=version, hint=hint)
 
@@ -47,18 +47,20 @@ def _eviction(facts: dict[str, Any]) -> Finding:
 
 def _memory(facts: dict[str, Any]) -> Finding:
     used, limit = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
-    told = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
-    if limit and used > MOST_MEMORY * limit:
+    detail = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
+    if limit and used > MAX_MEMORY_SHARE * limit:
         return Finding(
-            name="redis memory", ok=False, detail=told, hint="give Redis more memory, soon"
+            name="redis memory", ok=False, detail=detail, hint="give Redis more memory soon"
         )
-    return Finding(name="redis memory", ok=True, detail=told)
+    return Finding(name="redis memory", ok=True, detail=detail)
 
 
 def _clock(skew_s: float) -> Finding:
-    near = abs(skew_s) <= MOST_SKEW_S
+    near = abs(skew_s) <= MAX_SKEW_S
     hint = "" if near else "set this machine's clock by NTP: ages on the screen are wrong"
-    return Finding(name="redis clock", ok=near, detail=f"{skew_s:+.1f} s from ours", hint=hint)
+    return Finding(
+        name="redis clock", ok=near, detail=f"{skew_s:+.1f} s from this clock", hint=hint
+    )
 
 
 def _encryption(url: str) -> Finding:

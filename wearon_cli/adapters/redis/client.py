@@ -1,4 +1,4 @@
-"""The connection to Redis, its scripts, and its errors in our own words."""
+"""The connection to Redis, its scripts, and the mapping of its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ type Client = Any
 #: Longest wait for an answer; blocking reads add their own waiting time.
 ANSWER_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
-#: Most connections one process opens. Jobs share them: each call is short, and one more than there
-#: are connections waits for its turn, as after a stall that makes hundreds of renewals due at once.
+#: Most connections one process opens. Jobs share them: calls are short, and those beyond this
+#: number wait for a free one, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
 
 
@@ -40,7 +40,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         answer_timeout_s: Longest wait for an answer.
 
     Raises:
-        ConfigError: The address is not one of Redis.
+        ConfigError: This is not a Redis URL.
     """
     backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
     try:
@@ -55,14 +55,14 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         )
     except ValueError as exc:
         raise ConfigError(
-            "REDIS_URL is not an address of Redis", hint="use redis://host:6379/0 or rediss://..."
+            "REDIS_URL is not a Redis URL", hint="use redis://host:6379/0 or rediss://..."
         ) from exc
     return Redis.from_pool(pool)
 
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Say what went wrong with Redis in the words of our error tree."""
+    """Say what went wrong with Redis in terms of our error tree."""
     try:
         yield
     except (AuthenticationError, NoPermissionError) as exc:
@@ -82,7 +82,7 @@ def redis_errors() -> Iterator[None]:
 
 
 class Scripts:
-    """The Lua scripts beside this file, each one command to the server."""
+    """The Lua scripts in `lua/`, each one command to the server."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
@@ -110,11 +110,11 @@ async def answers(redis: Client) -> bool:
 
 async def require_server(redis: Client) -> None:
     """
-    Check once, at start, that the server is there and new enough.
+    Check once, at start, that the server answers and is new enough.
 
     Raises:
         QueueUnavailable: It does not answer.
-        ConfigError: It is older than 6.2, or refuses us.
+        ConfigError: It is older than 6.2, or refuses the login.
     """
     with redis_errors():
         facts = await redis.info("server")

@@ -1,8 +1,8 @@
 """
 The producer's list and this consumer's own intake list.
 
-A payload is moved, never popped: whatever is killed, it stands in one of the two lists until it is
-in the journal. Consumers without a heartbeat have their lists returned by the others.
+A payload is moved, never popped: whatever is killed, it is in one of the two lists until it is
+in the journal. Other consumers return the list of one whose heartbeat stopped.
 """
 
 import os
@@ -81,7 +81,7 @@ class RedisIntake:
         """
         Stop being a consumer: hand back what is in the own list, oldest first.
 
-        The entry among the consumers stays until its silence is noticed: Redis may not have heard
+        The entry in the set of consumers stays until its heartbeat is missed: Redis may not know
         yet that the blocking take has ended, and move one more payload here.
         """
         with redis_errors():
@@ -95,15 +95,15 @@ class RedisIntake:
                 async for own_list in self._redis.scan_iter(keys.intake("*"), count=CHUNK):
                     found |= await self._sessions_in(own_list.decode())
                     await self._watch(own_list.decode())
-                # Again: a dead consumer's may have gone back while its list was looked for.
+                # Again: a dead consumer's payloads may have been returned during the scan.
                 return frozenset(found | await self._sessions_in(keys.TASK_LIST))
         except UnicodeDecodeError as exc:
-            raise QueueUnavailable("a key of another program stands among ours") from exc
+            raise QueueUnavailable("Redis holds a key of another program with our prefix") from exc
 
     async def _watch(self, own_list: str) -> None:
         """
-        See to it that this list is returned if its consumer is dead, also when nobody knows it any
-        more: one that was frozen, given up, woke, took one more payload and was killed.
+        Register this list's consumer if it is unknown, so that its payloads are returned if it is
+        dead: one that was frozen, removed, resumed, took one more payload and was killed.
         """
         seconds, micros = await self._redis.time()
         since_s = seconds + micros / 1e6
@@ -112,7 +112,7 @@ class RedisIntake:
 
     async def _sessions_in(self, name: str) -> set[str]:
         """
-        Reads from the left, where payloads come in: one pushed meanwhile shifts the rest to the
+        Read from the left, where payloads come in: a push during the read shifts the rest to the
         right, so a payload can be read twice but never skipped.
         """
         found: set[str] = set()

@@ -1,8 +1,8 @@
 """
 The journal of open jobs in Redis. Keys and their lives: docs/redis-keys.md.
 
-One hash a job; a line of jobs that wait for a worker, in fair order; a set of jobs that are being
-done or wait for a time, by when to look at them again; one list a session for its story.
+One hash for each job; a set of ready jobs, in fair order; a set of leased and delayed jobs, by when
+to look at them again; one list for each session's timeline.
 Redis's own clock is the only one used. Every write by a worker is fenced by its claim's token.
 """
 
@@ -29,9 +29,8 @@ from wearon_cli.core.jobs.journal import (
 )
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
-#: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
-#: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
-#: a burst would come back with each window, and leave the limit unused before it.
+#: Share of a minute's permits that an idle system may hand out at once. The rest is paced: a larger
+#: burst would repeat in every window and leave the limit unused in between.
 BURST: Final = 0.01
 
 
@@ -149,7 +148,7 @@ class RedisJournal:
         )
 
     async def _noted(self, session_id: str, event: str, **facts: object) -> None:
-        """A line about what was just done. The story may lack it; the job goes on."""
+        """Note what was just done. If Redis is away the timeline lacks it, and the job goes on."""
         with suppress(QueueUnavailable):
             await self.note(session_id, event, **facts)
 

@@ -1,4 +1,4 @@
-"""How ledger rows are read, the same in every store."""
+"""How ledger rows are read, in every session store."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
     Read one row of `store_credit_transactions`.
 
     Raises:
-        StoreRefused: A column is missing or holds what it cannot hold.
+        StoreRefused: A column is missing or has an invalid value.
     """
     try:
         return LedgerEntry(
@@ -34,7 +34,7 @@ def standing_from_rows(rows: Iterable[Mapping[str, Any]], session_id: str) -> Us
     Add up a user's rows of `credit_transactions`.
 
     Raises:
-        StoreRefused: A column is missing or holds what it cannot hold.
+        StoreRefused: A column is missing or has an invalid value.
     """
     taken = refunded = session_refunds = 0
     try:
@@ -51,7 +51,7 @@ def standing_from_rows(rows: Iterable[Mapping[str, Any]], session_id: str) -> Us
 
 def refund_key(request_id: str) -> str:
     """
-    The request id of a b2b refund. Without one the ledger's constraint guards nothing.
+    The request id of a b2b refund. Without one the ledger's constraint does not hold.
 
     Raises:
         StoreRefused: It is empty.
@@ -63,6 +63,6 @@ def refund_key(request_id: str) -> str:
 
 def _unreadable(exc: Exception) -> StoreRefused:
     return StoreRefused(
-        f"a ledger row is not what this worker knows ({type(exc).__name__})",
+        f"a ledger row has unexpected content ({type(exc).__name__})",
         hint="the platform's schema changed: `wearon doctor` names the column",
     )

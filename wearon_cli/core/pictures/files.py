@@ -1,9 +1,9 @@
 """
-The outside of a picture file: its kind, size, orientation, and the bytes that hold its pixels.
+Reads the structure of a picture file: kind, size, orientation, and the bytes that hold the pixels.
 
 Read here, byte by byte, before any decoder sees the file: what a decoder is then given has no
 metadata, one picture, a known size. That keeps Pillow's metadata parsers, their warnings and their
-decompression out of reach of strangers. Understands JPEG, PNG and WebP, and no other kind.
+decompression out of reach of untrusted input. Only JPEG, PNG and WebP are supported.
 """
 
 import struct
@@ -28,13 +28,13 @@ _JPEG_SCAN: Final = 0xDA
 #: Application segments kept, by marker and first bytes: they say what the colours mean.
 _JPEG_KEPT: Final = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 
-#: Brands of the ISO container behind "ftyp", by the name people know.
+#: Brands of the ISO container behind "ftyp", by their usual name.
 _ISO_BRANDS: Final = {
     b"avif": "AVIF",
     b"avis": "AVIF",
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
 }
-#: First bytes of other things that arrive as pictures.
+#: First bytes of other files that arrive as pictures.
 _OTHER_KINDS: Final = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
@@ -74,7 +74,7 @@ class PictureFile:
 
 
 def sniff(data: bytes) -> Kind | None:
-    """Tell the kind from the first bytes; None when it is none of ours."""
+    """The kind by the first bytes; None when it is not supported."""
     if data.startswith(b"\xff\xd8\xff"):
         return Kind.JPEG
     if data.startswith(_PNG_SIGNATURE):
@@ -99,7 +99,7 @@ def read_file(data: bytes) -> PictureFile:
     except (struct.error, IndexError) as exc:
         raise _broken("ends too early") from exc
     if file.width_px < 1 or file.height_px < 1:
-        raise _broken("says it has no pixels")
+        raise _broken("has no pixels")
     return file
 
 
@@ -142,7 +142,7 @@ def _read_jpeg(data: bytes) -> PictureFile:
     if len(kept[-1]) * 8 < (size[0] // 8) * (size[1] // 8):  # a bit for every 8x8 pixels
         raise _broken("has fewer pixels than it says")
     if kept[-1].count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise PictureUnusable("the picture is built in too many layers", hint=_CONVERT_HINT)
+        raise PictureUnusable("the picture has too many scans", hint=_CONVERT_HINT)
     return PictureFile(
         kind=Kind.JPEG,
         data=b"".join(kept),
@@ -164,7 +164,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     at = 2
     while True:
         if data[at] != 0xFF:
-            raise _broken("has bytes where a part should begin")
+            raise _broken("has unexpected bytes between its parts")
         while data[at + 1] == 0xFF:  # padding
             at += 1
         marker = data[at + 1]
@@ -282,7 +282,7 @@ def _without_metadata_flags(name: bytes, chunk: bytes) -> bytes:
 
 
 def _exif_orientation(tiff: bytes) -> int | None:
-    """The orientation tag of the first directory, 1 to 8; None when there is none to trust."""
+    """The orientation tag of the first directory, 1 to 8; None without a valid one."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return None

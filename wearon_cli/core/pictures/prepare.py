@@ -1,8 +1,8 @@
 """
-Pictures in, made safe and small; pictures out, checked to be what their name says.
+Input pictures made safe and small; results checked to be real pictures.
 
 Everything here is pure and blocks: callers run it in threads. Nothing of Pillow's global state is
-changed, and nothing warns, since `picture_files` hands the decoders bare pixels of a known size.
+changed, and nothing warns, since `files` hands the decoders bare pixels of a known size.
 """
 
 import io
@@ -20,9 +20,9 @@ LONGEST_PX: Final = 1024
 MAX_PX: Final = 50_000_000
 #: The largest answer any image model gives has 8.3 megapixels; twice that is wrong.
 MAX_RESULT_PX: Final = 17_000_000
-#: An input with a shorter side than this shows nothing worth paying for.
+#: An input with a shorter side than this is too small to pay for.
 MIN_SIDE_PX: Final = 16
-#: A result with a shorter side than this is no picture of a person.
+#: A result with a shorter side than this cannot be a picture of a person.
 MIN_RESULT_SIDE_PX: Final = 64
 
 #: JPEG decoders halve a picture up to three times for less than a full decode costs. When that
@@ -86,7 +86,7 @@ def verify(
     anything else is encoded anew.
 
     Raises:
-        PictureUnusable: It does not decode, or has no sane size.
+        PictureUnusable: It does not decode, or its size is implausible.
     """
     file = read_file(data)
     _require_side(file, min_side_px)
@@ -110,7 +110,7 @@ def _decode(file: PictureFile, *, max_px: int, longest_px: int | None) -> Image.
 
     `icc_profile` is the only metadata left in the result.
     """
-    # Above its own line Pillow warns, which other threads would see.
+    # Above its own limit Pillow warns, through state that other threads share.
     allowed_px = min(max_px, Image.MAX_IMAGE_PIXELS or max_px)
     if file.width_px * file.height_px > allowed_px:
         raise PictureUnusable(
@@ -126,7 +126,7 @@ def _decode(file: PictureFile, *, max_px: int, longest_px: int | None) -> Image.
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as exc:
         raise PictureUnusable(
-            "the picture is damaged or not whole", hint="send the photo again"
+            "the picture is damaged or incomplete", hint="send the photo again"
         ) from exc
     return image
 

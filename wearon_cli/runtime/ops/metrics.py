@@ -2,7 +2,7 @@
 Metrics of a role, counted from its log events, whatever the level of the log.
 
 So nothing in `core` knows of metrics, and a figure on a dashboard can be looked up in the log. What
-waits in Redis is read when somebody scrapes, not before.
+waits in Redis is read at each scrape.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
 
-#: Ports beside WEARON_METRICS_PORT.
+#: Offsets to WEARON_METRICS_PORT.
 PORT_OFFSETS: Final = {"consume": 0, "celery": 1}
 #: Seconds. A generation takes 40 s and may take 120 s.
 LONG_BUCKETS: Final = (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100, 120, 150, 300)
@@ -218,10 +218,10 @@ class QueueCollector(Collector):
 
 def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
-    yield "queue_depth", "Payloads nobody has taken yet.", now.queued
-    yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
-    yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
-    yield "jobs_not_ready", "Jobs being done, or waiting for a time.", now.held
+    yield "queue_depth", "Payloads not taken yet.", now.queued
+    yield "jobs_ready", "Journalled jobs ready to be claimed.", now.ready
+    yield "oldest_wait_seconds", "Age of the oldest waiting job.", max(0.0, waited_s)
+    yield "jobs_not_ready", "Jobs leased or delayed.", now.held
     yield "jobs_overdue", "Jobs whose lease or time has run out.", now.overdue
     yield "dead_letters", "Dead letters kept.", now.dead_letters
     yield "consumers", "Consumers alive.", now.consumers

@@ -21,7 +21,7 @@ from wearon_cli.runtime.worker.watchdog import Watchdog
 
 #: A stop is noticed within this time.
 NOTICE_STOP_S: Final = 0.5
-#: Exit code of a worker that ends itself because it no longer hears its queue (EX_TEMPFAIL).
+#: Exit code of a worker that ends itself because it is unresponsive (EX_TEMPFAIL).
 EXIT_UNRESPONSIVE: Final = 75
 #: Exit code after a second signal.
 EXIT_AT_ONCE: Final = 130
@@ -31,7 +31,7 @@ def run_worker(
     settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
 ) -> int:
     """
-    Do jobs until SIGTERM or SIGINT; returns the exit code.
+    Run jobs until SIGTERM or SIGINT; returns the exit code.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -41,7 +41,7 @@ def run_worker(
         raise ConfigError("REDIS_URL is not set", hint="set it, or use --local")
     redis_url = settings.redis_url.get_secret_value()
     jobs = JobLoop(settings)
-    meters.show("jobs_in_flight", "Jobs being done here.", lambda: jobs.in_flight)
+    meters.show("jobs_in_flight", "Jobs running here.", lambda: jobs.in_flight)
     stop_showing = expose(meters, settings, "celery")
     jobs.start()
     watchdog = Watchdog(
@@ -112,7 +112,7 @@ def _leave_unresponsive(jobs: JobLoop, settings: Settings) -> None:
     """
     End a worker that cannot be asked to: running jobs first get their drain time.
 
-    The end comes by a clock of its own, since the loop of jobs may be what hangs.
+    It uses a timer of its own, since the job loop may be what hangs.
     """
     threading.Timer(settings.drain_s + HAND_BACK_S, os._exit, [EXIT_UNRESPONSIVE]).start()
     jobs.drain(within_s=settings.drain_s)

@@ -1,8 +1,8 @@
 """
 One event loop, on a thread of its own, that runs all jobs of a Celery process.
 
-Celery's threads only hand a session id over and wait: a job is forty seconds of waiting for a
-socket, so hundreds share the loop and its connections.
+Celery's threads only wait for it: a job is forty seconds of waiting for a socket, so hundreds share
+the loop and its connections.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack
 from wearon_cli.wiring import open_runner
 
-#: Jobs told to stop hand themselves back within this time, a bought picture stored included.
+#: Cancelled jobs are handed back within this time, storing a bought picture included.
 HAND_BACK_S: Final = 12.0
 
 
@@ -29,10 +29,10 @@ class JobLoop:
         self._loop = asyncio.new_event_loop()
         self._ready: Future[JobRunner] = Future()
         self._stopping = asyncio.Event()
-        self._turnstile = asyncio.Lock()
+        self._claiming = asyncio.Lock()
         self._jobs: set[asyncio.Task[Outcome]] = set()
         self._accepts = True
-        #: Wake-up calls answered so far, and those being answered: for a turn, or with a job.
+        #: Celery messages handled so far, and in hand: waiting for a claim, or with a running job.
         self.answered = 0
         self.answering = 0
         self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
@@ -49,22 +49,22 @@ class JobLoop:
 
     @property
     def in_flight(self) -> int:
-        """Jobs being done now."""
+        """Jobs running now."""
         return len(self._jobs)
 
     @property
     def accepts(self) -> bool:
-        """False from the beginning of a drain on."""
+        """False once a drain has begun."""
         return self._accepts
 
     def answer(self) -> None:
-        """Answer one wake-up call; returns when its job has found its next resting place."""
+        """Handle one Celery message; returns when its job has ended or was handed back."""
         if not self._accepts:
-            return  # recovery calls again
+            return  # recovery sends another message
         asyncio.run_coroutine_threadsafe(self._answer(), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
-        """Take no more jobs, let the running ones end, then have the rest handed back."""
+        """Take no more jobs, let the running ones end, then hand the rest back."""
         self._accepts = False
         asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
 
@@ -83,7 +83,7 @@ class JobLoop:
 
     async def _do_next(self) -> None:
         try:
-            async with self._turnstile:  # one asks for its turn at a time: Redis is spared
+            async with self._claiming:  # one claim at a time, to spare Redis
                 claim = await self._ready.result().next_job() if self._accepts else None
         except QueueUnavailable as exc:
             emit(ClaimFailed(error=exc.code))
@@ -103,7 +103,7 @@ class JobLoop:
         if self._jobs:
             emit(DrainStarted(jobs=len(self._jobs), within_s=within_s))
         give_up_s = self._loop.time() + within_s
-        # Again and again: whoever was waiting for its turn when the drain began may have got it.
+        # In a loop: a claim that was under way when the drain began may add a job.
         while self._jobs and (left_s := give_up_s - self._loop.time()) > 0:
             await asyncio.wait(self._jobs, timeout=left_s)
         for job in list(self._jobs):

@@ -4,7 +4,7 @@ taken.
 
 Seen after Redis restarts. A thread is not free while its message waits for the rate limit, and a
 worker that drains is not unresponsive. It costs two commands a minute, from a thread of its own,
-since the loop that became unresponsive cannot be asked.
+since it cannot rely on the loop it watches.
 """
 
 import threading
@@ -19,7 +19,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import WorkerFoundUnresponsive
 from wearon_cli.runtime.worker.job_loop import JobLoop
 
-#: Time between two looks. A worker is unresponsive when two looks in a row find it so.
+#: Time between two checks. A worker counts as unresponsive after two in a row.
 LOOK_EVERY_S: Final = 30.0
 
 
@@ -38,13 +38,13 @@ class Watchdog:
         self._redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3)
         self._jobs = jobs
         self._concurrency = concurrency
-        self._on_deaf = on_unresponsive
+        self._on_unresponsive = on_unresponsive
         self._look_every_s = look_every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -57,19 +57,19 @@ class Watchdog:
         suspected_at_count = -1
         while not self._stop.wait(self._look_every_s):
             count = self._jobs.answered
-            if not self._should_hear() or not self._calls_wait():
+            if not self._should_take() or not self._messages_wait():
                 suspected_at_count = -1
             elif suspected_at_count == count:
                 emit(WorkerFoundUnresponsive(in_flight=self._jobs.in_flight))
-                self._on_deaf()
+                self._on_unresponsive()
                 return
             else:
                 suspected_at_count = count
 
-    def _should_hear(self) -> bool:
+    def _should_take(self) -> bool:
         return self._jobs.accepts and self._jobs.answering < self._concurrency
 
-    def _calls_wait(self) -> bool:
+    def _messages_wait(self) -> bool:
         try:
             return bool(self._redis.llen(keys.CELERY_QUEUE))
         except (RedisError, OSError):

@@ -1,5 +1,5 @@
 -- KEYS: breaker    ARGV: probe_s
--- 'closed': calls may go. 'probe': this one may, to see. Else seconds until the next probe.
+-- Returns 'closed': calls may go. 'probe': this one call may go. Else seconds until the next probe.
 local probe_at = tonumber(redis.call('HGET', KEYS[1], 'probe_at') or '0')
 if probe_at == 0 then return 'closed' end
 local now = redis.call('TIME')

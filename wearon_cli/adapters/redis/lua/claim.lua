@@ -1,7 +1,7 @@
 -- KEYS: ready, wake, owners, clock, pace, this claim
 -- ARGV: job key prefix, token, lease_s, request_gap_s, picture_gap_s, burst, life_s of the pace, life_s of this claim
--- Takes the lease on the job whose turn it is, at the pace of the rate limit.
--- Returns 'empty', the seconds until the next turn as text, or session id and entry.
+-- Leases the next ready job, at the pace of the rate limit.
+-- Returns 'empty', the seconds until the pace allows a claim as text, or session id and entry.
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 local claimed = redis.call('GET', KEYS[6])
@@ -25,7 +25,7 @@ redis.call('SET', KEYS[5], math.max(now, next_at) + gap, 'EX', ARGV[7])
 redis.call('ZREM', KEYS[1], id)
 if tonumber(round) > tonumber(redis.call('GET', KEYS[4]) or '0') then
   redis.call('SET', KEYS[4], round)
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', round) -- owners with nothing left in line
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', round) -- owners with no ready job left
 end
 redis.call('SET', KEYS[6], id, 'EX', ARGV[8])
 redis.call('HINCRBY', job, 'attempts', 1)

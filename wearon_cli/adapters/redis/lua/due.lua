@@ -1,6 +1,6 @@
 -- KEYS: wake, ready, clock, celery queue    ARGV: job key prefix, limit
--- Puts jobs whose lease ran out or whose due time came at the head of the line.
--- Returns how many of them, and how many jobs in line have no wake-up call waiting for them.
+-- Makes jobs whose lease ran out or whose due time came ready, ahead of all others.
+-- Returns how many it moved, and how many ready jobs have no Celery message.
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 local round = redis.call('GET', KEYS[3]) or '0'

@@ -9,7 +9,7 @@ if ARGV[4] == 'fault' then redis.call('HINCRBY', KEYS[1], 'faults', 1) end
 if ARGV[4] == 'waiting' then redis.call('HSETNX', KEYS[1], 'waiting_since', now) end
 if tonumber(ARGV[3]) > 0 then
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1]) -- put in line after an outage that outlasted the lease
+  redis.call('ZREM', KEYS[3], ARGV[1]) -- made ready by an outage that outlasted the lease
 else
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZADD', KEYS[3], redis.call('GET', KEYS[4]) or '0', ARGV[1])

@@ -1,6 +1,6 @@
 -- KEYS: job, ready, owners, clock    ARGV: session_id, channel, payload, owner_id, pictures
--- Opens an entry unless one is open, and puts it in line. Fair queueing: an owner's n-th waiting
--- job stands in the n-th round from now, so a burst of one owner does not hold up the others.
+-- Opens an entry unless one is open, and makes it ready. Fair queueing: an owner's n-th ready
+-- job goes into the n-th round from now, so a burst of one owner does not delay the others.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000

@@ -1,6 +1,6 @@
 -- KEYS: job, wake, ready    ARGV: session_id, token, lease_s
--- Also after the lease ran out, as long as nobody else has claimed the job: then it may stand in
--- line again already, and is taken out, or the next claim would steal it from a live worker.
+-- Also after the lease ran out, as long as no other worker has claimed the job. By then it may be
+-- ready again: it is taken out, or the next claim would steal it from a live worker.
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
