@@ -31,7 +31,7 @@ def server() -> Iterator[ImageApiProcess]:
 
 @pytest.fixture
 def api(server: ImageApiProcess) -> ImageApiProcess:
-    """The server with nothing in its book, nobody in flight and no faults."""
+    """The server with nothing in its book, no call in flight and no faults."""
     until(lambda: server.book()["in_flight"] == 0)
     server.rules(faults=[], latency="0", limit=None, gather=0)
     server.reset()

@@ -291,7 +291,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(
 
 
 class SilentFetcher(PlannedFetcher):
-    """Tells that it was asked, and never answers."""
+    """Records that it was asked, and never answers."""
 
     def __init__(self) -> None:
         super().__init__()
