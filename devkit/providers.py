@@ -116,7 +116,8 @@ async def open_provider(
     api = api or apis[kind](**told)
     network = LoopbackTransport(api.app)
     openers = {"images": _images, "responses": _responses, "runware": _runware}
-    async with openers[kind](api, network) as provider:
+    opener: Any = openers[kind]
+    async with opener(api, network) as provider:
         yield ProviderUnderTest(
             kind=kind, provider=provider, api=api, network=network, model=MODELS[kind]
         )

@@ -14,7 +14,6 @@ from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.redis import keys
-from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.runtime.events import WorkerReady
 
 
@@ -42,7 +41,7 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
 def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
     with Redis.from_url(redis.url) as queue:
         for job in jobs:
-            queue.lpush(TASK_LIST, job.payload)
+            queue.lpush(keys.TASK_LIST, job.payload)
 
 
 def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
@@ -51,7 +50,7 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             completed=len(jobs), failed=len(jobs)
         )
 
-    until(lambda: not open_rows(), told=open_rows, every_s=0.3)  # a look is a process
+    until(lambda: not open_rows(), found=open_rows, every_s=0.3)  # a look is a process
     return platform.statuses(jobs)
 
 
@@ -75,5 +74,5 @@ def another_worker(
     stack.callback(process.wait)
     stack.callback(process.terminate)
     ready = WorkerReady.name()
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process

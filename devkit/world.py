@@ -57,7 +57,7 @@ RUNNING_FROM = 1e11
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 def picture(colour: str = "white") -> bytes:
@@ -94,7 +94,7 @@ class _Fused:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
-        if not callable(method) or name == "renew":  # renewals run beside the job, at any time
+        if not callable(method) or name == "renew":  # renewals run during the job, at any time
             return method
 
         async def fused(*args: Any, **kwargs: Any) -> Any:

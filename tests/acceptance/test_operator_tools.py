@@ -1,4 +1,4 @@
-"""The operators' desk on a running stack: a failure is found, told, run again, and adds up."""
+"""The operator tools on a running stack: a failure is found, shown, run again, and adds up."""
 
 import json
 import os
@@ -52,7 +52,7 @@ class OperatorTools:
         )
 
 
-def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Path) -> None:
+def test_a_failed_session_is_shown_and_run_again_and_everything_adds_up(tmp_path: Path) -> None:
     with (
         ImageApiProcess(latency="0.2") as api,
         stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY) as running,
@@ -66,13 +66,13 @@ def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Pat
         listed = tools.ask("sessions", "--failed", "--since", "1h")["data"]["sessions"]
         assert [each["error_code"] for each in listed] == ["generation_refused"] * 2
         assert listed[0]["session_id"] == session_id
-        told = tools.ask("session", session_id)["data"]
-        assert (told["credit"], told["place"], told["picture_stored"]) == (
+        shown = tools.ask("session", session_id)["data"]
+        assert (shown["credit"], shown["place"], shown["picture_stored"]) == (
             "returned",
             "ended",
             False,
         )
-        assert [entry["kind"] for entry in told["ledger"]] == ["deduction", "refund"]
+        assert [entry["kind"] for entry in shown["ledger"]] == ["deduction", "refund"]
         assert session_id in tools.read("session", session_id)
 
         plan = tools.ask("replay-task", session_id, "--dry-run")["data"]
@@ -107,7 +107,7 @@ def test_now_works_on_the_queue_when_no_worker_runs(
     supabase: SupabaseServer, environment: dict[str, str], photos: str
 ) -> None:
     platform = Platform(supabase, photos)
-    job = platform.order("b2c", "")  # its row is queued, and nobody ever pushed it
+    job = platform.order("b2c", "")  # its row is queued, and it was never pushed
     done = subprocess.run(
         [sys.executable, "-m", "wearon_cli", "replay-task", job.session_id, "--now", "--json"],
         env={**os.environ, **environment},

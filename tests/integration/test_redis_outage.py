@@ -1,4 +1,4 @@
-"""Redis goes away in the middle of a job: it is missed, not held against the job."""
+"""Redis goes away in the middle of a job: the outage does not count against the job."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +9,7 @@ import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import QueueUnavailable, RateLimited
 from wearon_cli.core.jobs.journal import Claim
@@ -75,15 +76,15 @@ async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
 async def test_a_job_handed_back_meanwhile_is_not_an_attempt(
     world: World, server: RedisServer
 ) -> None:
-    """Else a Redis that comes and goes makes poison of every job."""
+    """Otherwise a Redis that comes and goes would use up every job's attempts."""
     key, claim = await sold_and_claimed(world)
     world.generator.plan = [RateLimited(retry_after_s=0.1)]
     away_during_the_call(world, server)
     assert await world.runner().run(claim) is Outcome.HANDED_BACK
-    assert int(await world.redis.hget(f"wearon:job:{key.session_id}", "attempts")) == 0
+    assert int(await world.redis.hget(keys.job(key.session_id), "attempts")) == 0
 
 
-async def test_a_line_of_the_story_is_not_worth_a_job(
+async def test_an_entry_of_the_timeline_is_not_worth_a_job(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unheard(*_: Any, **__: Any) -> None:

@@ -9,7 +9,7 @@ from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import until
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
+from wearon_cli.adapters.redis import keys
 from wearon_cli.runtime.worker.job_loop import JobLoop
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
@@ -52,9 +52,9 @@ def judged(url: str, worker: Worker) -> bool:
 
 def wait_in_the_queue(url: str, calls: int) -> None:
     with Redis.from_url(url) as redis:
-        redis.delete(CELERY_QUEUE)
+        redis.delete(keys.CELERY_QUEUE)
         if calls:
-            redis.lpush(CELERY_QUEUE, *["call"] * calls)
+            redis.lpush(keys.CELERY_QUEUE, *["call"] * calls)
 
 
 def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
@@ -68,7 +68,7 @@ def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
     ("calls", "worker"),
     [
         pytest.param(0, Worker(), id="nothing waits"),
-        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a turn"),
+        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a claim"),
         pytest.param(3, Worker(hears=True), id="calls are being answered"),
         pytest.param(3, Worker(accepts=False), id="the worker drains"),
     ],

@@ -35,7 +35,7 @@ from wearon_cli.runtime.ops.logs import configure_logs
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-OVERVIEW = QueueStats(
+QUEUE_STATS = QueueStats(
     at=NOW,
     queued=3,
     ready=2,
@@ -141,7 +141,7 @@ def test_the_level_of_the_log_changes_no_figure(
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs on another thread, as a role's does while somebody scrapes."""
+    """A loop that runs on another thread, as a role's does during a scrape."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -162,7 +162,7 @@ class Looks:
 
 
 def test_the_queue_is_read_at_each_scrape(loop: asyncio.AbstractEventLoop) -> None:
-    looks = Looks(OVERVIEW)
+    looks = Looks(QUEUE_STATS)
     registry = CollectorRegistry()
     registry.register(QueueCollector(looks, loop))
     shown = {
