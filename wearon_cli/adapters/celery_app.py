@@ -19,6 +19,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from wearon_cli.adapters.redis.address import broker
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.errors import ConfigError, QueueUnavailable
 from wearon_cli.core.jobs.journal import Released
 from wearon_cli.core.settings import load_settings

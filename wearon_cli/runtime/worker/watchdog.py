@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from wearon_cli.adapters.redis.address import checked_address
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import WorkerFoundUnresponsive
 
