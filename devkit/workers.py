@@ -14,7 +14,7 @@ from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.redis.journal import JOB
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.runtime.events import WorkerReady
 
 

@@ -19,7 +19,7 @@ from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.session import Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -19,7 +19,8 @@ from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis.keys import TASK_LIST
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.celery_worker import EXIT_UNRESPONSIVE
