@@ -29,7 +29,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
-from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.keys import TASK_LIST
 
 WITHIN_S = 120.0
 BURST = 200
@@ -67,7 +67,7 @@ def throughput(
     jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
     cpu_s, begun_s = _cpu_s(family), time.monotonic()
     for job in jobs:
-        queue.lpush(keys.TASK_LIST, job.payload)
+        queue.lpush(TASK_LIST, job.payload)
     await_all(platform, jobs)
     took_s = time.monotonic() - begun_s - 2  # the wait for refunds
     book = api.book()
@@ -127,7 +127,7 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=60)
-    args = parser.parse_args()
+    told = parser.parse_args()
     print(machine())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -150,7 +150,7 @@ def main() -> int:
         before = platform.balances()
         jobs = [
             platform.order(KINDS[n % 4], WAYS[n // 3 % 3] if n % 3 == 0 else "")
-            for n in range(args.jobs)
+            for n in range(told.jobs)
         ]
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
@@ -159,13 +159,13 @@ def main() -> int:
             Redis.from_url(redis.url) as queue,
         ):
             for job in jobs:
-                queue.lpush(keys.TASK_LIST, job.payload)
+                queue.lpush(TASK_LIST, job.payload)
             statuses = await_all(platform, jobs)
             right = report(jobs, statuses, before, platform.balances())
             server.door.clear()
             good = [platform.order(KINDS[n % 3], "") for n in range(20)]
             for job in good:
-                queue.lpush(keys.TASK_LIST, job.payload)
+                queue.lpush(TASK_LIST, job.payload)
             await_all(platform, good)
             calls = [line for line in server.door.seen if "select=" not in line]
             took_ms = sum(server.door.took_s) / len(good) * 1000

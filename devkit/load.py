@@ -28,10 +28,9 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
-from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
-from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.all.local_stack import attached
@@ -123,7 +122,7 @@ class Load:
             request_id=f"req_{uuid4()}",
             shopper_email=None,
         )
-        await ledger.take(payer_for(new), "Try-on")
+        await ledger.take(new)
         row = await sessions.insert(new)
         task = new_task(
             key=row.key,
@@ -143,7 +142,7 @@ class Load:
             for session_id, payload in jobs:
                 time.sleep(max(0.0, due_s - time.monotonic()))
                 self.pushed_s[session_id] = time.time()
-                redis.lpush(keys.TASK_LIST, payload)
+                redis.lpush(TASK_LIST, payload)
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
     def redis_commands(self) -> int:
@@ -167,9 +166,9 @@ class Load:
         at: dict[str, dict[str, float]] = {}
         for line in self.log.read_text("utf-8").splitlines():
             if line.startswith("{") and '"job_' in line:
-                entry = json.loads(line)
-                when_s = datetime.fromisoformat(entry["timestamp"]).timestamp()
-                at.setdefault(entry["event"], {}).setdefault(str(entry.get("session_id")), when_s)
+                told = json.loads(line)
+                when_s = datetime.fromisoformat(told["timestamp"]).timestamp()
+                at.setdefault(told["event"], {}).setdefault(str(told.get("session_id")), when_s)
         return Events(
             taken_s=at.get(JobTaken.name(), {}),
             started_s=at.get(JobStarted.name(), {}),
@@ -185,7 +184,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         api = stack.enter_context(ImageApiProcess(latency=latency))
         origin = stack.enter_context(photo_server())
         log = folder / "all.log"
-        environment = {
+        told = {
             "OPENAI_BASE_URL": api.base_url,
             "OPENAI_API_KEY": KEY,
             "WEARON_FETCH_ORIGINS": origin,
@@ -195,7 +194,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         started_s = time.time()
         process = subprocess.Popen(
             [*WEARON, "all", "--local", "--data-dir", str(folder / "data")],
-            env={**os.environ, **environment},
+            env={**os.environ, **told},
             stdout=subprocess.DEVNULL,
             stderr=stack.enter_context(log.open("wb")),
         )

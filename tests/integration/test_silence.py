@@ -1,7 +1,7 @@
 """
 Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
 
-New connections work; a process that waits on an old one forever is alive but unresponsive.
+New connections work; whoever waits on an old one for ever is unresponsive, alive as it looks.
 """
 
 import os
@@ -18,7 +18,8 @@ from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
-from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
@@ -62,7 +63,7 @@ def started(
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
-    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
     return process
 
 
@@ -72,15 +73,15 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
     started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
     with Redis.from_url(redis_server.url) as redis:
         first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
-        redis.lpush(keys.TASK_LIST, first)
-        until(lambda: redis.zcard(keys.READY) == 1 and redis.llen(keys.CELERY_QUEUE) == 1)
-        # All of them: the blocking one, the one for short calls, the one for Celery messages.
-        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", keys.CELERY_QUEUE.encode()) >= 3
-        redis.lpush(keys.TASK_LIST, second)
-        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
+        redis.lpush(TASK_LIST, first)
+        until(lambda: redis.zcard(READY) == 1 and redis.llen(CELERY_QUEUE) == 1)
+        # All of them: the blocking one, the one for short calls, the one for wake-up calls.
+        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", CELERY_QUEUE.encode()) >= 3
+        redis.lpush(TASK_LIST, second)
+        until(lambda: redis.exists(f"{JOB}{SESSION[:-1]}1"))
 
 
-def test_an_unresponsive_worker_ends_itself_to_be_restarted(
+def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     words = ("-c", QUICK_WATCHDOG, "celery")
@@ -88,13 +89,13 @@ def test_an_unresponsive_worker_ends_itself_to_be_restarted(
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen))
         assert proxy.fall_silent(b"BRPOP") == 1
-        # Redis gives up on the read whose client is gone.
+        # Redis gives up on the read that nobody hears.
         until(lambda: redis.info("clients")["blocked_clients"] == 0)
         call = make_celery(redis_server.url)
         call.send_task(GENERATE)
         call.close()
         assert worker.wait(timeout=LONGEST_S) == EXIT_UNRESPONSIVE
-        assert redis.llen(keys.CELERY_QUEUE) == 1  # for the next worker
+        assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
 
 
 def _payload(session_id: str) -> bytes:
