@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from devkit.world import World
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.locks import RedisRefundLock
-from wearon_cli.adapters.redis.purchase_book import RedisPurchaseBook
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer

@@ -57,16 +57,25 @@ UndoOption = Annotated[
 TimeoutOption = Annotated[float, typer.Option(min=1, help="Longest time to follow, in seconds.")]
 
 
+SessionsArgument = Annotated[
+    list[str] | None, typer.Argument(help="The sessions, from either table.")
+]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="All failed sessions of --since, instead of ids.")
+]
+ModelOption = Annotated[str | None, typer.Option(help="Use this image model.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept in the session's timeline.")]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Save the picture here as well (one session).")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCommand:
     """What was asked for on the command line, checked."""
 
     session_ids: tuple[str, ...]
-    failed: bool
-    since: timedelta
-    owner_id: str | None
-    error_class: str | None
-    limit: int
+    search: Search | None  # instead of ids
     dry_run: bool
     verbose: bool
     undo: bool
@@ -78,14 +87,10 @@ class ReplayCommand:
 
 
 def replay_task(
-    session_ids: Annotated[
-        list[str] | None, typer.Argument(help="The sessions, from either table.")
-    ] = None,
+    session_ids: SessionsArgument = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="All failed sessions of --since, instead of ids.")
-    ] = False,
+    failed: FailedOption = False,
     since: SinceOption = timedelta(hours=1),
     store: StoreOption = None,
     error: ErrorOption = None,
@@ -96,14 +101,12 @@ def replay_task(
     yes: YesOption = False,
     now: NowOption = False,
     prompt: PromptOption = None,
-    model: Annotated[str | None, typer.Option(help="Use this image model.")] = None,
+    model: ModelOption = None,
     charge: ChargeOption = False,
     max_cost: MaxCostOption = None,
     undo: UndoOption = False,
-    reason: Annotated[str, typer.Option(help="Why; kept in the session's timeline.")] = "",
-    out: Annotated[
-        Path | None, typer.Option(help="Save the picture here as well (one session).")
-    ] = None,
+    reason: ReasonOption = "",
+    out: OutOption = None,
     timeout: TimeoutOption = 600.0,
 ) -> Result:
     """
@@ -126,30 +129,25 @@ def replay_task(
 
       wearon replay-task SESSION_ID --undo
     """
+    options = ReplayOptions(
+        force=force,
+        prompt=prompt,
+        model=model,
+        charge=charge,
+        works_here=now,
+        by=asked_by(),
+        reason=reason,
+    )
+    target = check_target(out) if out else None
+    search = _search(since, store, error, limit) if failed else None
     asked = ReplayCommand(
-        session_ids=tuple(dict.fromkeys(checked_session_id(each) for each in session_ids or ())),
-        failed=failed,
-        since=since,
-        owner_id=store,
-        error_class=error,
-        limit=limit,
+        session_ids=tuple(dict.fromkeys(map(checked_session_id, session_ids or ()))),
+        search=search,
         dry_run=dry_run,
         verbose=verbose,
         undo=undo,
         how=Replaying(
-            options=ReplayOptions(
-                force=force,
-                prompt=prompt,
-                model=model,
-                charge=charge,
-                works_here=now,
-                by=asked_by(),
-                reason=reason,
-            ),
-            yes=yes,
-            out=check_target(out) if out else None,
-            timeout_s=timeout,
-            max_cost_usd=max_cost,
+            options=options, yes=yes, out=target, timeout_s=timeout, max_cost_usd=max_cost
         ),
     )
     _check(asked)
@@ -158,8 +156,18 @@ def replay_task(
         return asyncio.run(run(asked, settings))
 
 
+def _search(since: timedelta, owner_id: str | None, error: str | None, limit: int) -> Search:
+    return Search(
+        since=utc_now() - since,
+        statuses={Status.FAILED},
+        owner_id=owner_id,
+        error_class=error,
+        limit=limit,
+    )
+
+
 def _check(asked: ReplayCommand) -> None:
-    if bool(asked.session_ids) == asked.failed:
+    if bool(asked.session_ids) == (asked.search is not None):
         raise InputError(
             "which sessions?", hint="give their ids, or --failed with --since; not both"
         )
@@ -202,17 +210,9 @@ async def _undo(asked: ReplayCommand, tools: OperatorTools) -> Result:
 
 
 async def _ids(asked: ReplayCommand, tools: OperatorTools) -> Sequence[str]:
-    if not asked.failed:
+    if asked.search is None:
         return asked.session_ids
-    found = await tools.inspector.search(
-        Search(
-            since=utc_now() - asked.since,
-            statuses={Status.FAILED},
-            owner_id=asked.owner_id,
-            error_class=asked.error_class,
-            limit=asked.limit,
-        )
-    )
+    found = await tools.inspector.search(asked.search)
     return [each.session.session_id for each in found]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -25,10 +25,7 @@ from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.wiring.operator import open_operator_tools
-
-if TYPE_CHECKING:
-    from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,39 +104,56 @@ def try_on(
         timeout_s=timeout,
     )
     if not local:
-        require_consent("take a credit and buy a picture?", yes=yes)
+        with stack_settings(local, data_dir) as settings:
+            return asyncio.run(_run_if_agreed(asked, settings, yes=yes))
     with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
         return asyncio.run(run(asked, settings, shown))
 
 
-async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
+async def _run_if_agreed(asked: TryOnCommand, settings: Settings, *, yes: bool) -> Result:
+    """In production a credit is taken and a picture bought: somebody has to say yes."""
+    async with open_operator_tools(settings) as tools:
+        owner_id = _owner(settings, asked)
+        question = f"take a credit of {asked.channel.owner_column} {owner_id} and buy a picture?"
+        await asyncio.to_thread(require_consent, question, yes=yes)
+        with progress("uploading the pictures") as shown:
+            return await _order(asked, settings, tools, shown)
+
+
+async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
     """Order it, follow it, save it."""
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
-        row = await tools.orders.place(
-            Order(
-                channel=asked.channel,
-                owner_id=asked.owner_id or _local_owner(settings, asked),
-                pictures=asked.pictures,
-                prompt=asked.prompt,
-                shopper_email=asked.shopper_email,
-                shopper_pays=asked.shopper_email is not None,
-            )
+        return await _order(asked, settings, tools, shown)
+
+
+async def _order(
+    asked: TryOnCommand, settings: Settings, tools: OperatorTools, shown: Progress
+) -> Result:
+    row = await tools.orders.place(
+        Order(
+            channel=asked.channel,
+            owner_id=_owner(settings, asked),
+            pictures=asked.pictures,
+            prompt=asked.prompt,
+            shopper_email=asked.shopper_email,
+            shopper_pays=asked.shopper_email is not None,
         )
-        shown.say(f"session {row.session_id} is queued")
-        picture = None
-        try:
-            ended = await follow(
-                tools.inspector, row.key, timeout_s=asked.timeout_s, on_look=shown.look
-            )
-            if ended.succeeded:
-                picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
-                picture.write_bytes(await tools.storage.get(row.result_path))
-        except asyncio.CancelledError:
-            raise Interrupted(
-                f"session {row.session_id} goes on by itself",
-                hint=f"`wearon session {row.session_id}` tells where it is",
-            ) from None
+    )
+    shown.say(f"session {row.session_id} is queued")
+    picture = None
+    try:
+        ended = await follow(
+            tools.inspector, row.key, timeout_s=asked.timeout_s, on_look=shown.look
+        )
+        if ended.succeeded:
+            picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
+            picture.write_bytes(await tools.storage.get(row.result_path))
+    except asyncio.CancelledError:
+        raise Interrupted(
+            f"session {row.session_id} goes on by itself",
+            hint=f"`wearon session {row.session_id}` tells where it is",
+        ) from None
     return told(ended, picture=picture, elapsed_s=shown.elapsed_s)
 
 
@@ -149,8 +163,9 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _local_owner(settings: "Settings", asked: TryOnCommand) -> str:
-
+def _owner(settings: Settings, asked: TryOnCommand) -> str:
+    if asked.owner_id:
+        return asked.owner_id
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",

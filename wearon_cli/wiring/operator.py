@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.journal import RedisJournal
-from wearon_cli.adapters.redis.purchase_book import RedisPurchaseBook
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
 from wearon_cli.core.image_models import most_usd
@@ -67,8 +67,8 @@ async def open_operator_tools(
         ConfigError: A setting is missing, or the key is not the service role's.
     """
     async with AsyncExitStack() as stack:
-        store = await open_store(stack, settings, whole=needs_whole_view)
         redis = await open_redis(stack, settings)
+        store = await open_store(stack, settings, whole=needs_whole_view)
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         intake = open_intake(stack, redis, settings, wait_s=1.0)
         settlement = open_settlement(redis, store, journal, dead_letters)
