@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from wearon_cli.core.errors import (
@@ -28,6 +29,7 @@ from wearon_cli.core.jobs.breakers import STORAGE, Breakers, provider_breaker
 from wearon_cli.core.jobs.events import PurchaseLost, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
+from wearon_cli.core.jobs.last_writes import write_last
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
@@ -144,15 +146,19 @@ class Buyer:
         except CallAmbiguous as exc:
             number, model = claim.purchases + 1, self._model(request)
             emit(PurchaseLost(model=model, number=number, detail=str(exc)))
-            await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
+            await self._end(claim, PurchaseOutcome.LOST)
             raise
         except GeneratorError:
-            await self.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED)
+            await self._end(claim, PurchaseOutcome.NOT_BILLED)
             raise
         if not wished:
             with suppress(QueueUnavailable):  # never at the price of the picture
                 await self.breakers.reset(provider_breaker(PROVIDER))
         return picture
+
+    async def _end(self, claim: Claim, outcome: PurchaseOutcome) -> None:
+        """Left open, a purchase counts as lost, whatever its answer was."""
+        await write_last(partial(self.journal.end_purchase, claim, outcome))
 
     def _model(self, request: TryOnRequest) -> str:
         return request.model or self.settings.openai_image_models[0]
