@@ -180,6 +180,7 @@ async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apa
 
 
 async def test_eight_settlements_of_one_session_refund_once(world: World) -> None:
+    """Only the winner of the row's move knows who failed it, until the journal says so."""
     key = await world.sell(owner_id=USER, push=False)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
     await world.registry.register(world.worker)
@@ -190,8 +191,8 @@ async def test_eight_settlements_of_one_session_refund_once(world: World) -> Non
         *(settlement.settle(claim, INTENT, None) for _ in range(8)), return_exceptions=True
     )
     closings = [answer for answer in answers if isinstance(answer, Closing)]
-    # Who did not win the move to failed cannot know that another attempt of the job did.
-    assert {closing.credit for closing in closings} <= {"returned", "unclear"}
+    credits = {closing.credit for closing in closings}
+    assert {"returned"} <= credits <= {"returned", "unclear"}
     assert {type(a) for a in answers if isinstance(a, BaseException)} <= {StoreUnavailable}
     assert await balances(world) == (10, 10, 10)
 

@@ -10,6 +10,7 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -51,6 +52,8 @@ from wearon_cli.core.jobs.journal import (
     Journal,
     SettlementIntent,
 )
+from wearon_cli.core.jobs.last_writes import write_last
+from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, requeue
 from wearon_cli.core.settings import Settings
@@ -60,10 +63,6 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 #: Pause while an outage gives no time of its own.
 OUTAGE_PAUSE_S: Final = 10.0
-#: A last write that met an outage is tried again after this pause, for so long. When it cannot be
-#: made, the job is found when this worker's lease ends.
-RETRY_PAUSE_S: Final = 1.0
-LAST_WRITE_MAX_WAIT_S: Final = 10.0
 #: Message of a cancellation after which nothing more may be written: others have the job.
 LEASE_LOST: Final = "lease lost"
 #: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
@@ -232,26 +231,23 @@ class JobRunner:
         return Disposition(why=why, after_s=after_s, error=error.code)
 
     async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
-        """Worth some patience: left undone, the job waits for the end of this worker's lease."""
-        clock = asyncio.get_running_loop().time
-        give_up_s = clock() + LAST_WRITE_MAX_WAIT_S
-        while True:
-            try:
-                if disposition.closing is not None:
-                    await self.journal.close(claim, disposition.closing)
-                else:
-                    await self.journal.hand_back(
-                        claim,
-                        after_s=disposition.after_s,
-                        why=disposition.why,
-                        error=disposition.error,
-                    )
-                return
-            except QueueUnavailable:
-                if clock() > give_up_s:
-                    emit(JobLeftToRecovery())
-                    return
-                await asyncio.sleep(RETRY_PAUSE_S)
+        """Left undone, the job waits for the end of this worker's lease."""
+        closing = disposition.closing
+        write = (
+            partial(self.journal.close, claim, closing)
+            if closing is not None
+            else partial(
+                self.journal.hand_back,
+                claim,
+                after_s=disposition.after_s,
+                why=disposition.why,
+                error=disposition.error,
+            )
+        )
+        try:
+            await write_last(write)
+        except QueueUnavailable:
+            emit(JobLeftToRecovery())
 
 
 class _Attempt:

@@ -45,9 +45,6 @@ class JobLoop:
         self._stopping = asyncio.Event()
         self._jobs: set[asyncio.Task[Disposition]] = set()
         self._accepts = True
-        #: Messages answered so far, and those being answered.
-        self.answered = 0
-        self.answering = 0
         self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -64,11 +61,6 @@ class JobLoop:
     def in_flight(self) -> int:
         """Jobs running now."""
         return len(self._jobs)
-
-    @property
-    def accepts(self) -> bool:
-        """False once a drain has begun."""
-        return self._accepts
 
     def do(self, session_id: str) -> Disposition | None:
         """
@@ -91,13 +83,8 @@ class JobLoop:
         self._thread.join(timeout=HAND_BACK_S)
 
     async def _answer(self, session_id: str) -> Disposition | None:
-        self.answered += 1
-        self.answering += 1
-        try:
-            claim = await self._claim(session_id)
-            return await self._do(claim) if claim else None
-        finally:
-            self.answering -= 1
+        claim = await self._claim(session_id)
+        return await self._do(claim) if claim else None
 
     async def _claim(self, session_id: str) -> Claim | None:
         if not self._accepts:
