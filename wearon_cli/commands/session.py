@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.table import Table
@@ -24,8 +24,10 @@ from wearon_cli.core.operator.inspector import (
     checked_session_id,
 )
 from wearon_cli.core.session import Channel, Session, Status, utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 LOCATION_WORDS: Final = {
     JobLocation.QUEUE: "waits in the platform's list: no consumer has taken it yet",
@@ -56,7 +58,7 @@ def session(
     """
     wanted = checked_session_id(session_id)
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
         return Result(
@@ -92,7 +94,7 @@ def sessions(
         raise InputError("--failed and --status say different things", hint="give one of them")
     wanted = Status.FAILED if failed or error else status
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         found = await tools.inspector.search(
             Search(
                 since=utc_now() - since,

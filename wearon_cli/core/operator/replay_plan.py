@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from wearon_cli.core.contract import Task
 from wearon_cli.core.credits import Credit, CreditState
 from wearon_cli.core.operator.inputs import InputPicture, InputState
 from wearon_cli.core.operator.inspector import SessionReport
 from wearon_cli.core.session import Channel, Session, Status, utc_now
+
+if TYPE_CHECKING:
+    from wearon_cli.core.contract import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Plan:
     options: ReplayOptions
     action: Action
     inputs: Sequence[InputPicture]
-    task: Task
+    task: "Task"
     price: Price
 
     @property
