@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -153,11 +154,9 @@ def replay_task(
     )
     _check(asked)
     needs_workers = not (dry_run or now or undo)
-
-    async def work(tools: "OperatorTools", settings: "Settings") -> Result:
-        return await run(asked, tools, settings)
-
-    return with_tools(work, local=local, data_dir=data_dir, needs_workers=needs_workers)
+    return with_tools(
+        partial(run, asked), local=local, data_dir=data_dir, needs_workers=needs_workers
+    )
 
 
 def _search(since: timedelta, owner_id: str | None, error: str | None, limit: int) -> Search:

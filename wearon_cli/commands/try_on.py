@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -105,15 +106,17 @@ def try_on(
     if local:
         with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
             return asyncio.run(run(asked, settings, shown))
+    return with_tools(partial(_order_if_agreed, asked, yes), local=local, data_dir=data_dir)
 
-    async def work(tools: "OperatorTools", settings: "Settings") -> Result:
-        owner_id = _owner(settings, asked)
-        question = f"take a credit of {asked.channel.owner_column} {owner_id} and buy a picture?"
-        await asyncio.to_thread(require_consent, question, yes=yes)
-        with progress("uploading the pictures") as shown:
-            return await _order(asked, settings, tools, shown)
 
-    return with_tools(work, local=local, data_dir=data_dir)
+async def _order_if_agreed(
+    asked: TryOnCommand, yes: bool, tools: "OperatorTools", settings: "Settings"
+) -> Result:
+    """In production a credit is taken and a picture bought: somebody has to say yes."""
+    question = f"take a credit of {_owner(settings, asked)} and buy a picture?"
+    await asyncio.to_thread(require_consent, question, yes=yes)
+    with progress("uploading the pictures") as shown:
+        return await _order(asked, settings, tools, shown)
 
 
 async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
