@@ -7,7 +7,7 @@ JOBS ?= 2
 PYTEST := .venv/bin/python -m pytest
 
 help: ## This list.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
 
 demo: ## Watch one try-on go through the whole path, on this machine.
 	@scripts/bootstrap run
@@ -22,6 +22,11 @@ check: ## What to run before a commit: lint, types, fast tests. Under 90 s.
 	@scripts/bootstrap dev
 	@$(MAKE) --no-print-directory lint
 	$(PYTEST) -n $(JOBS) --dist loadfile -m "not slow"
+
+.PHONY: test-under-load
+test-under-load: ## Tests beside two busy loops; SELECT='tests/unit -x' for some of them.
+	@scripts/bootstrap tests
+	.venv/bin/python scripts/under_load.py -n $(JOBS) --dist loadfile $(SELECT)
 
 .PHONY: lint
 lint:

@@ -137,7 +137,7 @@ def _girths_and_sizes(people: Bodies, renders: Renders, *, as_shipped: bool) -> 
 
 def judge(people: Bodies, renders: Renders, inputs: Inputs) -> Judged:
     """Every body measured by regressions that were fitted without it."""
-    parts = []
+    parts: list[Answer] = []
     for round_ in range(ROUNDS):
         for kept, out in folds(len(renders), 100 + round_):
             document = fit_variant(people, renders.take(kept), inputs, repeats=2)

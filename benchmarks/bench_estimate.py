@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import io
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from devkit.machine import machine
 from devkit.photo_server import phone_photo
+from devkit.ports import free_port
 
 CALLERS = 8
 HEALTH_EVERY_S = 0.05
@@ -66,8 +66,8 @@ def medium_photo() -> bytes:
         noisy = np.clip(large + grain, 0, 255).astype(np.uint8)
         Image.fromarray(noisy).save(held, "JPEG", quality=90)
         if len(held.getvalue()) >= MEDIUM_BYTES:
-            break
-    return held.getvalue()
+            return held.getvalue()
+    raise SystemExit(f"no grain makes {MEDIUM_BYTES} bytes of the photo")
 
 
 async def warm_up(url: str, photo: str) -> None:
@@ -161,13 +161,6 @@ def wait_for_model(process: subprocess.Popen[bytes], url: str) -> None:
             pass
         time.sleep(0.1)
     raise SystemExit("`wearon serve` did not start, or has no pose model (`wearon model pull`)")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

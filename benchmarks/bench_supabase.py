@@ -88,13 +88,12 @@ def _cpu_s(family: list[psutil.Process]) -> float:
 
 def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
     give_up_s = time.monotonic() + WITHIN_S
-    while time.monotonic() < give_up_s:
-        statuses = platform.statuses(jobs)
-        if set(statuses.values()) <= {"completed", "failed"}:
-            time.sleep(2)  # a refund follows its row
-            return statuses
+    while not set((statuses := platform.statuses(jobs)).values()) <= {"completed", "failed"}:
+        if time.monotonic() > give_up_s:
+            raise SystemExit(f"not all done: {Counter(statuses.values())}")
         time.sleep(0.5)
-    raise SystemExit(f"not all done: {Counter(statuses.values())}")
+    time.sleep(2)  # a refund follows its row
+    return statuses
 
 
 def report(

@@ -103,7 +103,7 @@ def reading(
         landmarks=landmarks,
         visibility=np.ones(33, np.float32),
         world=world,
-        mask=np.asarray(mask, np.float32) / 255,
+        mask=np.asarray(mask, np.float32) / np.float32(255),
     )
 
 

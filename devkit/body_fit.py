@@ -5,6 +5,7 @@ How the regressions of body measuring are fitted, judged and anchored. Used by `
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from wearon_cli.core.body.girths import MEASURES
 from wearon_cli.core.body.silhouette import TRUNK_LEVELS
 
 Array = NDArray[np.float64]
+#: A part of `girths.json`.
+type Entry = dict[str, Any]
 
 FOLDS = 5
 REPEATS = 10
@@ -144,9 +147,9 @@ def folds(n: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
 
 def fit_variant(
     people: Bodies, renders: Renders, inputs: Inputs, *, repeats: int = REPEATS
-) -> dict[str, object]:
+) -> Entry:
     """The regressions of one variant, as they are written into `girths.json`."""
-    part: dict[str, object] = {}
+    part: Entry = {}
     residuals = []
     for target in FITTED:
         part[target], errors = _fitted(people, renders, target, inputs, repeats)
@@ -159,7 +162,7 @@ def fit_variant(
 
 def _fitted(
     people: Bodies, renders: Renders, target: str, inputs: Inputs, repeats: int
-) -> tuple[dict[str, object], Array]:
+) -> tuple[Entry, Array]:
     penalty = inputs.penalty(target)
     used = [*inputs.seen(target), *(t for t in inputs.told if _helps(renders, target, t, inputs))]
     errors = cross_validated(renders, target, used, penalty, repeats=repeats)
@@ -185,7 +188,7 @@ def _helps(renders: Renders, target: str, one: str, inputs: Inputs) -> bool:
     return bool(with_it < without - LEAST_HELP_CM)
 
 
-def _inseam(people: Bodies, told: Sequence[str]) -> dict[str, object]:
+def _inseam(people: Bodies, told: Sequence[str]) -> Entry:
     """Crotch height from stature (and sex), on people alone: the renders have no truth for it."""
     inputs = ["stature", *(t for t in told if t == "male")]
     slopes = least_squares(people, "inseam", inputs)
@@ -245,7 +248,7 @@ FALSE_ALARMS = 0.02
 CLOTHING_RIDGE = 0.1
 
 
-def fit_clothing(renders: Renders) -> dict[str, object]:
+def fit_clothing(renders: Renders) -> Entry:
     """
     The estimate of how loose clothes are: generalised least squares along the direction in which
     cloth moves the outline, against the way bodies differ by themselves.
@@ -265,7 +268,7 @@ def fit_clothing(renders: Renders) -> dict[str, object]:
     }
 
 
-def fit_weight(renders: Renders) -> dict[str, object]:
+def fit_weight(renders: Renders) -> Entry:
     """The weight that goes with an outline, to tell when a told weight does not."""
     inputs = Inputs().seen("waist")
     model = fit(renders, "weight", inputs, penalty=6.0)

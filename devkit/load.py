@@ -153,13 +153,13 @@ class Load:
     def await_done(self, session_ids: Sequence[str], *, within_s: float) -> Events:
         """Wait until all of them are completed."""
         give_up_s = time.monotonic() + within_s
-        while time.monotonic() < give_up_s:
-            events = self.events()
-            left = [one for one in session_ids if one not in events.completed_s]
-            if not left:
-                return events
+        while left := set(session_ids) - (events := self.events()).completed_s.keys():
+            if time.monotonic() > give_up_s:
+                raise SystemExit(
+                    f"{len(left)} of {len(session_ids)} jobs not done in {within_s:.0f} s"
+                )
             time.sleep(0.5)
-        raise SystemExit(f"{len(left)} of {len(session_ids)} jobs not done in {within_s:.0f} s")
+        return events
 
     def events(self) -> Events:
         at: dict[str, dict[str, float]] = {}

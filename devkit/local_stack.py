@@ -15,7 +15,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.all.local_stack import attached
 from wearon_cli.runtime.events import AllReady
 
-START_S, JOB_S, STOP_S = 40.0, 40.0, 30.0
+START_S, JOB_S, STOP_S = 90.0, 90.0, 90.0  # they end a hung test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

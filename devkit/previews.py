@@ -52,13 +52,13 @@ def drawn_person(right_hand: Sequence[Point] | None = None) -> tuple[Rgb, PoseRe
     for picture, ink in ((photo, None), (mask, 255)):
         _draw(ImageDraw.Draw(picture), joints, ink)
     landmarks = np.zeros((33, 3), np.float32)
-    for key, place in joints.items():
-        landmarks[key, :2] = place / (COLS, ROWS)
+    for key, joint in joints.items():
+        landmarks[key, :2] = joint / (COLS, ROWS)
     reading = PoseReading(
         landmarks=landmarks,
         visibility=np.ones(33, np.float32),
         world=np.zeros((33, 3), np.float32),
-        mask=np.asarray(mask, np.float32) / 255,
+        mask=np.asarray(mask, np.float32) / np.float32(255),
     )
     return np.asarray(photo), reading
 

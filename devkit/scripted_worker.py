@@ -1,5 +1,7 @@
 """
-A Celery worker of ours whose jobs are scripts: `python -m devkit.scripted_worker`.
+A Celery worker of ours whose jobs are scripts.
+
+`python -m devkit.scripted_worker URL SLOTS DRAIN_S`
 
 What is tried with it is Celery's side: messages, slots, tools, events, stopping. A session id says
 what becomes of its job: the first word is the ending, or "wait" for one that ends when somebody
@@ -8,6 +10,7 @@ pushes to its `test:end:` list, or when it is told to stop.
     completed-1   failed_picture_unusable-2   waiting_rate_limited-3   unclaimed-4   wait-5
 """
 
+import logging
 import sys
 import threading
 
@@ -19,6 +22,7 @@ from wearon_cli.core.jobs.runner import Disposition
 from wearon_cli.runtime.worker.controller import Controller
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
+BEGUN = "test:begun"
 DONE = "test:done"
 END = "test:end:"
 LOOK_EVERY_S = 0.3
@@ -38,7 +42,7 @@ class ScriptedJobs:
             return None
         self._count(1)
         try:
-            self._redis.rpush("test:begun", session_id)
+            self._redis.rpush(BEGUN, session_id)
             return self._end(session_id)
         finally:
             self._redis.rpush(DONE, session_id)
@@ -71,6 +75,7 @@ class ScriptedJobs:
 
 
 def main(url: str, slots: int, drain_s: float) -> int:
+    logging.basicConfig(level=logging.WARNING)
     with Redis.from_url(url) as redis:
         controller = Controller(
             make_celery(url),

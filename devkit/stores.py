@@ -131,7 +131,10 @@ def settings_for(server: SupabaseServer, **changes: object) -> Settings:
     values: dict[str, object] = {
         "supabase_url": server.url,
         "supabase_service_role_key": SecretStr(SERVICE_KEY),
-        "supabase_timeout_s": 3.0,
+        # A busy machine answers late; the other two have to hold it.
+        "supabase_timeout_s": 120.0,
+        "attempt_budget_s": 900.0,
+        "orphan_age_s": 3600.0,
         "bucket": BUCKET,
     }
     return Settings(**values | changes)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,10 +12,10 @@ from redis import Redis
 
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
+from devkit.waiting import LONGEST_S, until
+from wearon_cli.adapters.redis.journal import JOB
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.runtime.events import WorkerReady
-
-WITHIN_S = 60.0
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
             for process in processes:
                 process.terminate()
             for process in processes:
-                assert process.wait(timeout=30) == 0, log.read_text("utf-8")
+                assert process.wait(timeout=LONGEST_S) == 0, log.read_text("utf-8")
 
 
 def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
@@ -47,13 +46,19 @@ def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
 
 
 def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
-    give_up_s = time.monotonic() + WITHIN_S
-    while time.monotonic() < give_up_s:
-        statuses = platform.statuses(list(jobs))
-        if set(statuses.values()) <= {"completed", "failed"}:
-            return statuses
-        time.sleep(0.2)
-    raise AssertionError(Counter(statuses.values()))
+    def open_rows() -> Counter[str]:
+        return Counter(platform.statuses(jobs).values()) - Counter(
+            completed=len(jobs), failed=len(jobs)
+        )
+
+    until(lambda: not open_rows(), told=open_rows, every_s=0.3)  # a look is a process
+    return platform.statuses(jobs)
+
+
+def none_open(redis: RedisServer) -> bool:
+    """Whether the journal is empty: every credit is accounted for, every lease let go."""
+    with Redis.from_url(redis.url) as journal:
+        return next(journal.scan_iter(f"{JOB}*"), None) is None
 
 
 def another_worker(
@@ -69,8 +74,6 @@ def another_worker(
         )
     stack.callback(process.wait)
     stack.callback(process.terminate)
-    give_up_s = time.monotonic() + 30
-    while WorkerReady.name() not in log.read_text("utf-8"):
-        assert time.monotonic() < give_up_s, log.read_text("utf-8")
-        time.sleep(0.1)
+    ready = WorkerReady.name()
+    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
     return process

@@ -146,9 +146,7 @@ class World:
     def __init__(self, redis: Client, redis_url: str, folder: Path, **settings: Any) -> None:
         self.redis = redis
         self.folder = folder
-        self.settings = Settings(
-            **{"lease_s": 0.05, "lease_renew_s": 0.01, "recovery_interval_s": 1.0, **settings}
-        )
+        self.settings = Settings(**settings)
         self.sessions = LocalSessions(folder / "wearon.db")
         self.ledger = LocalLedger(folder / "wearon.db")
         self.storage = LocalStorage(
@@ -235,7 +233,7 @@ class World:
         wrap = self.fuse.wrap
         return TakeIn(
             intake=wrap(self.intake),
-            journal=wrap(self.journal),
+            jobs=wrap(self.journal),
             dead_letters=wrap(self.dead_letters),
             bucket=self.settings.bucket,
         )

@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 
 from devkit.load import Load, ordered, under_load
-from devkit.servers.redis_server import free_port
+from devkit.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 DASHBOARD = ROOT / "deploy/grafana/dashboards/wearon.json"

@@ -16,7 +16,7 @@ import time
 
 import httpx
 
-from devkit.servers.redis_server import free_port
+from devkit.ports import free_port
 
 READY_WITHIN_S = 60
 

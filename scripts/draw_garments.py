@@ -4,7 +4,7 @@ Draws the two sample garments as flat product photos: `python scripts/draw_garme
 Outlines are in centimetres from the top of the collar, right half; the left one mirrors it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,7 @@ class Garment:
         angles = np.linspace(np.pi, 0, 41)
         return [(width * np.cos(a), depth * np.sin(a)) for a in angles]
 
-    def px(self, points: Points, side: int) -> Points:
+    def px(self, points: Iterable[tuple[float, float]], side: int) -> Points:
         middle = SIDE_PX * FINE / 2
         return [(middle + side * x * self.scale, self.top + y * self.scale) for x, y in points]
 

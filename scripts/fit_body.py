@@ -41,14 +41,14 @@ def main() -> None:
         print(name, {m: (part[m]["cv_mae_cm"], part[m]["band_80_cm"]) for m in MEASURES})
     clothing = fit_clothing(renders)
     print("clothes are suspected from", clothing["suspect_cm"], "cm")
-    weight = fit_weight(renders)
-    print("weight told over weight expected:", weight["told_over_expected"])
+    weights = fit_weight(renders)
+    print("weight told over weight expected:", weights["told_over_expected"])
     document = {
         "source": SOURCE,
         "units": UNITS,
         "variants": variants,
         "clothing": clothing,
-        "weight": weight,
+        "weight": weights,
     }
     args.out.write_text(json.dumps(document, indent=1) + "\n")
 

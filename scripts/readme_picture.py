@@ -27,10 +27,10 @@ def side_by_side(person: Path, garment: Path) -> Image.Image:
     with MediaPipePose(require_model(load_settings())) as reader:
         generator = PreviewImages(lambda: reader)
         result = generator.compose(person.read_bytes(), garment.read_bytes())
-    tiles = [Image.open(each) for each in (person, garment, io.BytesIO(result))]
+    pictures = [Image.open(each) for each in (person, garment, io.BytesIO(result))]
     tiles = [
-        tile.resize((tile.width * HEIGHT_PX // tile.height, HEIGHT_PX), Image.Resampling.LANCZOS)
-        for tile in tiles
+        each.resize((each.width * HEIGHT_PX // each.height, HEIGHT_PX), Image.Resampling.LANCZOS)
+        for each in pictures
     ]
     width = sum(tile.width for tile in tiles) + GAP_PX * (len(tiles) - 1)
     sheet = Image.new("RGB", (width, HEIGHT_PX), PAPER)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import httpx
 
-from devkit.servers.redis_server import free_port
+from devkit.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"

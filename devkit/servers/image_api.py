@@ -61,7 +61,8 @@ class ImageApi:
     The application and its book.
 
     Control: `GET /control/book` (sums, and every call), `POST /control/rules` with any of `faults`
-    (a list of rules), `latency`, `limit`, `open_models`; `POST /control/reset` empties the book.
+    (a list of rules), `latency`, `limit`, `open_models`, `gather` (pictures are drawn only once so
+    many calls have been in flight at the same time); `POST /control/reset` empties the book.
     """
 
     def __init__(
@@ -79,6 +80,9 @@ class ImageApi:
         self.open_models = frozenset(MODELS)
         self.in_flight = 0
         self.most_in_flight = 0
+        self._gather = 0
+        self._gathered = asyncio.Event()
+        self._gathered.set()
         self._admitted_s: deque[float] = deque()
         self._chance = random.Random(seed)
         self.app = Starlette(
@@ -125,6 +129,7 @@ class ImageApi:
         self.calls.append(call)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self._look_who_is_here()
         try:
             answer = await self._answer(request, call)
         except Rejection as rejection:
@@ -156,6 +161,7 @@ class ImageApi:
         if fault in REJECTIONS and fault not in AFTER_DRAWING:
             raise REJECTIONS[fault]()
         call.billed = fault is None or fault in BILLED or fault == SLOW
+        await self._gathered.wait()
         await asyncio.sleep(self.latency.draw_s(self._chance) * (10 if fault == SLOW else 1))
         if fault in REJECTIONS:
             raise REJECTIONS[fault]()
@@ -170,6 +176,10 @@ class ImageApi:
                 call.fault = rule.name
                 return rule.name
         return None
+
+    def _look_who_is_here(self) -> None:
+        if self.in_flight >= self._gather:
+            self._gathered.set()
 
     def _require_room(self) -> None:
         """Let through at most `limit` calls in any 60 s."""
@@ -207,6 +217,10 @@ class ImageApi:
             self.limit = told["limit"]
         if "open_models" in told:
             self.open_models = frozenset(told["open_models"])
+        if "gather" in told:
+            self._gather = int(told["gather"])
+            self._gathered.clear()
+            self._look_who_is_here()
         return JSONResponse({})
 
     async def _reset(self, _: Request) -> Response:

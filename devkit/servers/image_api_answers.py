@@ -44,7 +44,8 @@ def page(status: int = 200) -> Response:
 async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
     """The answer to a purchase, spoilt as the call's fault says."""
     if call.fault == "hang":
-        await asyncio.sleep(3600)
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
     if call.fault in {"hang", "drop_after"}:
         return await drop(request)
     if call.fault == "html_200":

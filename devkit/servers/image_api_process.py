@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import httpx
 
+from devkit.waiting import LONGEST_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,7 +28,7 @@ class ImageApiProcess:
         if requests_per_minute is not None:
             self._options += ["--limit", str(requests_per_minute)]
         self._process: subprocess.Popen[str] | None = None
-        self._http = httpx.Client(timeout=10, trust_env=False)
+        self._http = httpx.Client(timeout=LONGEST_S, trust_env=False)
         self.base_url = ""
 
     @property
@@ -58,7 +60,7 @@ class ImageApiProcess:
         self._process.stdout.close()
 
     def rules(self, **told: Any) -> None:
-        """Change faults (a list of dicts), latency, limit or open_models while it runs."""
+        """Change faults (a list of dicts), latency, limit, open_models or gather while it runs."""
         self._http.post(self._control("rules"), json=told).raise_for_status()
 
     def reset(self) -> None:

@@ -1,6 +1,7 @@
 """The platform's web API, as far as the worker meets it: owners, credits, rows, payloads."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ PHOTOS = ("person.jpg", "garment_tee.jpg")
 #: Ways in which a third of the jobs fails: a photo that is gone, a refusal by the safety system, a
 #: payload that is no job.
 WAYS = ("gone", "refused", "malformed")
+#: Where a photo is asked for that makes its job fail.
+PHOTO_OF = {"gone": "gone.jpg", "bomb": "bomb.png"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Platform:
     def __init__(self, server: SupabaseServer, photos: str) -> None:
         self._run = server.run
         self._photos = photos
+        self.taken_by_cron: set[str] = set()
         self.user, self.absorb, self.resell = (str(uuid4()) for _ in range(3))
         for store, mode in ((self.absorb, "absorb_mode"), (self.resell, "resell_mode")):
             self._run(
@@ -52,17 +56,18 @@ class Platform:
 
     def order(self, kind: str, fails: str) -> Job:
         session_id, request_id = str(uuid4()), f"req_{uuid4()}"
+        shopper = self._stranger() if fails == "stranger" else SHOPPER
         b2b = kind != "b2c"
         owner = {"b2c": self.user, "resell": self.resell}.get(kind, self.absorb)
         take = {
             "b2c": f"SELECT deduct_credits('{owner}', 1, 'Try-on')",
             "absorb": f"SELECT deduct_store_credits('{owner}', 1, '{request_id}', 'Try-on')",
             "resell": "SELECT deduct_store_shopper_credits("
-            f"'{owner}', '{SHOPPER}', 1, '{request_id}', 'Try-on')",
+            f"'{owner}', '{shopper}', 1, '{request_id}', 'Try-on')",
             "overage": "INSERT INTO store_credit_transactions (store_id, amount, type, request_id)"
             f" VALUES ('{owner}', 0, 'overage', '{request_id}')",
         }[kind]
-        person = "gone.jpg" if fails == "gone" else PHOTOS[0]
+        person = PHOTO_OF.get(fails, "gone.jpg" if fails == "stranger" else PHOTOS[0])
         urls = tuple(f"{self._photos}/{name}" for name in (person, PHOTOS[1]))
         insert = (
             "INSERT INTO store_generation_sessions (id, store_id, request_id, shopper_email, "
@@ -73,6 +78,8 @@ class Platform:
             f"VALUES ('{session_id}', '{owner}', '{urls[0]}', 'x')"
         )
         self._run(f"{take}; {insert}")
+        if fails == "stranger":  # nobody is there any more to take the refund
+            self._run(f"DELETE FROM store_shopper_credits WHERE shopper_email = '{shopper}'")
         channel = Channel.B2B if b2b else Channel.B2C
         task = new_task(
             key=SessionKey(channel=channel, session_id=session_id),
@@ -86,6 +93,36 @@ class Platform:
             payload = json.dumps({**json.loads(payload), "image_urls": []}).encode()
         return Job(session_id=session_id, kind=kind, fails=fails, payload=payload)
 
+    def _stranger(self) -> str:
+        email = f"stranger-{uuid4()}@example.test"
+        self._run(
+            "INSERT INTO store_shopper_credits (store_id, shopper_email, balance) "
+            f"VALUES ('{self.resell}', '{email}', 1)"
+        )
+        return email
+
+    def cron_takes_one(self) -> str | None:
+        """
+        What the platform's cron does to an open b2c row of ten minutes: it refunds first, then
+        fails the row, in two calls and whatever the row has become meanwhile.
+        """
+        old = "created_at = now() - interval '11 minutes'"
+        session_id = self._run(
+            f"UPDATE generation_sessions SET {old} WHERE id = (SELECT id FROM generation_sessions "
+            "WHERE status IN ('queued', 'processing') LIMIT 1) RETURNING id"
+        ).splitlines()
+        if not session_id:
+            return None
+        taken = session_id[0]
+        self.taken_by_cron.add(taken)
+        why = f"Stuck job recovery: session {taken} timed out after 10 minutes"
+        self._run(f"SELECT refund_credits('{self.user}', 1, '{why}')")
+        self._run(
+            "UPDATE generation_sessions SET status = 'failed', completed_at = now(), "
+            f"error_message = 'Timed out' WHERE id = '{taken}'"
+        )
+        return taken
+
     def balances(self) -> dict[str, int]:
         sql = {
             "user": f"SELECT balance FROM user_credits WHERE user_id = '{self.user}'",
@@ -93,11 +130,11 @@ class Platform:
             "shopper's store": f"SELECT balance FROM store_credits WHERE store_id = "
             f"'{self.resell}'",
             "shopper": "SELECT balance FROM store_shopper_credits WHERE "
-            f"store_id = '{self.resell}'",
+            f"store_id = '{self.resell}' AND shopper_email = '{SHOPPER}'",
         }
         return {name: int(self._run(query)) for name, query in sql.items()}
 
-    def statuses(self, jobs: list[Job]) -> dict[str, str]:
+    def statuses(self, jobs: Sequence[Job]) -> dict[str, str]:
         rows = self._run(
             "SELECT id, status FROM generation_sessions UNION ALL "
             "SELECT id, status FROM store_generation_sessions"

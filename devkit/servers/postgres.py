@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from devkit.servers.redis_server import free_port
+from devkit.ports import free_port
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 90.0
 #: Who runs it when we are root: the first of these that exists.
 OTHER_USERS = ("postgres", "nobody")
 #: Speed over safety: the data is thrown away.

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from devkit.servers.redis_server import free_port
+from devkit.ports import free_port
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 90.0
 #: As hosted Supabase: no answer holds more rows, whatever is asked for.
 MAX_ROWS = 1000
 

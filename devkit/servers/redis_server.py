@@ -1,21 +1,17 @@
 """A real Redis server of our own on a free loopback port."""
 
 import shutil
-import socket
 import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-
-def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from devkit.ports import free_port
+from devkit.waiting import LONGEST_S
 
 
 def redis_binary() -> str:
@@ -36,6 +32,8 @@ class RedisServer:
         self._folder = folder
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        #: It answers there too. In a folder of its own: such a path may have 100 characters.
+        self.socket_path = Path(mkdtemp(prefix="redis-")) / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,6 +41,7 @@ class RedisServer:
             [
                 redis_binary(),
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
+                *("--unixsocket", str(self.socket_path)),
                 *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
             ],
             stdout=subprocess.DEVNULL,
@@ -53,15 +52,16 @@ class RedisServer:
         """As a power cut would."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=LONGEST_S)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=LONGEST_S)
+        shutil.rmtree(self.socket_path.parent, ignore_errors=True)
 
     def _await_answer(self) -> None:
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + LONGEST_S
         with Redis(port=self.port) as client:
             while time.monotonic() < give_up:
                 try:

@@ -32,6 +32,7 @@ class Storage:
     def __init__(self, bucket: str, service_key: str) -> None:
         self.buckets = {bucket}
         self.objects: dict[str, tuple[str, bytes]] = {}  # bucket/path: content type, bytes
+        self.refuses_uploads = False
         self._service_key = service_key
         self._secret = secrets.token_bytes(16)
         self.routes = [
@@ -68,6 +69,8 @@ class Storage:
         body = await request.body()
         if denied := self._denied(request) or self._wrong_name(name):
             return denied
+        if self.refuses_uploads:
+            return refused(403, "Unauthorized", "new row violates row-level security policy")
         parts = read_multipart(request.headers.get("content-type", ""), body)
         file = next(part for _, part in parts if part.filename is not None)
         if file.content_type not in MIME_TYPES:

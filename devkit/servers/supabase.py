@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 import uvicorn
@@ -32,6 +33,7 @@ from devkit.servers.image_api_answers import PAGE, drop
 from devkit.servers.postgres import Postgres
 from devkit.servers.postgrest import Postgrest
 from devkit.servers.storage import Storage
+from devkit.waiting import LONGEST_S, until
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 JWT_SECRET = "a secret of the tests with at least 32 characters"
@@ -81,6 +83,9 @@ class Door:
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # "PATCH /rest/v1/generation_sessions"
     took_s: list[float] = field(default_factory=list)  # of each request that was passed on
+    at_once: int = 0  # requests that are being answered
+    most_at_once: int = 0
+    gather: int = 0  # none is answered before so many have come at the same time
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
@@ -103,6 +108,18 @@ class Door:
         self.faults.clear()
         self.seen.clear()
         self.took_s.clear()
+        self.most_at_once = self.at_once
+        self.gather = 0
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """A request is on its way: over HTTP/1.1, each has a connection of its own."""
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            yield
+        finally:
+            self.at_once -= 1
 
     def hit(self, request: Request) -> str | None:
         self.seen.append(f"{request.method} {request.url.path}")
@@ -151,9 +168,14 @@ class SupabaseServer:
         return self.postgres.run(sql)
 
     def reload_schema(self) -> None:
-        """After SQL that changed the schema: PostgREST keeps its own copy."""
-        self.run("NOTIFY pgrst, 'reload schema'")
-        time.sleep(0.3)
+        """After SQL that changed the schema: PostgREST keeps its own copy, and shows it at `/`."""
+        mark = str(uuid4())
+        self.run(f"COMMENT ON TABLE users IS '{mark}'; NOTIFY pgrst, 'reload schema'")
+        until(lambda: mark in self._copied_schema(), every_s=0.05)
+
+    def _copied_schema(self) -> str:
+        headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
+        return httpx.get(self._rest.url, headers=headers, trust_env=False, timeout=LONGEST_S).text
 
     def _front(self) -> ASGIApp:
         rest = _Passing(self._rest.url)
@@ -212,6 +234,12 @@ class _Guarded:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with self._door.passing():
+            while self._door.most_at_once < self._door.gather:  # noqa: ASYNC110 - of another thread
+                await asyncio.sleep(0.01)
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         match self._door.hit(request):
             case None:
@@ -233,7 +261,8 @@ async def _failed(fault: str, request: Request) -> Response:
     if fault == "drop":
         return await drop(request)
     if fault == "hang":
-        await asyncio.sleep(3600)
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
     if fault == "unavailable":
         told = {"code": "PGRST000", "message": "Database connection error", "details": None}
         return JSONResponse({**told, "hint": None}, status_code=503)

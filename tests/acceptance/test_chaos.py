@@ -2,11 +2,11 @@
 
 import pytest
 
-from devkit.chaos import run
+from devkit.chaos.__main__ import run
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 
 def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,7 +17,7 @@ def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]
         "WEARON_HEARTBEAT_S": "1",
     }
     try:
-        found = run(40, seed=5, over_s=18.0, within_s=60.0, **quick)
+        found = run(40, seed=5, over_s=18.0, within_s=180.0, **quick)
     except NotToBeHad as exc:
         skip_or_fail(str(exc))
         raise

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from devkit.ports import free_port
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
+from devkit.waiting import reached
 from devkit.workers import workers
 from wearon_cli.adapters.providers.openai_checks import check_image_api
 from wearon_cli.core.operator.checks import Finding, faults
@@ -36,12 +39,6 @@ def healthy(supabase: SupabaseServer, redis: RedisServer, api: ImageApiProcess) 
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def red(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.name: finding for finding in faults(findings)}
 
@@ -58,12 +55,15 @@ async def test_a_stack_with_everything_is_green(
 
 
 async def until_green(settings: Settings) -> list[Finding]:
-    """Workers need a moment to start."""
+    """Workers need a while to start, and a busy one may miss a ping."""
     findings: list[Finding] = []
-    for _ in range(10):
-        findings = await examine(settings)
-        if not faults(findings):
-            break
+
+    async def green() -> bool:
+        findings[:] = await examine(settings)
+        return not faults(findings)
+
+    with suppress(TimeoutError):
+        await reached(green)
     return findings
 
 
@@ -75,7 +75,7 @@ def taken_port() -> Iterator[int]:
         yield int(other.getsockname()[1])
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[dict[str, object], str]] = {
     "no Redis": ({"redis_url": SecretStr("redis://127.0.0.1:1/0")}, "redis"),
     "no workers": ({}, "celery workers"),
     "no consumers": ({}, "consumers"),

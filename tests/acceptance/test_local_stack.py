@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,8 +17,10 @@ from redis import Redis
 
 import wearon_cli
 from devkit.local_stack import JOB_S, STOP_S, stack
+from devkit.ports import free_port
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
+from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
@@ -82,28 +83,15 @@ async def ended(tools: OperatorTools, new: NewSession) -> Session:
 
 async def as_shopper(row: Session) -> bytes:
     """The picture behind the address in the row."""
-    async with httpx.AsyncClient(trust_env=False) as browser:
+    async with httpx.AsyncClient(trust_env=False, timeout=STOP_S) as browser:
         return (await browser.get(str(row.generated_image_url))).content
-
-
-def free_pair() -> int:
-    """A free port whose next one is free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 def scraped(*ports: int) -> dict[tuple[str, ...], float]:
     """Every sample by its name, and by its name with each of its labels."""
     found: dict[tuple[str, ...], float] = {}
     for port in ports:
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=STOP_S).text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found[sample.name,] = sample.value
@@ -127,7 +115,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             tmp_path,
             OPENAI_BASE_URL=api.base_url,
             OPENAI_API_KEY=KEY,
-            WEARON_METRICS_PORT=str(metrics_port := free_pair()),
+            WEARON_METRICS_PORT=str(metrics_port := free_port(run=2)),
         ) as running,
     ):
         async with open_operator_tools(running.settings) as tools:
@@ -139,7 +127,9 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             letters = await tools.dead_letters.list(limit=10)
         shown = await as_shopper(row)
         book = api.book()
-        metrics = scraped(metrics_port, metrics_port + 1, running.settings.port)
+        ports = (metrics_port, metrics_port + 1, running.settings.port)
+        until(lambda: ("wearon_jobs_total", "outcome", "completed") in scraped(*ports))
+        metrics = scraped(*ports)
     assert row.status is Status.COMPLETED, row.error_message
     assert shown == stored
     with Image.open(BytesIO(stored)) as picture:
@@ -174,7 +164,7 @@ def test_two_stacks_run_side_by_side_and_leave_no_process(tmp_path: Path) -> Non
         assert first.settings.port != second.settings.port
         for each in (first, second):
             url = f"http://{each.settings.host}:{each.settings.port}/health"
-            assert httpx.get(url, trust_env=False).json()["redis_connected"]
+            assert httpx.get(url, trust_env=False, timeout=STOP_S).json()["redis_connected"]
     assert len(pids) == 8  # a Redis server and three roles each
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []
     assert attached(one / "data") is None
@@ -184,6 +174,6 @@ def test_a_killed_supervisor_takes_its_children_with_it(tmp_path: Path) -> None:
     with stack(tmp_path) as running:
         children = psutil.Process(running.process.pid).children(recursive=True)
         running.process.kill()
-        running.process.wait(timeout=5)
+        running.process.wait(timeout=STOP_S)
         _, alive = psutil.wait_procs(children, timeout=STOP_S)
     assert alive == []

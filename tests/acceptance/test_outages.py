@@ -11,6 +11,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SupabaseServer
+from devkit.waiting import LONGEST_S, until
 from devkit.workers import another_worker, ended, push, workers
 
 pytestmark = pytest.mark.slow
@@ -53,15 +54,14 @@ def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
 ) -> None:
     """Nobody could renew a lease meanwhile: those who live must not be taken for dead."""
     platform = Platform(supabase, photos)
-    api.rules(latency="10")
+    api.rules(latency="12", gather=9)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]
-    quick = {"WEARON_LEASE_S": "3", "WEARON_LEASE_RENEW_S": "1", "WEARON_HEARTBEAT_S": "1"}
+    quick = {"WEARON_LEASE_S": "6", "WEARON_LEASE_RENEW_S": "1", "WEARON_HEARTBEAT_S": "1"}
     with workers({**environment, **quick}, tmp_path / "workers.log"):
         push(redis, jobs)
-        while api.book()["in_flight"] < len(jobs):
-            time.sleep(0.1)
+        until(lambda: api.book()["in_flight"] == len(jobs))
         redis.kill()
-        time.sleep(5)
+        time.sleep(8)
         redis.start()
         assert set(ended(platform, jobs).values()) == {"completed"}
     assert set(api.book()["purchases"].values()) == {1}
@@ -86,7 +86,7 @@ def test_a_rolling_restart_under_load_loses_fails_and_buys_nothing(
         for n in range(1, 4):
             fresh = another_worker(environment, tmp_path / f"{n}.log", stack)
             old.send_signal(signal.SIGTERM)
-            assert old.wait(timeout=30) == 0
+            assert old.wait(timeout=LONGEST_S) == 0
             old = fresh
         statuses = ended(platform, jobs)
     assert set(statuses.values()) == {"completed"}

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, WAYS, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
-from devkit.workers import ended, push, workers
+from devkit.waiting import LONGEST_S, until
+from devkit.workers import ended, none_open, push, workers
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
     with workers(environment, log):
         push(redis, [*jobs, *jobs])  # each of them twice
         statuses = ended(platform, jobs)
-        time.sleep(2)  # a refund follows its row
+        until(lambda: none_open(redis))  # a refund follows its row
     assert {job.session_id for job in jobs if not job.fails} == {
         session_id for session_id, status in statuses.items() if status == "completed"
     }
@@ -73,13 +73,19 @@ def test_an_outage_of_the_store_fails_no_job(
         ended(platform, jobs[:3])
         with supabase.door.failing("unavailable"):
             push(redis, jobs[3:6])
-            time.sleep(4)
+            calls_refused(supabase, 6)
         with supabase.door.failing("html"):
             push(redis, jobs[6:])
-            time.sleep(4)
+            calls_refused(supabase, 6)
         statuses = ended(platform, jobs)
     assert set(statuses.values()) == {"completed"}
     assert max(api.book()["purchases"].values()) == 1
+
+
+def calls_refused(supabase: SupabaseServer, number: int) -> None:
+    """While every call fails: wait for so many."""
+    before = len(supabase.door.seen)
+    until(lambda: len(supabase.door.seen) >= before + number)
 
 
 def test_a_wrong_key_stops_everything_before_a_shopper_meets_it(
@@ -90,7 +96,7 @@ def test_a_wrong_key_stops_everything_before_a_shopper_meets_it(
         env={**os.environ, **environment, "SUPABASE_SERVICE_ROLE_KEY": ANON_KEY},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST_S,
     )
     assert ended.returncode == 3
     assert "SUPABASE_SERVICE_ROLE_KEY" in ended.stderr

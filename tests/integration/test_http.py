@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 import wearon_cli
+from devkit.waiting import reached
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.adapters.pose.model_file import require_model
@@ -42,8 +44,10 @@ class Photos:
     def __init__(self, photos: Mapping[str, bytes], *, delay: asyncio.Event | None = None) -> None:
         self._photos = photos
         self._delay = delay
+        self.asked = 0
 
     async def fetch(self, url: str) -> bytes:
+        self.asked += 1
         if self._delay is not None:
             await self._delay.wait()
         if not url.startswith("https://"):
@@ -93,14 +97,8 @@ async def client(
         caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
         await stack.enter_async_context(caller)
         if reader is open_reader:
-            await until(lambda: pool.model_loaded)
+            await reached(lambda: pool.model_loaded)
         yield caller
-
-
-async def until(so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not so():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
@@ -209,7 +207,7 @@ async def test_a_request_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyP
 
     async def slowly() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
 
     async with client() as caller:
         answer = await caller.post("/estimate-body", content=slowly(), headers=JSON)
@@ -303,10 +301,13 @@ async def test_a_model_that_comes_later_is_taken_up(monkeypatch: pytest.MonkeyPa
         return found
 
     async with client(reader=third_time) as caller:
-        await until(lambda: looks == 3)
-        await asyncio.sleep(0.05)
-        assert (await caller.get("/health/ready")).status_code == 200
+        await reached(lambda: is_ready(caller))
         assert (await ask(caller)).status_code == 200
+    assert looks == 3
+
+
+async def is_ready(caller: httpx.AsyncClient) -> bool:
+    return (await caller.get("/health/ready")).status_code == 200
 
 
 async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,16 +319,14 @@ async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
         return told[-1]
 
     async with client(redis_answers=answers) as caller:
-        seen = []
-        for up in (True, False, True):
+        for up, status in ((True, "ok"), (False, "degraded"), (True, "ok")):
             told.append(up)
-            await asyncio.sleep(0.1)
-            seen.append((await caller.get("/health")).json())
-    assert [(h["status"], h["redis_connected"]) for h in seen] == [
-        ("ok", True),
-        ("degraded", False),
-        ("ok", True),
-    ]
+            await reached(partial(has_status, caller, status))
+            assert (await caller.get("/health")).json()["redis_connected"] is up
+
+
+async def has_status(caller: httpx.AsyncClient, status: str) -> bool:
+    return bool((await caller.get("/health")).json()["status"] == status)
 
 
 async def test_more_photos_than_are_worth_waiting_for_are_refused(
@@ -338,7 +337,7 @@ async def test_more_photos_than_are_worth_waiting_for_are_refused(
     held = Photos({PERSON: (ASSETS / "person.jpg").read_bytes()}, delay=open_door)
     async with client(photos=held) as caller:
         inside = [asyncio.create_task(ask(caller)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        await reached(lambda: held.asked == 2)
         refused = await ask(caller)
         health = await caller.get("/health")
         open_door.set()

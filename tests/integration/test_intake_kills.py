@@ -5,29 +5,26 @@ Before the command reached Redis, and after Redis did it but before the answer c
 was, others find the job and finish it, once.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from devkit.redis_time import consumers_fall_silent
 
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
+from devkit.waiting import reached
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.intake import MISSED_BEATS, RedisIntake
 from wearon_cli.core.contract import TASK_LIST
 from wearon_cli.core.session import Status
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-#: The rescuer, started after the death, takes a silence for one after three of these.
-HEARTBEAT_S = 0.05
 #: Taking a job in takes fewer commands than this.
 MANY = 40
 
@@ -35,8 +32,6 @@ MANY = 40
 @pytest.fixture
 async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
     one = World(redis, redis_server.url, tmp_path)
-    await one.intake.aclose()
-    one.intake = RedisIntake(redis, url=redis_server.url, wait_s=1.0, heartbeat_s=HEARTBEAT_S)
     await one.ledger.add_user(USER, credits=100)
     yield one
     await one.aclose()
@@ -60,24 +55,25 @@ def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
 async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
     """One that waits for a job."""
     process = started(proxy, folder)
-    give_up_s = time.monotonic() + 30
-    while not any(words[0] == b"BLMOVE" for words in proxy.seen):
-        assert process.poll() is None, (folder / "consume.log").read_text("utf-8")
-        assert time.monotonic() < give_up_s
-        await asyncio.sleep(0.02)
+    log = folder / "consume.log"
+
+    def waits() -> bool:
+        assert process.poll() is None, log.read_text("utf-8")
+        return any(words[0] == b"BLMOVE" for words in proxy.seen)
+
+    await reached(waits)
     return process
 
 
 async def taken_or_dead(process: subprocess.Popen[bytes], proxy: RedisProxy) -> bool:
     """True when it was killed; False when it had taken the job in and asks for the next one."""
-    give_up_s = time.monotonic() + 10
-    while process.poll() is None:
+
+    def taken() -> bool:
         words = [seen[0] for seen in proxy.seen]
-        if b"LREM" in words and b"BLMOVE" in words[words.index(b"LREM") :]:
-            return False
-        assert time.monotonic() < give_up_s
-        await asyncio.sleep(0.01)
-    return True
+        return b"LREM" in words and b"BLMOVE" in words[words.index(b"LREM") :]
+
+    await reached(lambda: process.poll() is not None or taken())
+    return process.poll() is not None
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the command", "before its answer"])
@@ -93,7 +89,7 @@ async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
             last = [b" ".join(words[:2])[:60] for words in proxy.seen[-1:]]
             process.kill()
             process.wait()
-        await asyncio.sleep((MISSED_BEATS + 0.5) * HEARTBEAT_S)
+        await consumers_fall_silent(world.redis)
         await world.recovery().beat()
         await world.run_all()
         assert (await world.row(key)).status is Status.COMPLETED, (step, last)

@@ -331,7 +331,7 @@ async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None
         await asyncio.sleep(60)
         return b""
 
-    world.fetcher.fetch = forever  # type: ignore[method-assign]
+    world.fetcher.fetch = forever  # type: ignore[method-assign, assignment]
     claim = await claimed(world)
     job = asyncio.create_task(runner.run(claim))
     await started.wait()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from devkit.servers.redis_server import RedisServer
+from wearon_cli.adapters.redis import dispatcher as redis_dispatcher
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
@@ -373,7 +374,8 @@ async def test_a_due_job_is_found_behind_a_long_line(queue: Queue) -> None:
 
 
 async def signalled(queue: Queue) -> bool:
-    return await queue.dispatcher.wait(0.01)
+    """Whether there is a signal, which is taken."""
+    return bool(await queue.redis.delete(keys.SIGNAL))
 
 
 async def test_a_job_for_an_empty_queue_is_signalled_once(queue: Queue) -> None:
@@ -409,6 +411,37 @@ async def test_only_a_free_job_is_signalled_while_the_pace_holds_back(narrow: Qu
     assert not await signalled(narrow)
     await narrow.open("free", lane=Lane.FREE)
     assert await signalled(narrow)
+
+
+async def test_a_wait_is_woken_by_a_signal_that_comes_during_it(queue: Queue) -> None:
+    await signalled(queue)
+    await queue.release()
+    waiting = asyncio.create_task(queue.dispatcher.wait(60))
+    await asyncio.sleep(0)
+    await queue.open("a")
+    assert await waiting
+
+
+async def test_a_signal_that_came_after_a_short_wait_is_not_lost(queue: Queue) -> None:
+    await signalled(queue)
+    await queue.release()
+    assert not await queue.dispatcher.wait(0.01)
+    await queue.open("a")
+    await asyncio.sleep(0.1)  # its blocking read goes on, and takes the signal
+    assert await queue.dispatcher.wait(60)
+
+
+async def test_a_wait_ends_when_a_job_released_meanwhile_may_be_unclaimed(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_dispatcher, "DEADLINE_S", 0.2)
+    await signalled(queue)
+    await queue.release()
+    waiting = asyncio.create_task(queue.dispatcher.wait(60))
+    await asyncio.sleep(0)
+    await queue.dispatcher.open(a_job("a"), limit=16)
+    assert not await waiting
+    assert (await queue.dispatcher.release(limit=16)).unclaimed == 1
 
 
 async def test_signals_do_not_pile_up(queue: Queue, redis: Client) -> None:
@@ -449,7 +482,7 @@ async def test_the_jobs_of_a_dead_worker_are_ready_at_once_and_nobody_is_to_blam
     assert await queue.workers.renew("w") is False
     assert set(await queue.release()) == set(ids)
     successor = await queue.claim("07", worker="v", token="t2")
-    assert (successor.deaths, successor.attempt) == (1, 1)
+    assert (successor.deaths, successor.attempt) == (1, 2)
     with pytest.raises(LeaseLost):
         await queue.journal.close(late[7], COMPLETED)
     await queue.journal.close(other, COMPLETED)
@@ -490,7 +523,7 @@ async def test_a_worker_that_leaves_hands_on_its_jobs_without_a_death(queue: Que
     assert await queue.workers.renew("w") is False
     assert await queue.release() == ["a"]
     successor = await queue.claim("a", worker="v", token="t2")
-    assert (successor.deaths, successor.attempt) == (0, 1)
+    assert (successor.deaths, successor.attempt) == (0, 2)
 
 
 async def test_a_worker_that_died_and_came_back_has_another_number(queue: Queue) -> None:

@@ -171,7 +171,7 @@ async def test_a_job_is_not_claimed_before_its_due_time(
     [
         pytest.param(HandBack.FAULT, 2, 1, False, id="a fault is counted"),
         pytest.param(HandBack.WAITING, 2, 0, True, id="waiting starts the longest wait"),
-        pytest.param(HandBack.STOPPING, 1, 0, False, id="stopping counts nothing"),
+        pytest.param(HandBack.STOPPING, 2, 0, False, id="stopping counts nothing but the attempt"),
     ],
 )
 async def test_what_a_hand_back_counts(

@@ -1,8 +1,9 @@
 """What a worker does with a replay: one journal entry, and the row moves only at the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,14 @@ from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
-from wearon_cli.core.jobs.journal import Ending, NewJob
+from wearon_cli.core.jobs.journal import Claim, Ending, NewJob
 from wearon_cli.core.session import SessionKey, Status, fail
 from wearon_cli.core.storage import previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+type Sale = Callable[[World], Awaitable[SessionKey]]
+type Fate = Callable[[World, SessionKey], Awaitable[None]]
 
 REPLAY = "0badcafe"
 MANY = 60
@@ -41,7 +45,7 @@ async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> Asy
     await one.aclose()
 
 
-async def replay(world: World, key: SessionKey, **options: object) -> None:
+async def replay(world: World, key: SessionKey, **options: Any) -> None:
     """Open the job, as `replay-task` does after its checks."""
     row = await world.row(key)
     task = new_task(
@@ -50,7 +54,7 @@ async def replay(world: World, key: SessionKey, **options: object) -> None:
         image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
         prompt="",
         request_id=row.request_id or "req",
-        replay=ReplayRequest(replay_id=REPLAY, from_status=row.status, **options),  # type: ignore[arg-type]
+        replay=ReplayRequest(replay_id=REPLAY, from_status=row.status, **options),
     )
     job = NewJob(
         key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
@@ -77,7 +81,7 @@ async def state(world: World, key: SessionKey) -> CreditState:
 
 
 @SOLD
-async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale) -> None:  # type: ignore[no-untyped-def]
+async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: Sale) -> None:
     before = await credits_left(world)
     key = await sale(world)
     await failed(world, key)
@@ -92,8 +96,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale) -
 
 @SOLD
 async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
-    world: World,
-    sale,  # type: ignore[no-untyped-def]
+    world: World, sale: Sale
 ) -> None:
     before = await credits_left(world)
     key = await sale(world)
@@ -111,8 +114,7 @@ async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_
 
 @SOLD
 async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
-    world: World,
-    sale,  # type: ignore[no-untyped-def]
+    world: World, sale: Sale
 ) -> None:
     before = await credits_left(world)
     key = await sale(world)
@@ -193,7 +195,7 @@ async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes
     assert await credits_left(world) == before
 
 
-async def _claimed(world: World, key: SessionKey):  # type: ignore[no-untyped-def]
+async def _claimed(world: World, key: SessionKey) -> Claim:
     await world.registry.register(world.worker)
     claim = await world.claim(key.session_id)
     assert claim is not None
@@ -206,8 +208,8 @@ async def _claimed(world: World, key: SessionKey):  # type: ignore[no-untyped-de
 @SOLD
 async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
     world: World,
-    sale,  # type: ignore[no-untyped-def]
-    was,  # type: ignore[no-untyped-def]
+    sale: Sale,
+    was: Fate,
     charge: bool,
     after: bool,
 ) -> None:
@@ -225,7 +227,7 @@ async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
         crashed = await run_until_crash(world)
         await let_others_finish(world)
         world.generator.plan = []
-        where = f"{sale.__name__}, step {step}"
+        where = f"step {step}"
         assert (await world.row(key)).status is Status.COMPLETED, where
         assert await credits_left(world) == before - spent - charge, where
         assert len(world.generator.paid) <= 2, where

@@ -10,12 +10,15 @@ import pytest
 from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
+from devkit.waiting import LONGEST_S
 from wearon_cli.core.errors import ConfigError, RoleFailed
 from wearon_cli.runtime.all import supervisor as module
 from wearon_cli.runtime.all.supervisor import Supervisor
 from wearon_cli.runtime.events import ConsumerReady, ConsumerStopped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+GRACE_S = 60.0
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -30,7 +33,7 @@ def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_child_that_keeps_dying_ends_everything_loudly(tmp_path: Path) -> None:
     roles = {"model": ("model", "path")}  # says its line and ends
-    one = Supervisor(roles, environment=environment(tmp_path), grace_s=5)
+    one = Supervisor(roles, environment=environment(tmp_path), grace_s=GRACE_S)
     with pytest.raises(RoleFailed, match="model"):
         await one.run()
 
@@ -44,9 +47,11 @@ async def test_an_outage_after_a_good_start_is_waited_out_however_long(
     server.start()
     ready = asyncio.Event()
     told = environment(tmp_path, REDIS_URL=server.url, WEARON_LOCAL_DIR=str(tmp_path))
-    one = Supervisor({"consume": ("consume",)}, environment=told, grace_s=5, on_ready=ready.set)
+    one = Supervisor(
+        {"consume": ("consume",)}, environment=told, grace_s=GRACE_S, on_ready=ready.set
+    )
     running = asyncio.create_task(one.run())
-    await asyncio.wait_for(ready.wait(), 20)
+    await asyncio.wait_for(ready.wait(), LONGEST_S)
     server.kill()
     seen = {_kill(one)}
     while len(seen) < 4:  # three starts in vain
@@ -74,7 +79,7 @@ async def test_a_child_that_refuses_its_settings_is_not_started_again(tmp_path: 
     one = Supervisor(
         {"consume": ("consume",)},
         environment=environment(tmp_path, WEARON_LEASE_S="1000"),
-        grace_s=5,
+        grace_s=GRACE_S,
     )
     with pytest.raises(ConfigError, match="consume"):
         await one.run()
@@ -92,8 +97,8 @@ async def test_a_signal_stops_all_in_good_order(
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
-    ready = ConsumerReady.name().encode()
-    while ready not in await asyncio.wait_for(process.stderr.readline(), 20):
+    ready_line = ConsumerReady.name().encode()
+    while ready_line not in await asyncio.wait_for(process.stderr.readline(), LONGEST_S):
         pass
     process.send_signal(number)
     told = await process.stderr.read()

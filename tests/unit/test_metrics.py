@@ -127,7 +127,7 @@ def test_an_event_that_cannot_be_counted_stops_no_job() -> None:
 def test_the_level_of_the_log_changes_no_figure(
     level: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(log_level=level, log_format="json")  # type: ignore[arg-type]
+    settings = Settings(log_level=level, log_format="json")
     meters = Meters()
     try:
         configure_logs(settings, "test")

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from devkit import pictures as kit
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
+from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
 from wearon_cli.adapters.providers.openai_edits import (
     MAX_ANSWER_BYTES,
@@ -76,7 +77,7 @@ def generator(
     key: str = KEY,
     size: str = "1024x1536",
     quality: str = "medium",
-    timeout_s: float = 5.0,
+    timeout_s: float = LONGEST_S,
     gone_for_s: float = 600.0,
 ) -> OpenAIImages:
     return OpenAIImages(
@@ -204,7 +205,7 @@ async def test_odd_usage_never_spoils_a_picture(
 
 # ----------------------------------------------------------------- every fault of the API
 
-SHORT = 0.5  # for faults that end only with the time limit
+SHORT_S = 2.0  # for the fault that ends only with the time limit
 FAULTS: dict[str, tuple[type[GeneratorError], bool]] = {
     # name: (error, whether it was billed)
     "moderation_input": (GenerationRefused, False),
@@ -251,6 +252,10 @@ FAULTS: dict[str, tuple[type[GeneratorError], bool]] = {
 FOR_VERIFY = {"not_a_picture", "png_answer", "slow"}
 
 
+def limit_s(fault: str) -> float:
+    return SHORT_S if fault == "hang" else LONGEST_S
+
+
 def test_every_fault_the_server_knows_is_in_the_table() -> None:
     assert set(FAULTS) | FOR_VERIFY == image_api_faults.NAMES
 
@@ -260,7 +265,7 @@ async def test_a_fault_becomes_the_error_it_is(fault: str) -> None:
     expected, billed = FAULTS[fault]
     api = ImageApi(faults=fault)
     with pytest.raises(GeneratorError) as caught:
-        await api_generator(api, models=(OLD,), timeout_s=SHORT).generate(request())
+        await api_generator(api, models=(OLD,), timeout_s=limit_s(fault)).generate(request())
     assert type(caught.value) is expected
     assert [call.billed for call in api.calls] == [billed]
 
@@ -268,7 +273,7 @@ async def test_a_fault_becomes_the_error_it_is(fault: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_error_never_repeats_what_the_vendor_said(fault: str) -> None:
     with capture_logs() as lines, pytest.raises(GeneratorError) as caught:
-        await api_generator(ImageApi(faults=fault), timeout_s=SHORT).generate(request())
+        await api_generator(ImageApi(faults=fault), timeout_s=limit_s(fault)).generate(request())
     told = " ".join([str(caught.value), caught.value.hint, json.dumps(lines, default=str)]).lower()
     for word in (
         "sk-",
@@ -411,7 +416,10 @@ def an(error: type[Exception]) -> Exception:
     if issubclass(error, httpx.HTTPStatusError):
         sent = httpx.Request("POST", "http://images.test")
         return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(error, httpx.StreamError) and error is not httpx.StreamError:
+    if issubclass(
+        error,
+        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
+    ):
         return error()
     return error("m")
 
@@ -454,17 +462,16 @@ async def test_the_time_limit_covers_the_whole_call() -> None:
             await asyncio.sleep(0.02)
             yield b" "
 
-    started_s = asyncio.get_running_loop().time()
     with pytest.raises(CallAmbiguous, match=r"no answer of the image API in 0\.3 s"):
         await answering(lambda _: httpx.Response(200, content=dripping()), timeout_s=0.3).generate(
             request()
         )
-    assert asyncio.get_running_loop().time() - started_s < 1
 
 
 async def test_a_cancelled_call_is_not_turned_into_an_error() -> None:
-    call = asyncio.create_task(api_generator(ImageApi(latency="5")).generate(request()))
-    await asyncio.sleep(0.05)
+    api = ImageApi(latency=str(LONGEST_S))
+    call = asyncio.create_task(api_generator(api).generate(request()))
+    await reached(lambda: api.calls)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

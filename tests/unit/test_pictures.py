@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
@@ -42,7 +42,7 @@ def assert_colours(jpeg: bytes, *wanted: tuple[int, ...]) -> None:
 # -------------------------------------------------------------------------------- size
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     width=st.integers(16, 3000),
     height=st.integers(16, 3000),
@@ -342,7 +342,7 @@ def test_metadata_that_makes_pillow_warn_never_reaches_it() -> None:
     assert_colours(prepare(data).jpeg, *ORIENTED[1])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from([*WHOLE, "LOSSLESS"]),
     edits=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=6)), max_size=8),
@@ -363,7 +363,7 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(
             continue
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=st.binary(max_size=200), start=st.sampled_from([b"", *(w[:12] for w in WHOLE.values())])
 )

@@ -31,7 +31,7 @@ def is_near(rgb: Rgb, wanted: tuple[int, int, int], tolerance: int = 30) -> bool
 
 
 @given(colour=st.tuples(*[st.integers(20, 200)] * 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_garments_colour_arrives_on_chest_and_arms(colour: tuple[int, int, int]) -> None:
     person, pose = drawn_person()
     dressed = dress(person, pose, read_garment(drawn_garment(colour)))
@@ -141,7 +141,7 @@ def test_a_person_whose_torso_cannot_be_seen_is_refused(
 
 
 @given(width=st.integers(64, 1400), height=st.integers(64, 1400))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_mark_is_readable_in_its_corner_and_nowhere_else(width: int, height: int) -> None:
     picture = Image.new("RGB", (width, height), (120, 130, 140))
     corner = mark(picture)

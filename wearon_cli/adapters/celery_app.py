@@ -11,6 +11,7 @@ Standard tools find the application by this module's name, with REDIS_URL in the
 
 import asyncio
 import sys
+import threading
 from typing import Any, Final, NoReturn
 
 from celery import Celery
@@ -71,35 +72,41 @@ def make_celery(redis_url: str) -> Celery:
 
 
 class CelerySender:
-    """Implements `Sender`: one LPUSH a message, over one connection."""
+    """Implements `Sender`: one LPUSH a message, over a connection of its own."""
 
     def __init__(self, app: Celery) -> None:
+        # Celery's own pool of connections is one for the whole process, and cannot be closed by one
+        # of several that use it.
         self._app: Any = app
+        self._connection: Any = self._app.connection_for_write()
+        self._producer: Any = self._app.amqp.Producer(self._connection)
+        self._one_at_a_time = threading.Lock()
 
     async def send(self, job: Released) -> None:
         await asyncio.to_thread(self._send, job)
 
     def _send(self, job: Released) -> None:
         try:
-            self._app.send_task(
-                GENERATE,
-                args=[job.session_id],
-                # A task id that was revoked or done once is never looked at again, so each release
-                # has its own.
-                task_id=f"{job.session_id}.{job.number}",
-                headers={"request_id": job.request_id, "channel": job.channel.value},
-                retry_policy=SEND_AGAIN,
-            )
+            with self._one_at_a_time:
+                self._app.send_task(
+                    GENERATE,
+                    args=[job.session_id],
+                    # A task id that was revoked or done once is never looked at again, so each
+                    # release has its own.
+                    task_id=f"{job.session_id}.{job.number}",
+                    headers={"request_id": job.request_id, "channel": job.channel.value},
+                    producer=self._producer,
+                    retry_policy=SEND_AGAIN,
+                )
         except (KombuError, RedisError, OSError) as exc:
             raise QueueUnavailable("Redis does not take a Celery message") from exc
 
     async def aclose(self) -> None:
-        """Close the connections to the broker."""
+        """Close the connection to the broker."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._app.amqp.producer_pool.force_close_all()
-        self._app.pool.force_close_all()
+        self._connection.release()
         self._app.close()
 
 

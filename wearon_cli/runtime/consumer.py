@@ -20,7 +20,7 @@ TAKE_WAIT_S: Final = 10.0
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 #: Longest wait for a signal that a job is ready or a slot free; a signal can be lost with Redis.
-RELEASE_WAIT_S: Final = 10.0
+RELEASE_WAIT_S: Final = 30.0
 #: Open rows without a job are looked for this often.
 ORPHAN_PASS_S: Final = 60.0
 

@@ -51,6 +51,11 @@ class ClaimFailed(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUnreadable(WarningEvent):
+    """Something in Celery's queue was not a message; it was dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainStarted(Event):
     """A worker takes no more jobs and gives those it has `within_s` to end."""
 

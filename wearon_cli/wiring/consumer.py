@@ -48,10 +48,11 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
         sender = CelerySender(make_celery(redis_url(settings)))
         stack.push_async_callback(sender.aclose)
         dead_letters = RedisDeadLetters(redis)
+        dispatch = Dispatch(dispatcher=dispatcher, sender=sender)
         yield Consumer(
             intake=intake,
             take_in=TakeIn(
-                intake=intake, journal=journal, dead_letters=dead_letters, bucket=settings.bucket
+                intake=intake, jobs=dispatch, dead_letters=dead_letters, bucket=settings.bucket
             ),
             recovery=Recovery(
                 intake=intake,
@@ -60,7 +61,7 @@ async def open_consumer(settings: Settings, *, take_wait_s: float) -> AsyncItera
                 sessions=store.sessions,
                 max_wait_s=settings.max_wait_s,
             ),
-            dispatch=Dispatch(dispatcher=dispatcher, sender=sender),
+            dispatch=dispatch,
             await_signal=dispatcher.wait,
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
         )

@@ -1,5 +1,6 @@
 """The connection to Redis, its scripts, and the mapping of its errors."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -16,6 +17,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from wearon_cli.adapters.redis.address import checked_address
 from wearon_cli.core.errors import ConfigError, QueueUnavailable
 
 #: A `redis.asyncio.Redis` that answers bytes. Its annotations say `bytes | str` whatever was
@@ -35,7 +37,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
     A client for the server at `url`. Opens no connection yet.
 
     Args:
-        url: redis://, rediss:// or unix://.
+        url: redis://, rediss:// or unix://, with the options of `checked_address`.
         retries: Repeats after a lost connection. Every script of ours may be sent twice.
         answer_timeout_s: Longest wait for an answer.
 
@@ -43,20 +45,15 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         ConfigError: This is not a Redis URL.
     """
     backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            timeout=answer_timeout_s,
-            retry=Retry(backoff, retries),
-            socket_timeout=answer_timeout_s,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            max_connections=MAX_CONNECTIONS,
-            health_check_interval=30,
-        )
-    except ValueError as exc:
-        raise ConfigError(
-            "REDIS_URL is not a Redis URL", hint="use redis://host:6379/0 or rediss://..."
-        ) from exc
+    pool = BlockingConnectionPool.from_url(
+        checked_address(url),
+        timeout=answer_timeout_s,
+        retry=Retry(backoff, retries),
+        socket_timeout=answer_timeout_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        max_connections=MAX_CONNECTIONS,
+        health_check_interval=30,
+    )
     return Redis.from_pool(pool)
 
 
@@ -76,9 +73,22 @@ def redis_errors() -> Iterator[None]:
             ) from exc
         raise QueueUnavailable("Redis refused a command") from exc
     except (RedisError, OSError) as exc:
+        if _certificate_refused(exc):
+            raise QueueUnavailable(
+                "the certificate of Redis is not trusted",
+                hint="name its CA in REDIS_URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
+            ) from exc
         raise QueueUnavailable(
             "Redis does not answer", hint="check REDIS_URL and that the server runs"
         ) from exc
+
+
+def _certificate_refused(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Scripts:

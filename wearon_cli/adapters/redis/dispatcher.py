@@ -1,5 +1,7 @@
 """Which job goes to the workers next, and when."""
 
+import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,8 +23,9 @@ MOST_UNCLAIMED: Final = 16
 #: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
 #: a burst would come back with each window, and leave the limit unused before it.
 BURST: Final = 0.01
-#: Longest wait for a signal: one that was lost with its consumer delays a job by no more.
-LONGEST_WAIT_S: Final = 30.0
+#: One blocking read of the signals. Long, since hosted Redis bills by the command; short enough for
+#: a connection lost without a word to be noticed.
+READ_S: Final = 30.0
 
 
 class RedisDispatcher:
@@ -48,7 +51,10 @@ class RedisDispatcher:
             most_unclaimed: Jobs released and not yet claimed, at most.
         """
         self._scripts = JobScripts(redis)
-        self._blocking = connect(url, retries=0, answer_timeout_s=LONGEST_WAIT_S + ANSWER_TIMEOUT_S)
+        self._blocking = connect(url, retries=0, answer_timeout_s=READ_S + ANSWER_TIMEOUT_S)
+        self._signal: asyncio.Task[bool] | None = None
+        self._is_sooner = asyncio.Event()
+        self._wake_at_s = math.inf  # by the event loop's clock: when to look again without a signal
         self._providers = tuple(providers)
         self._most_unclaimed = most_unclaimed
         picture_gap_s = WINDOW_S / pictures_per_minute if pictures_per_minute else 0.0
@@ -56,16 +62,23 @@ class RedisDispatcher:
         self._pace = (WINDOW_S / requests_per_minute, picture_gap_s, burst)
 
     async def aclose(self) -> None:
-        """Close the blocking connection."""
+        """Stop waiting for signals, and close the blocking connection."""
+        if self._signal is not None:
+            self._signal.cancel()
+            await asyncio.wait({self._signal})
         await self._blocking.aclose()
 
     async def open(self, job: NewJob, *, limit: int) -> Opened:
         is_new, *released = await self._scripts.run(
             "open", *open_arguments(job, releases=True), *self._release_arguments(limit)
         )
-        return Opened(is_new=bool(is_new), release=_release(*released[0]) if released else None)
+        release = _release(*released[0]) if released else None
+        if release is not None and release.wait_s is not None:
+            self._look_again_in(release.wait_s)
+        return Opened(is_new=bool(is_new), release=release)
 
     async def release(self, *, limit: int) -> Release:
+        self._wake_at_s = math.inf
         return _release(*await self._scripts.run("release", *self._release_arguments(limit)))
 
     def _release_arguments(self, limit: int) -> tuple[object, ...]:
@@ -91,13 +104,48 @@ class RedisDispatcher:
 
     async def wait(self, timeout_s: float) -> bool:
         """
-        Wait until another release may find something, or for this time (30 s at most).
+        Wait until another release may find something, for this time at most. One caller at a time.
 
-        One of the consumers that wait is woken by what the last release lacked: a job, or a slot.
+        Of the consumers that wait, one is woken by what the last release lacked: a job, or a slot.
+        A job that `open` released meanwhile is looked at again when its deadline has passed.
+
+        Returns:
+            True when there was a signal.
         """
-        wait_s = min(max(timeout_s, 0.01), LONGEST_WAIT_S)
+        clock = asyncio.get_running_loop().time
+        self._look_again_in(timeout_s)
+        while (left_s := self._wake_at_s - clock()) > 0:
+            self._is_sooner.clear()
+            sooner = asyncio.create_task(self._is_sooner.wait())
+            try:
+                signal = self._next_signal()
+                await asyncio.wait(
+                    {signal, sooner}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                sooner.cancel()
+            if signal.done():
+                self._signal = None
+                if signal.result():
+                    return True
+        self._wake_at_s = math.inf
+        return False
+
+    def _look_again_in(self, seconds: float) -> None:
+        at_s = asyncio.get_running_loop().time() + seconds
+        if at_s < self._wake_at_s:
+            self._wake_at_s = at_s
+            self._is_sooner.set()
+
+    def _next_signal(self) -> asyncio.Task[bool]:
+        """The one blocking read, which outlives a shorter wait: it may have taken a signal."""
+        if self._signal is None:
+            self._signal = asyncio.create_task(self._read_signal())
+        return self._signal
+
+    async def _read_signal(self) -> bool:
         with redis_errors():
-            return await self._blocking.blpop(keys.SIGNAL, wait_s) is not None
+            return await self._blocking.blpop(keys.SIGNAL, READ_S) is not None
 
 
 def _release(wait_s: bytes, due: int, unclaimed: int, flat: Sequence[Any]) -> Release:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.events import JobsUnclaimed, MessageNotSent
-from wearon_cli.core.jobs.journal import Dispatcher, Released
+from wearon_cli.core.jobs.journal import Dispatcher, NewJob, Release, Released
 
 #: Jobs released in one pass.
 BATCH: Final = 16
@@ -33,6 +33,18 @@ class Dispatch:
     dispatcher: Dispatcher
     sender: Sender
 
+    async def open(self, job: NewJob) -> bool:
+        """
+        Open a job as `Journal.open` does. With no other in line it goes to the workers at once.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+        """
+        opened = await self.dispatcher.open(job, limit=BATCH)
+        if opened.release is not None:
+            await self._send(opened.release)
+        return opened.is_new
+
     async def release(self) -> float | None:
         """
         Release what may go now and send its messages.
@@ -46,9 +58,12 @@ class Dispatch:
         release = await self.dispatcher.release(limit=BATCH)
         if release.unclaimed:
             emit(JobsUnclaimed(count=release.unclaimed))
+        await self._send(release)
+        return 0.0 if len(release.jobs) == BATCH else release.wait_s
+
+    async def _send(self, release: Release) -> None:
         for job in release.jobs:
             try:
                 await self.sender.send(job)
             except QueueUnavailable as exc:
                 emit(MessageNotSent(session_id=job.session_id, error=exc.code))
-        return 0.0 if len(release.jobs) == BATCH else release.wait_s

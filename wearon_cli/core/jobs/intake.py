@@ -15,7 +15,7 @@ from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import DuplicateJobDropped, JobRefused, JobTaken
-from wearon_cli.core.jobs.journal import Journal, Lane, NewJob
+from wearon_cli.core.jobs.journal import Lane, NewJob
 from wearon_cli.core.payloads import salvage
 from wearon_cli.core.storage import stored_path
 
@@ -46,12 +46,19 @@ class Intake(Protocol):
         """
 
 
+class JobOpener(Protocol):
+    """Where a payload becomes a job: the journal, or the dispatch in front of it."""
+
+    async def open(self, job: NewJob) -> bool:
+        """See `Journal.open`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeIn:
     """Takes payloads in, one at a time."""
 
     intake: Intake
-    journal: Journal
+    jobs: JobOpener
     dead_letters: DeadLetters
     bucket: str  # paths of input pictures in it are kept with the session's record
 
@@ -76,7 +83,7 @@ class TakeIn:
                 session_id=task.key.session_id,
                 channel=task.channel.value,
             ):
-                opened = await self.journal.open(new_job(task, payload, bucket=self.bucket))
+                opened = await self.jobs.open(new_job(task, payload, bucket=self.bucket))
                 emit(JobTaken() if opened else DuplicateJobDropped())
         await self.intake.done(payload)
         return True
@@ -93,7 +100,7 @@ class TakeIn:
         )
         emit(JobRefused(letter_id=letter_id, reason=str(error)))
         if key:  # an open entry is a good job of the same session, and stays as it is
-            await self.journal.open(
+            await self.jobs.open(
                 NewJob(key=key, payload=payload, owner_id="", pictures=0, lane=Lane.FREE)
             )
 

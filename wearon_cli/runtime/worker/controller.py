@@ -6,6 +6,9 @@ Celery takes messages, shows them to its tools and says how each ended; the jobs
 
 - a worker never takes a message that it has no slot for, also after it lost its connection, when
   Celery forgets the messages it has in hand;
+- no event is lost: Celery gathers events of several jobs into one message, and drops those that
+  another thread adds while it is sent;
+- an entry of the queue that is no message is dropped, and does not end the worker;
 - whoever tells it to stop, a signal or `celery control shutdown`, begins the same drain, in which
   the worker still answers Celery's tools.
 """
@@ -14,6 +17,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -26,9 +30,11 @@ from celery.worker.control import control_command
 from wearon_cli.adapters.celery_app import GENERATE
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.errors import WearonError, error_named
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.jobs.runner import Disposition
 from wearon_cli.core.settings import HAND_BACK_S
+from wearon_cli.runtime.events import MessageUnreadable
 
 #: How often a worker says that it is alive. Flower takes one that is silent for twice as long for
 #: gone; Celery's own 2 s would be 30 commands a minute.
@@ -40,6 +46,13 @@ EXIT_UNRESPONSIVE: Final = 75
 EXIT_AT_ONCE: Final = 130
 #: Result of a message whose job was done, taken or not yet due.
 NOT_CLAIMED: Final = "not claimed"
+
+
+class HandedBack(Retry):  # type: ignore[misc]
+    """How Celery's events name a job that another attempt will end."""
+
+    def __repr__(self) -> str:
+        return f"{self.excs}, due in {self.when:g} s"
 
 
 class Jobs(Protocol):
@@ -82,7 +95,7 @@ class Controller:
         self._drainer = threading.Thread(target=self._drain, name="drain", daemon=True)
         # An error of the job is its end, not Celery's: it is logged where it happens.
         self._app.task(_task(jobs), name=GENERATE, throws=(WearonError,))
-        self._app.steps["consumer"].add(_slots_step(self))
+        self._app.steps["consumer"].add(_channel_step(self))
         self._app.steps["worker"].add(_drain_step(self))
         control_command(name="shutdown")(self._shutdown_command)
         self._worker: Any = self._app.WorkController(
@@ -218,7 +231,7 @@ def _task(jobs: Jobs) -> Callable[[str], str]:
         if closing is None:
             error = error_named(disposition.error)
             # Not sent again from here: the journal releases the job when it is due.
-            raise Retry(exc=error, when=round(disposition.after_s, 1))
+            raise HandedBack(exc=error, when=round(disposition.after_s, 1))
         if closing.ending in (Ending.FAILED, Ending.PARKED):
             raise error_named(closing.error_code or "")
         return closing.ending.value
@@ -226,17 +239,28 @@ def _task(jobs: Jobs) -> Callable[[str], str]:
     return generate
 
 
-def _slots_step(controller: Controller) -> type:
-    class Slots(bootsteps.StartStopStep):  # type: ignore[misc]
-        """Lets each new channel of the consumer read the queue only while a slot is free."""
+def _channel_step(controller: Controller) -> type:
+    class NewChannel(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Each new channel of the consumer reads the queue only while a slot is free."""
 
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:
+            channel = consumer.task_consumer.channel
+            channel.qos.can_consume = lambda: controller.free_slots() > 0
+            channel.handlers["BRPOP"] = partial(_read_message, channel.handlers["BRPOP"])
             consumer.pool.when_free = controller.wake
-            consumer.task_consumer.channel.qos.can_consume = lambda: controller.free_slots() > 0
+            consumer.event_dispatcher.buffer_group = frozenset()  # send each event at once
 
-    return Slots
+    return NewChannel
+
+
+def _read_message(read: Callable[[], None]) -> None:
+    """Drop what is not JSON: Celery would take it for its own failure, and end."""
+    try:
+        read()
+    except ValueError:
+        emit(MessageUnreadable())
 
 
 def _drain_step(controller: Controller) -> type:

@@ -15,7 +15,6 @@ local changes = {
   token = token,
   worker = worker,
   attempt = attempt,
-  claims = tonumber(job.claims or 0) + 1,
   started_at = job.started_at or tostring(now),
   claimed_at = tostring(now),
   lines = noted(job.lines, now, facts, ',"attempt":' .. attempt),

@@ -141,8 +141,8 @@ local function release(now, turn, changes, with)
       end
       changes.next_at, changes.round = turn.next_at, turn.round
     end
-    local job = read(ready.id, 'channel', 'request_id', 'claims', 'unclaimed')
-    local number = (tonumber(job.claims) or 0) + (tonumber(job.unclaimed) or 0) + 1
+    local job = read(ready.id, 'channel', 'request_id', 'attempt', 'unclaimed')
+    local number = (tonumber(job.attempt) or 0) + (tonumber(job.unclaimed) or 0) + 1
     redis.call('ZADD', JOBS, RELEASED + now + with.deadline_s, ready.id)
     for _, part in ipairs({ready.id, job.channel, job.request_id, number}) do
       answer[#answer + 1] = part

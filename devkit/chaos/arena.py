@@ -1,0 +1,173 @@
+"""Everything that runs during a round, and the processes that are killed in it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devkit.servers.image_api import KEY
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.photos import served_photos
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
+
+#: Two of each role that works on jobs, so that one can go on while the other is dead.
+ROLES = ("consume", "consume", "celery", "celery", "serve")
+#: Probability of each fault of the image API, for each call.
+FAULTS = {
+    **dict.fromkeys(
+        ("rate_limited", "server_error", "overloaded", "html_502", "drop_before"), 0.03
+    ),
+    **dict.fromkeys(("moderation_input", "invalid_value", "moderation_output"), 0.015),
+    **dict.fromkeys(("drop_after", "html_200", "truncated_body", "not_base64"), 0.01),
+    "slow": 0.02,
+}
+#: Shorter than the slow calls: a rolling restart then meets calls that cannot end in it.
+DRAIN_S = 4
+#: Every change of a row's status, so that the truth does not hang on the last one.
+HISTORY = """
+CREATE TABLE status_history (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION keep_status() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN INSERT INTO status_history (id, status) VALUES (NEW.id, NEW.status); RETURN NEW; END $$;
+CREATE TRIGGER keep AFTER UPDATE OF status ON generation_sessions
+    FOR EACH ROW EXECUTE FUNCTION keep_status();
+CREATE TRIGGER keep AFTER UPDATE OF status ON store_generation_sessions
+    FOR EACH ROW EXECUTE FUNCTION keep_status();
+"""
+
+
+@dataclass
+class Process:
+    """One role's process, started again whenever it is gone."""
+
+    role: str
+    number: int
+    environment: dict[str, str]
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wearon_cli", self.role],
+                env={**os.environ, **self.environment},
+                stdout=out,
+                stderr=out,
+            )
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.role}-{self.number}.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        if self.process is not None and self.is_running:
+            self.process.kill()
+            self.process.wait()
+
+    def keep_alive(self) -> None:
+        if not self.is_running:
+            self.start()
+
+    def stop(self) -> None:
+        if self.process is not None and self.is_running:
+            self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float) -> None:
+        if self.process is not None:
+            self.process.wait(timeout=timeout_s)
+
+
+@dataclass
+class Diary:
+    """What was done, and when."""
+
+    kills: list[tuple[float, Process]] = field(default_factory=list)  # epoch seconds
+    lines: list[str] = field(default_factory=list)
+    begun_s: float = field(default_factory=time.time)
+
+    def say(self, text: str) -> None:
+        self.lines.append(f"{time.time() - self.begun_s:6.1f} s  {text}")
+        print(self.lines[-1], flush=True)
+
+
+@dataclass(kw_only=True)
+class Arena:
+    """Everything that runs."""
+
+    server: SupabaseServer
+    redis: RedisServer
+    api: ImageApiProcess
+    processes: list[Process]
+    photos: str  # origin of the input pictures
+    chance: random.Random
+    diary: Diary
+
+    def of_role(self, role: str) -> list[Process]:
+        return [each for each in self.processes if each.role == role]
+
+    def revive(self) -> None:
+        for each in self.processes:
+            each.keep_alive()
+
+    def stop(self) -> None:
+        for each in self.processes:
+            each.stop()
+        for each in self.processes:
+            each.wait(timeout_s=130)
+
+
+@contextmanager
+def arena(seed: int, **settings: str) -> Iterator[Arena]:
+    """Start everything, and stop it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(SupabaseServer())
+        server.run(HISTORY)
+        redis = RedisServer(folder)
+        redis.start()
+        stack.callback(redis.stop)
+        api = stack.enter_context(ImageApiProcess(latency="0.5-3", seed=seed))
+        api.rules(faults=[{"name": n, "probability": p} for n, p in FAULTS.items()])
+        photos = stack.enter_context(served_photos())
+        environment = {
+            "REDIS_URL": redis.url,
+            "SUPABASE_URL": server.url,
+            "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": api.base_url,
+            "WEARON_FETCH_ORIGINS": photos,
+            "WEARON_LOG_FORMAT": "json",
+            "WEARON_PORT": "0",
+            "WEARON_DRAIN_S": str(DRAIN_S),
+            **settings,
+        }
+        processes = [
+            Process(role=role, number=n, environment=environment, folder=folder)
+            for n, role in enumerate(ROLES)
+        ]
+        for each in processes:
+            each.start()
+        one = Arena(
+            server=server,
+            redis=redis,
+            api=api,
+            processes=processes,
+            photos=photos,
+            chance=random.Random(seed),
+            diary=Diary(),
+        )
+        try:
+            yield one
+        finally:
+            one.stop()

@@ -1,0 +1,340 @@
+"""What a round left: counts, promises, and the two books of purchases side by side."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis import Redis
+
+from devkit.chaos.arena import Arena, Process
+from devkit.servers.image_api_faults import BILLED
+from devkit.servers.platform import Job, Platform
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.jobs.events import (
+    BreakerClosed,
+    BreakerOpened,
+    JobAbandoned,
+    JobCompleted,
+    JobSettled,
+    JobStarted,
+    JobStopped,
+)
+from wearon_cli.core.purchases import BookRow
+
+RECOVERY_PROMISE_S = 45.0
+#: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
+EXPLAINED = frozenset({"generation_refused", "request_rejected", "storage_refused"})
+#: Log events after which a worker no longer has a job in hand.
+ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a log."""
+
+    at_s: float  # since the epoch
+    event: str
+    process: int
+    session_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """Pictures bought: by our own book, and by the image API's."""
+
+    ours: Counter[str]  # by outcome
+    ours_usd: float
+    answered: int  # the API billed them and answered, whoever was still there to hear it
+    eaten: int  # the API billed them, and a fault ate the answer
+
+    @property
+    def heard(self) -> int:
+        """Purchases of ours with an answer."""
+        return self.ours.total() - self.ours["lost"]
+
+    def lines(self) -> list[str]:
+        return [
+            "",
+            "the two books                ours   the API's",
+            f"bought and answered         {self.heard:6} {self.answered:6}   "
+            "(callers killed in a call did not hear theirs)",
+            f"no answer, or no picture    {self.ours['lost']:6} {self.eaten:6}   "
+            "(not every call that was lost was billed)",
+            f"in all                      {self.ours.total():6} {self.answered + self.eaten:6}",
+            f"ours by outcome: {dict(self.ours)}, ${self.ours_usd:.2f}",
+        ]
+
+    @property
+    def disagree(self) -> bool:
+        """True when a purchase is missing in our book."""
+        return self.ours.total() < self.answered + self.eaten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """The table."""
+
+    jobs: int
+    completed: int
+    failed: int
+    innocent: Sequence[str]  # why jobs failed that did nothing wrong
+    lost: int
+    leaked: int
+    double_refunds: int
+    double_purchases: int
+    explained: int  # purchases in flight at a kill, and answers that a fault ate
+    changed_after_completion: int
+    recoveries_s: Sequence[float]
+    parked: int
+    strangers: int
+    dead_letters: int
+    kills: int
+    books: Books
+
+    @property
+    def broken(self) -> list[str]:
+        wrong = {
+            "jobs were lost": self.lost,
+            "jobs failed though innocent": len(self.innocent),
+            "credits leaked": self.leaked,
+            "refunds were given twice": self.double_refunds,
+            "completed rows changed": self.changed_after_completion,
+            "pictures were bought twice without a cause": self.double_purchases > self.explained,
+            "purchases are missing in the book": self.books.disagree,
+            "refused refunds were not parked": self.parked < self.strangers,
+            "a recovery took too long": max(self.recoveries_s, default=0) > RECOVERY_PROMISE_S,
+        }
+        return [promise for promise, count in wrong.items() if count]
+
+    def lines(self) -> list[str]:
+        times = self.recoveries_s or [0.0]
+        return [
+            f"jobs in                     {self.jobs:6}",
+            f"completed                   {self.completed:6}",
+            f"failed and settled          {self.failed:6}",
+            f"failed though innocent      {len(self.innocent):6}   (promised: 0) "
+            f"{dict(Counter(self.innocent)) or ''}",
+            f"lost                        {self.lost:6}   (promised: 0)",
+            f"leaked credits              {self.leaked:6}   (promised: 0)",
+            f"double refunds              {self.double_refunds:6}   (promised: 0)",
+            f"refused refunds, parked     {self.strangers:6} {self.parked:6}",
+            f"completed, then changed     {self.changed_after_completion:6}   (promised: 0)",
+            f"pictures bought twice       {self.double_purchases:6}   (calls in flight at a kill, "
+            f"answers eaten by a fault: {self.explained})",
+            f"kills                       {self.kills:6}",
+            f"jobs recovered after a kill {len(self.recoveries_s):6}",
+            f"recovery, median and worst  {statistics.median(times):6.1f} s {max(times):6.1f} s   "
+            f"(promised: {RECOVERY_PROMISE_S:.0f} s)",
+            f"dead letters kept           {self.dead_letters:6}",
+            *self.books.lines(),
+        ]
+
+
+def await_rest(arena: Arena, platform: Platform, jobs: list[Job], *, within_s: float) -> None:
+    """Wait until every row is final and every job has left the journal."""
+    give_up_s = time.monotonic() + within_s
+    with Redis.from_url(arena.redis.url) as redis:
+        while time.monotonic() < give_up_s:
+            statuses = platform.statuses(jobs)
+            if set(statuses.values()) <= {"completed", "failed"} and not redis.zcard(keys.JOBS):
+                return
+            time.sleep(0.5)
+
+
+def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str, int]) -> Findings:
+    """Read rows, ledgers, logs and both books."""
+    statuses = platform.statuses(jobs)
+    ended = {
+        status: {j for j, s in statuses.items() if s == status} for status in statuses.values()
+    }
+    completed, failed = ended.get("completed", set()), ended.get("failed", set())
+    lines = sorted(_lines(arena.processes), key=lambda line: line.at_s)
+    book = arena.api.book(calls=True)
+    in_flight, recoveries_s = recovered(arena, lines)
+    errors = _errors(arena, failed)
+    with Redis.from_url(arena.redis.url) as redis:
+        letters = int(redis.zcard(keys.DEAD_LETTERS))
+    return Findings(
+        jobs=len(jobs),
+        completed=len(completed),
+        failed=len(failed),
+        innocent=_innocent(jobs, failed, platform, errors),
+        lost=len(jobs) - len(completed) - len(failed),
+        leaked=_leaked(platform, jobs, before, completed),
+        double_refunds=_double_refunds(arena, platform),
+        double_purchases=sum(n - 1 for n in book["purchases"].values() if n > 1),
+        explained=in_flight + sum(c["billed"] and c["fault"] in BILLED for c in book["list"]),
+        changed_after_completion=_changed(arena, platform),
+        recoveries_s=recoveries_s,
+        parked=sum(error == "parked" for error in errors.values()),
+        strangers=sum(job.fails == "stranger" and job.session_id in failed for job in jobs),
+        dead_letters=letters,
+        kills=len(arena.diary.kills),
+        books=_books(arena, book["list"]),
+    )
+
+
+def _innocent(
+    jobs: list[Job], failed: set[str], platform: Platform, errors: dict[str, str]
+) -> list[str]:
+    return [
+        errors.get(job.session_id, "unknown")
+        for job in jobs
+        if job.session_id in failed - platform.taken_by_cron
+        and not job.fails
+        and errors.get(job.session_id) not in EXPLAINED
+    ]
+
+
+def _leaked(
+    platform: Platform, jobs: list[Job], before: dict[str, int], completed: set[str]
+) -> int:
+    """Credits that neither a picture nor a refund accounts for."""
+    owners = {"b2c": "user", "absorb": "store", "resell": "shopper"}
+    after = platform.balances()
+    spent = {
+        kind: sum(
+            job.kind == kind and job.fails != "stranger" and job.session_id in completed
+            for job in jobs
+        )
+        for kind in owners
+    }
+    return sum(abs(before[o] - after[o] - spent[kind]) for kind, o in owners.items())
+
+
+def _double_refunds(arena: Arena, platform: Platform) -> int:
+    named = "substring(description from '[0-9a-f]{8}-[0-9a-f-]{27}')"
+    del platform
+    return int(
+        arena.server.run(
+            f"SELECT count(*) FROM (SELECT {named} FROM credit_transactions "
+            f"WHERE type = 'refund' GROUP BY {named} HAVING count(*) > 1) twice"
+        )
+    )
+
+
+def _changed(arena: Arena, platform: Platform) -> int:
+    """The platform's cron overwrites without looking: those rows are its own doing."""
+    taken = ",".join(f"'{each}'" for each in platform.taken_by_cron) or "NULL"
+    return int(
+        arena.server.run(
+            "SELECT count(*) FROM status_history h JOIN status_history later USING (id) "
+            f"WHERE h.status = 'completed' AND later.at > h.at AND h.id::text NOT IN ({taken})"
+            if platform.taken_by_cron
+            else "SELECT count(*) FROM status_history h JOIN status_history later USING (id) "
+            "WHERE h.status = 'completed' AND later.at > h.at"
+        )
+    )
+
+
+def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
+    """Class of error of each failed session, from its record; "parked" when its refund was."""
+    found: dict[str, str] = {}
+    with Redis.from_url(arena.redis.url) as redis:
+        for session_id in failed:
+            text = redis.get(keys.record(session_id))
+            record = json.loads(text) if isinstance(text, bytes) else {}
+            code = record.get("error_code") or "unknown"
+            found[session_id] = "parked" if record.get("parked") else code
+    return found
+
+
+def _books(arena: Arena, calls: list[dict[str, object]]) -> Books:
+    rows = asyncio.run(_book_rows(arena.redis.url))
+    ours: Counter[str] = Counter()
+    for row in rows:
+        ours[row.outcome] += row.count
+    billed = [call for call in calls if call["billed"]]
+    eaten = sum(call["fault"] in BILLED for call in billed)
+    return Books(
+        ours=ours,
+        ours_usd=sum(row.cost_usd for row in rows),
+        answered=len(billed) - eaten,
+        eaten=eaten,
+    )
+
+
+async def _book_rows(redis_url: str) -> Sequence[BookRow]:
+    redis = connect(redis_url)
+    today = datetime.now(UTC).date()
+    try:
+        return await RedisPurchaseBook(redis).rows(today - timedelta(days=1), today)
+    finally:
+        await redis.aclose()
+
+
+def recovered(arena: Arena, lines: Sequence[Line]) -> tuple[int, list[float]]:
+    """
+    Jobs in hand at the kills of workers, and how long each waited for its next attempt.
+
+    Waits in which paid calls were halted do not count: nobody's job is started then.
+    """
+    halts = _halts(lines)
+    in_flight, waits_s = 0, []
+    for killed_s, process in arena.diary.kills:
+        if process.role != "celery":
+            continue
+        held = _held(lines, process.number, killed_s)
+        in_flight += len(held)
+        for session_id in held:
+            again_s = next(
+                (
+                    line.at_s
+                    for line in lines
+                    if line.at_s > killed_s
+                    and line.session_id == session_id
+                    and line.event == JobStarted.name()
+                ),
+                None,
+            )
+            if again_s is None or any(a < again_s and b > killed_s for a, b in halts):
+                continue
+            waits_s.append(again_s - killed_s)
+    return in_flight, waits_s
+
+
+def _halts(lines: Sequence[Line]) -> list[tuple[float, float]]:
+    """From each opening of a breaker to its closing."""
+    spans, opened_s = [], None
+    for line in lines:
+        if line.event == BreakerOpened.name() and opened_s is None:
+            opened_s = line.at_s
+        elif line.event == BreakerClosed.name() and opened_s is not None:
+            spans.append((opened_s, line.at_s))
+            opened_s = None
+    return spans + ([(opened_s, float("inf"))] if opened_s is not None else [])
+
+
+def _held(lines: Sequence[Line], process: int, until_s: float) -> set[str]:
+    """Sessions that this worker had in hand at that moment."""
+    held: set[str] = set()
+    for line in lines:
+        if line.at_s > until_s or line.process != process:
+            continue
+        if line.event == JobStarted.name():
+            held.add(line.session_id)
+        elif line.event in ENDS_OF_AN_ATTEMPT:
+            held.discard(line.session_id)
+    return held
+
+
+def _lines(processes: Sequence[Process]) -> Iterator[Line]:
+    for process in processes:
+        for text in process.log.read_text("utf-8", errors="replace").splitlines():
+            if text.startswith("{") and text.endswith("}"):
+                line = json.loads(text)
+                yield Line(
+                    at_s=datetime.fromisoformat(line["timestamp"]).timestamp(),
+                    event=line["event"],
+                    process=process.number,
+                    session_id=line.get("session_id", ""),
+                    error=line.get("error", ""),
+                )

@@ -1,0 +1,157 @@
+"""What is done to the arena while jobs run, and the jobs themselves."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from devkit.chaos.arena import FAULTS, Arena
+from devkit.servers.platform import KINDS, Job, Platform
+from wearon_cli.adapters.redis.keys import TASK_LIST
+
+GARBAGE = (b"{", b"[]", b"\xff\xfe\x00", b'{"session_id": 7}', b'"text"', b"9" * 5000)
+RESTART_AFTER_S = 1.0
+#: How a job fails by its own fault, and how often: a photo that is gone, a payload that is none, a
+#: picture that decodes to gigabytes, a shopper whose account is gone when the refund comes.
+FAULTY = {"": 0.86, "gone": 0.04, "malformed": 0.04, "bomb": 0.03, "stranger": 0.03}
+#: Open rows of b2c that the platform's cron takes for stuck, in a round.
+CRON_TAKES = 3
+
+
+def push(arena: Arena, platform: Platform, jobs: int, over_s: float) -> list[Job]:
+    """Jobs of all kinds over some time; a tenth twice, and garbage between them."""
+    chance = arena.chance
+    made: list[Job] = []
+    for n in range(jobs):
+        fails = chance.choices(list(FAULTY), list(FAULTY.values()))[0]
+        kind = "resell" if fails == "stranger" else KINDS[n % len(KINDS)]
+        job = platform.order(kind, fails)
+        made.append(job)
+        payloads = [job.payload] * (2 if chance.random() < 0.1 else 1)
+        if chance.random() < 0.05:
+            payloads.append(chance.choice(GARBAGE))
+        for payload in payloads:
+            _lpush(arena.redis.url, payload)
+        time.sleep(over_s / jobs * chance.uniform(0.5, 1.5))
+    return made
+
+
+def _lpush(url: str, payload: bytes) -> None:
+    """As a producer that repeats until Redis took it."""
+    while True:
+        try:
+            with Redis.from_url(url) as queue:
+                queue.lpush(TASK_LIST, payload)
+        except (RedisError, OSError):
+            time.sleep(0.3)
+        else:
+            return
+
+
+class Rage:
+    """A kill every few seconds, and each of the large events once."""
+
+    def __init__(self, arena: Arena, platform: Platform, over_s: float) -> None:
+        self._arena = arena
+        self._platform = platform
+        self._over_s = over_s
+        self._chance = arena.chance
+        self._say = arena.diary.say
+        self._rolling = threading.Lock()
+
+    def run(self) -> None:
+        end_s = time.monotonic() + self._over_s
+        large: list[Callable[[], None]] = [
+            self.restart_redis,
+            self.close_supabase,
+            self.refuse_uploads,
+            self.close_models,
+            self.kill_one_worker_twice,
+            self.rolling_restart,
+        ]
+        self._chance.shuffle(large)
+        gap_s = self._over_s / (len(large) + 1)
+        due_s = [time.monotonic() + gap_s * (n + 1) for n in range(len(large))]
+        while time.monotonic() < end_s:
+            time.sleep(self._chance.uniform(1.0, max(1.5, self._over_s * 0.055)))
+            self.kill_someone()
+            self.cron()
+            if due_s and time.monotonic() > due_s[0]:
+                due_s.pop(0)
+                large.pop()()
+
+    def _away_s(self) -> float:
+        return self._over_s * self._chance.uniform(0.04, 0.08)
+
+    def kill_someone(self) -> None:
+        each = self._chance.choice(self._arena.processes)
+        each.kill()
+        self._arena.diary.kills.append((time.time(), each))
+        self._say(f"kill -9 {each.role} {each.number}")
+        threading.Timer(RESTART_AFTER_S, each.keep_alive).start()
+
+    def kill_one_worker_twice(self) -> None:
+        """Its jobs are in flight at two deaths."""
+        each = self._chance.choice(self._arena.of_role("celery"))
+        for _ in range(2):
+            each.kill()
+            self._arena.diary.kills.append((time.time(), each))
+            self._say(f"kill -9 {each.role} {each.number}, again and again")
+            time.sleep(RESTART_AFTER_S)
+            each.keep_alive()
+            time.sleep(3.0)
+
+    def rolling_restart(self) -> None:
+        """SIGTERM to each worker in turn, while some calls take longer than the drain."""
+        self._arena.api.rules(latency="0.5-8")
+        for each in self._arena.of_role("celery"):
+            self._say(f"SIGTERM {each.role} {each.number}")
+            each.stop()
+            each.wait(timeout_s=60)
+            each.keep_alive()
+        self._arena.api.rules(latency="0.5-3")
+
+    def restart_redis(self) -> None:
+        away_s = self._away_s()
+        self._say(f"kill -9 of Redis, gone for {away_s:.0f} s")
+        self._arena.redis.kill()
+        time.sleep(away_s)
+        self._arena.redis.start()
+
+    def close_supabase(self) -> None:
+        fault, away_s = self._chance.choice(["unavailable", "html", "html_502", "drop"]), 0.0
+        away_s = self._away_s()
+        self._say(f"Supabase answers {fault!r} for {away_s:.0f} s")
+        with self._arena.server.door.failing(fault):
+            time.sleep(away_s)
+
+    def refuse_uploads(self) -> None:
+        away_s = self._away_s()
+        self._say(f"storage refuses every upload for {away_s:.0f} s")
+        self._arena.server.storage.refuses_uploads = True
+        time.sleep(away_s)
+        self._arena.server.storage.refuses_uploads = False
+
+    def close_models(self) -> None:
+        """The first model is closed from now on, and for a while there is none at all."""
+        away_s = self._away_s()
+        self._say(f"every model is closed for {away_s:.0f} s, and the first one for good")
+        self._arena.api.rules(open_models=[])
+        time.sleep(away_s)
+        self._arena.api.rules(open_models=["gpt-image-2.6-flare"])
+
+    def cron(self) -> None:
+        """The platform takes an open b2c row for stuck: refund first, then the row to failed."""
+        if len(self._platform.taken_by_cron) < CRON_TAKES and self._chance.random() < 0.3:
+            taken = self._platform.cron_takes_one()
+            if taken:
+                self._say(f"the platform's cron refunds and fails session {taken}")
+
+
+def calm(arena: Arena) -> None:
+    """The violence is over; the image API keeps its small faults."""
+    arena.api.rules(faults=[{"name": n, "probability": p} for n, p in FAULTS.items()])
+    time.sleep(RESTART_AFTER_S + 0.5)
+    arena.revive()
