@@ -19,7 +19,7 @@ from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
-from wearon_cli.core.operator.replay_plan import FREE_OF_COST, Price
+from wearon_cli.core.operator.replay_plan import Price
 from wearon_cli.core.operator.try_on import OrderService
 from wearon_cli.core.operator.undo import Undo
 from wearon_cli.core.purchases import PurchaseBook
@@ -133,12 +133,14 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
 
 def _price(settings: Settings, model: str | None, pictures: int) -> Price:
     """What a try-on costs: of several configured models, the dearest."""
-    if settings.is_local and settings.openai_api_key is None:
-        return FREE_OF_COST  # previews
     prices = [
         most_usd(each, size=settings.image_size, quality=settings.image_quality, pictures=pictures)
         for each in ((model,) if model else settings.openai_image_models)
     ]
     known = [price for price in prices if price is not None]
     expected_usd = max(known) if len(known) == len(prices) else None
-    return Price(expected_usd=expected_usd, max_purchases=settings.max_purchases)
+    return Price(
+        expected_usd=expected_usd,
+        max_purchases=settings.max_purchases,
+        may_be_preview=settings.is_local and settings.openai_api_key is None,
+    )

@@ -45,6 +45,8 @@ class Price:
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
     max_purchases: int  # a lost or unusable answer is bought again, so often in all
+    #: This process has no key of the image API, and its workers may draw previews instead.
+    may_be_preview: bool = False
 
     @property
     def most_usd(self) -> float | None:
@@ -132,7 +134,8 @@ def price_words(price: Price) -> str:
         return "its model has no price here, so the cost cannot be told"
     if not price.expected_usd:
         return "it costs nothing"
-    return f"about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    told = f"about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    return f"{told}; nothing if it is a preview" if price.may_be_preview else told
 
 
 def _picture_words(plan: Plan) -> list[str]:
