@@ -64,9 +64,9 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
-    """A PNG that claims a size, whatever it holds."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"", colour: int = 2) -> bytes:
+    """A PNG that claims a size, whatever it holds. Its colour type is RGB (2), or RGBA (6)."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
     data = png_chunk(b"IDAT", zlib.compress(pixels))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + png_chunk(b"IEND", b"")
 
@@ -99,6 +99,12 @@ def webp_canvas(width: int, height: int) -> bytes:
     small = encode(corners(), "WEBP")[12:]
     header = b"\0\0\0\0" + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     return webp(webp_chunk(b"VP8X", header), small)
+
+
+def webp_claiming(width: int, height: int) -> bytes:
+    """A lossless WebP of 40 bytes whose header claims a size, up to 16384 a side."""
+    bits = (width - 1) | (height - 1) << 14
+    return webp(webp_chunk(b"VP8L", b"\x2f" + struct.pack("<I", bits) + b"\0" * 15))
 
 
 def iso_file(brand: bytes) -> bytes:

@@ -22,7 +22,7 @@ from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
-from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
@@ -131,13 +131,14 @@ class PaidGenerator:
 class PlannedFetcher:
     """Implements `Fetcher`."""
 
-    plan: list[WearonError] = field(default_factory=list)
+    plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
 
     async def fetch(self, url: str) -> bytes:
         del url
-        if self.plan:
-            raise self.plan.pop(0)
-        return PICTURE
+        answer = self.plan.pop(0) if self.plan else PICTURE
+        if isinstance(answer, WearonError):
+            raise answer
+        return answer
 
 
 class World:
@@ -155,7 +156,7 @@ class World:
         self.generator = PaidGenerator()
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
-        self.pixels = PixelThreads(2)
+        self.pixels = PixelProcesses(1)
         self.journal = RedisJournal(redis, requests_per_minute=60_000, pictures_per_minute=None)
         self.breakers = RedisBreakers(redis)
         self.registry = RedisWorkers(redis, lease_s=self.settings.lease_s)
@@ -171,7 +172,7 @@ class World:
         self.intake = RedisIntake(redis, url=redis_url, wait_s=1.0, heartbeat_s=10.0)
 
     async def aclose(self) -> None:
-        self.pixels.close()
+        await self.pixels.aclose()
         await self.intake.aclose()
         await self.dispatcher.aclose()
 

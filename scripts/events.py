@@ -13,18 +13,25 @@ from typing import Any
 
 import wearon_cli.core.events as base
 import wearon_cli.core.jobs.events as jobs
+import wearon_cli.core.pictures.events as pictures
 import wearon_cli.runtime.events as processes
 from wearon_cli.core.events import ErrorEvent, Event, WarningEvent
 from wearon_cli.runtime.ops.metrics import Meters
 
 PAGE = Path(__file__).parents[1] / "docs" / "events.md"
 #: Title of a section, and the module whose events it lists.
-SECTIONS = (("Jobs", jobs), ("Processes", processes), ("Metrics", base))
+SECTIONS = (
+    ("Jobs", jobs),
+    ("Pictures", pictures),
+    ("Processes", processes),
+    ("Metrics", base),
+)
 HEAD = """# Log events
 
 Everything that WearOn logs about itself, by the name in the field `event`; lines with other texts
 come from libraries. Written by `python -m scripts.events` from `wearon_cli/core/jobs/events.py`,
-`wearon_cli/runtime/events.py` and `wearon_cli/core/events.py`.
+`wearon_cli/core/pictures/events.py`, `wearon_cli/runtime/events.py` and
+`wearon_cli/core/events.py`.
 
 Every line also has `timestamp` (UTC), `level` and `role`. Where a job is worked on, it has
 `session_id`, `request_id` and `channel` (`b2c` or `b2b`); where an HTTP request is answered,

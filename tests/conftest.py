@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, settings
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
 #: Settings without the prefix, beside those production cannot do without.
-OTHER_NAMES = ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODELS", "OPENAI_MAX_RETRIES", "WORKER_CONCURRENCY")
+OTHER_NAMES = (
+    "OPENAI_BASE_URL",
+    "OPENAI_IMAGE_MODELS",
+    "OPENAI_MAX_RETRIES",
+    "RUNWARE_API_KEY",
+    "RUNWARE_BASE_URL",
+    "WORKER_CONCURRENCY",
+)
 #: These change what a command prints, or which way a loopback request takes.
 SURROUNDINGS = (
     "NO_COLOR",

@@ -8,26 +8,19 @@ In process for `httpx.ASGITransport` (`ImageApi().app`), or as a process of its 
 which prints one JSON line with its port, and is steered and read under /control (see `ImageApi`).
 """
 
-import argparse
 import asyncio
-import contextlib
 import hashlib
-import json
 import random
-import socket
-import sys
 import time
 from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import asdict
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from devkit.servers.image_api_answers import ApiCall, drawn, drop, page
 from devkit.servers.image_api_faults import (
@@ -41,6 +34,7 @@ from devkit.servers.image_api_faults import (
     Rule,
 )
 from devkit.servers.image_api_rules import Rejection, model_not_found, read_edit
+from devkit.servers.loopback import options, serve
 
 KEY = "sk-test-loopback"
 WINDOW_S = 60.0
@@ -144,7 +138,7 @@ class ImageApi:
         return answer
 
     async def _answer(self, request: Request, call: ApiCall) -> Response:
-        _require_key(request)
+        require_key(request)
         if self._fires(call, only=UNREAD):
             return await drop(request)
         body = await request.body()
@@ -195,7 +189,7 @@ class ImageApi:
     async def _model(self, request: Request) -> Response:
         model_id = request.path_params["model_id"]
         try:
-            _require_key(request)
+            require_key(request)
             if model_id not in self.open_models:
                 raise model_not_found(model_id)
         except Rejection as rejection:
@@ -235,59 +229,20 @@ def _session_of(request: Request) -> str:
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 
-def _require_key(request: Request) -> None:
+def require_key(request: Request) -> None:
     if request.headers.get("authorization") != f"Bearer {KEY}":
         raise REJECTIONS["invalid_api_key"]()
 
 
-# ------------------------------------------------------------------------- as a process
-
-
-class _KnownTransport(H11Protocol):
-    """Lets the application close its connection."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-
-def serve(api: ImageApi, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, after one JSON line with the port on stdout."""
-    port = listener.getsockname()[1]
-    sys.stdout.write(json.dumps({"port": port, "base_url": f"http://127.0.0.1:{port}/v1"}) + "\n")
-    sys.stdout.flush()
-    config = uvicorn.Config(
-        api.app,
-        http=_KnownTransport,
-        lifespan="off",
-        log_level="critical",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        backlog=1024,
-    )
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Loopback image API")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", default="0", help="0.5, 0.3-0.9 or 39~58 (median~p95)")
-    parser.add_argument("--faults", default="", help="name[:probability[:times]],...")
-    parser.add_argument("--limit", type=int, default=None, help="requests in any 60 s")
-    parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args()
+    told = options("Loopback image API").parse_args()
     api = ImageApi(
         latency=told.latency,
         faults=told.faults,
         requests_per_minute=told.limit,
         seed=told.seed,
     )
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", told.port))
-        listener.listen(1024)  # before the port is told: callers may come at once
-        serve(api, listener)
+    serve(api.app, port=told.port)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
 def _body(call: ApiCall, edit: Edit) -> bytes:
     output_format = "png" if call.fault == "png_answer" else edit.output_format
     stamp = f"session={call.session} call={call.number}".encode()
-    encoded = base64.b64encode(_picture(edit.size, output_format, stamp)).decode()
+    encoded = base64.b64encode(stamped_picture(edit.size, output_format, stamp)).decode()
     spoilt = {
         "truncated_base64": encoded[: len(encoded) // 2 - 1],
         "not_base64": "<not base64>",
@@ -84,7 +84,7 @@ def _body(call: ApiCall, edit: Edit) -> bytes:
     return json.dumps(document).encode()
 
 
-def _picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
+def stamped_picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
     """A picture of this size; a JPEG carries the stamp as its comment."""
     drawn = _draw(size, output_format)
     if output_format != "jpeg":
@@ -113,22 +113,30 @@ def _draw(size: tuple[int, int], output_format: str) -> bytes:
 class _Dropped(Response):
     """Sends less than it promised, or nothing, and closes the connection."""
 
-    def __init__(self, transport: asyncio.Transport | None, start: bytes, length: int) -> None:
+    def __init__(
+        self, transport: asyncio.Transport | None, start: bytes, length: int, kind: str
+    ) -> None:
         super().__init__(status_code=200 if start else 499)
         self._transport = transport
         self._start = start
         self._length = length
+        self._kind = kind
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self._transport is None:  # in process: what the client would have raised
             raise httpx.RemoteProtocolError("the peer closed the connection")
         if self._start:
-            headers = [(b"content-length", str(self._length).encode())]
+            headers = [
+                (b"content-length", str(self._length).encode()),
+                (b"content-type", self._kind.encode()),
+            ]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": self._start, "more_body": True})
             await asyncio.sleep(0.05)
         self._transport.abort()
 
 
-async def drop(request: Request, *, start: bytes = b"", length: int = 0) -> Response:
-    return _Dropped(getattr(request.state, "transport", None), start, length)
+async def drop(
+    request: Request, *, start: bytes = b"", length: int = 0, kind: str = "application/json"
+) -> Response:
+    return _Dropped(getattr(request.state, "transport", None), start, length, kind)

@@ -1,10 +1,10 @@
-"""The loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
+"""A loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -14,7 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 class ImageApiProcess:
-    """A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes."""
+    """
+    A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes.
+
+    The APIs of other providers have subclasses, with the same control.
+    """
+
+    module: ClassVar[str] = "devkit.servers.image_api"
 
     def __init__(
         self,
@@ -38,7 +44,7 @@ class ImageApiProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "devkit.servers.image_api", *self._options],
+            [sys.executable, "-m", self.module, *self._options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,6 +69,10 @@ class ImageApiProcess:
         """Change faults (a list of dicts), latency, limit, open_models or gather while it runs."""
         self._http.post(self._control("rules"), json=told).raise_for_status()
 
+    def release(self) -> None:
+        """Finish every drawing that is held."""
+        self._http.post(self._control("release")).raise_for_status()
+
     def reset(self) -> None:
         """Empty the book."""
         self._http.post(self._control("reset")).raise_for_status()
@@ -75,3 +85,20 @@ class ImageApiProcess:
 
     def _control(self, name: str) -> str:
         return f"{self.base_url.removesuffix('/v1')}/control/{name}"
+
+
+class ResponsesApiProcess(ImageApiProcess):
+    """OpenAI's Responses; `base_url` is what OPENAI_BASE_URL becomes."""
+
+    module = "devkit.servers.responses_api"
+
+
+class RunwareApiProcess(ImageApiProcess):
+    """Runware; `base_url` is what RUNWARE_BASE_URL becomes."""
+
+    module = "devkit.servers.runware_api"
+
+    @property
+    def origin(self) -> str:
+        """Where results are downloaded from, for WEARON_FETCH_ORIGINS."""
+        return self.base_url.removesuffix("/v1")

@@ -144,8 +144,8 @@ def read_edit(content_type: str, body: bytes, *, open_models: frozenset[str]) ->
                 param=name,
                 message=f"Unknown parameter: '{name}'.",
             )
-    _check_fidelity(model, fields)
-    _check_values(model, fields)
+    check_fidelity(model, fields)
+    check_values(model, fields)
     _check_pictures(pictures)
     size = fields.get("size", "auto")
     width, _, height = ("1024x1536" if size == "auto" else size).partition("x")
@@ -168,7 +168,7 @@ def model_not_found(model: str, *, status: int = 404) -> Rejection:
     )
 
 
-def _check_fidelity(model: str, fields: Mapping[str, str]) -> None:
+def check_fidelity(model: str, fields: Mapping[str, str]) -> None:
     told = fields.get("input_fidelity")
     if told is None:
         return
@@ -184,7 +184,7 @@ def _check_fidelity(model: str, fields: Mapping[str, str]) -> None:
         raise _invalid("input_fidelity")
 
 
-def _check_values(model: str, fields: Mapping[str, str]) -> None:
+def check_values(model: str, fields: Mapping[str, str]) -> None:
     older = model.startswith(("gpt-image-1.5", "gpt-image-1-mini"))
     newest = model.startswith(("gpt-image-2.5", "gpt-image-2.6"))
     qualities = QUALITIES | ({"xhigh", "max"} if newest else set())

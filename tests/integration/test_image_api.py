@@ -13,10 +13,11 @@ from devkit import pictures as kit
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import LONGEST_S, reached, until
+from wearon_cli.adapters.providers.first_usable import FirstUsable
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.core.errors import CallAmbiguous, GeneratorUnreachable, RateLimited
-from wearon_cli.core.generator import TryOnRequest
 from wearon_cli.core.pictures.prepare import prepare, verify
+from wearon_cli.core.providers import TryOnRequest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -43,7 +44,7 @@ def request(session_id: str = "s1") -> TryOnRequest:
 
 
 @asynccontextmanager
-async def generator(base_url: str, *, connections: int = 8) -> AsyncIterator[OpenAIImages]:
+async def generator(base_url: str, *, connections: int = 8) -> AsyncIterator[FirstUsable]:
     async with connected(base_url, connections=connections) as http:
         yield images_over(http, timeout_s=LONGEST_S)
 
@@ -52,10 +53,9 @@ def connected(base_url: str, *, connections: int) -> httpx.AsyncClient:
     return image_api_client(base_url=base_url, api_key=SecretStr(KEY), connections=connections)
 
 
-def images_over(http: httpx.AsyncClient, *, timeout_s: float) -> OpenAIImages:
-    return OpenAIImages(
-        http, models=["gpt-image-1.5"], size="1024x1536", quality="medium", timeout_s=timeout_s
-    )
+def images_over(http: httpx.AsyncClient, *, timeout_s: float) -> FirstUsable:
+    provider = OpenAIImages(http, size="1024x1536", quality="medium", timeout_s=timeout_s)
+    return FirstUsable(provider, models=["gpt-image-1.5"], timeout_s=timeout_s)
 
 
 async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:

@@ -24,9 +24,9 @@ from wearon_cli.core.errors import (
     RequestRejected,
     UpstreamError,
 )
-from wearon_cli.core.generator import TryOnRequest
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.preview.cloth import Rgb
+from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -187,8 +187,8 @@ async def test_a_preview_of_the_sample_wears_the_garment(
     reader: MediaPipePose, garment: str
 ) -> None:
     before = pixels("person.jpg")
-    answer = await PreviewImages(lambda: reader).generate(
-        request(prepared("person.jpg"), prepared(garment))
+    answer = await PreviewImages(lambda: reader).submit(
+        request(prepared("person.jpg"), prepared(garment)), model="preview", marker=None
     )
     with Image.open(io.BytesIO(answer.data)) as picture:
         assert picture.format == "JPEG"
@@ -228,12 +228,13 @@ async def test_pictures_that_make_no_preview_are_rejected_with_a_reason(
     reader: MediaPipePose, pictures: list[PreparedPicture], words: str
 ) -> None:
     with pytest.raises(RequestRejected, match=words):
-        await PreviewImages(lambda: reader).generate(request(*pictures))
+        await PreviewImages(lambda: reader).submit(request(*pictures), model="preview", marker=None)
 
 
 @pytest.mark.anyio
 async def test_a_missing_model_is_no_fault_of_the_pictures(tmp_path: Path) -> None:
     missing = Settings(pose_model=tmp_path / "none.task")
     generator = PreviewImages(lambda: MediaPipePose(require_model(missing)))
+    wanted = request(prepared("person.jpg"), prepared("garment_tee.jpg"))
     with pytest.raises(GeneratorFault, match="missing"):
-        await generator.generate(request(prepared("person.jpg"), prepared("garment_tee.jpg")))
+        await generator.submit(wanted, model="preview", marker=None)

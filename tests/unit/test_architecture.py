@@ -42,6 +42,7 @@ ENVIRONMENT_READERS = {
 CATCH_ALL = {
     "app": "the top of the command line: told, and the process ends",
     "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
+    "adapters.pixels.child": "one picture in a pixel process: told to its worker",
     "core.jobs.runner": "the worker's loop: logged, the job settled, and the loop goes on",
     "runtime.worker.job_loop": "handed over to the thread that waits for this one's start",
 }

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from devkit.pictures import corners, encode
+from devkit.pictures import corners, encode, webp_claiming
 from wearon_cli.core.body.photo import ENOUGH_PX, LONGEST_PX, read_photo
-from wearon_cli.core.errors import PictureTooLarge, PictureUnusable
+from wearon_cli.core.errors import PictureTooHeavy, PictureTooLarge, PictureUnusable
 
 #: By orientation: the colour that an upright viewer sees top left in the stored `corners()`.
 TOP_LEFT = {1: "red", 2: "lime", 3: "white", 4: "blue", 5: "red", 6: "blue", 7: "white", 8: "lime"}
@@ -91,3 +91,8 @@ def test_what_is_no_whole_photo_is_refused(case: str) -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(PictureTooLarge, match="more than 0 million"):
         read_photo(encode(corners(200, 200)), max_px=39_999)
+
+
+def test_a_photo_that_would_cost_hundreds_of_megabytes_is_refused() -> None:
+    with pytest.raises(PictureTooHeavy, match="7000x7000"):
+        read_photo(webp_claiming(7000, 7000))

@@ -22,6 +22,8 @@ PINNED = {
     "chart_unusable": (4, "settle"),
     "picture_problem": (4, "settle"),
     "picture_unusable": (4, "settle"),
+    "picture_too_heavy": (4, "settle"),
+    "pixel_work_died": (4, "settle"),
     "picture_too_large": (4, "settle"),
     "picture_unavailable": (4, "settle"),
     "picture_forbidden": (4, "settle"),

@@ -4,7 +4,15 @@ from datetime import date
 
 import pytest
 
-from wearon_cli.core.image_models import TokenUse, cost_usd, image_model, is_known
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.image_models import (
+    TokenUse,
+    cost_usd,
+    image_model,
+    is_known,
+    read_model_name,
+)
+from wearon_cli.core.image_prices import SUCCESSORS, closing, try_on_usd
 from wearon_cli.core.settings import Settings
 
 #: One 1024x1536 picture, in output tokens; the prices are the published ones per picture.
@@ -112,3 +120,87 @@ def test_a_call_costs_what_the_price_list_says(model_id: str, use: TokenUse, usd
 def test_an_unknown_model_has_no_price() -> None:
     assert not is_known("gpt-image-3")
     assert cost_usd("gpt-image-3", TokenUse(image_out=1000)) is None
+
+
+# ----------------------------------------------------------------- providers and successors
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("gpt-image-2", "openai:gpt-image-2"),
+        ("openai:gpt-image-2.6-flare", "openai:gpt-image-2.6-flare"),
+        ("runware:p-image", "runware:prunaai:p-image@try-on"),
+        ("runware:prunaai:p-image@try-on", "runware:prunaai:p-image@try-on"),
+        ("runware:flux-vto", "runware:bfl:flux@vto"),
+        ("runware:gpt-image-2.5-flare", "runware:openai:gpt-image@2.5-flare"),
+        (" preview:preview ", "preview:preview"),
+    ],
+)
+def test_a_model_is_named_with_its_provider(text: str, key: str) -> None:
+    name = read_model_name(text)
+    assert image_model(name.model_id, name.provider).key == key or name.provider == "preview"
+    assert f"{name.provider}:{name.model_id}" == key
+
+
+@pytest.mark.parametrize("text", ["", "runware:", "fashn:tryon-v1.6", ":x", "openai:"])
+def test_a_name_of_no_model_is_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="names no image model"):
+        read_model_name(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "usd"),
+    [
+        # Medium, 1024x1536, two pictures in: published or reported price of the output, and 2000
+        # picture and 300 text tokens in at 8 and 5 USD a million.
+        ("gpt-image-1.5", 0.0505 + 0.0175),
+        ("gpt-image-2", 0.041 + 0.0175),
+        ("gpt-image-2.6-flare", 0.0198 + 0.0175),
+        ("runware:p-image", 0.015),
+        ("runware:flux-vto", 0.04),
+    ],
+)
+def test_a_try_on_costs_about_what_was_reported(name: str, usd: float) -> None:
+    read = read_model_name(name)
+    model = image_model(read.model_id, read.provider)
+    assert try_on_usd(model, size="1024x1536", quality="medium") == pytest.approx(usd, abs=1e-3)
+    assert try_on_usd(model, size="auto", quality="auto") == pytest.approx(usd, abs=1e-3)
+
+
+def test_each_further_garment_has_its_price() -> None:
+    model = image_model("prunaai:p-image@try-on", "runware")
+    assert try_on_usd(model, size="auto", quality="auto", pictures=4) == pytest.approx(0.031)
+
+
+def test_a_model_without_a_price_has_no_estimate() -> None:
+    assert try_on_usd(image_model("gpt-image-9"), size="auto", quality="medium") is None
+
+
+def test_every_successor_is_open_known_and_cheaper_than_what_it_follows() -> None:
+    old = try_on_usd(image_model("gpt-image-1.5"), size="1024x1536", quality="medium")
+    assert old is not None
+    for successor in SUCCESSORS:
+        name = read_model_name(successor.name)
+        model = image_model(name.model_id, name.provider)
+        assert is_known(name.model_id, name.provider)
+        assert model.shuts_down is None
+        usd = try_on_usd(model, size="1024x1536", quality="medium")
+        assert usd is not None
+        assert usd < old
+        assert successor.reason
+
+
+@pytest.mark.parametrize(("today", "days_left"), [(date(2026, 11, 30), 1), (date(2026, 12, 2), -1)])
+def test_the_day_a_model_closes_is_told_with_what_its_successor_costs(
+    today: date, days_left: int
+) -> None:
+    told = closing(image_model("gpt-image-1.5"), today=today, size="1024x1536", quality="medium")
+    assert told is not None
+    assert (told.days_left, told.closes) == (days_left, date(2026, 12, 1))
+    assert told.successor.name == "openai:gpt-image-2.6-flare"
+    assert told.usd is not None
+    assert told.successor_usd is not None
+    assert told.successor_usd < told.usd
+    open_one = closing(image_model("gpt-image-2"), today=today, size="auto", quality="low")
+    assert open_one is None

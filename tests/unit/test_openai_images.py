@@ -20,13 +20,10 @@ from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
-from wearon_cli.adapters.providers.openai_edits import (
-    MAX_ANSWER_BYTES,
-    ModelInfo,
-    OpenAIImages,
-    image_api_client,
-)
+from wearon_cli.adapters.providers.first_usable import FirstUsable
+from wearon_cli.adapters.providers.openai_edits import ModelInfo, OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
+from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -40,9 +37,10 @@ from wearon_cli.core.errors import (
     Reaction,
     RequestRejected,
 )
-from wearon_cli.core.generator import TryOnRequest
+from wearon_cli.core.image_models import image_model, require_models
 from wearon_cli.core.jobs.events import ImageModelUnavailable
 from wearon_cli.core.pictures.prepare import prepare, verify
+from wearon_cli.core.providers import TryOnRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -70,32 +68,36 @@ def client(transport: httpx.AsyncBaseTransport, key: str = KEY) -> httpx.AsyncCl
     )
 
 
+def images(
+    transport: httpx.AsyncBaseTransport, *, key: str = KEY, timeout_s: float = LONGEST_S
+) -> OpenAIImages:
+    return OpenAIImages(
+        client(transport, key), size="1024x1536", quality="medium", timeout_s=timeout_s
+    )
+
+
 def generator(
     transport: httpx.AsyncBaseTransport,
     *,
     models: tuple[str, ...] = (OLD, NEW),
     key: str = KEY,
-    size: str = "1024x1536",
-    quality: str = "medium",
     timeout_s: float = LONGEST_S,
     gone_for_s: float = 600.0,
-) -> OpenAIImages:
-    return OpenAIImages(
-        client(transport, key),
-        models=models,
-        size=size,
-        quality=quality,
-        timeout_s=timeout_s,
-        gone_for_s=gone_for_s,
-    )
+) -> FirstUsable:
+    provider = images(transport, key=key, timeout_s=timeout_s)
+    return FirstUsable(provider, models=models, timeout_s=timeout_s, gone_for_s=gone_for_s)
 
 
-def api_generator(api: ImageApi, **options: Any) -> OpenAIImages:
+def api_generator(api: ImageApi, **options: Any) -> FirstUsable:
     return generator(httpx.ASGITransport(api.app), **options)
 
 
-def answering(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> OpenAIImages:
+def answering(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> FirstUsable:
     return generator(httpx.MockTransport(answer), **options)
+
+
+def api_images(api: ImageApi, **options: Any) -> OpenAIImages:
+    return images(httpx.ASGITransport(api.app), **options)
 
 
 # ---------------------------------------------------------------------------- success
@@ -156,8 +158,9 @@ async def test_only_what_the_model_takes_is_sent(model: str, sent: bool) -> None
 
 async def test_the_request_may_be_sent_again() -> None:
     api = ImageApi()
-    images, wanted = api_generator(api), request()
-    assert (await images.generate(wanted)).data != (await images.generate(wanted)).data
+    generating, wanted = api_generator(api), request()
+    first = await generating.generate(wanted)
+    assert first.data != (await generating.generate(wanted)).data
     assert api.purchases() == {"s1": 2}
 
 
@@ -483,42 +486,42 @@ async def test_a_cancelled_call_is_not_turned_into_an_error() -> None:
 async def test_the_next_model_is_asked_when_one_is_gone() -> None:
     api = ImageApi()
     api.open_models = frozenset({NEW})
-    images = api_generator(api)
+    made_by = api_generator(api)
     with capture_logs() as lines:
-        made = await images.generate(request())
+        made = await made_by.generate(request())
     assert made.usage.model == NEW
     assert [line["model"] for line in lines if line["event"] == ImageModelUnavailable.name()] == [
         OLD
     ]
-    await images.generate(request())
+    await made_by.generate(request())
     assert [call.status for call in api.calls] == [404, 200, 200], "it is remembered"
 
 
 async def test_a_model_that_was_gone_is_asked_again_after_a_while() -> None:
     api = ImageApi()
     api.open_models = frozenset({NEW})
-    images = api_generator(api, gone_for_s=0.05)
-    await images.generate(request())
+    made_by = api_generator(api, gone_for_s=0.05)
+    await made_by.generate(request())
     api.open_models = frozenset({OLD, NEW})
     await asyncio.sleep(0.06)
-    assert (await images.generate(request())).usage.model == OLD
+    assert (await made_by.generate(request())).usage.model == OLD
 
 
 async def test_when_no_model_is_left_it_says_so_and_asks_again_next_time() -> None:
     api = ImageApi()
     api.open_models = frozenset()
-    images = api_generator(api)
+    made_by = api_generator(api)
     with pytest.raises(ModelUnavailable):
-        await images.generate(request())
+        await made_by.generate(request())
     api.open_models = frozenset({OLD})
-    assert (await images.generate(request())).usage.model == OLD
+    assert (await made_by.generate(request())).usage.model == OLD
 
 
 async def test_no_other_failure_moves_on_to_the_next_model() -> None:
     api = ImageApi(faults="server_error:1:1")
-    images = api_generator(api)
+    made_by = api_generator(api)
     with pytest.raises(GeneratorFault):
-        await images.generate(request())
+        await made_by.generate(request())
     assert len(api.calls) == 1
 
 
@@ -532,9 +535,9 @@ async def test_an_operators_model_is_the_only_one_asked() -> None:
 
 async def test_more_pictures_than_a_model_keeps_alike_go_to_one_that_does() -> None:
     api = ImageApi()
-    images = api_generator(api)
-    assert (await images.generate(request(pictures=6))).usage.model == NEW
-    assert (await images.generate(request(pictures=5))).usage.model == OLD
+    made_by = api_generator(api)
+    assert (await made_by.generate(request(pictures=6))).usage.model == NEW
+    assert (await made_by.generate(request(pictures=5))).usage.model == OLD
     assert (
         await api_generator(api, models=(OLD,)).generate(request(pictures=6))
     ).usage.model == OLD
@@ -557,28 +560,29 @@ async def test_what_no_model_can_take_is_not_even_sent(wanted: TryOnRequest) -> 
 )
 def test_settings_that_a_model_refuses_are_found_at_start(size: str, quality: str) -> None:
     with pytest.raises(ConfigError, match=OLD):
-        api_generator(ImageApi(), size=size, quality=quality)
+        require_models(map(image_model, (OLD, NEW)), size=size, quality=quality)
 
 
 # ------------------------------------------------------------------------ looking a model up
 
 
 async def test_a_model_says_when_it_shuts_down() -> None:
-    images = api_generator(ImageApi())
-    assert await images.model_info(OLD) == ModelInfo(model_id=OLD, shuts_down=date(2026, 12, 1))
-    assert await images.model_info(NEW) == ModelInfo(model_id=NEW, shuts_down=None)
+    made_by = api_images(ImageApi())
+    assert await made_by.model_info(OLD) == ModelInfo(model_id=OLD, shuts_down=date(2026, 12, 1))
+    assert await made_by.model_info(NEW) == ModelInfo(model_id=NEW, shuts_down=None)
 
 
 async def test_a_model_or_key_that_does_not_work_is_told() -> None:
     with pytest.raises(ModelUnavailable):
-        await api_generator(ImageApi()).model_info("gpt-image-1")
+        await api_images(ImageApi()).model_info("gpt-image-1")
     with pytest.raises(AccountBlocked):
-        await api_generator(ImageApi(), key="sk-wrong").model_info(OLD)
+        await api_images(ImageApi(), key="sk-wrong").model_info(OLD)
 
 
 @pytest.mark.parametrize("told", [b"<html>", b"[]", b'{"shutdown_date": "soon"}', b"{}"])
 async def test_an_odd_answer_about_a_model_is_no_date(told: bytes) -> None:
-    info = await answering(lambda _: httpx.Response(200, content=told)).model_info(OLD)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=told))
+    info = await images(transport).model_info(OLD)
     assert info.shuts_down is None
 
 

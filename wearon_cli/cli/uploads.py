@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.errors import InputError, PictureProblem, PictureTooLarge
 from wearon_cli.core.operator.try_on import Upload
-from wearon_cli.core.pictures.files import read_file
+from wearon_cli.core.pictures.headers import read_header
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
@@ -49,7 +49,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
             hint="make it smaller: the longest side needs no more than 2000 pixels",
         )
     try:
-        kind = read_file(data).kind
+        kind = read_header(data).kind
         prepare(data, max_px=settings.max_picture_px)
     except PictureProblem as exc:
         hint = exc.hint or "JPEG, PNG and WebP pictures can be used"

@@ -12,6 +12,8 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
     │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
     │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
+    │       │   ├── PictureTooHeavy    reading it takes more memory than one picture may
+    │       │   └── PixelWorkDied      the process that read it died, or was ended for taking long
     │       ├── PictureTooLarge        more bytes than allowed
     │       ├── PictureUnavailable     the link does not serve it (gone, expired)
     │       ├── PictureForbidden       the link points where we do not go
@@ -128,6 +130,19 @@ class PictureUnusable(PictureProblem):
 
     code = "picture_unusable"
     shopper_message = "One of the photos could not be read. Please use a JPEG, PNG or WebP photo."
+
+
+class PictureTooHeavy(PictureUnusable):
+    """Reading this picture takes more memory than allowed."""
+
+    code = "picture_too_heavy"
+    shopper_message = "One of the photos is too large. Please use a smaller one."
+
+
+class PixelWorkDied(PictureUnusable):
+    """The process that worked on this picture died."""
+
+    code = "pixel_work_died"
 
 
 class PictureTooLarge(PictureProblem):

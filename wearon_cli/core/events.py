@@ -2,7 +2,8 @@
 What a log event is, and the one way to log one.
 
 Each event is a class: its name, level and fields stand in one place, for those who log it, for
-metrics and for docs/events.md. The classes are in `core/jobs/events.py` and `runtime/events.py`.
+metrics and for docs/events.md. The classes are in `core/jobs/events.py`,
+`core/pictures/events.py` and `runtime/events.py`.
 """
 
 import re

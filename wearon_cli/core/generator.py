@@ -1,38 +1,10 @@
-"""The image generator, as a contract: what it is asked, what it answers, what it used up."""
+"""One call for one picture: how jobs ask for a picture while they journal no tickets yet."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from wearon_cli.core.pictures.ports import PreparedPicture
+from wearon_cli.core.providers import GeneratedPicture, TryOnRequest, Usage
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TryOnRequest:
-    """What a generator needs. Pictures in order: person, garment, accessories."""
-
-    session_id: str
-    pictures: tuple[PreparedPicture, ...]
-    prompt: str
-    model: str | None = None  # only this model; None: the configured ones in order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What a generation used up, as told by the generator."""
-
-    model: str
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
-    is_preview: bool = False  # a composite, not a generation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedPicture:
-    """The generator's answer, unverified."""
-
-    data: bytes
-    usage: Usage
+__all__ = ["GeneratedPicture", "Generator", "TryOnRequest", "Usage"]
 
 
 class Generator(Protocol):

@@ -1,18 +1,38 @@
 """
-The image models: what each accepts, what it costs, and when it closes. One table, by model id.
+The image models: what each accepts, what it costs, when it closes, what its provider can do.
+
+One table, keyed by provider and model. It is written PROVIDER:MODEL in settings and commands, as in
+`runware:p-image`; without a provider OpenAI is meant.
 
 Sources, read 2026-11-23: OpenAI's API specification (github.com/openai/openai-openapi, 2026-08-21)
 with the newer types of its Python SDK 3.54.0; the pricing, model and deprecation pages of
-developers.openai.com. A model id that is not in the table gets the rules of the newest family,
-which every later family has kept so far, and no price.
+developers.openai.com. Runware: the types of its Python SDK 1.8.0 and its price list. A model of
+OpenAI's that is not in the table gets the rules of the newest family, which every later family has
+kept so far, and no price.
 """
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import Final
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.providers import NO_POWERS, Powers
+
+OPENAI: Final = "openai"
+RUNWARE: Final = "runware"
+PREVIEW: Final = "preview"
+
+#: By provider and, where it has two ways to the same models, way.
+POWERS: Final[Mapping[str, Powers]] = {
+    "openai images": NO_POWERS,
+    "openai responses": Powers(fetch=True, find=True),
+    RUNWARE: Powers(own_id=True, fetch=True, find=True),
+    PREVIEW: NO_POWERS,
+}
 
 #: What the API takes in one request, whatever the model.
 API_MAX_PICTURES: Final = 16
@@ -34,6 +54,22 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PicturePrice:
+    """USD for one try-on, whatever its size."""
+
+    first: float  # the person and one garment
+    each_further: float = 0.0  # garment
+
+
+class PromptForm(StrEnum):
+    """What a model is told beside its pictures."""
+
+    OURS = "ours"  # the job's prompt, or the default one
+    NONE = "none"  # nothing: it was made for this one task
+    ONE_SENTENCE = "one_sentence"  # the sentence its maker asks for (`core.prompt.try_on_sentence`)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUse:
     """Tokens of one call, by what they stood for. Cached ones are part of their input figure."""
 
@@ -50,14 +86,26 @@ class ImageModel:
     """The rules of one model."""
 
     model_id: str
+    provider: str = OPENAI
     qualities: tuple[str, ...]
     takes_size: Callable[[str], bool]
     #: Sent as `input_fidelity`; None: the parameter must not be sent at all.
-    input_fidelity: str | None
-    #: Inputs beyond these lose their likeness; the API itself takes `API_MAX_PICTURES`.
+    input_fidelity: str | None = None
+    min_pictures: int = 1
+    #: Inputs beyond these lose their likeness; OpenAI's API itself takes `API_MAX_PICTURES`.
     max_pictures: int = API_MAX_PICTURES
     price: Price | None = None
+    picture_price: PicturePrice | None = None  # instead of tokens
+    #: Output tokens of one 1024x1024 picture, by quality; other sizes in proportion to their area.
+    output_tokens: Mapping[str, int] = field(default_factory=dict)
     shuts_down: date | None = None
+    prompt_form: PromptForm = PromptForm.OURS
+    is_sized: bool = True  # takes a size and a quality
+
+    @property
+    def key(self) -> str:
+        """PROVIDER:MODEL."""
+        return f"{self.provider}:{self.model_id}"
 
     def faults(self, *, size: str, quality: str) -> list[str]:
         """Sentences about settings this model refuses; empty when it takes them."""
@@ -71,17 +119,60 @@ class ImageModel:
         return [sentence for holds, sentence in rules if not holds]
 
 
-def image_model(model_id: str) -> ImageModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelName:
+    """Which model of which provider is meant."""
+
+    provider: str
+    model_id: str
+
+
+def read_model_name(text: str) -> ModelName:
+    """
+    Read PROVIDER:MODEL, or a model of OpenAI's alone.
+
+    Raises:
+        ConfigError: No such provider, or no model.
+    """
+    provider, colon, model_id = text.strip().partition(":")
+    if not colon:
+        provider, model_id = OPENAI, provider
+    if provider not in {OPENAI, RUNWARE, PREVIEW} or not model_id:
+        raise ConfigError(
+            f"{text!r} names no image model",
+            hint="write openai:MODEL or runware:MODEL, as in runware:p-image",
+        )
+    if provider == RUNWARE:
+        model_id = _RUNWARE_SHORT.get(model_id, model_id)
+    return ModelName(provider=provider, model_id=model_id)
+
+
+def image_model(model_id: str, provider: str = OPENAI) -> ImageModel:
     """The rules for a model id, exact or dated; an unknown one gets the newest family's."""
+    if provider == RUNWARE:
+        return _RUNWARE_MODELS.get(model_id) or _runware_openai(model_id)
     for pattern, make in _FAMILIES:
         if pattern.fullmatch(model_id):
             return make(model_id)
-    return _newest(model_id, price=None)
+    return _newest(model_id, price=None, output_tokens={})
 
 
-def is_known(model_id: str) -> bool:
+def is_known(model_id: str, provider: str = OPENAI) -> bool:
     """True when the table has this model, or the family it is a dated snapshot of."""
+    if provider == RUNWARE:
+        return model_id in _RUNWARE_MODELS
     return any(pattern.fullmatch(model_id) for pattern, _ in _FAMILIES)
+
+
+def require_models(models: Iterable[ImageModel], *, size: str, quality: str) -> None:
+    """
+    Check that every model takes what is asked for.
+
+    Raises:
+        ConfigError: Naming those that do not.
+    """
+    if faults := [fault for m in models for fault in m.faults(size=size, quality=quality)]:
+        raise ConfigError("; ".join(faults), hint="WEARON_IMAGE_SIZE, WEARON_IMAGE_QUALITY")
 
 
 def cost_usd(model_id: str, use: TokenUse) -> float | None:
@@ -184,6 +275,13 @@ _PRICE_1_MINI: Final = Price(
 _PRICE_2: Final = Price(text_in=5, text_in_cached=1.25, image_in=8, image_in_cached=2, image_out=30)
 _LAST_DAY_OF_1_5: Final = date(2026, 12, 1)
 
+# Output tokens of one 1024x1024 picture. 1.5 and 2: from the published prices of 1024x1536, which
+# are 0.013, 0.050, 0.200 and 0.005, 0.041, 0.165 USD. 2.5: as reported by its users. 2.6: nothing
+# was published; taken to be as 2.5.
+_TOKENS_1_5: Final = {"low": 272, "medium": 1056, "high": 4160}
+_TOKENS_2: Final = {"low": 111, "medium": 911, "high": 3667}
+_TOKENS_2_5: Final = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024}
+
 
 def _gpt_image_1_5(model_id: str) -> ImageModel:
     return ImageModel(
@@ -193,6 +291,7 @@ def _gpt_image_1_5(model_id: str) -> ImageModel:
         input_fidelity="high",  # its default is low, which loses faces
         max_pictures=5,
         price=_PRICE_1_5,
+        output_tokens=_TOKENS_1_5,
         shuts_down=_LAST_DAY_OF_1_5,
     )
 
@@ -205,6 +304,7 @@ def _gpt_image_1_mini(model_id: str) -> ImageModel:
         input_fidelity=None,  # knows low only, which is its default
         max_pictures=5,
         price=_PRICE_1_MINI,
+        output_tokens=_TOKENS_1_5,
         shuts_down=_LAST_DAY_OF_1_5,
     )
 
@@ -216,16 +316,22 @@ def _gpt_image_2(model_id: str) -> ImageModel:
         takes_size=_free_size,
         input_fidelity=None,  # always high; naming it is an error
         price=_PRICE_2,
+        output_tokens=_TOKENS_2,
     )
 
 
-def _newest(model_id: str, price: Price | None = _PRICE_2) -> ImageModel:
+def _newest(
+    model_id: str,
+    price: Price | None = _PRICE_2,
+    output_tokens: Mapping[str, int] = _TOKENS_2_5,
+) -> ImageModel:
     return ImageModel(
         model_id=model_id,
         qualities=_MORE_QUALITIES,
         takes_size=_free_size,
         input_fidelity=None,
         price=price,
+        output_tokens=output_tokens,
     )
 
 
@@ -236,3 +342,62 @@ _FAMILIES: Final[tuple[tuple[re.Pattern[str], Callable[[str], ImageModel]], ...]
     (re.compile(r"gpt-image-2" + _DATED), _gpt_image_2),
     (re.compile(r"gpt-image-2\.[56](-[a-z]+)?" + _DATED), _newest),
 )
+
+
+# ---------------------------------------------------------------------------- Runware
+
+#: Short names for settings and commands.
+_RUNWARE_SHORT: Final = {
+    "p-image": "prunaai:p-image@try-on",
+    "flux-vto": "bfl:flux@vto",
+    "gpt-image-2": "openai:gpt-image@2",
+    "gpt-image-2.5-flare": "openai:gpt-image@2.5-flare",
+    "gpt-image-2.5-sunburst": "openai:gpt-image@2.5-sunburst",
+}
+
+
+def _any_size(size: str) -> bool:
+    """The picture gets the size of the person's photo, whatever is asked for."""
+    del size
+    return True
+
+
+def _runware_openai(model_id: str) -> ImageModel:
+    """OpenAI's models through Runware, and any other that takes a prompt and pictures."""
+    return ImageModel(
+        model_id=model_id,
+        provider=RUNWARE,
+        qualities=_QUALITIES if model_id == "openai:gpt-image@2" else _MORE_QUALITIES,
+        takes_size=_free_size,
+    )
+
+
+_RUNWARE_MODELS: Final[Mapping[str, ImageModel]] = {
+    "prunaai:p-image@try-on": ImageModel(
+        model_id="prunaai:p-image@try-on",
+        provider=RUNWARE,
+        qualities=_MORE_QUALITIES,
+        takes_size=_any_size,
+        min_pictures=2,
+        max_pictures=12,  # one person, 1 to 11 garments
+        picture_price=PicturePrice(first=0.015, each_further=0.008),
+        prompt_form=PromptForm.NONE,
+        is_sized=False,
+    ),
+    "bfl:flux@vto": ImageModel(
+        model_id="bfl:flux@vto",
+        provider=RUNWARE,
+        qualities=_MORE_QUALITIES,
+        takes_size=_any_size,
+        min_pictures=2,
+        max_pictures=2,
+        picture_price=PicturePrice(first=0.04),
+        prompt_form=PromptForm.ONE_SENTENCE,
+        is_sized=False,
+    ),
+    **{
+        model_id: _runware_openai(model_id)
+        for model_id in _RUNWARE_SHORT.values()
+        if model_id.startswith("openai:")
+    },
+}

@@ -52,3 +52,8 @@ def default_prompt(pictures: int) -> str:
             _RESULT,
         ]
     )
+
+
+def try_on_sentence() -> str:
+    """The sentence that bfl:flux@vto asks for, in the form its maker gives."""
+    return "The person of image 1, keeping face and pose exactly, wearing the clothing of image 2."

@@ -68,6 +68,14 @@ class Settings(BaseSettings):
         min_length=1,
         description="Image models in order, comma separated; the first usable one is used.",
     )
+    runware_api_key: SecretStr | None = Field(
+        None, validation_alias="RUNWARE_API_KEY", description="Key of Runware, a second provider."
+    )
+    runware_base_url: str = Field(
+        "https://api.runware.ai/v1",
+        validation_alias="RUNWARE_BASE_URL",
+        description="Address of Runware's API.",
+    )
     openai_max_retries: int = Field(
         2,
         ge=0,

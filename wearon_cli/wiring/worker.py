@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from wearon_cli.adapters.pixel_processes import PixelThreads
+from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.workers import RedisWorkers
@@ -52,8 +52,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
     async with AsyncExitStack() as stack:
         redis = await open_redis(stack, settings)
         store = await open_store(stack, settings, checked=True)
-        pixels = PixelThreads()
-        stack.callback(pixels.close)
+        pixels = PixelProcesses()
+        stack.push_async_callback(pixels.aclose)
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         runner = job_runner(
             store=store,

@@ -27,7 +27,7 @@ from wearon_cli.core.errors import (
     PictureUnavailable,
     PictureUnusable,
 )
-from wearon_cli.core.pictures.files import Kind, sniff
+from wearon_cli.core.pictures.headers import Kind, sniff
 
 #: Signed addresses have about 600 characters.
 MAX_URL_CHARS: Final = 8192

@@ -7,7 +7,7 @@ parts of a key, addresses, and what the safety system thinks of a shopper.
 
 import email.utils
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -112,9 +112,14 @@ _LEFT: Final = {
 }
 
 
-def from_answer(status: int, headers: httpx.Headers, body: ErrorBody) -> GeneratorError:
-    """Our error for an answer that is not a picture."""
-    made = _class_for(status, body)
+def from_answer(
+    status: int,
+    headers: httpx.Headers,
+    body: ErrorBody,
+    codes: Mapping[str, type[GeneratorError]] = CODES,
+) -> GeneratorError:
+    """Our error for an answer that is not a picture. `codes`: what its codes mean."""
+    made = _class_for(status, body, codes)
     detail = f"the image API answered {status}"
     if body.code:
         detail += f", code {body.code}"
@@ -133,14 +138,16 @@ _HINTS: Final[dict[type[GeneratorError], str]] = {
 }
 
 
-def _class_for(status: int, body: ErrorBody) -> type[GeneratorError]:
+def _class_for(
+    status: int, body: ErrorBody, codes: Mapping[str, type[GeneratorError]]
+) -> type[GeneratorError]:
     if status == 200:  # billed as far as we know, unless it says that no picture was drawn
-        known = CODES.get(body.code or "", CallAmbiguous)
+        known = codes.get(body.code or "", CallAmbiguous)
         return CallAmbiguous if known is GeneratorFault else known
     if body.code == "invalid_value" and body.param == "model":
         return ModelUnavailable
-    if body.code in CODES:
-        return CODES[body.code]
+    if body.code is not None and body.code in codes:
+        return codes[body.code]
     if status == 429 and body.kind == "insufficient_quota":
         return AccountBlocked  # out of money under a newer code
     if not body.is_json and status not in {401, 404, 429}:
@@ -158,16 +165,16 @@ def read_error(raw: bytes | bytearray) -> ErrorBody:
     if not isinstance(error, dict):
         return ErrorBody(is_json=isinstance(document, dict))
     return ErrorBody(
-        code=_safe_name(error.get("code")),
-        kind=_safe_name(error.get("type")),
-        param=_safe_name(error.get("param")),
+        code=safe_name(error.get("code")),
+        kind=safe_name(error.get("type")),
+        param=safe_name(error.get("param")),
         is_json=True,
     )
 
 
 def request_id(headers: httpx.Headers) -> str | None:
     """The vendor's id of this answer, for its support; None when it looks like anything else."""
-    return _safe_name(headers.get("x-request-id"))
+    return safe_name(headers.get("x-request-id"))
 
 
 def retry_after_s(headers: httpx.Headers, *, now: Callable[[], datetime] | None = None) -> float:
@@ -199,6 +206,6 @@ def _number(text: str | None) -> float | None:
     return value if value == value and abs(value) != float("inf") else None
 
 
-def _safe_name(value: Any) -> str | None:
+def safe_name(value: Any) -> str | None:
     """A short identifier as it is; anything else could be text, and is dropped."""
     return value if isinstance(value, str) and _SAFE_NAME.fullmatch(value) else None

@@ -12,24 +12,27 @@ from PIL import Image, UnidentifiedImageError
 
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError, GeneratorFault, PictureProblem, RequestRejected
-from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
+from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.preview.cloth import Rgb
 from wearon_cli.core.preview.dressing import dress
 from wearon_cli.core.preview.garment import read_garment
 from wearon_cli.core.preview.mark import mark
+from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
-#: What `Usage.model` says.
-MODEL: Final = "preview"
+#: The one model it has.
+MODEL: Final = PREVIEW
 #: Composites made at once: each keeps a core busy and some 60 MB in memory.
 AT_ONCE: Final = 2
 JPEG_QUALITY: Final = 92
 
 
-class PreviewImages:
+class PreviewImages(OneShot):
     """
-    Implements `Generator`: lays the first garment on the person's torso. Tops only; accessories
+    Implements `Provider`: lays the first garment on the person's torso. Tops only; accessories
     and the prompt are not looked at.
     """
+
+    name = PREVIEW
 
     def __init__(self, open_reader: Callable[[], PoseReader]) -> None:
         """
@@ -42,7 +45,9 @@ class PreviewImages:
         self._opening = Lock()
         self._turns = anyio.CapacityLimiter(AT_ONCE)
 
-    async def generate(self, request: TryOnRequest) -> GeneratedPicture:
+    async def submit(
+        self, request: TryOnRequest, *, model: str, marker: str | None
+    ) -> GeneratedPicture:
         """
         Make a preview.
 
@@ -50,6 +55,7 @@ class PreviewImages:
             RequestRejected: No garment; or no person, torso or garment that can be made out.
             GeneratorFault: The pose model cannot be loaded here.
         """
+        del model, marker
         pictures = [picture.jpeg for picture in request.pictures]
         if len(pictures) < 2:
             raise RequestRejected(
@@ -58,14 +64,15 @@ class PreviewImages:
         data = await anyio.to_thread.run_sync(
             self.compose, pictures[0], pictures[1], limiter=self._turns, abandon_on_cancel=True
         )
-        return GeneratedPicture(data=data, usage=Usage(model=MODEL, cost_usd=0.0, is_preview=True))
+        usage = Usage(provider=PREVIEW, model=MODEL, cost_usd=0.0, is_preview=True)
+        return GeneratedPicture(data=data, usage=usage)
 
     def compose(self, person: bytes, garment: bytes) -> bytes:
         """
         Make a preview, blocking: a marked JPEG of the person picture's size.
 
         Raises:
-            As `generate`.
+            As `submit`.
         """
         rgb = _decoded(person, "person")
         try:

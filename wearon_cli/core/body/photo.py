@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wearon_cli.core.errors import PictureTooLarge, PictureUnusable
+from wearon_cli.core.pictures.budget import prepare_bytes, require_affordable
+from wearon_cli.core.pictures.headers import read_header
 
 #: Longest side that is measured.
 LONGEST_PX: Final = 1024
@@ -37,13 +39,15 @@ def read_photo(
     Raises:
         PictureUnusable: Not a whole JPEG, PNG or WebP picture.
         PictureTooLarge: It claims more than `max_px` pixels.
+        PictureTooHeavy: Reading it would take more memory than allowed.
     """
+    _require_affordable(data, max_px, longest_px)
     try:
         with warnings.catch_warnings():
             # Pillow's own size warning: the limit here is stricter, and an error.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _decode(image, max_px, longest_px)
+                return _decode(image, longest_px)
     except UnidentifiedImageError as exc:
         raise PictureUnusable(
             "this is not a JPEG, PNG or WebP picture",
@@ -57,9 +61,16 @@ def read_photo(
         ) from exc
 
 
-def _decode(image: Image.Image, max_px: int, longest_px: int) -> NDArray[np.uint8]:
-    if image.width * image.height > max_px:
+def _require_affordable(data: bytes, max_px: int, longest_px: int) -> None:
+    """By the header alone: a WebP decoder sets everything aside when it is opened."""
+    header = read_header(data)
+    if header.size_px > max_px:
         raise _too_large(max_px)
+    needed_bytes = prepare_bytes(header, file_bytes=len(data), longest_px=longest_px)
+    require_affordable(header, max_px=max_px, needed_bytes=needed_bytes)
+
+
+def _decode(image: Image.Image, longest_px: int) -> NDArray[np.uint8]:
     scale = max(image.size) / min(ENOUGH_PX, longest_px)
     if max(image.size) > longest_px:
         # JPEG only: decodes at 1/2, 1/4 or 1/8, never below the size asked for.

@@ -143,6 +143,22 @@ class ImageCallAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationsRefused(ErrorEvent):
+    """OpenAI refuses conversations; for an hour a lost purchase cannot be found without them."""
+
+    status: int
+    code: str | None
+    parameter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFlagged(WarningEvent):
+    """A provider drew a picture and flagged it as not safe for work; it is kept."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseLost(WarningEvent):
     """A paid call ended without an answer and may have been billed; it is the job's `number`-th."""
 

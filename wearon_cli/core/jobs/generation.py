@@ -26,7 +26,6 @@ from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
-from wearon_cli.core.pictures.prepare import prepare
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -170,7 +169,7 @@ class Generation:
         async with self.originals:
             data = await self.fetcher.fetch(url)
             max_px = self.settings.max_picture_px
-            return await self.pixels.run(partial(prepare, data, max_px=max_px))
+            return await self.pixels.prepare(data, max_px=max_px)
 
     async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:
         done = Completion(

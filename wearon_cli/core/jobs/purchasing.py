@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from wearon_cli.core.errors import (
@@ -30,7 +29,6 @@ from wearon_cli.core.jobs.events import PurchaseLost, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.pictures.ports import PixelPool
-from wearon_cli.core.pictures.prepare import verify
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 
@@ -161,7 +159,7 @@ class Buyer:
 
     async def _verified(self, claim: Claim, picture: GeneratedPicture) -> BoughtPicture:
         try:
-            jpeg = await self.pixels.run(partial(verify, picture.data))
+            jpeg = await self.pixels.verify(picture.data)
         except PictureProblem as exc:
             await self.journal.end_purchase(
                 claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd

@@ -1,6 +1,5 @@
-"""What picture work needs from outside: a fetcher, and processor time."""
+"""What picture work needs from outside: a fetcher, and processes to read pictures in."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +30,29 @@ class Fetcher(Protocol):
 
 
 class PixelPool(Protocol):
-    """Runs blocking pixel work on as many threads as the machine has cores."""
+    """
+    Works on pictures that nobody trusts. Every implementation must:
 
-    async def run[T](self, work: Callable[[], T]) -> T: ...
+    - refuse by the header what would take too much memory;
+    - let what a picture does to its reader (death, endless work, memory) hit that call alone.
+
+    A call that is cancelled leaves no trace.
+    """
+
+    async def prepare(self, data: bytes, *, max_px: int) -> PreparedPicture:
+        """
+        Make an input picture safe and small.
+
+        Raises:
+            PictureUnusable: It cannot be read, or reading it went wrong.
+            WearonError: Something nobody planned for.
+        """
+
+    async def verify(self, data: bytes) -> bytes:
+        """
+        Check a generator's answer, and return it as a JPEG file.
+
+        Raises:
+            PictureUnusable: It cannot be read, or reading it went wrong.
+            WearonError: Something nobody planned for.
+        """

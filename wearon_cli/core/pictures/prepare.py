@@ -1,8 +1,8 @@
 """
 Pictures in, made safe and small; pictures out, checked to be what their name says.
 
-Everything here is pure and blocks: callers run it in threads. Nothing of Pillow's global state is
-changed, and nothing warns, since `picture_files` hands the decoders bare pixels of a known size.
+Everything here is pure and blocks: a worker runs it in child processes. Nothing of Pillow's global
+state is changed, and nothing warns, since `files` hands the decoders bare pixels of a known size.
 """
 
 import io
@@ -11,7 +11,14 @@ from typing import Final
 from PIL import Image, ImageCms
 
 from wearon_cli.core.errors import PictureUnusable
-from wearon_cli.core.pictures.files import Kind, PictureFile, read_file
+from wearon_cli.core.pictures.budget import (
+    jpeg_reduction,
+    prepare_bytes,
+    require_affordable,
+    verify_bytes,
+)
+from wearon_cli.core.pictures.files import PictureFile, read_file
+from wearon_cli.core.pictures.headers import Kind, PictureHeader, read_header
 from wearon_cli.core.pictures.ports import PreparedPicture
 
 #: Longest side sent to a generator: what it looks at costs by the pixel, and shows no more.
@@ -25,11 +32,6 @@ MIN_SIDE_PX: Final = 16
 #: A result with a shorter side than this is no picture of a person.
 MIN_RESULT_SIDE_PX: Final = 64
 
-#: JPEG decoders halve a picture up to three times for less than a full decode costs. When that
-#: lands this close below the size asked for, it is taken as it is: phone photos of 4000 and
-#: 4032 px become 1000 and 1008 px without any resampling.
-_NEAR_ENOUGH: Final = 0.94
-_JPEG_REDUCTIONS: Final = (2, 4, 8)
 #: Quality and chroma of what we encode; at this size full chroma costs few bytes and keeps prints.
 _JPEG_QUALITY: Final = 92
 _JPEG_CHROMA: Final = "4:4:4"
@@ -63,14 +65,28 @@ def prepare(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) 
     Raises:
         PictureUnusable: Not such a file, not whole, or fewer or more pixels than allowed.
     """
+    prepare_need(data, longest_px=longest_px, max_px=max_px)
     file = read_file(data)
-    _require_side(file, MIN_SIDE_PX)
-    image = _decode(file, max_px=max_px, longest_px=longest_px)
+    image = _decode(file, longest_px=longest_px)
     image = _shrink(_resizable(image), longest_px)
     if file.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[file.orientation])
     image = _flat_srgb(image)
     return PreparedPicture(jpeg=_jpeg(image), width_px=image.width, height_px=image.height)
+
+
+def prepare_need(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) -> int:
+    """
+    Tell from the header alone how much memory `prepare` will take, in bytes.
+
+    Raises:
+        PictureUnusable: As `prepare` would, where the header shows it.
+    """
+    header = read_header(data)
+    _require_side(header, MIN_SIDE_PX)
+    needed_bytes = prepare_bytes(header, file_bytes=len(data), longest_px=longest_px)
+    require_affordable(header, max_px=_below_warning(max_px), needed_bytes=needed_bytes)
+    return needed_bytes
 
 
 def verify(
@@ -88,55 +104,67 @@ def verify(
     Raises:
         PictureUnusable: It does not decode, or has no sane size.
     """
+    verify_need(data, min_side_px=min_side_px, max_px=max_px)
     file = read_file(data)
-    _require_side(file, min_side_px)
+    is_jpeg = file.header.kind is Kind.JPEG
     # At an eighth of its size a JPEG is still read to its end, for half the time.
-    image = _decode(file, max_px=max_px, longest_px=1 if file.kind is Kind.JPEG else None)
-    if file.kind is Kind.JPEG and image.mode == "RGB":
+    image = _decode(file, longest_px=1 if is_jpeg else None)
+    if is_jpeg and image.mode == "RGB":
         return data
-    if file.kind is Kind.JPEG:
-        image = _decode(file, max_px=max_px, longest_px=None)
+    if is_jpeg:
+        image = _decode(file, longest_px=None)
     return _jpeg(_flat_srgb(_resizable(image)))
 
 
-def _require_side(file: PictureFile, min_side_px: int) -> None:
-    if min(file.width_px, file.height_px) < min_side_px:
-        raise PictureUnusable(f"a picture of {file.width_px}x{file.height_px} px is too small")
+def verify_need(
+    data: bytes,
+    *,
+    min_side_px: int = MIN_RESULT_SIDE_PX,
+    max_px: int = MAX_RESULT_PX,
+) -> int:
+    """
+    Tell from the header alone how much memory `verify` will take, in bytes.
+
+    Raises:
+        PictureUnusable: As `verify` would, where the header shows it.
+    """
+    header = read_header(data)
+    _require_side(header, min_side_px)
+    needed_bytes = verify_bytes(header, file_bytes=len(data))
+    require_affordable(header, max_px=_below_warning(max_px), needed_bytes=needed_bytes)
+    return needed_bytes
 
 
-def _decode(file: PictureFile, *, max_px: int, longest_px: int | None) -> Image.Image:
+def _require_side(header: PictureHeader, min_side_px: int) -> None:
+    if min(header.width_px, header.height_px) < min_side_px:
+        raise PictureUnusable(f"a picture of {header.width_px}x{header.height_px} px is too small")
+
+
+def _below_warning(max_px: int) -> int:
+    """Above its own line Pillow warns, which other threads would see."""
+    return min(max_px, Image.MAX_IMAGE_PIXELS or max_px)
+
+
+def _decode(file: PictureFile, *, longest_px: int | None) -> Image.Image:
     """
     Decode, a JPEG at a fraction of its size where that is still at least about `longest_px`.
 
     `icc_profile` is the only metadata left in the result.
     """
-    # Above its own line Pillow warns, which other threads would see.
-    allowed_px = min(max_px, Image.MAX_IMAGE_PIXELS or max_px)
-    if file.width_px * file.height_px > allowed_px:
-        raise PictureUnusable(
-            f"the picture has {file.width_px}x{file.height_px} px, more than allowed",
-            hint=f"at most {allowed_px // 1_000_000} megapixels; send a smaller one",
-        )
+    header = file.header
     try:
-        image = Image.open(io.BytesIO(file.data), formats=(file.kind.value,))
-        if image.size != (file.width_px, file.height_px):
+        image = Image.open(io.BytesIO(file.data), formats=(header.kind.value,))
+        if image.size != (header.width_px, header.height_px):
             raise PictureUnusable("the picture's headers disagree about its size")
-        if longest_px is not None:
-            _draft(image, longest_px)
+        if longest_px is not None and header.kind is Kind.JPEG:
+            by = jpeg_reduction(header, longest_px)
+            image.draft(None, (max(1, image.width // by), max(1, image.height // by)))
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as exc:
         raise PictureUnusable(
             "the picture is damaged or not whole", hint="send the photo again"
         ) from exc
     return image
-
-
-def _draft(image: Image.Image, longest_px: int) -> None:
-    """Let a JPEG decoder reduce; other decoders ignore it."""
-    longest = max(image.size)
-    fits = [n for n in _JPEG_REDUCTIONS if longest / n >= longest_px * _NEAR_ENOUGH]
-    if fits:
-        image.draft(None, (max(1, image.width // fits[-1]), max(1, image.height // fits[-1])))
 
 
 def _resizable(image: Image.Image) -> Image.Image:

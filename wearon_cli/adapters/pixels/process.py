@@ -1,0 +1,131 @@
+"""One pixel process, seen from the worker: started, given a job at a time, ended."""
+
+import asyncio
+import fcntl
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from typing import Any, Final
+
+from wearon_cli.adapters.pixels.frames import HEAD, lengths, pack
+
+#: Starting is an interpreter and Pillow, a tenth of a second; a busy machine may take its time.
+START_LIMIT_S: Final = 30.0
+_CHILD: Final = "wearon_cli.adapters.pixels.child"
+#: A photo of 3 MB goes through in three pieces instead of fifty; more is not for ordinary users.
+_PIPE_BYTES: Final = 1024 * 1024
+#: glibc: pictures go back to the system when they are done; what is smaller stays for the next.
+_ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD_": "16777216"}
+
+
+class NotBegun(Exception):
+    """The process was gone before it had the whole picture: no fault of the picture."""
+
+
+class DiedAtWork(Exception):
+    """The process died, hung or talked nonsense while it held the picture."""
+
+
+class PixelProcess:
+    """Make one with `start`; whoever started it kills it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, *, memory_bytes: int, jobs: str) -> "PixelProcess":
+        """
+        Start a process and wait until it is ready.
+
+        A new program, not a fork: the worker has threads, connections and secrets, and the child
+        gets none of them, its environment included. It has a session of its own, so that what a
+        terminal or a supervisor sends to the worker's group does not reach it.
+
+        Args:
+            memory_bytes: What it may hold in all.
+            jobs: Name of the module whose `JOBS` it serves.
+
+        Raises:
+            OSError: It cannot be started.
+            TimeoutError: It did not get ready.
+            EOFError: It ended while it started.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            *("-m", _CHILD, str(os.getpid()), str(memory_bytes), jobs),
+            stdin=PIPE,
+            stdout=PIPE,
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_ALLOCATOR},
+            start_new_session=True,
+        )
+        started = cls(process)
+        try:
+            started._widen_pipe()
+            async with asyncio.timeout(START_LIMIT_S):
+                await started._receive()
+        except BaseException:
+            await started.kill()
+            raise
+        return started
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def work(
+        self, note: dict[str, Any], data: bytes, *, limit_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """
+        Have one job done.
+
+        Raises:
+            NotBegun: It was gone before it had the whole picture.
+            DiedAtWork: It is gone now, or worked longer than `limit_s`.
+        """
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._send(note, data)
+                await self._receive()
+        except (OSError, EOFError, ValueError) as exc:
+            raise NotBegun("no process lived long enough to take the picture") from exc
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._receive()
+        except TimeoutError as exc:
+            raise DiedAtWork(f"the picture was worked on for more than {limit_s:g} s") from exc
+        except (OSError, EOFError, ValueError) as exc:
+            raise DiedAtWork("the process that worked on the picture died") from exc
+
+    async def kill(self) -> int:
+        """End it at once, and return what it ended with: negative for a signal."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.communicate()
+        return self._process.returncode or 0
+
+    async def _send(self, note: dict[str, Any], data: bytes) -> None:
+        pipe = self._process.stdin
+        if pipe is None or pipe.is_closing():
+            raise EOFError
+        pipe.writelines((pack(note, data), data))
+        await pipe.drain()
+
+    async def _receive(self) -> tuple[dict[str, Any], bytes]:
+        pipe = self._process.stdout
+        if pipe is None:
+            raise EOFError
+        note_bytes, body_bytes = lengths(await pipe.readexactly(HEAD.size))
+        note = json.loads(await pipe.readexactly(note_bytes))
+        if not isinstance(note, dict):
+            raise ValueError("a message without a note")
+        return note, await pipe.readexactly(body_bytes)
+
+    def _widen_pipe(self) -> None:
+        if sys.platform != "linux" or self._process.stdin is None:
+            return
+        pipe = self._process.stdin.transport.get_extra_info("pipe")
+        with suppress(OSError):  # over the user's share of pipe memory: slower, no more
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

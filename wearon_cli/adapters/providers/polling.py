@@ -1,0 +1,79 @@
+"""When to ask for a picture: short requests, few of them, no connection held in between."""
+
+import time
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from typing import Final
+
+from wearon_cli.core.errors import GeneratorError, RateLimited
+from wearon_cli.core.providers import Ticket
+
+#: Between two questions about one picture, at least.
+EVERY_S: Final = 2.0
+#: And at least this share of its age: after 40 s nobody notices whether it is 2 or 3 s.
+EVERY_SHARE: Final = 0.07
+#: After a question that failed, unless the provider names a time.
+AFTER_FAILURE_S: Final = 4.0
+#: The first question waits at most this long, however long pictures took before.
+MAX_FIRST_S: Final = 60.0
+
+#: A model's recent times that are remembered, and how many it takes to trust them.
+_REMEMBERED: Final = 50
+_ENOUGH: Final = 5
+#: The first question comes when one picture in ten is there: earlier ones are mostly in vain, and
+#: each costs this machine about 2 ms of processor time.
+_QUANTILE: Final = 0.1
+#: More purchases than are ever in flight in one process; of older ones the age is forgotten.
+_MOST_TICKETS: Final = 5000
+
+
+class Pace:
+    """Learns how long each model's pictures take. One for each provider."""
+
+    def __init__(
+        self,
+        every_s: float = EVERY_S,
+        *,
+        first_guess_s: float | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            every_s: Between two questions, at least.
+            first_guess_s: From a purchase to the first question, while nothing is learned yet.
+            clock_s: A clock that never goes back.
+        """
+        self._every_s = every_s
+        self._first_guess_s = every_s if first_guess_s is None else first_guess_s
+        self._clock_s = clock_s
+        self._begun_s: OrderedDict[str, float] = OrderedDict()
+        self._took_s: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=_REMEMBERED)
+        )
+
+    def first_s(self, ticket: Ticket) -> float:
+        """Seconds from this purchase, made now, to the first question about it."""
+        self._begun_s[ticket.provider_id] = self._clock_s()
+        if len(self._begun_s) > _MOST_TICKETS:
+            self._begun_s.popitem(last=False)
+        took_s = sorted(self._took_s[ticket.model])
+        if len(took_s) < _ENOUGH:
+            return self._first_guess_s
+        return max(self._every_s, min(took_s[int(len(took_s) * _QUANTILE)], MAX_FIRST_S))
+
+    def next_s(self, ticket: Ticket) -> float:
+        """Seconds to the next question about a picture that is not there yet."""
+        begun_s = self._begun_s.get(ticket.provider_id, self._clock_s())
+        return max(self._every_s, (self._clock_s() - begun_s) * EVERY_SHARE)
+
+    def ended(self, ticket: Ticket) -> None:
+        """Learn from a picture that is there."""
+        begun_s = self._begun_s.pop(ticket.provider_id, None)
+        if begun_s is not None:
+            self._took_s[ticket.model].append(self._clock_s() - begun_s)
+
+    @staticmethod
+    def after_failure_s(failure: GeneratorError) -> float:
+        """Seconds to the next question after one that failed."""
+        told_s = failure.retry_after_s if isinstance(failure, RateLimited) else 0.0
+        return max(told_s, AFTER_FAILURE_S)

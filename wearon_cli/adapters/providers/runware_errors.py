@@ -1,0 +1,144 @@
+"""
+What Runware's error codes mean, in errors of our tree.
+
+The vendor calls its catalogue of codes large and unstable, so rules over their names stand beside a
+table. Its message text is never shown or kept.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from wearon_cli.adapters.providers.openai_errors import retry_after_s, safe_name
+from wearon_cli.core.errors import (
+    AccountBlocked,
+    CallAmbiguous,
+    GenerationRefused,
+    GeneratorError,
+    GeneratorFault,
+    ModelUnavailable,
+    RateLimited,
+    RequestRejected,
+)
+
+#: No such task: it never arrived, it failed, or its time is over.
+NOT_THERE: Final = frozenset({"taskFailedOrNotFound", "taskNotFound", "taskCancelled"})
+
+#: Asked in order; the first rule that finds its words in a code decides. `timeout` is told as
+#: ambiguous: the task may still be at work.
+_RULES: Final[tuple[tuple[re.Pattern[str], type[GeneratorError]], ...]] = tuple(
+    (re.compile(words), made)
+    for words, made in (
+        (
+            r"(?i)contentPolicy|nsfw|sensitiveContent|unsafeContent|moderation"
+            r"|promptBlocked|imageBlocked|invalidProviderContent",
+            GenerationRefused,
+        ),
+        (r"(?i)rateLimit|tooManyRequests", RateLimited),
+        (r"Credits|Quota|quota|Balance|paymentRequired|environmentPaused", AccountBlocked),
+        (
+            r"ApiKey|[aA]uthenti|^auth(Failed|Timeout)|[cC]redentials|^unauthorized|^forbidden"
+            r"|[pP]ermission|^token|(Suspended|Disabled)$(?<!modelDisabled)",
+            AccountBlocked,
+        ),
+        (r"(?i)timeout", CallAmbiguous),
+        (
+            r"^(unknownModel|invalidModel|unsupportedModel|modelNotFound|modelUnavailable"
+            r"|modelDisabled)$",
+            ModelUnavailable,
+        ),
+        (
+            r"^(inferenceError|processingFailed|taskFailed|downloadFailed|uploadFailed"
+            r"|noAvailable.*|modelNotReady|mediaStorage.*|provider.*)$",
+            GeneratorFault,
+        ),
+        (
+            r"^(internalServerError|serviceUnavailable|serverUnavailable|standardError"
+            r"|unknownError|undefinedError|defaultError|unrecognizedResponse)$",
+            GeneratorFault,
+        ),
+    )
+)
+#: By status, where no code tells more. What is not here is the request's fault below 500.
+_STATUSES: Final[Mapping[int, type[GeneratorError]]] = {
+    401: AccountBlocked,
+    402: AccountBlocked,
+    403: AccountBlocked,
+    404: AccountBlocked,  # a wrong RUNWARE_BASE_URL
+    408: CallAmbiguous,
+    429: RateLimited,
+}
+#: What of a task comes from the shopper. A refusal of anything else is our table being wrong.
+_SHOPPERS: Final = ("inputs", "positivePrompt")
+
+_HINTS: Final[Mapping[type[GeneratorError], str]] = {
+    AccountBlocked: "check RUNWARE_API_KEY, the account's credit, RUNWARE_BASE_URL",
+    ModelUnavailable: "name another model",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskError:
+    """One entry of `errors`, as far as it can be trusted to be shown."""
+
+    code: str | None = None
+    parameter: str | None = None
+    task_id: str | None = None
+
+    @property
+    def is_not_there(self) -> bool:
+        return self.code in NOT_THERE
+
+    @property
+    def is_known_already(self) -> bool:
+        """A task of this id was taken before."""
+        told = (self.code or "").lower()
+        repeated = told.startswith(("duplicate", "conflict")) or "already" in told
+        return self.parameter == "taskUUID" and repeated
+
+
+def read_error(error: Any) -> TaskError:
+    """Read one entry of `errors`, or the `error` of a task."""
+    if not isinstance(error, dict):
+        return TaskError()
+    parameter = error.get("parameter")
+    if isinstance(parameter, list) and parameter:
+        parameter = parameter[0]
+    return TaskError(
+        code=safe_name(error.get("code")),
+        parameter=safe_name(parameter),
+        task_id=safe_name(error.get("taskUUID")),
+    )
+
+
+def from_error(
+    error: TaskError, *, status: int = 200, headers: httpx.Headers | None = None
+) -> GeneratorError:
+    """Our error for one of Runware's."""
+    made = class_for(error, status)
+    detail = f"Runware answered {error.code or status}"
+    if error.parameter:
+        detail += f", parameter {error.parameter}"
+    if made is RateLimited:
+        return RateLimited(detail, retry_after_s=retry_after_s(headers or httpx.Headers()))
+    return made(detail, hint=_HINTS.get(made, ""))
+
+
+def class_for(error: TaskError, status: int = 200) -> type[GeneratorError]:
+    """Which of our errors it is."""
+    if error.code is not None:
+        for words, made in _RULES:
+            if words.search(error.code):
+                return made
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return GeneratorFault if error.code else CallAmbiguous
+    if error.is_not_there:
+        return GeneratorFault
+    if error.parameter and not error.parameter.startswith(_SHOPPERS):
+        return ModelUnavailable
+    return RequestRejected

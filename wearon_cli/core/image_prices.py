@@ -1,0 +1,130 @@
+"""
+What a try-on costs with each model, before it is bought, and what follows gpt-image-1.5.
+
+All figures are estimates for choosing and for a bill that did not come; a provider's own word wins.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from wearon_cli.core.image_models import (
+    ImageModel,
+    TokenUse,
+    cost_usd,
+    image_model,
+    read_model_name,
+)
+
+#: Input tokens of one picture of 1024 px. No source: OpenAI publishes none for these models.
+TOKENS_PER_PICTURE: Final = 1000
+#: Tokens of the default prompt. Four characters a token is OpenAI's rule of thumb.
+TOKENS_PER_PROMPT: Final = 300
+
+#: What auto stands for: the shape of a photo of a person.
+_AUTO_PX: Final = (1024, 1536)
+
+#: The model around the image tool of OpenAI's Responses: USD per million tokens in and out.
+#: Source: the pricing page of developers.openai.com, read 2026-11-24.
+OUTER_PRICES: Final = {"gpt-6-luna": (0.10, 0.50)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """A model to use instead of one that closes, and why."""
+
+    name: str  # PROVIDER:MODEL
+    reason: str
+
+
+#: After gpt-image-1.5, in this order. `wearon doctor` names the first that is not configured.
+SUCCESSORS: Final = (
+    Successor(
+        name="openai:gpt-image-2.6-flare",
+        reason="OpenAI names it as the replacement; the fast one, so 200 in flight stay enough",
+    ),
+    Successor(
+        name="openai:gpt-image-2.6-sunburst",
+        reason="OpenAI names it too: more exact edits, at the same price a token",
+    ),
+    Successor(
+        name="openai:gpt-image-2.5-flare",
+        reason="sure to work in Responses, where the documentation disagrees about 2.6",
+    ),
+    Successor(
+        name="runware:p-image",
+        reason="made for try-on, another company: an outage or refusal at OpenAI does not reach it",
+    ),
+)
+
+
+def try_on_usd(model: ImageModel, *, size: str, quality: str, pictures: int = 2) -> float | None:
+    """
+    About what one try-on costs, in USD; None when this model has no price here.
+
+    Args:
+        model: From `image_model`.
+        size: WIDTHxHEIGHT; auto counts as 1024x1536.
+        quality: auto counts as medium.
+        pictures: Input pictures, the person's included.
+    """
+    if model.picture_price is not None:
+        further = max(0, pictures - model.min_pictures)
+        return model.picture_price.first + further * model.picture_price.each_further
+    use = estimated_use(model, size=size, quality=quality, pictures=pictures)
+    return None if use is None else cost_usd(model.model_id, use)
+
+
+def estimated_use(model: ImageModel, *, size: str, quality: str, pictures: int) -> TokenUse | None:
+    """About the tokens of one try-on; None when nothing is known of this model's."""
+    tokens = model.output_tokens.get("medium" if quality == "auto" else quality)
+    if tokens is None:
+        return None
+    return TokenUse(
+        text_in=TOKENS_PER_PROMPT,
+        image_in=TOKENS_PER_PICTURE * pictures,
+        image_out=round(tokens * _megapixels(size)),
+    )
+
+
+def outer_usd(outer_model: str, *, tokens_in: int, tokens_out: int) -> float | None:
+    """What the model around the image tool cost, in USD; None when it has no price here."""
+    price = OUTER_PRICES.get(outer_model)
+    return None if price is None else (tokens_in * price[0] + tokens_out * price[1]) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """A model that closes, against the first successor: what `wearon doctor` tells."""
+
+    model: ImageModel
+    closes: date
+    days_left: int  # negative: closed that long ago
+    usd: float | None  # a try-on now
+    successor: Successor
+    successor_usd: float | None
+
+
+def closing(model: ImageModel, *, today: date, size: str, quality: str) -> Closing | None:
+    """When and against what a model closes; None when no day is known."""
+    if model.shuts_down is None:
+        return None
+    successor = SUCCESSORS[0]
+    name = read_model_name(successor.name)
+    follower = image_model(name.model_id, name.provider)
+    return Closing(
+        model=model,
+        closes=model.shuts_down,
+        days_left=(model.shuts_down - today).days,
+        usd=try_on_usd(model, size=size, quality=quality),
+        successor=successor,
+        successor_usd=try_on_usd(follower, size=size, quality=quality),
+    )
+
+
+def _megapixels(size: str) -> float:
+    """Area in units of 1024x1024."""
+    match = re.fullmatch(r"(\d+)x(\d+)", size)
+    width_px, height_px = map(int, match.groups()) if match else _AUTO_PX
+    return width_px * height_px / 1024**2

@@ -1,0 +1,31 @@
+"""Log events of pixel work."""
+
+from dataclasses import dataclass
+
+from wearon_cli.core.events import ErrorEvent, WarningEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelProcessDied(WarningEvent):
+    """A pixel process died or was ended; another follows. A negative `exit_code` is a signal."""
+
+    job: str
+    reason: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelProcessNotStarted(ErrorEvent):
+    """No pixel process could be started; pictures wait, and it is tried again after `pause_s`."""
+
+    kind: str
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelWorkFailed(ErrorEvent):
+    """Pixel work ended with an error that nobody planned for, raised at this file and line."""
+
+    job: str
+    kind: str
+    at: str
