@@ -39,6 +39,10 @@ class Action(StrEnum):
     REDRAW = "redraw"  # there is one: it is put aside when the new one is there
 
 
+#: A bill may be this much above its estimate. No source: input tokens are not published.
+ESTIMATE_MARGIN: Final = 1.25
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What one picture costs, as far as that can be told before it is bought."""
@@ -50,7 +54,10 @@ class Price:
 
     @property
     def most_usd(self) -> float | None:
-        return None if self.expected_usd is None else self.expected_usd * self.max_purchases
+        """On the safe side: a bill may be above its estimate, and calls are repeated."""
+        if self.expected_usd is None:
+            return None
+        return self.expected_usd * ESTIMATE_MARGIN * self.max_purchases
 
 
 FREE_OF_COST: Final = Price(expected_usd=0.0, max_purchases=0)
