@@ -16,7 +16,6 @@ from typing import Any, Final, NoReturn
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from wearon_cli.adapters.redis.address import broker
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
@@ -26,8 +25,8 @@ from wearon_cli.core.settings import load_settings
 
 #: The one task: do the job of a session.
 GENERATE: Final = "wearon.generate"
-#: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
-#: stopping worker waits for its end.
+#: One blocking read of the queue. Long, because hosted Redis bills by the command; not longer,
+#: because a stopping worker waits for it to end.
 POLL_S: Final = 4
 #: A connection that is silent for so long is dead, whatever TCP thinks of it: a command sent into
 #: a lost route would wait for a quarter of an hour. Longer than a blocking read.
@@ -98,7 +97,7 @@ class CelerySender:
                     producer=self._producer,
                     retry_policy=SEND_AGAIN,
                 )
-        except (KombuError, RedisError, OSError) as exc:
+        except (KombuError, OSError) as exc:
             raise QueueUnavailable("Redis does not take a Celery message") from exc
 
     async def aclose(self) -> None:
