@@ -64,7 +64,8 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
     except WearonError as exc:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
     detail = f"{', '.join(PRODUCTION_NAMES)} are set"
-    return [*found, Finding(name="production settings", ok=True, detail=detail), _stopping(settings)]
+    names = Finding(name="production settings", ok=True, detail=detail)
+    return [*found, names, _stopping(settings)]
 
 
 def _stopping(settings: Settings) -> Finding:
