@@ -54,7 +54,7 @@ class OperatorTools:
         )
 
 
-def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Path) -> None:
+def test_a_failed_session_is_shown_and_run_again_and_everything_adds_up(tmp_path: Path) -> None:
     with (
         ImageApiProcess(latency="0.2") as api,
         stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY) as running,

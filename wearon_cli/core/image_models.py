@@ -112,7 +112,7 @@ class ImageModel:
             (self.takes_size(size), f"{self.model_id} does not draw pictures of size {size}"),
             (
                 quality in self.qualities,
-                f"{self.model_id} knows no quality {quality}, only {', '.join(self.qualities)}",
+                f"{self.model_id} has no quality {quality}, only {', '.join(self.qualities)}",
             ),
         )
         return [sentence for holds, sentence in rules if not holds]
