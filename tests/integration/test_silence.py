@@ -19,7 +19,8 @@ from devkit.servers.redis_server import RedisServer
 from devkit.waiting import until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST, new_task
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
@@ -88,7 +89,8 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen))
         assert proxy.fall_silent(b"BRPOP") == 1
-        time.sleep(5)  # Redis gives up on the read that nobody hears
+        # Redis gives up on the read that nobody hears.
+        until(lambda: redis.info("clients")["blocked_clients"] == 0)
         app = make_celery(redis_server.url)
         app.send_task(GENERATE, args=["a session"])
         app.close()
