@@ -16,11 +16,11 @@ from redis import Redis
 
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import LONGEST_S, until
+from devkit.waiting import until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.keys import CELERY_QUEUE
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
@@ -63,7 +63,7 @@ def started(
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process
 
 
