@@ -16,7 +16,7 @@ from redis import Redis
 
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import until
+from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST
