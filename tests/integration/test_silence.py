@@ -4,6 +4,7 @@ Connections to Redis that fall silent without closing: a failover, a lost route.
 New connections work; whoever waits on an old one for ever is unresponsive, alive as it looks.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -18,11 +19,14 @@ from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE, JOB, READY
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.adapters.redis.workers import RedisWorkers
+from wearon_cli.core.contract import new_task
+from wearon_cli.core.jobs.journal import Worker
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
-from wearon_cli.runtime.worker.celery_worker import EXIT_UNRESPONSIVE
+from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
 
 pytestmark = [pytest.mark.slow]
 
@@ -70,14 +74,15 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
+    asyncio.run(register_a_worker(redis_server.url))
     with Redis.from_url(redis_server.url) as redis:
-        first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
-        redis.lpush(TASK_LIST, first)
-        until(lambda: redis.zcard(READY) == 1 and redis.llen(CELERY_QUEUE) == 1)
-        # All of them: the blocking one, the one for short calls, the one for wake-up calls.
-        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", CELERY_QUEUE.encode()) >= 3
-        redis.lpush(TASK_LIST, second)
-        until(lambda: redis.exists(f"{JOB}{SESSION[:-1]}1"))
+        first, second = f"{SESSION[:-1]}0", f"{SESSION[:-1]}1"
+        redis.lpush(keys.TASK_LIST, _payload(first))
+        until(lambda: redis.exists(keys.job(first)) and redis.llen(keys.CELERY_QUEUE) == 1)
+        # All of them: the blocking reads, the one for short calls, the one for Celery messages.
+        assert proxy.fall_silent(b"BLMOVE", b"BLPOP", b"EVALSHA", keys.CELERY_QUEUE.encode()) >= 4
+        redis.lpush(keys.TASK_LIST, _payload(second))
+        until(lambda: redis.exists(keys.job(second)) and redis.llen(keys.CELERY_QUEUE) >= 2)
 
 
 def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
@@ -94,7 +99,15 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
         call.send_task(GENERATE)
         call.close()
         assert worker.wait(timeout=LONGEST_S) == EXIT_UNRESPONSIVE
-        assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
+        assert redis.llen(keys.CELERY_QUEUE) == 1  # for the next worker
+
+
+async def register_a_worker(url: str) -> None:
+    """One with free slots, so that jobs are released."""
+    redis = connect(url)
+    worker = Worker(worker_id="silent", slots=4, host="here", pid=1)
+    await RedisWorkers(redis, lease_s=600.0).register(worker)
+    await redis.aclose()
 
 
 def _payload(session_id: str) -> bytes:

@@ -1,16 +1,14 @@
-"""The watchdog over a real Redis: unresponsive means that messages wait while threads idle."""
+"""The watchdog over a real Redis: unresponsive means that messages wait while slots are free."""
 
 import threading
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
 
 import pytest
 from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import until
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
-from wearon_cli.runtime.worker.job_loop import JobLoop
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
@@ -20,44 +18,44 @@ pytestmark = pytest.mark.slow
 class Worker:
     """What the watchdog sees of a worker, and how often it looked."""
 
-    answering: int = 0
-    hears: bool = False  # it has answered one more call at each look
-    accepts: bool = True
-    in_flight: int = 0
+    in_hand: int = 0
+    slots: int = 2
+    takes: bool = False  # it has taken one more message at each look
+    takes_messages: bool = True
     looks: int = 0
+    left: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def answered(self) -> int:
+    def taken(self) -> int:
         self.looks += 1
-        return self.looks if self.hears else 0
+        return self.looks if self.takes else 0
+
+    def free_slots(self) -> int:
+        return self.slots - self.in_hand
+
+    def leave(self) -> None:
+        self.left.set()
 
 
 def judged(url: str, worker: Worker) -> bool:
-    """Whether the watchdog finds this worker unresponsive before its sixth look."""
-    unresponsive = threading.Event()
-    dog = Watchdog(
-        url,
-        cast(JobLoop, worker),
-        concurrency=2,
-        on_unresponsive=unresponsive.set,
-        look_every_s=0.02,
-    )
+    """Whether the watchdog ends this worker before its sixth look."""
+    dog = Watchdog(url, worker, look_every_s=0.02)
     dog.start()
     try:
-        until(lambda: unresponsive.is_set() or worker.looks > 5)
+        until(lambda: worker.left.is_set() or worker.looks > 5)
     finally:
         dog.stop()
-    return unresponsive.is_set()
+    return worker.left.is_set()
 
 
-def wait_in_the_queue(url: str, calls: int) -> None:
+def wait_in_the_queue(url: str, messages: int) -> None:
     with Redis.from_url(url) as redis:
         redis.delete(CELERY_QUEUE)
-        if calls:
-            redis.lpush(CELERY_QUEUE, *["call"] * calls)
+        if messages:
+            redis.lpush(CELERY_QUEUE, *["message"] * messages)
 
 
-def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
+def test_messages_that_wait_while_slots_are_free_are_unresponsiveness(
     redis_server: RedisServer,
 ) -> None:
     wait_in_the_queue(redis_server.url, 3)
@@ -65,17 +63,17 @@ def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
 
 
 @pytest.mark.parametrize(
-    ("calls", "worker"),
+    ("messages", "worker"),
     [
         pytest.param(0, Worker(), id="nothing waits"),
-        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a turn"),
-        pytest.param(3, Worker(hears=True), id="calls are being answered"),
-        pytest.param(3, Worker(accepts=False), id="the worker drains"),
+        pytest.param(3, Worker(in_hand=2), id="all slots have a job"),
+        pytest.param(3, Worker(takes=True), id="messages are being taken"),
+        pytest.param(3, Worker(takes_messages=False), id="the worker drains"),
     ],
 )
-def test_everything_else_is_not(redis_server: RedisServer, calls: int, worker: Worker) -> None:
-    wait_in_the_queue(redis_server.url, calls)
-    assert not judged(redis_server.url, replace(worker))
+def test_everything_else_is_not(redis_server: RedisServer, messages: int, worker: Worker) -> None:
+    wait_in_the_queue(redis_server.url, messages)
+    assert not judged(redis_server.url, replace(worker, left=threading.Event()))
 
 
 def test_an_outage_of_redis_is_not_unresponsiveness() -> None:
