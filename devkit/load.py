@@ -28,7 +28,8 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis.keys import TASK_LIST
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings

@@ -19,7 +19,7 @@ from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
 from wearon_cli.adapters.providers.polling import Pace
 from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.errors import FetchFailed, PictureUnavailable, PictureUnusable
-from wearon_cli.core.pictures.files import sniff
+from wearon_cli.core.pictures.headers import sniff
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.providers import Provider, TryOnRequest
 
@@ -116,7 +116,8 @@ async def open_provider(
     api = api or apis[kind](**told)
     network = LoopbackTransport(api.app)
     openers = {"images": _images, "responses": _responses, "runware": _runware}
-    async with openers[kind](api, network) as provider:
+    opener: Any = openers[kind]
+    async with opener(api, network) as provider:
         yield ProviderUnderTest(
             kind=kind, provider=provider, api=api, network=network, model=MODELS[kind]
         )

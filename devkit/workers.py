@@ -13,8 +13,7 @@ from redis import Redis
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
-from wearon_cli.adapters.redis.journal import JOB
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import JOBS, TASK_LIST
 from wearon_cli.runtime.events import WorkerReady
 
 
@@ -56,9 +55,9 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def none_open(redis: RedisServer) -> bool:
-    """Whether the journal is empty: every credit is accounted for, every lease let go."""
+    """Whether the journal is empty: every credit is accounted for."""
     with Redis.from_url(redis.url) as journal:
-        return next(journal.scan_iter(f"{JOB}*"), None) is None
+        return not journal.zcard(JOBS)
 
 
 def another_worker(

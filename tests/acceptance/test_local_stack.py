@@ -22,7 +22,7 @@ from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
 from wearon_cli.runtime.all.local_stack import attached
 from wearon_cli.wiring.operator import OperatorTools, open_operator_tools

@@ -1,4 +1,4 @@
-"""Session rows: the same behaviour in every store."""
+"""Session rows: the same behaviour in every session store."""
 
 import asyncio
 from dataclasses import replace
@@ -186,7 +186,7 @@ async def test_open_rows_come_from_both_tables_oldest_first(store: StoreUnderTes
     assert not {row.session_id for row in early} & set(ours)
 
 
-async def test_rows_since_a_moment_come_from_both_tables_newest_first(
+async def test_rows_since_a_time_come_from_both_tables_newest_first(
     store: StoreUnderTest,
 ) -> None:
     rows = [await inserted(store, channel) for channel in (*Channel, *Channel)]
@@ -227,7 +227,7 @@ async def test_an_id_is_used_once(store: StoreUnderTest, channel: Channel) -> No
     assert "example.test" not in str(refusal.value)
 
 
-async def test_an_id_that_is_no_uuid_is_refused(store: StoreUnderTest) -> None:
+async def test_an_id_that_is_not_a_uuid_is_refused(store: StoreUnderTest) -> None:
     key = SessionKey(channel=Channel.B2C, session_id="42")
     with pytest.raises(StoreRefused) as refusal:
         await store.sessions.get(key)

@@ -9,7 +9,6 @@ from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.journal import MOST_HELD_PICTURES, RedisJournal
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
@@ -23,6 +22,7 @@ from wearon_cli.core.jobs.journal import (
     SettlementIntent,
     Worker,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Redis goes away in the middle of a job: it is missed, not held against the job."""
+"""Redis goes away in the middle of a job: the outage does not count against the job."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import RateLimited
 from wearon_cli.core.generator import GeneratedPicture, TryOnRequest

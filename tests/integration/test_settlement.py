@@ -112,7 +112,7 @@ async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
 async def test_a_shopper_named_in_absorb_mode_gets_nothing_of_the_stores_credit(
     world: World,
 ) -> None:
-    """The ledger tells who paid; the row's e-mail does not."""
+    """The ledger says who paid; the row's e-mail does not."""
     key = await sold(world)
     await world.sessions.apply(key, replace(start(), writes={"shopper_email": SHOPPER}))
     assert await settle(world, key) == "returned"
@@ -159,7 +159,7 @@ async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: Wo
 
 async def test_a_request_id_used_twice_pays_one_session_only(world: World) -> None:
     first = await sold(world, request_id="same")
-    await asyncio.sleep(0.002)  # rows are told apart by when they were made
+    await asyncio.sleep(0.002)  # rows differ by when they were made
     second = await sold(world, request_id="same", take=False)
     assert await settle(world, second) == "never_taken"
     assert await balances(world) == (10, 9, 10)

@@ -66,7 +66,7 @@ def started(
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process
 
 

@@ -165,7 +165,7 @@ def test_the_level_of_the_log_changes_no_figure(
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs on another thread, as a role's does while somebody scrapes."""
+    """A loop that runs on another thread, as a role's does during a scrape."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

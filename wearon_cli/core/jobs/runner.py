@@ -33,7 +33,6 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
@@ -88,7 +87,6 @@ class JobRunner:
     sessions: Sessions
     generation: Generation
     settlement: Settlement
-    breakers: Breakers
     dead_letters: DeadLetters
     settings: Settings
 
@@ -175,8 +173,6 @@ class JobRunner:
                 pause_s = max(_backoff_s(claim.faults), _asked_s(error))
                 return Disposition(why=HandBack.FAULT, after_s=pause_s, error=error.code)
             case Reaction.WAIT | Reaction.HALT if self._may_wait(attempt, error):
-                if error.reaction is Reaction.HALT:
-                    await self._trip_breaker(error)
                 left_s = self.settings.max_wait_s - attempt.waited_s()
                 pause_s = min(_pause_s(error), max(1.0, left_s))
                 return await self._hand_back(attempt, error, after_s=pause_s)
@@ -190,15 +186,10 @@ class JobRunner:
         expired = attempt.claim.expired is not None
         return not expired and attempt.waited_s() < self.settings.max_wait_s
 
-    async def _trip_breaker(self, error: WearonError) -> None:
-        with suppress(QueueUnavailable):
-            await self.breakers.trip(
-                provider_breaker(PROVIDER), error.code, retry_after_s=_asked_s(error)
-            )
-
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
         claim, task = attempt.claim, attempt.task
+        await self.generation.buyer.retriever.abandon(claim)
         if claim.stored:
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
             row = await self.sessions.get(key)

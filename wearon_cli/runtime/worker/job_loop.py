@@ -22,7 +22,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
 from wearon_cli.wiring.worker import WorkerParts, open_worker
 
-#: Jobs told to stop hand themselves back within this time, a bought picture stored included.
+#: Cancelled jobs are handed back within this time, storing a bought picture included.
 HAND_BACK_S: Final = 12.0
 #: A renewal that met an outage is tried again after this pause: before recovery looks for dead
 #: workers, when Redis is back.
@@ -59,7 +59,7 @@ class JobLoop:
 
     @property
     def in_flight(self) -> int:
-        """Jobs being done now."""
+        """Jobs running now."""
         return len(self._jobs)
 
     def do(self, session_id: str) -> Disposition | None:
@@ -73,7 +73,7 @@ class JobLoop:
         return asyncio.run_coroutine_threadsafe(self._answer(session_id), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
-        """Take no more jobs, let the running ones end, then have the rest handed back."""
+        """Take no more jobs, let the running ones end, then hand the rest back."""
         self._accepts = False
         asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
 
