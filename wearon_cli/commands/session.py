@@ -170,7 +170,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("status", row.status.value),
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
-        ("failed by", report.error_class or ""),
+        ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
         ("credit", _credit(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
@@ -219,9 +219,14 @@ def _timeline(report: SessionReport) -> object:
     table.add_column(overflow="fold")
     for event in report.timeline:
         at = datetime.fromisoformat(str(event["at"]))
-        facts = (f"{name}={value}" for name, value in event.items() if name not in _HEAD)
+        facts = (_fact(name, value) for name, value in event.items() if name not in _HEAD)
         table.add_row(local_time(at), str(event["event"]), " ".join(facts))
     return table
+
+
+def _fact(name: str, value: object) -> str:
+    is_money = name.endswith("_usd") and isinstance(value, int | float)
+    return f"{name}={value:.4f}" if is_money else f"{name}={value}"
 
 
 def _list(found: Sequence[Found]) -> Table:

@@ -106,7 +106,7 @@ _ACTION_WORDS: Final = {
     Action.DRAW: "a picture is bought for it",
     Action.REDRAW: (
         "a new picture is bought; the one it has stays until the new one is stored, and stays for "
-        "good if this fails. `wearon replay-task --undo` brings it back later"
+        "good if this fails; `wearon replay-task --undo` brings it back later"
     ),
 }
 
@@ -138,10 +138,10 @@ def credit_words(credit: Credit, *, charge: bool) -> str:
 def price_words(price: Price) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
-        return "its model has no price here, so the cost cannot be told"
+        return "its model has no price here: what it costs cannot be told"
     if not price.expected_usd:
         return "it costs nothing"
-    told = f"about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    told = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
     return f"{told}; nothing if it is a preview" if price.may_be_preview else told
 
 
@@ -152,7 +152,8 @@ def _picture_words(plan: Plan) -> list[str]:
     count = len(plan.inputs)
     elsewhere = sum(each.state is InputState.ELSEWHERE for each in plan.inputs)
     words = [
-        f"{told} ({price_words(plan.price)})",
+        told,
+        price_words(plan.price),
         f"it is drawn from {count} input picture{'s' if count != 1 else ''}, "
         + (
             f"{elsewhere} of them served by others and not looked at" if elsewhere else "all stored"
