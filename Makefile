@@ -24,7 +24,7 @@ check: ## What to run before a commit: lint, types, fast tests. Under 90 s.
 	$(PYTEST) -n $(JOBS) --dist loadfile -m "not slow"
 
 .PHONY: test-under-load
-test-under-load: ## Tests beside two busy loops; SELECT='tests/unit -x' for some of them.
+test-under-load: ## Tests next to two busy loops; SELECT='tests/unit -x' for some of them.
 	@scripts/bootstrap tests
 	.venv/bin/python scripts/under_load.py -n $(JOBS) --dist loadfile $(SELECT)
 
@@ -34,7 +34,7 @@ lint:
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
 
-format: ## Mend what ruff can mend.
+format: ## Fix what ruff can fix.
 	@scripts/bootstrap dev
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .

@@ -70,9 +70,9 @@ ROUNDS = 4
 MEASURED = ("chest", "waist", "hip", "shoulder")
 VARIANTS = (
     ("photo and height", Inputs()),
-    ("+ weight", Inputs(told=("weight",))),
+    ("+ weight", Inputs(given=("weight",))),
     ("+ side photo", Inputs(side=True)),
-    ("+ side photo and weight", Inputs(side=True, told=("weight",))),
+    ("+ side photo and weight", Inputs(side=True, given=("weight",))),
 )
 #: What the project set out to reach, MAE without the mean offset; see docs/measuring.md.
 TARGETS = {
@@ -147,12 +147,12 @@ def judge(people: Bodies, renders: Renders, inputs: Inputs) -> Judged:
 
 def judge_shipped(renders: Renders, inputs: Inputs) -> Judged:
     """Every body measured as the product does."""
-    name = variant_name(side=inputs.side, weight="weight" in inputs.told, sex=False)
+    name = variant_name(side=inputs.side, weight="weight" in inputs.given, sex=False)
     variant = variants()[name]
     return _together([a for seed in range(ROUNDS) for a in _answers(renders, variant, seed=seed)])
 
 
-#: Girths, half bands, true girths, and the odds of sizes beside the right one; of one body.
+#: Girths, half bands, true girths, and the odds of sizes and the right one; of one body.
 Answer = tuple[Array, Array, list[float], tuple[SizeOdds, str]]
 
 
@@ -198,23 +198,23 @@ def _size_row(name: str, result: Judged) -> None:
         steps.append(abs(order.index(odds.recommended) - order.index(right)))
         held.append(order.index(odds.lower) <= order.index(right) <= order.index(odds.upper))
     off = np.array(steps)
-    told = np.mean([odds.confidence for odds, _ in result.sizes])
+    claimed = np.mean([odds.confidence for odds, _ in result.sizes])
     print(
         f"{name:<24} {(off == 0).mean():6.0%} {(off <= 1).mean():11.0%} {np.mean(held):14.0%} "
-        f"{told:16.0%}"
+        f"{claimed:16.0%}"
     )
 
 
 def _calibration(sizes: list[tuple[SizeOdds, str]]) -> None:
-    told = np.array([odds.confidence for odds, _ in sizes])
+    claimed = np.array([odds.confidence for odds, _ in sizes])
     right = np.array([odds.recommended == size for odds, size in sizes])
     edges = (0.0, 0.45, 0.55, 0.65, 0.75, 0.85, 1.01)
     print(f"{'confidence':<14} {'answers':>8} {'said':>6} {'right':>6}")
     gap = 0.0
     for low, high in pairwise(edges):
-        which = (told >= low) & (told < high)
+        which = (claimed >= low) & (claimed < high)
         if which.any():
-            said, was = told[which].mean(), right[which].mean()
+            said, was = claimed[which].mean(), right[which].mean()
             gap += abs(said - was) * which.mean()
             print(f"{low:.2f} to {min(high, 1):.2f}   {which.sum():8} {said:6.0%} {was:6.0%}")
     print(f"mean gap (expected calibration error): {gap:.1%}")
@@ -270,8 +270,8 @@ def _refusals(bodies: Path, reader: PoseReader) -> None:
 
 def _tell(name: str, outcomes: Iterator[str]) -> None:
     counts = Counter(outcomes)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    print(f"  {name:<26} {told}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    print(f"  {name:<26} {summary}")
 
 
 def _tell_errors(
@@ -301,9 +301,9 @@ def _outcome(
     spoil: Callable[[Photo], Photo] = lambda photo: photo,
 ) -> str:
     front = spoil(read_photo(path.read_bytes()))
-    beside = read_photo((path.parent / "side" / f"{side}.jpg").read_bytes()) if side else None
+    side_photo = read_photo((path.parent / "side" / f"{side}.jpg").read_bytes()) if side else None
     try:
-        measured = estimate(front, reader, EstimateRequest(height_cm=height_cm), side=beside)
+        measured = estimate(front, reader, EstimateRequest(height_cm=height_cm), side=side_photo)
     except PhotoRefused as exc:
         return f"refused ({exc.reason})"
     codes = ", ".join(warning.code for warning in measured.warnings)

@@ -5,7 +5,7 @@ Wanted: at most twice as long, for `--help` of every command and for the smalles
 operators' command: a local stack with nothing in it, whose Redis runs. Help is compared with the
 bare app's help, a run with the bare app's run. Every process is fresh. Each run is paired with one
 of the bare app right before it, and the median of the pairs' ratios counts, since the load of a
-shared machine changes from second to second. Processor time is taken, which waits for nobody.
+shared machine changes from second to second. Processor time is taken, which does not count waiting.
 
     .venv/bin/python benchmarks/bench_cli.py [ROUNDS]
 

@@ -44,14 +44,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("concurrency", type=int, nargs="*", default=CURVE)
     parser.add_argument("--latency-s", type=float, default=20.0)
-    told = parser.parse_args()
-    print(f"{machine()}; image API {told.latency_s:g} s")
+    args = parser.parse_args()
+    print(f"{machine()}; image API {args.latency_s:g} s")
     print(
         f"{'in flight':>10} {'jobs/min':>9} {'ideal':>7} {'peak MB':>8} {'of celery':>10} "
         f"{'CPU-s/job':>10}"
     )
-    for concurrency in told.concurrency:
-        print(point(concurrency, told.latency_s), flush=True)
+    for concurrency in args.concurrency:
+        print(point(concurrency, args.latency_s), flush=True)
 
 
 if __name__ == "__main__":

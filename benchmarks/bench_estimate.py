@@ -51,8 +51,8 @@ def main() -> None:
             print(f"{'photo':<12}", *(f"{name:>14}" for name in columns))
             for name, data in photos.items():
                 asyncio.run(warm_up(url, f"{origin}/{name}"))
-                told = asyncio.run(load(url, f"{origin}/{name}", seconds))
-                print(f"{name:<12} {len(data) / 1e6:14.1f}", *(f"{v:14.1f}" for v in told))
+                figures = asyncio.run(load(url, f"{origin}/{name}", seconds))
+                print(f"{name:<12} {len(data) / 1e6:14.1f}", *(f"{v:14.1f}" for v in figures))
 
 
 def medium_photo() -> bytes:

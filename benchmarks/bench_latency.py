@@ -14,7 +14,7 @@ from devkit.machine import machine
 
 STORE = "00000000-0000-4000-9000-000000000001"
 JOBS = 60
-#: Slower than the pace of the rate limit, so that nothing waits for its turn.
+#: Slower than the pace of the rate limit, so that no job waits for it.
 PER_MINUTE = 60
 IDLE_S = 60.0
 

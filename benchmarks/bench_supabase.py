@@ -29,7 +29,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import TASK_LIST
 
 WITHIN_S = 120.0
 BURST = 200

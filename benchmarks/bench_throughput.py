@@ -89,10 +89,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=600)
     parser.add_argument("--latency-s", type=float, default=40.0)
-    told = parser.parse_args()
+    args = parser.parse_args()
     print(machine())
-    print(f"\n== {told.jobs} jobs at once, image API {told.latency_s:g} s, limit 300 a minute")
-    saturated(told.jobs, told.latency_s)
+    print(f"\n== {args.jobs} jobs at once, image API {args.latency_s:g} s, limit 300 a minute")
+    saturated(args.jobs, args.latency_s)
     print("\n== 240 jobs, by chance at 200 a minute, image API 5 s")
     below(240, 5.0, 200)
 

@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 compose() { docker compose --file compose.yaml --env-file .env "$@"; }
 
-# Healthy: `serve` measures, Redis answers it, and the doctor has nothing red.
+# Healthy: `serve` measures, Redis answers it, and `wearon doctor` passes.
 healthy() {
     for _ in $(seq 30); do
         if compose exec -T serve python -m wearon_cli.runtime.ops.probe &&

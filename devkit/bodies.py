@@ -26,7 +26,7 @@ LEG_CM = 10.0
 
 def standing(*, trunk_cm: float = TRUNK_CM, arm_gap_px: float = 60.0) -> PoseReading:
     """
-    Somebody who faces the camera, arms hanging straight.
+    A person who faces the camera, arms hanging straight.
 
     Args:
         trunk_cm: Breadth of the trunk from shoulders to crotch, at `STATURE_CM`.
@@ -108,7 +108,7 @@ def reading(
 
 
 def from_side(*, depth_cm: float = 22.0, hand_forward: bool = False) -> PoseReading:
-    """Somebody who looks to the right of the picture, seen from their right."""
+    """A person who looks to the right of the picture, seen from their right."""
     half = depth_cm / CM_PER_PX / 2
     mask = Image.new("L", (COLS, ROWS))
     draw = ImageDraw.Draw(mask)
@@ -132,7 +132,7 @@ def from_side(*, depth_cm: float = 22.0, hand_forward: bool = False) -> PoseRead
 
 
 def photo_of(person: PoseReading, *, brightness: float = 1.0) -> NDArray[np.uint8]:
-    """A photo of somebody in grey before a light wall."""
+    """A photo of a person in grey before a light wall."""
     wall, clothes = 200 * brightness, 90 * brightness
     grey = np.where(person.mask > 0.5, clothes, wall).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))

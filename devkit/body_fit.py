@@ -21,7 +21,7 @@ type Entry = dict[str, Any]
 
 FOLDS = 5
 REPEATS = 10
-#: A told weight is off by this much (bathroom scales, clothes, vanity).
+#: A given weight is off by this much (bathroom scales, clothes, vanity).
 WEIGHT_SD_KG = 2.0
 #: Copies of each body with different weight errors, so that the fit does not trust one draw.
 WEIGHT_COPIES = 8
@@ -30,7 +30,7 @@ GIRTHS = ("chest", "waist", "hip")
 FITTED = (*GIRTHS, "shoulder")
 
 #: The trunk's breadth is read from this level on, every so many levels of 0.04. Around the armpits
-#: it tells of the chest only, and few inputs were best for it.
+#: it helps with the chest only, and few inputs were best for it.
 TRUNK_FROM = {"chest": 0.3, "waist": 0.38, "hip": 0.38, "shoulder": 0.38}
 TRUNK_EVERY = {"chest": 4, "waist": 2, "hip": 2, "shoulder": 2}
 #: Of the rest of the outline only what hair, skirts and wide trousers leave visible: neck, thighs
@@ -49,7 +49,7 @@ SIDE = (
 #: Ridge penalty, in units of one standardised body.
 PENALTY = {"chest": 10.0, "waist": 6.0, "hip": 6.0, "shoulder": 1.0}
 PENALTY_WITH_SIDE = {"chest": 4.0, "waist": 4.0, "hip": 4.0, "shoulder": 1.0}
-#: An input that was told is not shrunk: its slope is real.
+#: An input that was given is not shrunk: its slope is real.
 FREE = ("weight", "male")
 #: What an input must lower the cross-validated error by to be used, in cm.
 LEAST_HELP_CM = 0.02
@@ -57,10 +57,10 @@ LEAST_HELP_CM = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a variant of the regressions reads beside the front photo and the stature."""
+    """What a variant of the regressions reads besides the front photo and the stature."""
 
     side: bool = False
-    told: tuple[str, ...] = ()  # of FREE
+    given: tuple[str, ...] = ()  # of FREE
 
     def seen(self, target: str) -> tuple[str, ...]:
         levels = [level for level in TRUNK_LEVELS if level >= TRUNK_FROM[target]]
@@ -84,7 +84,7 @@ class Linear:
 
 
 def fit(bodies: Bodies, target: str, inputs: Sequence[str], penalty: float) -> Linear:
-    """Ridge regression on standardised inputs, told back in plain units."""
+    """Ridge regression on standardised inputs, returned in plain units."""
     table, truth = bodies.table(inputs), bodies.columns[target]
     mean, sd = table.mean(axis=0), table.std(axis=0) + 1e-9
     scaled = (table - mean) / sd
@@ -102,9 +102,9 @@ def fit(bodies: Bodies, target: str, inputs: Sequence[str], penalty: float) -> L
 def fit_told(
     bodies: Bodies, target: str, inputs: Sequence[str], penalty: float, seed: int
 ) -> Linear:
-    """As `fit`, on bodies whose weight, if it is an input, is told with an error."""
-    told = with_weight_error(bodies, WEIGHT_COPIES, seed) if "weight" in inputs else bodies
-    return fit(told, target, inputs, penalty)
+    """As `fit`, on bodies whose weight, if it is an input, is given with an error."""
+    given = with_weight_error(bodies, WEIGHT_COPIES, seed) if "weight" in inputs else bodies
+    return fit(given, target, inputs, penalty)
 
 
 def take(bodies: Bodies, which: NDArray[np.intp]) -> Bodies:
@@ -112,7 +112,7 @@ def take(bodies: Bodies, which: NDArray[np.intp]) -> Bodies:
 
 
 def with_weight_error(bodies: Bodies, copies: int, seed: int) -> Bodies:
-    """Each body `copies` times, its weight told with an error each time."""
+    """Each body `copies` times, its weight given with an error each time."""
     columns = {name: np.tile(column, copies) for name, column in bodies.columns.items()}
     error = np.random.default_rng(seed).normal(0, WEIGHT_SD_KG, len(columns["weight"]))
     return Bodies(columns={**columns, "weight": columns["weight"] + error})
@@ -154,7 +154,7 @@ def fit_variant(
     for target in FITTED:
         part[target], errors = _fitted(people, renders, target, inputs, repeats)
         residuals.append(errors)
-    part["inseam"] = _inseam(people, inputs.told)
+    part["inseam"] = _inseam(people, inputs.given)
     correlation = np.eye(len(MEASURES))
     correlation[: len(FITTED), : len(FITTED)] = np.corrcoef(residuals)
     return {**part, "correlation": correlation.round(3).tolist()}
@@ -164,7 +164,7 @@ def _fitted(
     people: Bodies, renders: Renders, target: str, inputs: Inputs, repeats: int
 ) -> tuple[Entry, Array]:
     penalty = inputs.penalty(target)
-    used = [*inputs.seen(target), *(t for t in inputs.told if _helps(renders, target, t, inputs))]
+    used = [*inputs.seen(target), *(t for t in inputs.given if _helps(renders, target, t, inputs))]
     errors = cross_validated(renders, target, used, penalty, repeats=repeats)
     anchor = anchor_cm(people, renders, target)
     model = fit_told(renders, target, used, penalty, seed=7)
@@ -180,7 +180,7 @@ def _fitted(
 
 def _helps(renders: Renders, target: str, one: str, inputs: Inputs) -> bool:
     """An input that does not lower the cross-validated error is left out of that measure."""
-    others = [*inputs.seen(target), *(t for t in inputs.told if t != one)]
+    others = [*inputs.seen(target), *(t for t in inputs.given if t != one)]
     without, with_it = (
         np.abs(cross_validated(renders, target, names, inputs.penalty(target), repeats=4)).mean()
         for names in (others, [*others, one])
@@ -188,9 +188,9 @@ def _helps(renders: Renders, target: str, one: str, inputs: Inputs) -> bool:
     return bool(with_it < without - LEAST_HELP_CM)
 
 
-def _inseam(people: Bodies, told: Sequence[str]) -> Entry:
+def _inseam(people: Bodies, given: Sequence[str]) -> Entry:
     """Crotch height from stature (and sex), on people alone: the renders have no truth for it."""
-    inputs = ["stature", *(t for t in told if t == "male")]
+    inputs = ["stature", *(t for t in given if t == "male")]
     slopes = least_squares(people, "inseam", inputs)
     errors = with_one(people, inputs) @ slopes - people.columns["inseam"]
     return {
@@ -219,7 +219,7 @@ def anchor_cm(people: Bodies, renders: Renders, target: str) -> float:
     The difference is between what people of the renders' sex, stature and breadths measure and what
     the renders measure. Half of it is taken: ANSUR's breadths are taken with a caliper that presses
     in, a silhouette is not, its shoulder points are not the renders', and how much of the
-    difference is that cannot be told from these data. Half is never wrong by more than half; the
+    difference is that cannot be known from these data. Half is never wrong by more than half; the
     bands hold on both sides. Weight and depths have no say: a render's weight is its volume times
     one density, and depths are where calipers press most.
     """
@@ -244,7 +244,7 @@ def least_squares(bodies: Bodies, target: str, names: Sequence[str]) -> Array:
 
 #: Share of bodies in close-fitting clothes that may look loosely dressed.
 FALSE_ALARMS = 0.02
-#: Ridge on the correlation of features: 100 bodies do not tell 35 directions apart.
+#: Ridge on the correlation of features: 100 bodies do not separate 35 directions.
 CLOTHING_RIDGE = 0.1
 
 
@@ -269,14 +269,14 @@ def fit_clothing(renders: Renders) -> Entry:
 
 
 def fit_weight(renders: Renders) -> Entry:
-    """The weight that goes with an outline, to tell when a told weight does not."""
+    """The weight that goes with an outline, to notice a given weight that does not."""
     inputs = Inputs().seen("waist")
     model = fit(renders, "weight", inputs, penalty=6.0)
     errors = cross_validated(renders, "weight", inputs, 6.0, repeats=4)
     ratio = renders.columns["weight"] / (renders.columns["weight"] + errors)
     return {
         "cv_mae_kg": round(float(np.abs(errors).mean()), 2),
-        "told_over_expected": [round(float(ratio.min()), 2), round(float(ratio.max()), 2)],
+        "given_over_expected": [round(float(ratio.min()), 2), round(float(ratio.max()), 2)],
         "constant": round(model.constant, 3),
         "per_unit": _rounded(model.inputs, model.per_unit),
     }

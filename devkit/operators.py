@@ -6,6 +6,7 @@ from typing import Any
 from devkit.world import World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.locks import RedisRefundLock
+from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
@@ -15,7 +16,7 @@ from wearon_cli.core.operator.undo import Undo
 from wearon_cli.core.purchases import BookRow
 from wearon_cli.core.session import SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
-from wearon_cli.wiring.operator import operator_inspector, operator_replayer
+from wearon_cli.wiring.operator import OperatorTools, operator_inspector, operator_replayer
 
 DAY = timedelta(days=1)
 
@@ -74,6 +75,23 @@ class Operators:
             ledger=store.ledger,
             storage=store.storage,
             intake=self._world.fuse.wrap(self._world.intake),
+        )
+
+    @property
+    def tools(self) -> OperatorTools:
+        """What a command works with."""
+        world, store = self._world, self.store
+        return OperatorTools(
+            inspector=self.inspector,
+            replayer=self.replayer,
+            undo=self.undo,
+            reconciler=self.reconciler,
+            orders=self.orders,
+            sessions=store.sessions,
+            storage=store.storage,
+            dead_letters=world.dead_letters,
+            queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
+            book=RedisPurchaseBook(world.redis),
         )
 
     async def report(self, key: SessionKey) -> SessionReport:

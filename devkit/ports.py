@@ -1,4 +1,4 @@
-"""Ports for servers that are told theirs before they start."""
+"""Ports for servers that get theirs before they start."""
 
 import random
 import socket
@@ -11,7 +11,7 @@ PORTS = range(20_000, 32_000)
 
 
 def free_port(*, run: int = 1) -> int:
-    """A loopback port nobody listens on now: the first of so many in a run."""
+    """A loopback port that is free now: the first of so many in a run."""
     while True:
         first = random.SystemRandom().choice(PORTS[:-run])
         with ExitStack() as stack:

@@ -38,10 +38,10 @@ type Point = tuple[float, float]
 
 def drawn_person(right_hand: Sequence[Point] | None = None) -> tuple[Rgb, PoseReading]:
     """
-    A photo of somebody, and what a pose network would say about it.
+    A photo of a person, and what a pose network would say about it.
 
     Args:
-        right_hand: Elbow, wrist and fingers of the right arm, if not hanging beside the body.
+        right_hand: Elbow, wrist and fingers of the right arm, if not hanging at the side.
     """
     joints = {key: np.array(place, float) for key, place in JOINTS.items()}
     right = (Landmark.RIGHT_ELBOW, Landmark.RIGHT_WRIST, Landmark.RIGHT_INDEX)

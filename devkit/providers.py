@@ -1,8 +1,8 @@
 """Each provider over its loopback API, in process: for the contract tests and benchmarks."""
 
 import io
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
 from wearon_cli.adapters.providers.polling import Pace
 from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.errors import FetchFailed, PictureUnavailable, PictureUnusable
-from wearon_cli.core.pictures.files import sniff
+from wearon_cli.core.pictures.headers import sniff
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.providers import Provider, TryOnRequest
 
@@ -112,11 +112,17 @@ async def open_provider(
         api: An API that runs already: the provider is that of another process.
         told: What a new API is to do: latency, faults and its own.
     """
-    apis = {"images": ImageApi, "responses": ResponsesApi, "runware": RunwareApi}
+    apis: dict[str, Callable[..., Any]] = {
+        "images": ImageApi,
+        "responses": ResponsesApi,
+        "runware": RunwareApi,
+    }
     api = api or apis[kind](**told)
     network = LoopbackTransport(api.app)
+    openers: dict[str, Callable[..., AbstractAsyncContextManager[Provider]]]
     openers = {"images": _images, "responses": _responses, "runware": _runware}
-    async with openers[kind](api, network) as provider:
+    opener: Any = openers[kind]
+    async with opener(api, network) as provider:
         yield ProviderUnderTest(
             kind=kind, provider=provider, api=api, network=network, model=MODELS[kind]
         )

@@ -17,7 +17,7 @@ LOOK_EVERY_S = 0.02
 def until(
     so: Callable[[], object],
     *,
-    told: Callable[[], object] = str,
+    found: Callable[[], object] = str,
     every_s: float = LOOK_EVERY_S,
 ) -> None:
     """
@@ -25,15 +25,15 @@ def until(
 
     Args:
         so: Looks for the state.
-        told: Says what was found instead.
+        found: Describes what was found instead.
         every_s: Between two looks. Longer when a look costs the machine something.
 
     Raises:
-        AssertionError: It never was. The message is what `told()` returns then.
+        AssertionError: It never was. The message is what `found()` returns then.
     """
     give_up_s = time.monotonic() + LONGEST_S
     while not so():
-        assert time.monotonic() < give_up_s, told()
+        assert time.monotonic() < give_up_s, found()
         time.sleep(every_s)
 
 

@@ -13,8 +13,7 @@ from redis import Redis
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
-from wearon_cli.adapters.redis.journal import JOB
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import JOBS, TASK_LIST
 from wearon_cli.runtime.events import WorkerReady
 
 
@@ -51,14 +50,14 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             completed=len(jobs), failed=len(jobs)
         )
 
-    until(lambda: not open_rows(), told=open_rows, every_s=0.3)  # a look is a process
+    until(lambda: not open_rows(), found=open_rows, every_s=0.3)  # a look is a process
     return platform.statuses(jobs)
 
 
 def none_open(redis: RedisServer) -> bool:
-    """Whether the journal is empty: every credit is accounted for, every lease let go."""
+    """Whether the journal is empty: every credit is accounted for."""
     with Redis.from_url(redis.url) as journal:
-        return next(journal.scan_iter(f"{JOB}*"), None) is None
+        return not journal.zcard(JOBS)
 
 
 def another_worker(
@@ -75,5 +74,5 @@ def another_worker(
     stack.callback(process.wait)
     stack.callback(process.terminate)
     ready = WorkerReady.name()
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process

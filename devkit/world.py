@@ -34,15 +34,16 @@ from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
-from wearon_cli.core.generator import GeneratedPicture, TryOnRequest, Usage
+from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
-from wearon_cli.core.jobs.purchasing import PROVIDER
+from wearon_cli.core.jobs.offers import Catalogue, Offer
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ledger import payer_for
+from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -56,7 +57,7 @@ RUNNING_FROM = 1e11
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 def picture(colour: str = "white") -> bytes:
@@ -93,7 +94,7 @@ class _Fused:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
-        if not callable(method) or name == "renew":  # renewals run beside the job, at any time
+        if not callable(method) or name == "renew":  # renewals run during the job, at any time
             return method
 
         async def fused(*args: Any, **kwargs: Any) -> Any:
@@ -110,20 +111,24 @@ class _Fused:
 
 
 @dataclass
-class PaidGenerator:
-    """Implements `Generator`. Every call that gets an answer, or is lost after it left, is paid."""
+class PaidProvider(OneShot):
+    """Implements `Provider`. Every call that gets an answer, or is lost after it left, is paid."""
 
     plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
     paid: list[str] = field(default_factory=list)
+    name = "openai"
 
-    async def generate(self, request: TryOnRequest) -> GeneratedPicture:
+    async def submit(
+        self, request: TryOnRequest, *, model: str, marker: str | None
+    ) -> GeneratedPicture:
+        del marker
         answer = self.plan.pop(0) if self.plan else PICTURE
         if isinstance(answer, WearonError) and answer.code != "call_ambiguous":
             raise answer
         self.paid.append(request.session_id)
         if isinstance(answer, WearonError):
             raise answer
-        usage = Usage(model="gpt-image-1.5", input_tokens=10, output_tokens=20, cost_usd=0.05)
+        usage = Usage(model=model, input_tokens=10, output_tokens=20, cost_usd=0.05)
         return GeneratedPicture(data=answer, usage=usage)
 
 
@@ -153,7 +158,7 @@ class World:
         self.storage = LocalStorage(
             folder / "files", base_url="http://127.0.0.1:1", secret_path=folder / "secret"
         )
-        self.generator = PaidGenerator()
+        self.generator = PaidProvider()
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
@@ -163,7 +168,7 @@ class World:
         self.dispatcher = RedisDispatcher(
             redis,
             url=redis_url,
-            providers=(provider_breaker(PROVIDER),),
+            providers=(provider_breaker("openai"),),
             requests_per_minute=60_000,
             pictures_per_minute=None,
         )
@@ -262,10 +267,15 @@ class World:
             breakers=self.breakers,
             settlement=self.settlement(),
             fetcher=self.fetcher,
-            generator=wrap(self.generator),
+            catalogue=self.catalogue(),
             pixels=self.pixels,
             settings=self.settings,
         )
+
+    def catalogue(self) -> Catalogue:
+        provider = self.fuse.wrap(self.generator)
+        offer = Offer(provider=provider, model=image_model(self.settings.openai_image_models[0]))
+        return Catalogue(providers={"openai": provider}, offers=(offer,))
 
     def recovery(self) -> Recovery:
         return Recovery(

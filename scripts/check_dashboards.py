@@ -70,8 +70,8 @@ def prometheus(targets: dict[str, int]) -> Iterator[str]:
                 ],
             }
         ]
-        told = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
-        config.write_text(json.dumps(told))  # JSON is YAML
+        settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}
+        config.write_text(json.dumps(settings))  # JSON is YAML
         server = subprocess.Popen(
             [
                 *("prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"),

@@ -24,7 +24,7 @@ READY_WITHIN_S = 60
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--examples", type=int, default=100)
-    told = parser.parse_args()
+    args = parser.parse_args()
     program = shutil.which("schemathesis")
     if program is None:
         sys.stderr.write("schemathesis is needed on PATH (pip install schemathesis)\n")
@@ -44,7 +44,7 @@ def main() -> int:
                     *(program, "run", f"http://127.0.0.1:{port}/openapi.json"),
                     *("--checks", "not_a_server_error,response_schema_conformance"),
                     *("--checks", "content_type_conformance,status_code_conformance"),
-                    *("--max-examples", str(told.examples), "--seed", "1"),
+                    *("--max-examples", str(args.examples), "--seed", "1"),
                 ],
                 check=False,
             ).returncode

@@ -74,8 +74,8 @@ def _defined_in(module: ModuleType) -> Iterator[type[Event]]:
 def _row(event: type[Event], counted: bool) -> str:
     facts = "<br>".join(f"`{each.name}`: {_kind(each.type)}" for each in fields(event))
     text = " ".join((event.__doc__ or "").split())
-    told = "yes" if counted else ""
-    return f"| `{event.name()}` | {event.level} | {facts} | {told} | {text} |\n"
+    is_counted = "yes" if counted else ""
+    return f"| `{event.name()}` | {event.level} | {facts} | {is_counted} | {text} |\n"
 
 
 def _kind(annotation: Any) -> str:

@@ -35,14 +35,14 @@ def main() -> None:
     variants = {}
     for side, weight, sex in product((False, True), repeat=3):
         name = variant_name(side=side, weight=weight, sex=sex)
-        told = ("weight",) * weight + ("male",) * sex
-        part = fit_variant(people, renders, Inputs(side=side, told=told))
+        given = ("weight",) * weight + ("male",) * sex
+        part = fit_variant(people, renders, Inputs(side=side, given=given))
         variants[name] = part
         print(name, {m: (part[m]["cv_mae_cm"], part[m]["band_80_cm"]) for m in MEASURES})
     clothing = fit_clothing(renders)
     print("clothes are suspected from", clothing["suspect_cm"], "cm")
     weights = fit_weight(renders)
-    print("weight told over weight expected:", weights["told_over_expected"])
+    print("weight given over weight expected:", weights["given_over_expected"])
     document = {
         "source": SOURCE,
         "units": UNITS,

@@ -23,18 +23,18 @@ What `requirements.lock` installs, by the packages' own metadata. Written by
 def licence(name: str) -> tuple[str, str] | None:
     """(version, licence) as the package says; None when it is not installed here."""
     try:
-        told = metadata(name)
+        facts = metadata(name)
     except PackageNotFoundError:
         return None
-    words = told.get("License-Expression") or ""
+    words = facts.get("License-Expression") or ""
     if not words:
         classified = [
             line.rpartition(" :: ")[2]
-            for line in told.get_all("Classifier") or []
+            for line in facts.get_all("Classifier") or []
             if line.startswith("License :: ")
         ]
-        words = ", ".join(classified) or (told.get("License") or "not said").splitlines()[0]
-    return told["Version"], words.replace("|", "/")[:80]
+        words = ", ".join(classified) or (facts.get("License") or "not said").splitlines()[0]
+    return facts["Version"], words.replace("|", "/")[:80]
 
 
 def main() -> None:

@@ -216,10 +216,10 @@ def _await_ready(address: str) -> int:
 
 
 def _size_mb(root: Path) -> int:
-    told = subprocess.run(
+    answer = subprocess.run(
         ["du", "-sxm", str(root)], capture_output=True, text=True, check=True
     ).stdout
-    return int(told.split()[0])
+    return int(answer.split()[0])
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """
-Run tests beside busy loops: `scripts/under_load.py [what pytest is to run, and its options]`.
+Run tests next to busy loops: `scripts/under_load.py [what pytest is to run, and its options]`.
 
 A test that passes alone and fails here depends on a quiet machine: it waits for a time where it
 should wait for a state. Exits with pytest's code.

@@ -1,4 +1,4 @@
-"""What every test stands on: no settings of this machine, and one event loop kind."""
+"""Shared by all tests: no settings of this machine, and asyncio as the event loop."""
 
 import os
 

@@ -25,7 +25,7 @@ from wearon_cli.cli.output import (
 )
 from wearon_cli.core.errors import Interrupted, WearonError
 
-#: Exit code of a wrong command line, as everywhere.
+#: Exit code of a wrong command line, as in other programs.
 USAGE_EXIT: Final = 2
 #: Flags that stand for a decision of this moment: none of them has an environment variable, so one
 #: that is left behind in a shell or a container decides nothing.
@@ -35,7 +35,7 @@ BROKEN_PIPE_EXIT: Final = 141
 
 ROLES: Final = "Roles"
 TRY_ONS: Final = "Try-ons"
-DESK: Final = "Operators' desk"
+OPERATORS: Final = "Operator tools"
 MEASURING: Final = "Measuring"
 
 
@@ -52,20 +52,24 @@ class Entry:
 COMMANDS: Final = {
     "all": Entry("all:all_roles", "Run consume, celery and serve together, supervised.", ROLES),
     "consume": Entry("consume:consume", "Take jobs from the queue; recover lost ones.", ROLES),
-    "celery": Entry("celery:celery", "Do the jobs. Start more of these to scale.", ROLES),
+    "celery": Entry("celery:celery", "Run the jobs. Start more of these to scale.", ROLES),
     "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
-    "demo": Entry("demo:demo", "Watch one try-on go through the whole path, here.", TRY_ONS),
+    "demo": Entry("demo:demo", "Run one try-on end to end on this machine.", TRY_ONS),
     "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
     "replay-task": Entry(
-        "replay_task:replay_task", "Run a session again that failed or got stuck.", TRY_ONS
+        "replay_task:replay_task", "Run a failed or stuck session again.", TRY_ONS
     ),
-    "session": Entry("session:session", "Tell the whole story of one session.", DESK),
-    "sessions": Entry("session:sessions", "List sessions, newest first.", DESK),
-    "status": Entry("status:status", "Show how the whole is doing, live.", DESK),
-    "doctor": Entry("doctor:doctor", "Check everything the product needs.", DESK),
-    "reconcile": Entry("reconcile:reconcile", "Find and mend what does not fit together.", DESK),
-    "costs": Entry("costs:costs", "Add up what pictures cost.", DESK),
-    "dead-letters": Entry("dead_letters:app", "List, show, requeue or drop jobs given up.", DESK),
+    "session": Entry("session:session", "Show one session: row, credit, job, timeline.", OPERATORS),
+    "sessions": Entry("session:sessions", "List sessions, newest first.", OPERATORS),
+    "status": Entry("status:status", "Show the state of queue and workers, live.", OPERATORS),
+    "doctor": Entry("doctor:doctor", "Check everything the product needs.", OPERATORS),
+    "reconcile": Entry(
+        "reconcile:reconcile", "Find and fix discrepancies between rows and credits.", OPERATORS
+    ),
+    "costs": Entry("costs:costs", "Sum up what pictures cost.", OPERATORS),
+    "dead-letters": Entry(
+        "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
+    ),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
     "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
 }
@@ -73,7 +77,7 @@ COMMANDS: Final = {
 
 @dataclass(slots=True)
 class Invocation:
-    """What is known so far of the command line being run."""
+    """What is known so far of the running command line."""
 
     as_json: bool = False
     command: str = ""
@@ -92,7 +96,7 @@ class Deferred(TyperCommand):
         target = getattr(import_module(f"wearon_cli.commands.{module}"), attribute)
         command = _build(target, str(self.name))
         command.context_settings["auto_envvar_prefix"] = f"WEARON_{self.name}".upper()
-        command.no_args_is_help = False  # a page of help is no answer to a script
+        command.no_args_is_help = False  # a page of help is not an answer to a script
         for leaf in _leaves(command):
             leaf.help = _flowing(leaf.help or "")
             for param in leaf.params:
@@ -150,10 +154,10 @@ def _guard(run: Any, call: Invocation) -> int:
     try:
         try:
             answer = run()
-        except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it untold
+        except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it unreported
             return _fail(_failure(exc, call), call)
         if answer is None and call.command:
-            answer = Result()  # it had nothing to say; a script still gets its envelope
+            answer = Result()  # no answer of its own; a script still gets its envelope
         if isinstance(answer, Result):
             emit(answer, command=call.command, as_json=call.as_json)
             return answer.exit_code
@@ -208,7 +212,7 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
 
 
 def _log_traceback(exc: Exception) -> None:
-    """Show where it happened, to those who asked for it by the log level."""
+    """Show the traceback when the log level is debug."""
     from wearon_cli.core.settings import load_settings  # brings pydantic
 
     try:
@@ -222,7 +226,7 @@ def _log_traceback(exc: Exception) -> None:
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:
-    """Seen before parsing, so that a command line that does not parse is told in JSON too."""
+    """Seen before parsing, so that a command line that does not parse is answered in JSON too."""
     options = words[: words.index("--")] if "--" in words else words
     return "--json" in options
 

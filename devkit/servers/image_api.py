@@ -194,25 +194,25 @@ class ImageApi:
                 raise model_not_found(model_id)
         except Rejection as rejection:
             return JSONResponse(rejection.body(), rejection.status)
-        told = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
-        return JSONResponse({**told, "shutdown_date": MODELS.get(model_id)})
+        facts = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
+        return JSONResponse({**facts, "shutdown_date": MODELS.get(model_id)})
 
     async def _book(self, request: Request) -> Response:
         calls = [asdict(call) for call in self.calls] if "calls" in request.query_params else []
         return JSONResponse({**self.summary(), "list": calls})
 
     async def _set_rules(self, request: Request) -> Response:
-        told = await request.json()
-        if "faults" in told:
-            self.rules = [Rule(**rule) for rule in told["faults"]]
-        if "latency" in told:
-            self.latency = Latency(str(told["latency"]))
-        if "limit" in told:
-            self.limit = told["limit"]
-        if "open_models" in told:
-            self.open_models = frozenset(told["open_models"])
-        if "gather" in told:
-            self._gather = int(told["gather"])
+        changes = await request.json()
+        if "faults" in changes:
+            self.rules = [Rule(**rule) for rule in changes["faults"]]
+        if "latency" in changes:
+            self.latency = Latency(str(changes["latency"]))
+        if "limit" in changes:
+            self.limit = changes["limit"]
+        if "open_models" in changes:
+            self.open_models = frozenset(changes["open_models"])
+        if "gather" in changes:
+            self._gather = int(changes["gather"])
             self._gathered.clear()
             self._look_who_is_here()
         return JSONResponse({})
@@ -225,7 +225,7 @@ class ImageApi:
 
 
 def _session_of(request: Request) -> str:
-    """The caller's own id of the call is SESSION.RANDOM; without one the first picture tells."""
+    """The caller's own id of the call is SESSION.RANDOM; without one the first picture has it."""
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 
@@ -235,14 +235,14 @@ def require_key(request: Request) -> None:
 
 
 def main() -> None:
-    told = options("Loopback image API").parse_args()
+    args = options("Loopback image API").parse_args()
     api = ImageApi(
-        latency=told.latency,
-        faults=told.faults,
-        requests_per_minute=told.limit,
-        seed=told.seed,
+        latency=args.latency,
+        faults=args.faults,
+        requests_per_minute=args.limit,
+        seed=args.seed,
     )
-    serve(api.app, port=told.port)
+    serve(api.app, port=args.port)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ class ImageApiProcess:
             self._process.wait(timeout=5)
         self._process.stdout.close()
 
-    def rules(self, **told: Any) -> None:
+    def rules(self, **rules: Any) -> None:
         """Change faults (a list of dicts), latency, limit, open_models or gather while it runs."""
-        self._http.post(self._control("rules"), json=told).raise_for_status()
+        self._http.post(self._control("rules"), json=rules).raise_for_status()
 
     def release(self) -> None:
         """Finish every drawing that is held."""
@@ -80,8 +80,8 @@ class ImageApiProcess:
     def book(self, *, calls: bool = False) -> dict[str, Any]:
         """Sums over all calls; with `calls`, every call under "list"."""
         answer = self._http.get(self._control("book"), params={"calls": "1"} if calls else {})
-        told: dict[str, Any] = answer.raise_for_status().json()
-        return told
+        book: dict[str, Any] = answer.raise_for_status().json()
+        return book
 
     def _control(self, name: str) -> str:
         return f"{self.base_url.removesuffix('/v1')}/control/{name}"

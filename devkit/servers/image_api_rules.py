@@ -169,10 +169,10 @@ def model_not_found(model: str, *, status: int = 404) -> Rejection:
 
 
 def check_fidelity(model: str, fields: Mapping[str, str]) -> None:
-    told = fields.get("input_fidelity")
-    if told is None:
+    value = fields.get("input_fidelity")
+    if value is None:
         return
-    if not is_1_5(model) and not (model.startswith("gpt-image-1-mini") and told == "low"):
+    if not is_1_5(model) and not (model.startswith("gpt-image-1-mini") and value == "low"):
         raise Rejection(
             status=400,
             code="invalid_input_fidelity_model",
@@ -180,7 +180,7 @@ def check_fidelity(model: str, fields: Mapping[str, str]) -> None:
             param="input_fidelity",
             message=f"The model '{model}' does not support the 'input_fidelity' parameter.",
         )
-    if told not in {"high", "low"}:
+    if value not in {"high", "low"}:
         raise _invalid("input_fidelity")
 
 

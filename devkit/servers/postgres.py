@@ -154,7 +154,7 @@ class Postgres:
         )
 
     def _psql(self, *args: str) -> str:
-        told = subprocess.run(
+        done = subprocess.run(
             [
                 self._binaries["psql"],
                 *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.uri(), *args),
@@ -164,7 +164,7 @@ class Postgres:
             text=True,
             timeout=START_TIMEOUT_S,
         )
-        return told.stdout.strip()
+        return done.stdout.strip()
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         give_up = time.monotonic() + START_TIMEOUT_S
@@ -201,8 +201,8 @@ def _reachable(binaries: Binaries, folder: Path, as_user: dict[str, Any]) -> Bin
         copy = folder / "install"
         shutil.copytree(binaries.folder.parent, copy, symlinks=True)
         libraries = binaries.folder.parents[1] / "pgserver.libs"  # beside the package
-        for beside in (libraries, binaries.folder.parents[2] / "pgserver.libs"):
-            if beside.is_dir():
-                shutil.copytree(beside, folder / "pgserver.libs", dirs_exist_ok=True)
+        for libraries_folder in (libraries, binaries.folder.parents[2] / "pgserver.libs"):
+            if libraries_folder.is_dir():
+                shutil.copytree(libraries_folder, folder / "pgserver.libs", dirs_exist_ok=True)
         return Binaries(copy / "bin")
     return binaries

@@ -74,11 +74,11 @@ class Storage:
         parts = read_multipart(request.headers.get("content-type", ""), body)
         file = next(part for _, part in parts if part.filename is not None)
         if file.content_type not in MIME_TYPES:
-            told = f"mime type {file.content_type} is not supported"
-            return refused(415, "invalid_mime_type", told)
+            message = f"mime type {file.content_type} is not supported"
+            return refused(415, "invalid_mime_type", message)
         if len(file.data) > MAX_BYTES:
-            told = "The object exceeded the maximum allowed size"
-            return refused(413, "Payload too large", told)
+            message = "The object exceeded the maximum allowed size"
+            return refused(413, "Payload too large", message)
         if name in self.objects and request.headers.get("x-upsert") != "true":
             return refused(409, "Duplicate", "The resource already exists")
         self.objects[name] = (file.content_type, file.data)
@@ -97,12 +97,12 @@ class Storage:
 
     async def _sign(self, request: Request) -> Response:
         name = request.path_params["name"]
-        told: Mapping[str, str] = await request.json()
+        body: Mapping[str, str] = await request.json()
         if denied := self._denied(request) or self._wrong_name(name):
             return denied
         if name not in self.objects:
             return refused(404, "not_found", "Object not found")
-        expires_at = int(time.time()) + int(told["expiresIn"])
+        expires_at = int(time.time()) + int(body["expiresIn"])
         token = f"{expires_at}.{self._mark(name, expires_at)}"
         return JSONResponse({"signedURL": f"/object/sign/{quote(name)}?token={token}"})
 

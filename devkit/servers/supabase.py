@@ -209,8 +209,8 @@ class _Passing:
 
     async def answer(self, request: Request) -> Response:
         if not request.headers.get("apikey"):
-            told = {"message": "No API key found in request"}
-            return JSONResponse(told, status_code=401)
+            body = {"message": "No API key found in request"}
+            return JSONResponse(body, status_code=401)
         headers = [(k, v) for k, v in request.headers.items() if k not in HOP_HEADERS]
         answer = await self._http.request(
             request.method,
@@ -254,7 +254,7 @@ class _Guarded:
 
 
 async def _swallow(_: Any) -> None:
-    """The answer nobody gets."""
+    """The answer that gets lost."""
 
 
 async def _failed(fault: str, request: Request) -> Response:
@@ -264,8 +264,8 @@ async def _failed(fault: str, request: Request) -> Response:
         while (await request.receive())["type"] != "http.disconnect":
             pass
     if fault == "unavailable":
-        told = {"code": "PGRST000", "message": "Database connection error", "details": None}
-        return JSONResponse({**told, "hint": None}, status_code=503)
+        body = {"code": "PGRST000", "message": "Database connection error", "details": None}
+        return JSONResponse({**body, "hint": None}, status_code=503)
     return HTMLResponse(PAGE, status_code=502 if fault == "html_502" else 200)
 
 

@@ -9,7 +9,7 @@ from devkit.stores import skip_or_fail
 pytestmark = pytest.mark.slow
 
 
-def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_guarantee_holds_under_kills_and_outages(capsys: pytest.CaptureFixture[str]) -> None:
     quick = {  # so that a round fits into a test: what a crash leaves is found within seconds
         "WEARON_LEASE_S": "4",
         "WEARON_LEASE_RENEW_S": "1",
@@ -21,7 +21,7 @@ def test_every_promise_is_kept_under_violence(capsys: pytest.CaptureFixture[str]
     except NotToBeHad as exc:
         skip_or_fail(str(exc))
         raise
-    told = capsys.readouterr().out + "\n".join(found.lines())
-    assert found.broken == [], told
+    report = capsys.readouterr().out + "\n".join(found.lines())
+    assert found.broken == [], report
     assert found.kills >= 4
-    assert found.completed >= 20, told
+    assert found.completed >= 20, report

@@ -1,4 +1,4 @@
-"""The doctor against a healthy stack, and against broken ones: each is named, with a mend."""
+"""The doctor against a healthy stack, and against broken ones: each fault is named, with a hint."""
 
 import socket
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def red(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.name: finding for finding in faults(findings)}
 
 
-async def test_a_stack_with_everything_is_green(
+async def test_a_complete_stack_passes_every_check(
     healthy: Settings, environment: dict[str, str], tmp_path: Path
 ) -> None:
     with workers(environment, tmp_path / "workers.log"):
@@ -90,15 +90,15 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", list(BROKEN))
-async def test_what_is_broken_is_named_with_its_mend(healthy: Settings, case: str) -> None:
+async def test_what_is_broken_is_named_with_a_hint(healthy: Settings, case: str) -> None:
     changes, name = BROKEN[case]
     findings = await examine(healthy.model_copy(update=changes))
     wrong = red(findings)
     assert name in wrong
     assert wrong[name].hint
-    told = " ".join(f"{finding.detail} {finding.hint}" for finding in findings)
+    shown = " ".join(f"{finding.detail} {finding.hint}" for finding in findings)
     for secret in (KEY, SERVICE_KEY, ANON_KEY, "sk-wrong"):
-        assert secret not in told
+        assert secret not in shown
 
 
 async def test_a_port_of_another_program_is_named(healthy: Settings, taken_port: int) -> None:
@@ -110,7 +110,7 @@ async def test_a_port_of_another_program_is_named(healthy: Settings, taken_port:
     ("today", "warned"),
     [(date(2026, 9, 1), False), (date(2026, 10, 2), True), (date(2026, 12, 2), True)],
 )
-async def test_a_model_that_closes_soon_is_told_of(
+async def test_a_model_that_closes_soon_is_a_warning(
     api: ImageApiProcess, today: date, warned: bool
 ) -> None:
     async with httpx.AsyncClient(

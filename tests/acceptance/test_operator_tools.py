@@ -1,4 +1,4 @@
-"""The operators' desk on a running stack: a failure is found, told, run again, and adds up."""
+"""The operator tools on a running stack: a failure is found, told, run again, and adds up."""
 
 import json
 import os
@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 import wearon_cli
 from devkit.local_stack import Stack, stack
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import Platform
-from devkit.servers.supabase import SupabaseServer
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import ANON_KEY, SupabaseServer
 from devkit.waiting import LONGEST_S
 
 pytestmark = pytest.mark.slow
@@ -52,7 +54,7 @@ class OperatorTools:
         )
 
 
-def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Path) -> None:
+def test_a_failed_session_is_shown_and_run_again_and_everything_adds_up(tmp_path: Path) -> None:
     with (
         ImageApiProcess(latency="0.2") as api,
         stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY) as running,
@@ -67,33 +69,45 @@ def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Pat
         assert [each["error_code"] for each in listed] == ["generation_refused"] * 2
         assert listed[0]["session_id"] == session_id
         told = tools.ask("session", session_id)["data"]
-        assert (told["credit"], told["place"], told["picture_stored"]) == (
-            "returned",
-            "ended",
-            False,
-        )
+        assert (told["credit"], told["job"], told["picture_stored"]) == ("returned", "ended", False)
+        assert [each["state"] for each in told["inputs"]] == ["stored", "stored"]
         assert [entry["kind"] for entry in told["ledger"]] == ["deduction", "refund"]
         assert session_id in tools.read("session", session_id)
 
         plan = tools.ask("replay-task", session_id, "--dry-run")["data"]
-        assert (plan["free"], plan["buys"]) == (True, True)
+        assert (plan["credit"], plan["action"], plan["buys"]) == ("returned", "draw", True)
+        nobody = tools.ask("replay-task", session_id, code=4)["error"]
+        assert nobody["code"] == "consent_missing"
         assert api.book()["billed"] == 0
-        again = tools.ask("replay-task", session_id, "--reason", "support", "--charge")["data"]
-        assert (again["status"], api.book()["billed"]) == ("completed", 1)
+        again = tools.ask("replay-task", session_id, "--reason", "support", "--charge", "--yes")
+        assert (again["data"]["status"], again["data"]["credit"]) == ("completed", "charged")
+        assert api.book()["billed"] == 1
         after = tools.ask("session", session_id)["data"]
-        assert "replayed" in [event["event"] for event in after["events"]]
+        assert "replayed" in [event["event"] for event in after["timeline"]]
+        assert "gpt-image" in str(tools.ask("costs", "--by", "model")["data"]["lines"])
 
-        refused = tools.ask("replay-task", session_id, code=5)["error"]
+        refused = tools.ask("replay-task", session_id, "--yes", code=5)["error"]
         assert refused["code"] == "session_final"
-        forced = tools.ask("replay-task", session_id, "--force")["data"]
-        assert (forced["status"], api.book()["billed"]) == ("completed", 2)
+        forced = tools.ask("replay-task", session_id, "--force", "--charge", "--yes")["data"]
+        assert (forced["succeeded"], api.book()["billed"]) == (True, 2)
+        assert tools.ask("replay-task", session_id, "--undo", "--yes")["data"]["undone"]
 
-        rest = tools.ask("replay-task", "--failed", "--since", "1h")["data"]
-        assert [each["status"] for each in rest["sessions"]] == ["completed"]
-        assert tools.ask("replay-task", "--failed", "--since", "1h", code=5)["error"]["hint"]
+        many = ("replay-task", "--failed", "--since", "1h")
+        summed = tools.ask(*many, "--dry-run")["data"]
+        assert (summed["buys"], summed["causes"][0]["error_code"]) == (1, "generation_refused")
+        assert tools.ask(*many, "--max-cost", "0.001", "--yes")["data"]["not_opened"]
+        rest = tools.ask(*many, "--max-cost", "5", "--yes")["data"]
+        assert [each["succeeded"] for each in rest["sessions"]] == [True]
+        assert tools.ask(*many, "--yes", code=5)["error"]["hint"]
 
-        costs = tools.ask("costs", "--by", "model")["data"]
-        assert costs["lines"][0]["pictures"] == 2
+        costs = tools.ask("costs", "--by", "outcome")["data"]
+        assert (costs["purchases"], api.book()["billed"]) == (3, 3)
+        assert {line["name"]: line["purchases"] for line in costs["lines"]} == {
+            "kept": 2,
+            "replaced": 1,
+        }
+        spent_usd = sum(each["cost_usd"] for each in (again["data"], forced, rest["sessions"][0]))
+        assert costs["total_usd"] == pytest.approx(spent_usd, abs=0.0001)
         status = tools.ask("status")["data"]
         assert (status["consumers"], status["last_hour"]["completed"]) == (1, 2)
         assert tools.ask("reconcile")["data"]["cases"] == []
@@ -103,19 +117,43 @@ def test_a_failed_session_is_told_run_again_and_everything_adds_up(tmp_path: Pat
         assert "generation_sessions" in unknown["error"]["hint"]
 
 
-def test_now_works_on_the_queue_when_no_worker_runs(
-    supabase: SupabaseServer, environment: dict[str, str], photos: str
-) -> None:
-    platform = Platform(supabase, photos)
-    job = platform.order("b2c", "")  # its row is queued, and nobody ever pushed it
+def wearon(environment: dict[str, str], *words: str, code: int = 0) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "wearon_cli", "replay-task", job.session_id, "--now", "--json"],
+        [sys.executable, "-m", "wearon_cli", *words, "--json"],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=LONGEST_S,
+        timeout=90,
     )
-    answer = json.loads(done.stdout)
-    assert (answer["ok"], answer["data"]["status"]) == (True, "completed")
-    assert answer["data"]["credit"] == "spent"
+    assert done.returncode == code, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_now_works_on_the_named_session_and_on_nobody_elses(
+    supabase: SupabaseServer, environment: dict[str, str], photos: str, redis: RedisServer
+) -> None:
+    """Seen: it worked on other people's jobs and cancelled them in mid-purchase."""
+    platform = Platform(supabase, photos)
+    job, other = platform.order("b2c", ""), platform.order("absorb", "")
+    with Redis(port=redis.port) as client:
+        client.lpush("wearon:tasks:generation", other.payload)
+    answer = wearon(environment, "replay-task", job.session_id, "--now", "--yes")
+    assert (answer["data"]["status"], answer["data"]["credit"]) == ("completed", "spent")
     assert platform.balances()["user"] == 999
+    assert platform.statuses([other]) == {other.session_id: "queued"}
+    with Redis(port=redis.port) as client:
+        assert client.lrange("wearon:tasks:generation", 0, -1) == [other.payload]
+
+
+def test_in_production_nobody_orders_or_corrects_without_a_yes(
+    supabase: SupabaseServer, environment: dict[str, str], photos: str
+) -> None:
+    platform = Platform(supabase, photos)
+    owner = ("--owner", platform.user)
+    refused = wearon(environment, "try-on", *PICTURES, *owner, code=4)
+    assert refused["error"]["code"] == "consent_missing"
+    assert platform.balances()["user"] == 1000
+    anon = {**environment, "SUPABASE_SERVICE_ROLE_KEY": ANON_KEY}
+    for command in ("reconcile", "costs", "sessions"):
+        assert wearon(anon, command, code=3)["error"]["code"] == "config_error"

@@ -1,4 +1,4 @@
-"""What a night brings: Redis goes away under a worker, and workers are replaced under load."""
+"""Redis goes away under a worker, and workers are replaced under load."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ def test_workers_go_on_after_redis_was_away_for_four_seconds(
 ) -> None:
     """
     The trial that Celery 5.7.0 fails: its worker ends for good with an AttributeError. An upgrade
-    of Celery or Kombu is judged by this test.
+    of Celery or kombu must pass this test.
     """
     platform = Platform(supabase, photos)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
@@ -52,7 +52,7 @@ def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
     photos: str,
     tmp_path: Path,
 ) -> None:
-    """Nobody could renew a lease meanwhile: those who live must not be taken for dead."""
+    """No lease could be renewed meanwhile: live workers must not count as dead."""
     platform = Platform(supabase, photos)
     api.rules(latency="12", gather=9)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]

@@ -48,10 +48,10 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
         "shopper": 1,
     }
     assert max(api.book()["purchases"].values()) == 1
-    told = supabase.run(
+    messages = supabase.run(
         "SELECT DISTINCT error_message FROM store_generation_sessions WHERE status = 'failed'"
     )
-    assert all(line.endswith(".") and "http" not in line for line in told.splitlines())
+    assert all(line.endswith(".") and "http" not in line for line in messages.splitlines())
     text = log.read_text("utf-8")
     assert "token=" not in text
     assert SERVICE_KEY not in text

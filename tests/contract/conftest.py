@@ -46,7 +46,7 @@ async def supabase(supabase_server: SupabaseServer) -> AsyncIterator[SessionStor
 
 @pytest.fixture(params=["local", "supabase"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreUnderTest]:
-    """Each store in turn, with owners nobody else has."""
+    """Each session store in turn, with owners of its own."""
     make = local_store(tmp_path) if request.param == "local" else supabase_store(request)
     async with make as one:
         yield one

@@ -1,4 +1,4 @@
-"""Credits: the same behaviour in every store, the platform's own."""
+"""Credits: every session store behaves as the platform does."""
 
 import asyncio
 from dataclasses import replace

@@ -1,6 +1,7 @@
-"""Session rows: the same behaviour in every store."""
+"""Session rows: the same behaviour in every session store."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,9 +16,10 @@ from wearon_cli.core.session import (
     SessionMove,
     Status,
     complete,
+    complete_again,
     fail,
-    reopen,
     requeue,
+    sign_again,
     start,
 )
 
@@ -75,9 +77,7 @@ async def test_a_completed_row_holds_everything_and_no_old_message(
     row = await inserted(store, channel)
     await store.sessions.apply(row.key, start())
     await store.sessions.apply(row.key, fail("an old sentence"))
-    await store.sessions.apply(row.key, reopen(Status.FAILED))
-    await store.sessions.apply(row.key, start())
-    done = await store.sessions.apply(row.key, complete(DONE))
+    done = await store.sessions.apply(row.key, complete_again(Status.FAILED, DONE))
     assert done is not None
     assert done.status is Status.COMPLETED
     assert done.generated_image_url == DONE.generated_image_url
@@ -93,16 +93,17 @@ async def test_a_completed_row_holds_everything_and_no_old_message(
 TAKEN = {
     Status.QUEUED: {"start", "complete", "fail"},
     Status.PROCESSING: {"requeue", "complete", "fail"},
-    Status.COMPLETED: {"reopen completed"},
-    Status.FAILED: {"reopen failed"},
+    Status.COMPLETED: {"complete again", "sign again"},
+    Status.FAILED: {"complete after failed"},
 }
 MOVES = {
     "start": start(),
     "requeue": requeue(),
     "complete": complete(DONE),
     "fail": fail("a sentence"),
-    "reopen completed": reopen(Status.COMPLETED),
-    "reopen failed": reopen(Status.FAILED),
+    "complete again": complete_again(Status.COMPLETED, DONE),
+    "complete after failed": complete_again(Status.FAILED, DONE),
+    "sign again": sign_again("https://a.test/signed-anew.jpg"),
 }
 WAY: dict[Status, list[SessionMove]] = {
     Status.QUEUED: [],
@@ -131,6 +132,18 @@ async def test_a_move_is_taken_only_from_the_statuses_it_expects(
     else:
         assert moved is None
         assert after == before
+
+
+@CHANNELS
+async def test_a_new_address_leaves_the_rest_of_a_completed_row(
+    store: StoreUnderTest, channel: Channel
+) -> None:
+    row = await inserted(store, channel)
+    done = await store.sessions.apply(row.key, complete(DONE))
+    assert done is not None
+    url = "https://a.test/signed-anew.jpg"
+    signed = await store.sessions.apply(row.key, sign_again(url))
+    assert signed == replace(done, generated_image_url=url)
 
 
 @CHANNELS
@@ -173,7 +186,7 @@ async def test_open_rows_come_from_both_tables_oldest_first(store: StoreUnderTes
     assert not {row.session_id for row in early} & set(ours)
 
 
-async def test_rows_since_a_moment_come_from_both_tables_newest_first(
+async def test_rows_since_a_time_come_from_both_tables_newest_first(
     store: StoreUnderTest,
 ) -> None:
     rows = [await inserted(store, channel) for channel in (*Channel, *Channel)]
@@ -214,7 +227,7 @@ async def test_an_id_is_used_once(store: StoreUnderTest, channel: Channel) -> No
     assert "example.test" not in str(refusal.value)
 
 
-async def test_an_id_that_is_no_uuid_is_refused(store: StoreUnderTest) -> None:
+async def test_an_id_that_is_not_a_uuid_is_refused(store: StoreUnderTest) -> None:
     key = SessionKey(channel=Channel.B2C, session_id="42")
     with pytest.raises(StoreRefused) as refusal:
         await store.sessions.get(key)

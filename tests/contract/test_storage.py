@@ -1,4 +1,4 @@
-"""The bucket: the same behaviour in every store."""
+"""The bucket: the same behaviour in every session store."""
 
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -39,7 +39,7 @@ async def test_an_address_is_absolute_and_carries_a_token(store: StoreUnderTest)
     assert parse_qs(url.query)["token"]
 
 
-async def test_what_is_not_there_is_said_so(store: StoreUnderTest) -> None:
+async def test_a_missing_object_is_reported(store: StoreUnderTest) -> None:
     with pytest.raises(ObjectNotFound):
         await store.storage.sign(path(), life_s=60)
     with pytest.raises(ObjectNotFound):

@@ -1,4 +1,4 @@
-"""What is wrong with a Supabase is found at start, named, and told how to mend."""
+"""What is wrong with a Supabase project is found at start and named, with a hint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def changed(server: SupabaseServer, there: str, back: str) -> Iterator[None]:
         server.reload_schema()
 
 
-async def test_a_healthy_store_is_green_and_nothing_is_changed(
+async def test_a_healthy_store_passes_and_nothing_is_changed(
     supabase_server: SupabaseServer,
 ) -> None:
     count = (
@@ -65,7 +65,7 @@ async def test_a_wrong_key_stops_the_start_and_is_not_shown(
     assert key not in f"{refusal.value} {refusal.value.hint}"
 
 
-async def test_a_key_that_does_not_say_its_role_is_told_by_what_it_may_do(
+async def test_a_key_that_does_not_say_its_role_is_checked_by_what_it_may_do(
     supabase_server: SupabaseServer,
 ) -> None:
     supabase_server.run("GRANT anon TO authenticator; CREATE ROLE guest NOLOGIN")
@@ -118,6 +118,6 @@ async def test_a_missing_bucket_is_named(supabase_server: SupabaseServer) -> Non
     assert BUCKET not in wrong.name
 
 
-async def test_a_store_that_is_away_is_no_wrong_setting(supabase_server: SupabaseServer) -> None:
+async def test_a_store_that_is_away_is_not_a_config_error(supabase_server: SupabaseServer) -> None:
     with supabase_server.door.failing("unavailable"), pytest.raises(StoreUnavailable):
         await found(supabase_server)

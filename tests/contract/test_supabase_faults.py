@@ -1,4 +1,4 @@
-"""What stands between us and Supabase, and what it does to a call: nothing is believed twice."""
+"""Faults between the worker and Supabase: what a lost or foreign answer does to a call."""
 
 import asyncio
 from uuid import uuid4
@@ -88,12 +88,12 @@ async def test_a_completion_lost_to_another_is_read_back_as_lost(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
-    await supabase.sessions.apply(row.key, fail("somebody else"))
+    await supabase.sessions.apply(row.key, fail("another worker"))
     supabase_server.door.fail("lost", **PATCH, times=1)
     assert await supabase.sessions.apply(row.key, complete(DONE)) is None
 
 
-async def test_a_start_whose_answer_was_lost_is_claimed_by_nobody(
+async def test_a_start_whose_answer_was_lost_is_not_reported_as_won(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str
 ) -> None:
     row = await queued(supabase, user)
@@ -102,7 +102,7 @@ async def test_a_start_whose_answer_was_lost_is_claimed_by_nobody(
         await supabase.sessions.apply(row.key, start())
     held = await supabase.sessions.get(row.key)
     assert held is not None
-    assert held.status is Status.PROCESSING  # the journal's lease says whose it is
+    assert held.status is Status.PROCESSING  # the journal's lease decides who goes on
 
 
 async def test_a_users_refund_whose_answer_was_lost_is_given_once(
@@ -150,7 +150,7 @@ async def test_reads_and_files_are_repeated_once(
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost", "hang"])
-async def test_an_outage_is_unavailable_and_never_a_no(
+async def test_an_outage_is_unavailable_and_never_a_refusal(
     supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     quick = {"supabase_timeout_s": 0.6} if fault == "hang" else {}  # which ends in no other way
@@ -175,7 +175,7 @@ async def test_an_outage_is_unavailable_and_never_a_no(
         await reached(is_back)  # by itself
 
 
-async def test_nobody_there_is_unavailable_and_surely_unsent() -> None:
+async def test_a_refused_connection_is_unavailable_and_unsent() -> None:
     settings = settings_for_url("http://127.0.0.1:1")
     async with open_supabase(settings) as supabase:
         with pytest.raises(StoreUnavailable) as outage:
@@ -204,7 +204,7 @@ def settings_for_url(url: str) -> Settings:
 @pytest.mark.parametrize(
     "key", [key_for("service_role", "another secret of at least 32 characters"), "nonsense"]
 )
-async def test_a_wrong_key_is_refused_in_our_words(
+async def test_a_wrong_key_is_refused_with_our_own_message(
     supabase_server: SupabaseServer, user: str, key: str
 ) -> None:
     settings = settings_for(supabase_server, supabase_service_role_key=SecretStr(key))
@@ -230,7 +230,7 @@ async def test_an_anon_key_sees_no_rows_at_all(
             await anon.ledger.refund(user_payer(user), "Refund")
 
 
-async def test_a_missing_bucket_is_no_missing_object(supabase_server: SupabaseServer) -> None:
+async def test_a_missing_bucket_is_not_a_missing_object(supabase_server: SupabaseServer) -> None:
     async with open_supabase(settings_for(supabase_server, bucket="elsewhere")) as supabase:
         with pytest.raises(StoreRefused, match="bucket") as refusal:
             await supabase.storage.sign("a.jpg", life_s=60)
@@ -264,7 +264,7 @@ async def test_a_long_ledger_is_searched_by_the_server(
     assert len(await supabase.ledger.entries_of(row)) == 1
 
 
-async def test_a_constraint_that_fails_tells_nothing_of_the_row(
+async def test_a_failed_constraint_reveals_nothing_of_the_row(
     supabase: SessionStore, user: str
 ) -> None:
     row = await queued(supabase, user)

@@ -27,7 +27,7 @@ from wearon_cli.core.session import SessionKey, Status, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No way of a job has more steps than this to the outside.
+#: No job takes more steps to the outside than this.
 MANY = 60
 
 

@@ -2,7 +2,7 @@
 `wearon estimate` with the real pose network, on renders of bodies of known girths.
 
 The bodies were among those the coefficients were fitted on, so how close they come says nothing
-about people; docs/measuring.md does. Here it shows that the whole path hangs together.
+about people; docs/measuring.md does. Here it shows that the whole path works.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Addresses and answers from strangers: a table of hostile ones, of which none is served."""
+"""A table of hostile addresses and answers, none of which is served."""
 
 import asyncio
 import gzip
@@ -137,14 +137,14 @@ async def resolve(host: str, _port: int) -> Sequence[str]:
 
 
 class Doors(httpcore.AsyncNetworkBackend):
-    """Writes down who is called, and lets nobody through."""
+    """Records who is called, and lets no connection through."""
 
     def __init__(self) -> None:
         self.called: list[tuple[str, int]] = []
 
     async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> Any:
         self.called.append((host, port))
-        raise httpcore.ConnectError("nobody is here")
+        raise httpcore.ConnectError("no connections in this test")
 
 
 def fetcher(doors: Doors, *, origins: Sequence[str] = (STORE,), **options: Any) -> GuardedFetcher:

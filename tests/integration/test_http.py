@@ -1,4 +1,4 @@
-"""The HTTP app with the real pose network; photos come from a dictionary, not from strangers."""
+"""The HTTP app with the real pose network; photos come from a dictionary."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
 PERSON = "https://photos.example/person.jpg"
-#: What the callers of today parse; they reject an answer with other keys (HTTP contract).
+#: What existing callers parse; they reject an answer with other keys (HTTP contract).
 KNOWN_MEASUREMENTS = {
     *("chest_cm", "waist_cm", "hip_cm", "shoulder_cm", "inseam_cm", "height_cm"),
 }
@@ -105,7 +105,7 @@ async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
     return await caller.post("/estimate-body", json={"image_url": PERSON, "height_cm": 170, **body})
 
 
-async def test_the_answer_is_what_callers_of_today_parse() -> None:
+async def test_the_answer_is_what_existing_callers_parse() -> None:
     async with client() as caller:
         answer = await ask(caller)
     assert answer.status_code == 200
@@ -140,7 +140,7 @@ async def test_the_weight_narrows_the_bands() -> None:
     assert width(with_it) < width(without)
 
 
-async def test_a_side_photo_that_is_none_is_told_apart() -> None:
+async def test_a_refused_side_photo_is_named() -> None:
     async with client() as caller:
         answer = await ask(caller, side_image_url=PERSON)
     assert (answer.status_code, answer.json()["code"]) == (422, "not_from_side")
@@ -185,7 +185,7 @@ async def test_what_cannot_be_answered_says_why(
         assert answer.json()["detail"].startswith("Invalid or inaccessible image URL")
 
 
-async def test_a_body_that_is_not_json_is_told_so() -> None:
+async def test_a_body_that_is_not_json_is_refused() -> None:
     async with client() as caller:
         answer = await caller.post("/estimate-body", content=b"{", headers=JSON)
     assert (answer.status_code, answer.json()["detail"]) == (422, "the request is not JSON")
@@ -313,14 +313,14 @@ async def is_ready(caller: httpx.AsyncClient) -> bool:
 async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_EVERY_S", 0.01)
     monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_AGAIN_S", 0.01)
-    told = [True]
+    states = [True]
 
     async def answers() -> bool:
-        return told[-1]
+        return states[-1]
 
     async with client(redis_answers=answers) as caller:
         for up, status in ((True, "ok"), (False, "degraded"), (True, "ok")):
-            told.append(up)
+            states.append(up)
             await reached(partial(has_status, caller, status))
             assert (await caller.get("/health")).json()["redis_connected"] is up
 
@@ -354,9 +354,9 @@ async def test_metrics_are_for_those_who_hold_the_token() -> None:
     async with client(settings=settings) as caller:
         stranger = await caller.get("/metrics")
         caller.headers["Authorization"] = "Bearer letmein-1234"
-        told = await caller.get("/metrics")
+        metrics = await caller.get("/metrics")
     assert stranger.status_code == 401
-    assert "wearon_photo_seconds_count" in told.text
+    assert "wearon_photo_seconds_count" in metrics.text
 
 
 async def test_stored_pictures_are_served_to_those_who_hold_their_address(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from devkit import pictures as kit
+from devkit.first_usable import FirstUsable
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import LONGEST_S, reached, until
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.core.errors import CallAmbiguous, GeneratorUnreachable, RateLimited
 from wearon_cli.core.pictures.prepare import prepare, verify
@@ -32,7 +32,7 @@ def server() -> Iterator[ImageApiProcess]:
 
 @pytest.fixture
 def api(server: ImageApiProcess) -> ImageApiProcess:
-    """The server with nothing in its book, nobody in flight and no faults."""
+    """The server with nothing in its book, no call in flight and no faults."""
     until(lambda: server.book()["in_flight"] == 0)
     server.rules(faults=[], latency="0", limit=None, gather=0)
     server.reset()
@@ -88,7 +88,7 @@ async def test_an_answer_that_never_comes_is_ambiguous_when_the_time_is_up(
             await images_over(http, timeout_s=1.0).generate(request())
 
 
-async def test_nobody_listening_is_free_to_repeat() -> None:
+async def test_a_refused_connection_is_free_to_repeat() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening
         async with generator(f"http://127.0.0.1:{taken.getsockname()[1]}/v1") as images:
@@ -131,7 +131,7 @@ async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
 
 
 async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None:
-    """What proves the limiter must be able to say no."""
+    """A server that proves the limiter must be able to refuse."""
     api.rules(limit=5)
     async with generator(api.base_url) as images:
         outcomes = await asyncio.gather(

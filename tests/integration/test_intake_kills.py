@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from devkit.redis_time import consumers_fall_silent
 
+from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.contract import TASK_LIST
+from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.session import Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -91,6 +91,7 @@ async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
             process.wait()
         await consumers_fall_silent(world.redis)
         await world.recovery().beat()
+        await world.pass_time()  # it may have released the job, and sent no message
         await world.run_all()
         assert (await world.row(key)).status is Status.COMPLETED, (step, last)
         assert await world.is_at_rest(), (step, last)

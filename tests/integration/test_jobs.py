@@ -1,4 +1,4 @@
-"""What becomes of a job, on a real Redis and the local store."""
+"""The outcomes of jobs, on a real Redis and the local session store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -160,7 +160,7 @@ async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap
     await world.take_all_in()
     for number in (1, 2, 3):
         claim = await claimed(world)
-        await world.runner().generation.buyer.settle_open_purchase(claim)
+        await world.runner().generation.buyer.retriever.recover(claim)
         purchase = Purchase(
             number=number, provider="openai", model="m", started_at=utc_now(), expected_usd=0.05
         )
@@ -182,7 +182,7 @@ async def test_an_answer_that_is_no_picture_is_a_purchase_without_use(world: Wor
     assert record.cost_usd == pytest.approx(0.05)
 
 
-async def test_a_blocked_account_halts_all_calls_and_fails_nobody(world: World) -> None:
+async def test_a_blocked_account_halts_all_calls_and_fails_no_job(world: World) -> None:
     first = await world.sell(owner_id=USER)
     second = await world.sell(owner_id=USER)
     world.generator.plan = [AccountBlocked()]

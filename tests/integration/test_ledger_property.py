@@ -108,7 +108,7 @@ class History:
         for _, key in self.sold:
             row = await world.row(key)
             if row.channel is Channel.B2B:
-                entries = await world.ledger.store_entries(STORE, str(row.request_id))
+                entries = await world.ledger.entries_of(row)
                 refunds = [entry for entry in entries if entry.kind.value == "refund"]
                 assert len(refunds) <= (row.status is Status.FAILED)
 

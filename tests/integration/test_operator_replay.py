@@ -1,7 +1,7 @@
 """Running sessions again: what is refused, what is written, and that nothing is paid twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +34,8 @@ from wearon_cli.core.session import Session, SessionKey, SessionMove, Status, fa
 from wearon_cli.core.storage import previous_path, swap_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+type Sale = Callable[[World], Awaitable[SessionKey]]
 
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
 FIRST, SECOND = picture("red"), picture("blue")
@@ -87,7 +89,7 @@ def sentences(plan: object) -> str:
 async def test_a_replay_writes_one_job_and_leaves_the_row(
     world: World,
     operators: Operators,
-    sale,  # type: ignore[no-untyped-def]
+    sale: Sale,
 ) -> None:
     key = await sale(world)
     before, row = await credits_left(world), await failed(world, key)
@@ -330,7 +332,7 @@ async def test_a_refused_redraw_leaves_the_session_completed_with_its_first_pict
 async def test_a_charge_is_taken_any_number_of_times(
     world: World,
     operators: Operators,
-    sale,  # type: ignore[no-untyped-def]
+    sale: Sale,
 ) -> None:
     """Seen: the second was refused by the ledger after its picture was paid."""
     key = await sale(world)

@@ -15,7 +15,8 @@ from devkit.operators import Operators
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.contract import TASK_LIST, Task, parse_task
+from wearon_cli.adapters.redis.keys import TASK_LIST
+from wearon_cli.core.contract import Task, parse_task
 from wearon_cli.core.errors import (
     Interrupted,
     NoCreditLeft,

@@ -98,7 +98,7 @@ def test_the_model_pulled_from_the_index_is_the_same_file_every_time(
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_a_file_that_is_no_model_is_a_setting_to_mend(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_a_config_error(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.task"
     wrong.write_bytes(b"PK nothing of use")
     with pytest.raises(ConfigError, match="cannot be loaded"):
@@ -122,7 +122,7 @@ def test_one_person_is_found_with_limbs_where_they_are(reader: MediaPipePose) ->
         x, y = place[landmark].astype(int)
         assert person.mask[y, x] > 0.9
     assert person.mask[:40].max() < 0.1
-    # From the hips' middle to the nose: somewhat over half a metre in anybody.
+    # From the hips' middle to the nose: somewhat over half a metre in any adult.
     assert 0.4 < -person.world[Landmark.NOSE, 1] < 0.8
     assert not person.mask.flags.writeable
 
@@ -145,12 +145,14 @@ def test_two_people_are_two_readings_the_larger_one_first(reader: MediaPipePose)
         pytest.param(np.zeros((1, 1, 3), np.uint8), id="one pixel"),
     ],
 )
-def test_nobody_is_found_where_nobody_is(reader: MediaPipePose, photo: Rgb) -> None:
+def test_no_one_is_found_in_a_photo_without_people(reader: MediaPipePose, photo: Rgb) -> None:
     assert reader.read(photo) == ()
 
 
 @pytest.mark.parametrize("shape", [(0, 10, 3), (10, 10), (10, 10, 4)])
-def test_what_is_no_rgb_picture_is_refused(reader: MediaPipePose, shape: tuple[int, ...]) -> None:
+def test_an_array_that_is_not_an_rgb_picture_is_refused(
+    reader: MediaPipePose, shape: tuple[int, ...]
+) -> None:
     with pytest.raises(PictureUnusable):
         reader.read(np.zeros(shape, np.uint8))
 

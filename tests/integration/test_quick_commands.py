@@ -1,7 +1,7 @@
 """
 What a command does not use, it does not import: that is what keeps it quick.
 
-Each runs as a process of its own, as for a person, and tells afterwards what it had imported. How
+Each runs as a process of its own, as for a person, and reports at its end what it has imported. How
 long each takes is measured by benchmarks/bench_cli.py, not here.
 """
 

@@ -1,7 +1,7 @@
 """What does not fit together is found, corrected where that is proved, and never twice."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +34,8 @@ from wearon_cli.core.operator.reconcile import Case, Discrepancy
 from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+type Sale = Callable[[World], Awaitable[SessionKey]]
 
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
 STORES = pytest.mark.parametrize("sale", [absorb, resell], ids=lambda sale: sale.__name__)
@@ -104,7 +106,7 @@ async def test_healthy_sessions_are_no_cases(world: World, operators: Operators)
 async def test_failed_and_refunded_sessions_are_none_either(
     world: World,
     operators: Operators,
-    sale,  # type: ignore[no-untyped-def]
+    sale: Sale,
 ) -> None:
     await failed_by_us(world, await sale(world))
     assert await found(operators) == []
@@ -115,7 +117,7 @@ async def test_failed_and_refunded_sessions_are_none_either(
 async def test_replays_are_known(
     world: World,
     operators: Operators,
-    sale,  # type: ignore[no-untyped-def]
+    sale: Sale,
     charge: bool,
 ) -> None:
     """Seen: all replays as `refunded_and_completed`, exit 5."""
@@ -158,7 +160,7 @@ async def test_a_charged_replay_at_work_is_not_taken_for_owed(
 async def test_a_stores_credit_that_never_came_back_is_given_once(
     world: World,
     operators: Operators,
-    sale,  # type: ignore[no-untyped-def]
+    sale: Sale,
 ) -> None:
     before = await credits_left(world)
     await failed_by_another(world, await sale(world))

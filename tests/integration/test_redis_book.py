@@ -9,7 +9,6 @@ from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.workers import RedisWorkers
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
@@ -20,6 +19,7 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     Worker,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio

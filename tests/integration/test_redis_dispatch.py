@@ -17,7 +17,6 @@ from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.breakers import STORAGE, provider_breaker
 from wearon_cli.core.jobs.journal import (
     Claim,
@@ -33,6 +32,7 @@ from wearon_cli.core.jobs.journal import (
     SettlementIntent,
     Worker,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio

@@ -1,10 +1,10 @@
 """Taking payloads from a real Redis list: moved, never popped; those of the dead go back."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_server import RedisServer
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
@@ -12,15 +12,15 @@ from wearon_cli.adapters.redis.intake import RedisIntake
 
 pytestmark = pytest.mark.anyio
 
-HEARTBEAT_S = 0.1
+#: Longest wait for a payload that is there.
+WAIT_S = 30.0
 
 
 @pytest.fixture
 async def pair(redis: Client, redis_server: RedisServer) -> AsyncIterator[list[RedisIntake]]:
     """Two consumers of one list."""
     both = [
-        RedisIntake(redis, url=redis_server.url, wait_s=1.0, heartbeat_s=HEARTBEAT_S)
-        for _ in range(2)
+        RedisIntake(redis, url=redis_server.url, wait_s=WAIT_S, heartbeat_s=10.0) for _ in range(2)
     ]
     yield both
     for intake in both:
@@ -33,10 +33,10 @@ async def test_the_oldest_payload_comes_first(pair: list[RedisIntake]) -> None:
         await intake.push(payload)
     taken = []
     for _ in range(3):
-        payload = await intake.take(wait_s=0.1)
-        assert payload is not None
-        await intake.done(payload)
-        taken.append(payload)
+        found = await intake.take(wait_s=WAIT_S)
+        assert found is not None
+        await intake.done(found)
+        taken.append(found)
     assert taken == [b"1", b"2", b"3"]
 
 
@@ -48,10 +48,10 @@ async def test_a_payload_not_done_with_is_taken_again(pair: list[RedisIntake]) -
     intake, _ = pair
     await intake.push(b"1")
     await intake.push(b"2")
-    assert await intake.take(wait_s=0.1) == b"1"
-    assert await intake.take(wait_s=0.1) == b"1"
+    assert await intake.take(wait_s=WAIT_S) == b"1"
+    assert await intake.take(wait_s=WAIT_S) == b"1"
     await intake.done(b"1")
-    assert await intake.take(wait_s=0.1) == b"2"
+    assert await intake.take(wait_s=WAIT_S) == b"2"
 
 
 async def test_a_dead_consumers_payloads_go_back_oldest_first(
@@ -61,7 +61,7 @@ async def test_a_dead_consumers_payloads_go_back_oldest_first(
     await dead.beat()
     await redis.rpush(keys.intake(dead.consumer_id), b"newer", b"older")
     await alive.push(b"newest")
-    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    await consumers_fall_silent(redis)
     assert await alive.return_dead() == 2
     assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"newest", b"newer", b"older"]
     assert await redis.zrange(keys.CONSUMERS, 0, -1) == [alive.consumer_id.encode()]
@@ -71,7 +71,7 @@ async def test_a_consumer_with_a_heartbeat_keeps_its_payloads(pair: list[RedisIn
     busy, other = pair
     await busy.beat()
     await busy.push(b"1")
-    await busy.take(wait_s=0.1)
+    await busy.take(wait_s=WAIT_S)
     assert await other.return_dead() == 0
 
 
@@ -81,7 +81,7 @@ async def test_a_consumer_that_leaves_hands_back_what_it_holds(
     intake, _ = pair
     await intake.beat()
     await intake.push(b"1")
-    await intake.take(wait_s=0.1)
+    await intake.take(wait_s=WAIT_S)
     await intake.leave()
     assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"1"]
     assert not await redis.exists(keys.intake(intake.consumer_id))
@@ -95,7 +95,7 @@ async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
     await gone.beat()
     await gone.leave()
     await redis.lpush(keys.intake(gone.consumer_id), b"1")
-    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    await consumers_fall_silent(redis)
     assert await alive.return_dead() == 1
     assert set(await redis.keys("*")) == {keys.CONSUMERS.encode(), keys.TASK_LIST.encode()}
 
@@ -108,7 +108,7 @@ async def test_a_payload_of_an_unknown_consumer_goes_back_after_it_was_seen(
     await redis.lpush(keys.intake("unknown"), b"1")
     await alive.waiting_sessions()
     assert await alive.return_dead() == 0  # it may live: it has its three heartbeats
-    await asyncio.sleep(HEARTBEAT_S * 3 + 0.05)
+    await consumers_fall_silent(redis)
     assert await alive.return_dead() == 1
     assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"1"]
 

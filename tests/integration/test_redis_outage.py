@@ -1,19 +1,17 @@
-"""Redis goes away in the middle of a job: it is missed, not held against the job."""
+"""Redis goes away in the middle of a job: the outage does not count against the job."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
-from wearon_cli.core.errors import QueueUnavailable, RateLimited
-from wearon_cli.core.generator import GeneratedPicture, TryOnRequest
-from wearon_cli.core.jobs.journal import Claim
-from wearon_cli.core.jobs.runner import Outcome
+from wearon_cli.core.errors import RateLimited
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack
+from wearon_cli.core.providers import GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -45,21 +43,22 @@ async def world(server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
 async def sold_and_claimed(world: World) -> tuple[SessionKey, Claim]:
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
-    claim = await world.runner().next_job()
+    await world.registry.register(world.worker)
+    claim = await world.claim(key.session_id)
     assert claim is not None
     return key, claim
 
 
 def away_during_the_call(world: World, server: RedisServer) -> None:
     """Redis dies while the picture is drawn, and is back some time after the answer."""
-    draw = world.generator.generate
+    draw = world.generator.submit
 
-    async def generate(request: TryOnRequest) -> GeneratedPicture:
+    async def submit(request: TryOnRequest, *, model: str, marker: str | None) -> GeneratedPicture:
         server.kill()
         asyncio.get_running_loop().call_later(AWAY_S, server.start)
-        return await draw(request)
+        return await draw(request, model=model, marker=marker)
 
-    world.generator.generate = generate  # type: ignore[method-assign]
+    world.generator.submit = submit  # type: ignore[method-assign]
 
 
 async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
@@ -67,29 +66,26 @@ async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
 ) -> None:
     key, claim = await sold_and_claimed(world)
     away_during_the_call(world, server)
-    assert await world.runner().run(claim) is Outcome.COMPLETED
+    disposition = await world.runner().run(claim)
+    assert disposition.closing is not None
+    assert disposition.closing.ending is Ending.COMPLETED
     assert (await world.row(key)).status is Status.COMPLETED
-    assert not await world.journal.is_open(key.session_id)  # without waiting for the lease
+    assert await world.journal.entry(key.session_id) is None  # without waiting for the lease
+    assert len(world.generator.paid) == 1
 
 
-async def test_a_job_handed_back_meanwhile_is_not_an_attempt(
+async def test_a_job_handed_back_meanwhile_is_nobodys_fault(
     world: World, server: RedisServer
 ) -> None:
-    """Else a Redis that comes and goes makes poison of every job."""
+    """Else a Redis that comes and goes makes every job give up."""
     key, claim = await sold_and_claimed(world)
     world.generator.plan = [RateLimited(retry_after_s=0.1)]
     away_during_the_call(world, server)
-    assert await world.runner().run(claim) is Outcome.HANDED_BACK
-    assert int(await world.redis.hget(f"wearon:job:{key.session_id}", "attempts")) == 0
-
-
-async def test_a_line_of_the_story_is_not_worth_a_job(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def unheard(*_: Any, **__: Any) -> None:
-        raise QueueUnavailable
-
-    monkeypatch.setattr(world.journal, "note", unheard)
-    key = await world.sell(owner_id=USER)
-    assert await world.run_all() == [Outcome.COMPLETED]
-    assert not await world.journal.is_open(key.session_id)
+    disposition = await world.runner().run(claim)
+    assert (disposition.closing, disposition.why) == (None, HandBack.WAITING)
+    await world.pass_time()
+    again = await world.claim(key.session_id)
+    assert again is not None
+    assert (again.faults, again.deaths, again.purchases) == (0, 0, 0)
+    await world.runner().run(again)
+    assert (await world.row(key)).status is Status.COMPLETED

@@ -112,7 +112,7 @@ async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
 async def test_a_shopper_named_in_absorb_mode_gets_nothing_of_the_stores_credit(
     world: World,
 ) -> None:
-    """The ledger tells who paid; the row's e-mail does not."""
+    """The ledger says who paid; the row's e-mail does not."""
     key = await sold(world)
     await world.sessions.apply(key, replace(start(), writes={"shopper_email": SHOPPER}))
     assert await settle(world, key) == "returned"
@@ -159,7 +159,7 @@ async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: Wo
 
 async def test_a_request_id_used_twice_pays_one_session_only(world: World) -> None:
     first = await sold(world, request_id="same")
-    await asyncio.sleep(0.002)  # rows are told apart by when they were made
+    await asyncio.sleep(0.002)  # rows differ by when they were made
     second = await sold(world, request_id="same", take=False)
     assert await settle(world, second) == "never_taken"
     assert await balances(world) == (10, 9, 10)
@@ -180,6 +180,7 @@ async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apa
 
 
 async def test_eight_settlements_of_one_session_refund_once(world: World) -> None:
+    """Only the winner of the row's move knows who failed it, until the journal says so."""
     key = await world.sell(owner_id=USER, push=False)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
     await world.registry.register(world.worker)
@@ -190,7 +191,8 @@ async def test_eight_settlements_of_one_session_refund_once(world: World) -> Non
         *(settlement.settle(claim, INTENT, None) for _ in range(8)), return_exceptions=True
     )
     closings = [answer for answer in answers if isinstance(answer, Closing)]
-    assert {closing.credit for closing in closings} == {"returned"}
+    credits = {closing.credit for closing in closings}
+    assert {"returned"} <= credits <= {"returned", "unclear"}
     assert {type(a) for a in answers if isinstance(a, BaseException)} <= {StoreUnavailable}
     assert await balances(world) == (10, 10, 10)
 

@@ -11,6 +11,7 @@ from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S
+from wearon_cli.adapters.redis import keys
 from wearon_cli.core.errors import ConfigError, RoleFailed
 from wearon_cli.runtime.all import supervisor as module
 from wearon_cli.runtime.all.supervisor import Supervisor
@@ -31,7 +32,7 @@ def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.02)
 
 
-async def test_a_child_that_keeps_dying_ends_everything_loudly(tmp_path: Path) -> None:
+async def test_a_child_that_keeps_dying_stops_all_roles(tmp_path: Path) -> None:
     roles = {"model": ("model", "path")}  # says its line and ends
     one = Supervisor(roles, environment=environment(tmp_path), grace_s=GRACE_S)
     with pytest.raises(RoleFailed, match="model"):
@@ -46,21 +47,21 @@ async def test_an_outage_after_a_good_start_is_waited_out_however_long(
     server = RedisServer(tmp_path)
     server.start()
     ready = asyncio.Event()
-    told = environment(tmp_path, REDIS_URL=server.url, WEARON_LOCAL_DIR=str(tmp_path))
+    settings = environment(tmp_path, REDIS_URL=server.url, WEARON_LOCAL_DIR=str(tmp_path))
     one = Supervisor(
-        {"consume": ("consume",)}, environment=told, grace_s=GRACE_S, on_ready=ready.set
+        {"consume": ("consume",)}, environment=settings, grace_s=GRACE_S, on_ready=ready.set
     )
     running = asyncio.create_task(one.run())
     await asyncio.wait_for(ready.wait(), LONGEST_S)
     server.kill()
     seen = {_kill(one)}
-    while len(seen) < 4:  # three starts in vain
+    while len(seen) < 4:  # three failed starts
         await asyncio.sleep(0.05)
         seen.add(one._children[0].process.pid)  # type: ignore[union-attr]
         assert not running.done()
     server.start()
     with Redis.from_url(server.url) as redis:
-        while redis.zcard("wearon:consumers") < 2:  # the killed one's, and its successor's
+        while redis.zcard(keys.CONSUMERS) < 2:  # the killed one's, and its successor's
             await asyncio.sleep(0.05)
             assert not running.done()
     one._on_signal()
@@ -87,7 +88,7 @@ async def test_a_child_that_refuses_its_settings_is_not_started_again(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_stops_all_in_good_order(
+async def test_a_signal_stops_all_roles_cleanly(
     tmp_path: Path, number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     process = await asyncio.create_subprocess_exec(
@@ -101,7 +102,7 @@ async def test_a_signal_stops_all_in_good_order(
     while ready_line not in await asyncio.wait_for(process.stderr.readline(), LONGEST_S):
         pass
     process.send_signal(number)
-    told = await process.stderr.read()
+    output = await process.stderr.read()
     assert await process.wait() == 0
-    assert ConsumerStopped.name().encode() in told
+    assert ConsumerStopped.name().encode() in output
     assert not (tmp_path / "stack" / "stack.json").exists()

@@ -1,82 +1,98 @@
-"""The watchdog over a real Redis: unresponsive means that messages wait while threads idle."""
+"""The watchdog over a real Redis: unresponsive means that messages wait while slots are free."""
 
 import threading
-from dataclasses import dataclass, replace
-from typing import cast
+import time
+from dataclasses import dataclass, field
 
 import pytest
 from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import until
-from wearon_cli.adapters.redis.journal import CELERY_QUEUE
-from wearon_cli.runtime.worker.job_loop import JobLoop
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
 
+LOOK_S = 0.05
+
 
 @dataclass
 class Worker:
-    """What the watchdog sees of a worker, and how often it looked."""
+    """Implements the watchdog's `Watched`."""
 
-    answering: int = 0
-    hears: bool = False  # it has answered one more call at each look
-    accepts: bool = True
-    in_flight: int = 0
-    looks: int = 0
+    slots: int = 2
+    in_hand: int = 0
+    taken: int = 0
+    takes_messages: bool = True
+    left: threading.Event = field(default_factory=threading.Event)
 
-    @property
-    def answered(self) -> int:
-        self.looks += 1
-        return self.looks if self.hears else 0
+    def free_slots(self) -> int:
+        return self.slots - self.in_hand
+
+    def leave(self) -> None:
+        self.left.set()
 
 
-def judged(url: str, worker: Worker) -> bool:
-    """Whether the watchdog finds this worker unresponsive before its sixth look."""
-    unresponsive = threading.Event()
-    dog = Watchdog(
-        url,
-        cast(JobLoop, worker),
-        concurrency=2,
-        on_unresponsive=unresponsive.set,
-        look_every_s=0.02,
-    )
+def watched(url: str, worker: Worker, *, looks: int) -> bool:
+    """Whether the worker is found unresponsive within so many looks."""
+    dog = Watchdog(url, worker, look_every_s=LOOK_S)
     dog.start()
     try:
-        until(lambda: unresponsive.is_set() or worker.looks > 5)
+        return worker.left.wait(looks * LOOK_S)
     finally:
         dog.stop()
-    return unresponsive.is_set()
 
 
-def wait_in_the_queue(url: str, calls: int) -> None:
+def queue(url: str, *, messages: int) -> None:
     with Redis.from_url(url) as redis:
         redis.delete(CELERY_QUEUE)
-        if calls:
-            redis.lpush(CELERY_QUEUE, *["call"] * calls)
+        if messages:
+            redis.lpush(CELERY_QUEUE, *["message"] * messages)
 
 
-def test_calls_that_wait_while_threads_idle_are_unresponsiveness(
+def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
     redis_server: RedisServer,
 ) -> None:
-    wait_in_the_queue(redis_server.url, 3)
-    assert judged(redis_server.url, Worker())
+    queue(redis_server.url, messages=3)
+    assert watched(redis_server.url, Worker(), looks=200)
 
 
 @pytest.mark.parametrize(
-    ("calls", "worker"),
+    ("messages", "worker"),
     [
         pytest.param(0, Worker(), id="nothing waits"),
-        pytest.param(3, Worker(answering=2), id="all threads have a job or wait for a turn"),
-        pytest.param(3, Worker(hears=True), id="calls are being answered"),
-        pytest.param(3, Worker(accepts=False), id="the worker drains"),
+        pytest.param(3, Worker(in_hand=2), id="all slots are taken"),
+        pytest.param(3, Worker(takes_messages=False), id="it drains, or was told to leave"),
     ],
 )
-def test_everything_else_is_not(redis_server: RedisServer, calls: int, worker: Worker) -> None:
-    wait_in_the_queue(redis_server.url, calls)
-    assert not judged(redis_server.url, replace(worker))
+def test_everything_else_is_left_alone(
+    redis_server: RedisServer, messages: int, worker: Worker
+) -> None:
+    queue(redis_server.url, messages=messages)
+    assert not watched(redis_server.url, worker, looks=10)
+
+
+def test_a_worker_that_takes_messages_is_left_alone_while_more_wait(
+    redis_server: RedisServer,
+) -> None:
+    queue(redis_server.url, messages=3)
+    worker = Worker(slots=10_000)
+    dog = Watchdog(redis_server.url, worker, look_every_s=LOOK_S)
+    over = threading.Event()
+
+    def take() -> None:
+        while not over.wait(LOOK_S / 50):
+            worker.taken += 1
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    dog.start()
+    time.sleep(LOOK_S * 10)
+    dog.stop()
+    over.set()
+    taking.join()
+    assert not worker.left.is_set()
 
 
 def test_an_outage_of_redis_is_not_unresponsiveness() -> None:
-    assert not judged("redis://127.0.0.1:1/0", Worker())
+    assert not watched("redis://127.0.0.1:1/0", Worker(), looks=6)

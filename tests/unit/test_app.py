@@ -1,4 +1,4 @@
-"""The command line as scripts and people meet it: what it prints where, and how it exits."""
+"""The command line: what it prints where, and how it exits."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def greet(
     name: Annotated[str, typer.Argument(help="Whom.")],
     times: Annotated[int, typer.Option("--times", min=1, help="How often.")] = 1,
 ) -> Result:
-    """Greet somebody.
+    """Greet a person.
 
     A second paragraph of the manual.
     """
@@ -68,7 +68,7 @@ def inner() -> Result:
 
 @nested.command()
 def other() -> None:
-    """Nothing to say."""
+    """Return no data."""
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ class TestAnswers:
     def test_a_command_inside_a_group_names_itself_in_full(self) -> None:
         assert json.loads(run("nested", "inner", "--json").stdout)["command"] == "nested inner"
 
-    def test_a_command_with_nothing_to_say_still_answers_in_json(self) -> None:
+    def test_a_command_without_data_still_answers_in_json(self) -> None:
         assert run("nested", "other").stdout == ""
         assert json.loads(run("nested", "other", "--json").stdout)["data"] == {}
 
@@ -173,7 +173,7 @@ class TestFailures:
         assert plain.stdout == "session s1\n"
         assert plain.stderr.startswith("Error: the try-on failed\n")
 
-    def test_the_unexpected_is_told_without_its_text_and_without_a_traceback(self) -> None:
+    def test_an_unexpected_error_is_reported_without_its_text_and_without_a_traceback(self) -> None:
         result = run("crash")
         assert result.exit_code == 1
         assert "ZeroDivisionError" in result.stderr

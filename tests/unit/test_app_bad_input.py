@@ -120,7 +120,7 @@ def run(folder: Path) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_it_is_told_in_words(run: Callable[..., Any], case: Case) -> None:
+def test_it_is_reported_as_text(run: Callable[..., Any], case: Case) -> None:
     result = run(case)
     assert result.exit_code == case.exit_code, result.stderr
     last = result.stderr[result.stderr.index("Error: ") :]
@@ -131,7 +131,7 @@ def test_it_is_told_in_words(run: Callable[..., Any], case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_it_is_told_in_json(run: Callable[..., Any], case: Case) -> None:
+def test_it_is_reported_as_json(run: Callable[..., Any], case: Case) -> None:
     result = run(case, "--json")
     envelope = json.loads(result.stdout)
     assert envelope["ok"] is False

@@ -1,4 +1,4 @@
-"""What the manual says about JSON answers is what the code does."""
+"""The documentation of the JSON answers matches the code."""
 
 import json
 import re

@@ -22,12 +22,12 @@ OUTSIDE = ("devkit", "tests", "benchmarks", "scripts")
 #: Arrows point down only: a layer imports itself and what stands below it.
 LAYERS = ("core", "adapters", "wiring", "runtime", "cli", "commands", "app")
 
-#: All that the rules may lean on beside the standard library.
+#: All that the rules may import besides the standard library.
 CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_settings", "structlog"}
 
-#: Folders of the rules that everything there may use, beside the modules directly in `core`.
+#: Folders of the rules that everything there may use, besides the modules directly in `core`.
 COMMON = {"pictures"}
-#: Wings of the rules that look at others: operators see what jobs did, a preview needs the pose.
+#: Packages of the rules that may import others: operators see jobs, a preview needs the pose.
 MAY_LOOK_AT = {"operator": {"jobs", "body"}, "preview": {"body"}}
 
 #: Who may touch the process environment, and why.
@@ -40,7 +40,7 @@ ENVIRONMENT_READERS = {
 
 #: The only places where an exception of any kind is caught, and what becomes of it.
 CATCH_ALL = {
-    "app": "the top of the command line: told, and the process ends",
+    "app": "the top of the command line: reported, and the process ends",
     "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
     "adapters.pixels.child": "one picture in a pixel process: told to its worker",
     "core.jobs.runner": "the worker's loop: logged, the job settled, and the loop goes on",
@@ -78,7 +78,7 @@ SHARED_ADAPTERS = {"rows", "fetch"}
 #: Adapters outside the folders, and whose keys they need.
 ADAPTER_EXCEPTIONS = {("celery_app", "redis"): "Celery's queue is one of our Redis keys"}
 
-#: Public names beside the command itself that still wait for a room in `cli`.
+#: Public names besides the command itself that still have to move to `cli`.
 COMMAND_EXTRAS = {
     "session": {"row_facts"},
     "replay_task": {"ReplayCommand", "Search", "run"},
@@ -232,7 +232,7 @@ def test_tests_import_no_other_tests(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_the_wings_of_the_rules_stand_on_common_ground(name: str) -> None:
+def test_the_packages_of_the_rules_import_only_what_they_may(name: str) -> None:
     wing = name.split(".")[1] if name.count(".") > 1 else ""
     others = (
         {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1} - {wing} - COMMON

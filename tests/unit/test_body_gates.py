@@ -1,4 +1,4 @@
-"""Which photos are refused, and with which words."""
+"""Which photos are refused, and with which message."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ Change = Callable[[PoseReading], PoseReading]
 
 
 def turned(degrees: float) -> Change:
-    """Turned in space, as the network tells it; the outline stays."""
+    """Turned in space, as the network reports it; the outline stays."""
 
     def change(person: PoseReading) -> PoseReading:
         angle = np.radians(degrees)
@@ -154,8 +154,8 @@ def test_a_straight_body_has_straight_angles() -> None:
 # --------------------------------------------------------------------------- who is there
 
 
-def beside(person: PoseReading, cols: int, share: float = 1.0) -> PoseReading:
-    """Somebody like this so many pixels to the right, `share` as tall."""
+def person_next_to(person: PoseReading, cols: int, share: float = 1.0) -> PoseReading:
+    """A person like this so many pixels to the right, `share` as tall."""
     mask = np.zeros_like(person.mask)
     small = person.mask[:: round(1 / share), :: round(1 / share)]
     mask[: len(small), cols : cols + small.shape[1]] = small[:, : mask.shape[1] - cols]
@@ -165,26 +165,26 @@ def beside(person: PoseReading, cols: int, share: float = 1.0) -> PoseReading:
     return replace(person, mask=mask, landmarks=landmarks)
 
 
-def test_nobody_is_refused() -> None:
+def test_a_photo_without_people_is_refused() -> None:
     with pytest.raises(PhotoRefused, match="no person"):
         the_person([])
 
 
-def test_a_body_seen_where_there_is_none_is_nobody() -> None:
+def test_a_body_seen_where_there_is_none_does_not_count() -> None:
     ghost = replace(standing(), mask=np.zeros((1000, 760), np.float32))
     with pytest.raises(PhotoRefused, match="no person"):
         the_person([ghost])
 
 
 def test_two_people_are_refused() -> None:
-    company = beside(standing(trunk_cm=20), 350, 0.5)
+    company = person_next_to(standing(trunk_cm=20), 350, 0.5)
     with pytest.raises(PhotoRefused) as refused:
         the_person([standing(trunk_cm=20), company])
     assert refused.value.reason == Refusal.SEVERAL_PEOPLE
 
 
-def test_somebody_far_behind_is_not_company() -> None:
-    passer_by = beside(standing(), 600, 0.2)
+def test_a_person_far_behind_does_not_count() -> None:
+    passer_by = person_next_to(standing(), 600, 0.2)
     person = standing()
     assert the_person([passer_by, person]) is person
 
@@ -203,11 +203,11 @@ def refusal_of(photo: NDArray[np.uint8], *people: PoseReading) -> str:
     return refused.value.reason
 
 
-def test_a_dark_photo_is_refused_before_anybody_is_looked_for() -> None:
+def test_a_dark_photo_is_refused_before_people_are_looked_for() -> None:
     assert refusal_of(photo_of(standing(), brightness=0.1)) == Refusal.TOO_DARK
 
 
-def test_a_dark_person_beside_a_lamp_is_refused() -> None:
+def test_a_dark_person_next_to_a_lamp_is_refused() -> None:
     photo = photo_of(standing(), brightness=0.1)
     photo[:300, :100] = 255
     assert not is_dark(photo)

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 from devkit.bodies import STATURE_CM, FixedReader, from_side, photo_of, standing
 from wearon_cli.core.body.body_types import BodyType, body_type
-from wearon_cli.core.body.clothing import growth, looseness, undressed
+from wearon_cli.core.body.clothing import growth, looseness, without_loose_cloth
 from wearon_cli.core.body.estimate import (
     ASSUMED_HEIGHT_CM,
     Estimate,
@@ -52,7 +52,7 @@ def features() -> dict[str, float]:
     return {**front.features, **side.features}
 
 
-def told() -> dict[str, float]:
+def known_inputs() -> dict[str, float]:
     return {**features(), "weight": 80.0, "male": 1.0}
 
 
@@ -74,13 +74,13 @@ NAMES = [
 ]
 
 
-def test_there_is_a_variant_for_everything_that_can_be_told() -> None:
+def test_there_is_a_variant_for_every_set_of_inputs() -> None:
     assert set(variants()) == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_coefficient_has_a_feature_that_is_measured(name: str) -> None:
-    girths = predict(told(), variants()[name])
+    girths = predict(known_inputs(), variants()[name])
     assert np.isfinite(girths.middle).all()
     assert (girths.sd > 0).all()
 
@@ -100,7 +100,7 @@ def test_the_coefficients_say_how_good_they_are(name: str) -> None:
 def test_a_side_photo_and_a_weight_never_widen_a_band(measure: str) -> None:
     i = MEASURES.index(measure)
     known = ("front", "front+weight", "front+side", "front+side+weight")
-    sd = {name: float(predict(told(), variants()[name]).sd[i]) for name in known}
+    sd = {name: float(predict(known_inputs(), variants()[name]).sd[i]) for name in known}
     assert sd["front+weight"] <= sd["front"] + 0.01
     assert sd["front+side"] <= sd["front"] + 0.01
     assert sd["front+side+weight"] <= sd["front+weight"] + 0.01
@@ -108,7 +108,7 @@ def test_a_side_photo_and_a_weight_never_widen_a_band(measure: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bands_hold_their_share_of_the_drawn_bodies(name: str) -> None:
-    girths = predict(told(), variants()[name])
+    girths = predict(known_inputs(), variants()[name])
     for measure in MEASURES:
         low, high = girths.band(measure)
         drawn = girths.drawn(measure)
@@ -117,14 +117,14 @@ def test_bands_hold_their_share_of_the_drawn_bodies(name: str) -> None:
 
 
 def test_the_same_features_give_the_same_draws() -> None:
-    one, two = (predict(told(), variants()["front"]) for _ in range(2))
+    one, two = (predict(known_inputs(), variants()["front"]) for _ in range(2))
     assert (one.draws == two.draws).all()
     assert one.draws.shape == (DRAWS, len(MEASURES))
 
 
 def test_an_unsure_height_widens_what_grows_with_it() -> None:
-    sure = predict(told(), variants()["front"])
-    unsure = predict(told(), variants()["front"], height_sd_cm=9.5)
+    sure = predict(known_inputs(), variants()["front"])
+    unsure = predict(known_inputs(), variants()["front"], height_sd_cm=9.5)
     assert (unsure.middle == sure.middle).all()
     assert (unsure.sd > 1.2 * sure.sd).all()
 
@@ -153,13 +153,13 @@ def test_a_weight_is_expected_that_a_body_can_have() -> None:
 
 def test_cloth_is_seen_as_far_off_as_it_stands() -> None:
     here = features()
-    loose = undressed(here, -1.5)
+    loose = without_loose_cloth(here, -1.5)
     assert looseness().at_cm(loose) - looseness().at_cm(here) == pytest.approx(
         1.5 * 170 / STATURE_CM, rel=0.02
     )
 
 
-def test_loose_clothes_are_said_taken_off_and_doubted() -> None:
+def test_loose_clothes_are_reported_corrected_and_widen_the_bands() -> None:
     person = standing()
     cloth = Image.fromarray((person.mask * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(15))
     dressed = replace(person, mask=np.asarray(cloth, np.float32) / np.float32(255))
@@ -239,7 +239,7 @@ def test_bands_stand_around_their_measurements() -> None:
         assert low < response["measurements"][name] < high  # type: ignore[index]
 
 
-def test_without_a_height_170_is_assumed_and_said() -> None:
+def test_without_a_height_170_is_assumed_and_reported() -> None:
     assumed, known = measured(EstimateRequest()), measured()
     assert ASSUMED_HEIGHT_CM == 170
     assert codes(assumed) == {"height_assumed"}
@@ -280,7 +280,7 @@ def test_a_fitting_weight_is_used() -> None:
 
 
 @pytest.mark.parametrize("factor", [2.2, 0.5], ids=["pounds", "half"])
-def test_a_weight_that_cannot_be_is_left_out_and_said(factor: float) -> None:
+def test_an_impossible_weight_is_left_out_and_reported(factor: float) -> None:
     weight_kg = factor * expected_weight_kg(features())
     answer = measured(EstimateRequest(height_cm=STATURE_CM, weight_kg=weight_kg))
     assert answer.variant == "front"
@@ -323,7 +323,7 @@ def test_a_chart_that_cannot_size_the_garment_is_refused_before_measuring() -> N
 
 
 def built(chest_cm: float, waist_cm: float, sd_cm: float = 1.0) -> Girths:
-    girths = predict(told(), variants()["front"])
+    girths = predict(known_inputs(), variants()["front"])
     middle = girths.middle.copy()
     middle[:2] = (chest_cm, waist_cm)
     spread = (girths.draws - girths.middle) * (sd_cm / girths.sd)

@@ -64,7 +64,7 @@ def test_legs_are_as_broad_as_drawn(name: str) -> None:
     assert front().features[name] == pytest.approx(LEG_CM, abs=2 * CLOSE_CM)
 
 
-def test_everything_read_grows_with_the_stature_told() -> None:
+def test_everything_read_grows_with_the_given_stature() -> None:
     tall = measure_front(standing(), height_cm=2 * STATURE_CM)
     assert tall is not None
     short = front().features
@@ -109,5 +109,5 @@ def test_a_hand_held_forward_is_seen() -> None:
 
 
 def test_nobody_from_the_side_is_not_measured() -> None:
-    nobody = replace(from_side(), mask=np.zeros((1000, 760), np.float32))
-    assert measure_side(nobody, height_cm=STATURE_CM) is None
+    empty = replace(from_side(), mask=np.zeros((1000, 760), np.float32))
+    assert measure_side(empty, height_cm=STATURE_CM) is None

@@ -5,13 +5,14 @@ import sys
 
 import pytest
 import typer
+from _pytest.mark import ParameterSet
 
 from wearon_cli.app import COMMANDS, DECISIONS, Deferred, _leaves
 from wearon_cli.cli.consent import require_consent
 from wearon_cli.core.errors import ConsentMissing, Interrupted
 
 
-def decisions() -> list[object]:
+def decisions() -> list[ParameterSet]:
     """Every flag of every command that stands for a decision, with its command."""
     found = []
     for name, entry in COMMANDS.items():
@@ -26,7 +27,7 @@ def decisions() -> list[object]:
 
 
 def test_the_commands_that_act_ask() -> None:
-    asking = {str(each.id).rpartition(" ")[0] for each in decisions() if "yes" in str(each.id)}  # type: ignore[attr-defined]
+    asking = {str(each.id).rpartition(" ")[0] for each in decisions() if "yes" in str(each.id)}
     assert asking == {
         "replay-task replay-task",
         "try-on try-on",

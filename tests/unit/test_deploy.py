@@ -41,7 +41,7 @@ def ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", COMPOSE)
-def test_our_services_are_told_settings_that_exist(name: str) -> None:
+def test_our_services_are_given_settings_that_exist(name: str) -> None:
     services = ours(read(name))
     assert services
     for service in services.values():

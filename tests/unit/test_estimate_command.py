@@ -49,7 +49,7 @@ def test_bad_words_get_a_sentence_and_an_exit_code(
     assert "Traceback" not in result.output
 
 
-def test_a_missing_photo_is_said_in_json(tmp_path: Path) -> None:
+def test_a_missing_photo_is_reported_in_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["estimate", str(tmp_path / "none.jpg"), "--json"])
     document = json.loads(result.stdout)
     assert document["ok"] is False
@@ -75,13 +75,13 @@ def test_a_folder_is_looked_through_for_pictures_by_name(tmp_path: Path) -> None
     ]
 
 
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no photos"):
         find_photo_sets([tmp_path], None, None)
 
 
 @pytest.mark.parametrize("option", ["side", "drawing"])
-def test_many_photos_need_folders_beside_them(option: str, photo: Path) -> None:
+def test_options_for_many_photos_need_folders(option: str, photo: Path) -> None:
     with pytest.raises(InputError, match=r"folder|is a file"):
         find_photo_sets([photo, photo], *((photo, None) if option == "side" else (None, photo)))
 
@@ -90,9 +90,9 @@ def test_many_photos_need_folders_beside_them(option: str, photo: Path) -> None:
 
 
 def measured(request: EstimateRequest, *, with_side: bool = False) -> Estimate:
-    person, beside = standing(), from_side()
-    reader = FixedReader((person,), (beside,))
-    side = photo_of(beside) if with_side else None
+    person, side_reading = standing(), from_side()
+    reader = FixedReader((person,), (side_reading,))
+    side = photo_of(side_reading) if with_side else None
     return estimate(photo_of(person), reader, request, side=side)
 
 

@@ -108,7 +108,7 @@ def test_a_traceback_is_logged_with_its_event(capsys: pytest.CaptureFixture[str]
     assert "ZeroDivisionError: by nothing" in line["exception"]
 
 
-def test_observers_are_told_while_they_are_registered() -> None:
+def test_observers_are_called_while_they_are_registered() -> None:
     seen: list[Event] = []
     first, second, third = (JobStarted(attempt=n, age_s=0.0) for n in (1, 2, 3))
     emit(first)
@@ -126,8 +126,8 @@ def test_an_observer_that_fails_stops_neither_the_job_nor_other_observers() -> N
     with capture_logs() as lines, observed_by(fails), observed_by(seen.append):
         emit(JobStarted(attempt=1, age_s=0.0))
     assert len(seen) == 1
-    told = [(line["event"], line.get("observed"), line.get("kind")) for line in lines]
-    assert told == [
+    logged = [(line["event"], line.get("observed"), line.get("kind")) for line in lines]
+    assert logged == [
         (ObserverFailed.name(), "job_started", "KeyError"),
         ("job_started", None, None),
     ]

@@ -84,10 +84,10 @@ def test_a_quality_is_judged_by_the_model(quality: str, takers: set[str]) -> Non
 
 
 def test_the_default_settings_suit_all_default_models() -> None:
-    told = Settings()
-    for model_id in told.openai_image_models:
+    settings = Settings()
+    for model_id in settings.openai_image_models:
         model = image_model(model_id)
-        assert model.faults(size=told.image_size, quality=told.image_quality) == []
+        assert model.faults(size=settings.image_size, quality=settings.image_quality) == []
         assert is_known(model_id)
 
 

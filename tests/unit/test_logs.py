@@ -1,4 +1,4 @@
-"""Nothing that opens a door leaves through the log."""
+"""No secret leaves through the log."""
 
 import json
 import logging
@@ -65,10 +65,10 @@ def test_no_secret_passes_by_any_way(
     except RuntimeError:
         logging.getLogger("theirs").exception("failed")
         structlog.get_logger("ours").exception("failed")
-    told = capsys.readouterr().err
-    lines = told.splitlines()
+    output = capsys.readouterr().err
+    lines = output.splitlines()
     assert len(lines) == 4
-    assert secret not in told
+    assert secret not in output
     assert all(json.loads(line)["role"] == "celery" for line in lines)
 
 
@@ -78,9 +78,9 @@ def test_a_line_of_a_job_names_it(capsys: pytest.CaptureFixture[str]) -> None:
         structlog.get_logger("ours").info("job_started")
         logging.getLogger("theirs").warning("slow")
     for line in capsys.readouterr().err.splitlines():
-        told = json.loads(line)
-        assert (told["session_id"], told["request_id"], told["channel"]) == ("s1", "r1", "b2c")
-        assert told["timestamp"].endswith("Z")
+        event = json.loads(line)
+        assert (event["session_id"], event["request_id"], event["channel"]) == ("s1", "r1", "b2c")
+        assert event["timestamp"].endswith("Z")
 
 
 def test_a_level_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import Event, emit, observed_by
+from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.events import (
     BreakerOpened,
     DuplicateJobDropped,
@@ -23,10 +24,13 @@ from wearon_cli.core.jobs.events import (
     JobsRecovered,
     JobStarted,
     JobStopped,
+    JobsUnclaimed,
     JobTaken,
     OrphanAdopted,
-    PermitGranted,
+    PictureNotStored,
     PurchaseLost,
+    PurchaseStarted,
+    RefundParked,
 )
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.settings import Settings
@@ -35,28 +39,43 @@ from wearon_cli.runtime.ops.logs import configure_logs
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-OVERVIEW = QueueStats(
+STATS = QueueStats(
     at=NOW,
     queued=3,
     ready=2,
     waiting_since=NOW - timedelta(seconds=9),
-    held=5,
+    released=8,
+    running=5,
+    waiting=6,
     overdue=1,
     dead_letters=4,
     consumers=1,
+    workers=2,
+    slots=32,
     permits_used=7,
-    calls_waiting=0,
-    halted_because="account_blocked",
+    messages=0,
+    halts=(
+        Halt(
+            name="provider:openai",
+            reason="account_blocked",
+            since=NOW - timedelta(minutes=1),
+            next_probe_at=NOW + timedelta(seconds=30),
+        ),
+    ),
 )
 
 
 COMPLETED = JobCompleted(channel="b2c", took_ms=40_000, model="m", cost_usd=0.25)
-SETTLED = JobSettled(channel="b2b", credit="refunded", error="rate_limited", detail="429")
+SETTLED = JobSettled(channel="b2b", credit="returned", error="rate_limited", detail="429")
 STOPPED = JobStopped(error="rate_limited", detail="429", attempt=1)
 ANSWERED = ImageCallAnswered(model="m", status=429, vendor_request_id=None, took_ms=1500)
 MEASURED = BodyMeasured(photo="0123456789ab", based_on="front", duration_ms=80)
 REQUEST = HttpRequestAnswered(method="POST", path="/estimate-body", status=200, duration_ms=90)
-LOST = PurchaseLost(model="m", lost=1, detail="no answer")
+LOST = PurchaseLost(model="m", number=1, detail="no answer")
+RECOVERED = JobsRecovered(orphaned=7, expired=2, workers_lost=3)
+BOUGHT = PurchaseStarted(provider="openai", model="m", number=1, waited_ms=500)
+OPENED = BreakerOpened(breaker="storage", reason="store_unavailable", probe_after_s=30)
+UNSTORED = PictureNotStored(error="storage_refused", detail="too large")
 OUTAGE = OutageMet(error="queue_unavailable", detail="", pause_s=1.0)
 
 #: An event, and what a scrape shows after it: sample, labels, value.
@@ -68,16 +87,21 @@ COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (COMPLETED, "job_seconds_sum", {}, 40),
     (COMPLETED, "cost_usd_total", {"model": "m"}, 0.25),
     (SETTLED, "jobs_total", {"outcome": "failed", "error": "rate_limited", "channel": "b2b"}, 1),
-    (SETTLED, "settlements_total", {"credit": "refunded"}, 1),
+    (SETTLED, "settlements_total", {"credit": "returned"}, 1),
     (STOPPED, "job_stops_total", {"error": "rate_limited"}, 1),
     (JobCrashed(kind="KeyError"), "job_stops_total", {"error": "unexpected"}, 1),
-    (JobsRecovered(count=7), "jobs_recovered_total", {}, 7),
+    (RECOVERED, "jobs_recovered_total", {"cause": "orphaned"}, 7),
+    (RECOVERED, "jobs_recovered_total", {"cause": "expired"}, 2),
+    (RECOVERED, "workers_lost_total", {}, 3),
+    (JobsUnclaimed(count=4), "jobs_recovered_total", {"cause": "unclaimed"}, 4),
     (OrphanAdopted(session_id="s", status="queued"), "orphans_total", {}, 1),
-    (PermitGranted(waited_ms=500), "permit_wait_seconds_sum", {}, 0.5),
+    (BOUGHT, "permit_wait_seconds_sum", {}, 0.5),
     (ANSWERED, "image_calls_total", {"model": "m", "status": "429"}, 1),
     (ANSWERED, "image_call_seconds_sum", {"model": "m"}, 1.5),
     (LOST, "purchases_lost_total", {}, 1),
-    (BreakerOpened(reason="key", probe_every_s=30), "breaker_openings_total", {"reason": "key"}, 1),
+    (OPENED, "breaker_openings_total", {"breaker": "storage", "reason": "store_unavailable"}, 1),
+    (UNSTORED, "pictures_not_stored_total", {"error": "storage_refused"}, 1),
+    (RefundParked(detail="no such user"), "refunds_parked_total", {}, 1),
     (OUTAGE, "outages_total", {"error": "queue_unavailable"}, 1),
     (PhotoRefused(reason="cut_off"), "photos_total", {"result": "cut_off"}, 1),
     (MEASURED, "photos_total", {"result": "measured"}, 1),
@@ -119,8 +143,8 @@ def test_other_events_count_nothing() -> None:
 def test_an_event_that_cannot_be_counted_stops_no_job() -> None:
     meters = Meters()
     with capture_logs() as lines, observed_by(meters.count):
-        emit(JobsRecovered(count=-1))  # a counter takes no negative number
-    assert [line["event"] for line in lines] == ["observer_failed", "jobs_recovered"]
+        emit(JobsUnclaimed(count=-1))  # a counter takes no negative number
+    assert [line["event"] for line in lines] == ["observer_failed", "jobs_unclaimed"]
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
@@ -141,7 +165,7 @@ def test_the_level_of_the_log_changes_no_figure(
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop that runs on another thread, as a role's does while somebody scrapes."""
+    """A loop that runs on another thread, as a role's does during a scrape."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -162,18 +186,24 @@ class Looks:
 
 
 def test_the_queue_is_read_at_each_scrape(loop: asyncio.AbstractEventLoop) -> None:
-    looks = Looks(OVERVIEW)
+    looks = Looks(STATS)
     registry = CollectorRegistry()
     registry.register(QueueCollector(looks, loop))
-    shown = {
-        name: registry.get_sample_value(f"wearon_{name}")
-        for name in ("redis_up", "queue_depth", "oldest_wait_seconds", "breaker_open")
-    }
-    assert shown == {
-        "redis_up": 1,
-        "queue_depth": 3,
-        "oldest_wait_seconds": 9,
-        "breaker_open": 1,
+    assert {metric.name: metric.samples[0].value for metric in registry.collect()} == {
+        "wearon_redis_up": 1,
+        "wearon_queue_depth": 3,
+        "wearon_jobs_ready": 2,
+        "wearon_oldest_wait_seconds": 9,
+        "wearon_jobs_released": 8,
+        "wearon_jobs_running": 5,
+        "wearon_jobs_waiting": 6,
+        "wearon_jobs_overdue": 1,
+        "wearon_workers": 2,
+        "wearon_slots": 32,
+        "wearon_dead_letters": 4,
+        "wearon_consumers": 1,
+        "wearon_permits_used": 7,
+        "wearon_breaker_open": 1,
     }
     looks.answer = None
     assert registry.get_sample_value("wearon_redis_up") == 0

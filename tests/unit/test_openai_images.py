@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from devkit import pictures as kit
+from devkit.first_usable import FirstUsable
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 from wearon_cli.adapters.providers.openai_edits import ModelInfo, OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
 from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES
@@ -115,7 +115,7 @@ async def test_a_picture_of_the_asked_size_comes_back(model: str, pictures: int)
     ]
 
 
-async def test_the_answer_tells_tokens_and_cost_of_the_model_used() -> None:
+async def test_the_answer_has_tokens_and_cost_of_the_model_used() -> None:
     usage = (await api_generator(ImageApi()).generate(request())).usage
     assert (usage.model, usage.input_tokens, usage.output_tokens) == (OLD, 2201, 1584)
     # 2200 picture tokens in, 1 text token in, 1584 out, at 8, 5 and 32 USD a million.
@@ -164,7 +164,7 @@ async def test_the_request_may_be_sent_again() -> None:
     assert api.purchases() == {"s1": 2}
 
 
-# ---------------------------------------------------------------------- usage, oddly told
+# ---------------------------------------------------------------------- odd usage figures
 
 
 def picture_answer(**extra: Any) -> httpx.Response:
@@ -175,7 +175,7 @@ def picture_answer(**extra: Any) -> httpx.Response:
 @pytest.mark.parametrize(
     ("usage", "tokens", "usd"),
     [
-        pytest.param({}, (None, None), None, id="nothing told"),
+        pytest.param({}, (None, None), None, id="no figures"),
         pytest.param(None, (None, None), None, id="null"),
         pytest.param("many", (None, None), None, id="a word"),
         pytest.param(
@@ -277,7 +277,7 @@ async def test_a_fault_becomes_the_error_it_is(fault: str) -> None:
 async def test_an_error_never_repeats_what_the_vendor_said(fault: str) -> None:
     with capture_logs() as lines, pytest.raises(GeneratorError) as caught:
         await api_generator(ImageApi(faults=fault), timeout_s=limit_s(fault)).generate(request())
-    told = " ".join([str(caught.value), caught.value.hint, json.dumps(lines, default=str)]).lower()
+    shown = " ".join([str(caught.value), caught.value.hint, json.dumps(lines, default=str)]).lower()
     for word in (
         "sk-",
         "http://",
@@ -287,14 +287,14 @@ async def test_an_error_never_repeats_what_the_vendor_said(fault: str) -> None:
         "cloudflare",
         "limit 5",
     ):
-        assert word not in told
+        assert word not in shown
 
 
 @pytest.mark.parametrize(
     ("fault", "least_s", "most_s"),
     [
         ("rate_limited", 2, 2),
-        ("rate_limited_ms", 2, 2),  # beside a retry-after of 99 s
+        ("rate_limited_ms", 2, 2),  # together with a retry-after of 99 s
         ("rate_limited_date", 0.9, 2),  # a date has whole seconds
         ("rate_limited_untold", 0, 0),
         ("slow_down", 1, 1),
@@ -371,7 +371,7 @@ def error_answer(status: int, code: Any = None, **error: Any) -> httpx.Response:
         pytest.param(httpx.Response(200, content=b""), CallAmbiguous, id="200, nothing"),
     ],
 )
-async def test_an_answer_nobody_promised_still_has_a_meaning(
+async def test_an_answer_outside_the_contract_still_has_a_meaning(
     answer: httpx.Response, expected: type[GeneratorError]
 ) -> None:
     with pytest.raises(GeneratorError) as caught:
@@ -435,7 +435,7 @@ FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Exception]) -> None:
-    """A class that a new httpx brings fails here until somebody decides what it means."""
+    """A class that a new httpx brings fails here until its meaning is decided."""
     raised = an(error)
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -572,7 +572,7 @@ async def test_a_model_says_when_it_shuts_down() -> None:
     assert await made_by.model_info(NEW) == ModelInfo(model_id=NEW, shuts_down=None)
 
 
-async def test_a_model_or_key_that_does_not_work_is_told() -> None:
+async def test_a_model_or_key_that_does_not_work_is_reported() -> None:
     with pytest.raises(ModelUnavailable):
         await api_images(ImageApi()).model_info("gpt-image-1")
     with pytest.raises(AccountBlocked):

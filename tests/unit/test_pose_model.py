@@ -50,7 +50,7 @@ def test_the_model_lives_in_the_users_cache_unless_a_setting_names_another(tmp_p
     assert pose_model.model_path(Settings(pose_model=other)) == other
 
 
-def test_a_missing_model_names_the_command_that_mends_it() -> None:
+def test_a_missing_model_names_the_command_that_fetches_it() -> None:
     with pytest.raises(ConfigError, match="missing") as caught:
         pose_model.require_model(Settings())
     assert "wearon model pull" in caught.value.hint
@@ -108,7 +108,10 @@ def test_pulling_with_a_named_model_downloads_nothing(tmp_path: Path) -> None:
         ),
         pytest.param("exit 0", UpstreamError, "no wheel", id="success without a wheel"),
         pytest.param(
-            "echo half a download > $DEST/m.whl", UpstreamError, "another", id="not a wheel"
+            "echo half a download > $DEST/m.whl",
+            UpstreamError,
+            "not the expected one",
+            id="not a wheel",
         ),
     ],
 )
@@ -129,12 +132,12 @@ def test_a_wheel_with_other_networks_is_refused(
 ) -> None:
     wheel = tmp_path / "m.whl"
     wheel.write_bytes(bundle("x", *members))
-    with pytest.raises(UpstreamError, match="another"):
+    with pytest.raises(UpstreamError, match="not the expected one"):
         pose_model.pull_model(Settings(), pip=pip_that(tmp_path, f"cp {wheel} $DEST/m.whl"))
     assert not cache.exists()
 
 
-def test_a_missing_pip_program_is_a_setting_to_mend() -> None:
+def test_a_missing_pip_program_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="could not be started"):
         pose_model.pull_model(Settings(), pip=["/nowhere/pip"])
 

@@ -1,1 +1,1 @@
-"""One folder per outside thing. Each implements ports that stand in `core` beside the rules."""
+"""One folder for each external system. The ports they implement are in `core`."""

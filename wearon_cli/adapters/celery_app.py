@@ -26,8 +26,8 @@ from wearon_cli.core.settings import load_settings
 
 #: The one task: do the job of a session.
 GENERATE: Final = "wearon.generate"
-#: One blocking read of the queue. Long, since hosted Redis bills by the command; short, since a
-#: stopping worker waits for its end.
+#: One blocking read of the queue. Long, because hosted Redis bills by the command; not longer,
+#: because a stopping worker waits for it to end.
 POLL_S: Final = 4
 #: A connection that is silent for so long is dead, whatever TCP thinks of it: a command sent into
 #: a lost route would wait for a quarter of an hour. Longer than a blocking read.

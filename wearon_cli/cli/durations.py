@@ -1,4 +1,4 @@
-"""Times on the command line: spans as they are typed, moments as they are read."""
+"""Times on the command line: parsing spans, formatting times."""
 
 import re
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ def parse_span(text: str | timedelta) -> timedelta:
     "90s", "15m", "2h", "7d". A default comes as what it stands for.
 
     Raises:
-        typer.BadParameter: It is none.
+        typer.BadParameter: It is not a span.
     """
     if isinstance(text, timedelta):
         return text
@@ -33,14 +33,14 @@ SinceOption = Annotated[
 ]
 
 
-def local(moment: datetime) -> str:
+def local(time: datetime) -> str:
     """Date and time in this machine's zone."""
-    return f"{moment.astimezone():%m-%d %H:%M:%S}"
+    return f"{time.astimezone():%m-%d %H:%M:%S}"
 
 
-def ago(moment: datetime) -> str:
+def ago(time: datetime) -> str:
     """How long ago, in one unit."""
-    return span(utc_now() - moment)
+    return span(utc_now() - time)
 
 
 def span(length: timedelta) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.stack import stack_settings
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 
 def with_tools(
@@ -35,7 +34,9 @@ def with_tools(
         needs_whole_view: Refuse a key that sees only a part of the rows.
     """
 
-    async def run(settings: Settings) -> Result:
+    async def run(settings: "Settings") -> Result:
+        from wearon_cli.wiring.operator import open_operator_tools
+
         async with open_operator_tools(settings, needs_whole_view=needs_whole_view) as tools:
             return await work(tools, settings)
 

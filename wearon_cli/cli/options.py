@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-#: Use the embedded stack instead of the production settings.
+#: Use the local stack instead of the production settings.
 LocalOption = Annotated[
     bool,
     typer.Option(
         "--local",
         envvar="WEARON_LOCAL",
-        help="Use a stack of its own on this machine: no account, no Supabase, nothing shared.",
+        help="Use a local stack on this machine: no account, no Supabase, nothing shared.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""How a followed session is told: the picture's path, the cost, the time, or why there is none."""
+"""The result of a followed session: picture, cost and time, or why there is no picture."""
 
 from pathlib import Path
 from typing import Final
@@ -38,10 +38,10 @@ def credit_words(credit: Credit) -> str:
 
 def check_target(out: Path) -> Path:
     """
-    See that the picture can be written, before anything is paid for it.
+    Check that the picture can be written, before it is paid for.
 
     Raises:
-        InputError: The folder is not there, or the name is a folder's.
+        InputError: The folder does not exist, or the name is a folder's.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder", hint="name a file: --out picture.jpg")

@@ -1,9 +1,9 @@
 """
-What a command says: the answer on stdout, everything else on stderr.
+What a command prints: the answer on stdout, everything else on stderr.
 
 A command returns one frozen `Result`; `emit` prints it as text or as the versioned JSON envelope.
-Failures take the same way through `emit_failure`. Keys and codes are public: docs/json-output.md.
-Rich is imported only where something is drawn with it, so that `wearon --help` stays quick.
+Failures go through `emit_failure`. Keys and codes are public: docs/json-output.md.
+Rich is imported only where it is used, so that `wearon --help` stays quick.
 """
 
 import json
@@ -74,7 +74,7 @@ def emit(result: Result, *, command: str, as_json: bool) -> None:
 
 
 def emit_failure(failure: Failure, *, command: str, as_json: bool) -> None:
-    """Print a failure that left nothing else to say."""
+    """Print a failure without data."""
     if as_json:
         _write_json(command, failure, None)
     else:
@@ -82,7 +82,7 @@ def emit_failure(failure: Failure, *, command: str, as_json: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Say something beside the answer (a warning, an assumption): one line on stderr."""
+    """Print a remark (a warning, an assumption): one line on stderr."""
     _write(sys.stderr, f"{text}\n")
 
 
@@ -102,7 +102,7 @@ def silence_stdout() -> None:
 
 
 def _console(stream: TextIO) -> "Console":
-    from rich.console import Console  # most answers do without its 40 ms
+    from rich.console import Console  # most answers do not need its 40 ms
 
     return Console(file=stream, width=None if stream.isatty() else WIDTH, soft_wrap=False)
 

@@ -43,7 +43,7 @@ def find_photo_sets(
         InputError: Nothing to measure, or one file where a folder is needed.
     """
     for image in images:
-        if not image.exists():  # said before the model is loaded, or fetched
+        if not image.exists():  # before the model is loaded or fetched
             raise InputError(f"{image} cannot be read: there is no such file")
     if not is_batch(images):
         return [PhotoSet(front=images[0], side=side, drawing=drawing)]
@@ -102,7 +102,7 @@ def _photos(image: Path) -> Iterator[Path]:
 
 
 def _same_name(front: Path, folder: Path | None) -> Path | None:
-    """A photo from the side that is not there is not missed: the front one does alone."""
+    """The side photo, or None when there is no such file."""
     side = folder / front.name if folder else None
     return side if side and side.is_file() else None
 

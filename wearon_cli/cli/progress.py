@@ -40,7 +40,7 @@ class Progress:
         return time.monotonic() - self._started_s
 
     def say(self, text: str) -> None:
-        """Tell what happens now."""
+        """Show what happens now."""
         if self._spinner is not None:
             self._spinner.update(f"{text} [dim]{self.elapsed_s:.0f} s[/dim]")
         elif text != self._said:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.consent import require_consent
 from wearon_cli.cli.outcome import told
@@ -29,8 +29,10 @@ from wearon_cli.core.operator.follow import Ended, follow
 from wearon_cli.core.operator.inspector import Search
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import Status, utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 #: Outcomes of earlier replays are looked for so far back, in so many sessions.
 KNOWN_SINCE: Final = timedelta(days=7)
@@ -49,7 +51,7 @@ class Replaying:
 
 
 async def replay_one(
-    plan: Plan, how: Replaying, tools: OperatorTools, settings: Settings, *, dry_run: bool
+    plan: Plan, how: Replaying, tools: "OperatorTools", settings: "Settings", *, dry_run: bool
 ) -> Result:
     """One session: its whole plan, its picture."""
     _require_priced([plan], how)
@@ -69,7 +71,7 @@ async def replay_one(
 
 
 async def _followed(
-    plan: Plan, how: Replaying, tools: OperatorTools, settings: Settings
+    plan: Plan, how: Replaying, tools: "OperatorTools", settings: "Settings"
 ) -> tuple[Ended, float]:
     session_id = plan.session.session_id
     with progress(f"session {session_id}") as shown:
@@ -96,8 +98,8 @@ async def replay_many(
     plans: Sequence[Plan],
     left_out: Sequence[LeftOut],
     how: Replaying,
-    tools: OperatorTools,
-    settings: Settings,
+    tools: "OperatorTools",
+    settings: "Settings",
     *,
     dry_run: bool,
     verbose: bool,
@@ -121,7 +123,7 @@ async def replay_many(
     )
 
 
-async def _run(now: Progress, how: Replaying, tools: OperatorTools, settings: Settings) -> None:
+async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: "Settings") -> None:
     bulk = Bulk(replayer=tools.replayer, max_cost_usd=how.max_cost_usd)
     given: set[str] = set()
     try:
@@ -143,7 +145,9 @@ async def _run(now: Progress, how: Replaying, tools: OperatorTools, settings: Se
 
 
 @asynccontextmanager
-async def _working_here(settings: Settings, how: Replaying) -> AsyncIterator[Callable[[str], None]]:
+async def _working_here(
+    settings: "Settings", how: Replaying
+) -> AsyncIterator[Callable[[str], None]]:
     """With --now, the jobs named to it are done in this process; otherwise nothing is."""
     if not how.options.works_here:
         yield lambda _: None
@@ -154,7 +158,7 @@ async def _working_here(settings: Settings, how: Replaying) -> AsyncIterator[Cal
         yield work_on
 
 
-async def _known_outcomes(tools: OperatorTools) -> Outcomes:
+async def _known_outcomes(tools: "OperatorTools") -> Outcomes:
     """What earlier replays came to, from the records of the newest sessions that ended."""
     found = await tools.inspector.search(
         Search(

@@ -40,7 +40,7 @@ ConcurrencyOption = Annotated[
 ]
 
 #: Of `all` and of children that work with its local stack.
-LOCAL_NEEDS_FOLDER: Final = "--data-dir is the local stack's"
+LOCAL_NEEDS_FOLDER: Final = "--data-dir belongs to the local stack"
 
 
 def role_options(**options: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def started(
     role: str, *, local: bool, data_dir: Path | None, needs_production: bool = True, **options: Any
 ) -> Iterator[Role]:
     """
-    A role that runs by itself: its settings checked, its log set up and counted.
+    Set up a role that runs by itself: check settings, configure the log and metrics.
 
     Raises:
         ConfigError: A setting is wrong, or what production needs is missing.

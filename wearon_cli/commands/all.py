@@ -35,9 +35,8 @@ def all_roles(
     """
     Run consume, celery and serve together, supervised.
 
-    Starts one of each as a child process and starts a child that dies again, after a growing
-    pause; one that keeps dying ends everything. All log to one stream, stderr: JSON, or words on a
-    terminal.
+    Starts one of each as a child process and restarts a child that dies, after a growing pause; if
+    one keeps dying, everything stops. All log to stderr: as JSON, or as text on a terminal.
 
     Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY. With --local it
     needs nothing: it brings a private Redis server and keeps rows, credits and pictures in the
@@ -46,8 +45,8 @@ def all_roles(
     Stop it with SIGTERM or Ctrl-C: the children drain, which takes up to WEARON_STOP_GRACE_S. A
     second signal ends them at once. Neither loses a job.
 
-    Exit codes: 0 stopped as asked, 3 settings or a taken port, 6 Redis or Supabase does not answer
-    at start, 8 a role could not be kept running.
+    Exit codes: 0 stopped by a signal, 3 settings or a taken port, 6 Redis or Supabase does not
+    answer at start, 8 a role could not be kept running.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.all.local_stack import environment_of
@@ -79,7 +78,7 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "I
         folder = data_dir or DEFAULT_DATA_DIR
         wanted = settings.port if "port" in settings.model_fields_set else 0
         with local_services(folder, host=settings.host, port=wanted) as ours:
-            _tell(ours)
+            _print_addresses(ours)
             yield settings.model_copy(update=ours.model_dump(include=LOCAL_FIELDS))
         return
     if data_dir is not None:
@@ -89,8 +88,8 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "I
     yield settings
 
 
-def _tell(settings: "Settings") -> None:
-    """Where a newcomer finds things."""
+def _print_addresses(settings: "Settings") -> None:
+    """Print where to find the local stack's parts."""
     redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
     note(f"local stack: data in {settings.local_dir}")
     note(f"  queue   redis-cli -u {redis}")

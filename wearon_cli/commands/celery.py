@@ -1,4 +1,4 @@
-"""`wearon celery`: the role that does the jobs."""
+"""`wearon celery`: the role that runs the jobs."""
 
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.role_options import ConcurrencyOption, started
@@ -11,10 +11,10 @@ def celery(
     data_dir: DataDirOption = None,
 ) -> None:
     """
-    Do the jobs. Start more of these to scale.
+    Run the jobs. Start more of these to scale.
 
     Downloads and prepares the photos, has the image model dress the person, stores the picture and
-    finishes the session, or fails it and gives the credit back. Jobs spend their time waiting for
+    finishes the session, or fails it and gives the credit back. Jobs mostly wait for
     the image API, so hundreds run in one process; all processes on all machines share one rate
     limit (WEARON_REQUESTS_PER_MINUTE) through Redis.
 
@@ -23,10 +23,10 @@ def celery(
 
     Stop it with SIGTERM or Ctrl-C: it takes no new jobs, lets running ones finish within
     WEARON_DRAIN_S, hands the rest back and exits with 0. A second signal ends it at once; its jobs
-    are back at work, here or elsewhere, within 45 s.
+    are claimed again, here or elsewhere, within 45 s.
 
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start, 8 the worker failed, 75
-    it no longer heard its queue and ended itself to be started again.
+    it got no more messages from its queue and stopped itself to be restarted.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.worker.celery_worker import run_worker
@@ -34,4 +34,4 @@ def celery(
     with started("celery", local=local, data_dir=data_dir, worker_concurrency=concurrency) as role:
         exit_code = run_worker(role.settings, role.meters, on_ready=announcer(role.settings))
     if exit_code:
-        raise RoleFailed("the Celery worker ended by itself", hint="its log says why")
+        raise RoleFailed("the Celery worker stopped unexpectedly", hint="its log says why")

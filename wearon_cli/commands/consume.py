@@ -8,16 +8,16 @@ def consume(local: LocalOption = False, data_dir: DataDirOption = None) -> None:
     """
     Take jobs from the queue; recover lost ones.
 
-    Moves each payload from the platform's list into the journal, calls a worker for it, and keeps
-    looking for what a crash has left: jobs of killed workers, jobs whose waiting time is over,
-    payloads of dead consumers, open sessions without a job. Payloads that are no jobs become dead
-    letters. Run one or several, on any machine; each does all of it, and they do not collide.
+    Moves each payload from the platform's list into the journal, sends a Celery message for it, and
+    keeps recovering what a crash has left: jobs of killed workers, delayed jobs that are due,
+    payloads of dead consumers, open sessions without a job. Invalid payloads become dead letters.
+    Run one or several, on any machine; each does all of this, and they do not collide.
 
     Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY, or --local. Logs
     go to stderr.
 
-    Stop it with SIGTERM or Ctrl-C: what it holds is handed back, and it exits with 0. Killed in
-    any other way it loses nothing either; the others return what it held within 45 s.
+    Stop it with SIGTERM or Ctrl-C: it hands back what it has taken and exits with 0. Killed in
+    any other way it loses nothing either: the others return what it had taken within 45 s.
 
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start.
     """

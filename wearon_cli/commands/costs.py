@@ -1,7 +1,7 @@
 """`wearon costs`: what was paid for pictures, by day, store, model, provider or outcome."""
 
 from datetime import UTC, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,8 +13,10 @@ from wearon_cli.cli.output import Result
 from wearon_cli.core.operator.costs import GroupBy
 from wearon_cli.core.operator.costs import costs as parted
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 
 def costs(
@@ -35,7 +37,7 @@ def costs(
       wearon costs --by outcome
     """
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         now = utc_now().astimezone(UTC)
         first, last = (now - since).date(), now.date()
         lines = parted(await tools.book.rows(first, last), by)

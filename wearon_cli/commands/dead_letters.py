@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,13 +13,14 @@ from wearon_cli.cli.operator import asked_by, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
-from wearon_cli.core.contract import parse_task
 from wearon_cli.core.errors import InputError, LetterNotFound, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
 from wearon_cli.core.operator.replay_plan import ReplayOptions
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +41,7 @@ def list_letters(
 ) -> Result:
     """List the letters, newest first."""
 
-    async def work(tools: OperatorTools) -> Result:
+    async def work(tools: "OperatorTools") -> Result:
         letters = await tools.dead_letters.list(limit=limit)
         table = Table("letter", "died", "tries", "error", "session", box=None, pad_edge=False)
         for letter in letters:
@@ -59,7 +60,7 @@ def show(
 ) -> Result:
     """Show one letter: why it died, and its bytes as they came."""
 
-    async def work(tools: OperatorTools) -> Result:
+    async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         age_h = (utc_now() - letter.died_at).total_seconds() / 3600
         text = letter.raw.decode("utf-8", "backslashreplace")
@@ -91,7 +92,7 @@ def requeue(
     session has completed; then the worker drops it.
     """
 
-    async def work(tools: OperatorTools) -> Result:
+    async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         options = ReplayOptions(
             by=asked_by(),
@@ -122,7 +123,7 @@ def drop(
 ) -> Result:
     """Throw a letter away for good. Asks; without a terminal it needs --yes."""
 
-    async def work(tools: OperatorTools) -> Result:
+    async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         question = f"throw letter {letter_id} ({letter.error_code}) away for good?"
         await asyncio.to_thread(require_consent, question, yes=yes)
@@ -133,9 +134,9 @@ def drop(
 
 
 def _with_tools(
-    work: Callable[[OperatorTools], Awaitable[Result]], local: bool, data_dir: Path | None
+    work: Callable[["OperatorTools"], Awaitable[Result]], local: bool, data_dir: Path | None
 ) -> Result:
-    async def run(tools: OperatorTools, _: Settings) -> Result:
+    async def run(tools: "OperatorTools", _: "Settings") -> Result:
         return await work(tools)
 
     return with_tools(run, local=local, data_dir=data_dir)
@@ -152,13 +153,15 @@ def _session_of(letter: DeadLetter) -> str:
 
 def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
     """The input pictures of a payload that is a job: it may name more than the row keeps."""
+    from wearon_cli.core.contract import parse_task  # brings pydantic
+
     try:
         return parse_task(letter.raw).image_urls
     except TaskInvalid:
         return ()
 
 
-async def _letter(tools: OperatorTools, letter_id: str) -> DeadLetter:
+async def _letter(tools: "OperatorTools", letter_id: str) -> DeadLetter:
     letter = await tools.dead_letters.get(letter_id)
     if letter is None:
         raise LetterNotFound(

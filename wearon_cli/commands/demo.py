@@ -1,4 +1,4 @@
-"""`wearon demo`: one try-on through the whole real path, in a temporary stack on this machine."""
+"""`wearon demo`: one try-on end to end, in a temporary stack on this machine."""
 
 import asyncio
 import shutil
@@ -29,16 +29,16 @@ KEPT_LOG: Final = Path("wearon-demo.log")
 def demo(
     out: Annotated[Path, typer.Option(help="Where to save the picture.")] = DEFAULT_OUT,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Longest time to follow it, in seconds.")
+        float, typer.Option(min=1, help="Longest time to wait for it, in seconds.")
     ] = 120.0,
 ) -> Result:
     """
-    Watch one try-on go through the whole path, on this machine.
+    Run one try-on end to end on this machine.
 
-    Starts a stack of its own in a temporary folder: a Redis server, rows, credits and files, and
+    Starts a temporary stack in its own folder: a Redis server, rows, credits and files, and
     the three roles. Sends the bundled photo of a person and of a garment through it, the way the
     platform would: upload, credit, session, queue. Follows the session to its end, saves the
-    picture, stops everything and leaves nothing else behind.
+    picture, stops everything and removes the rest.
 
     It needs no account and no network, and costs nothing: the picture is a preview, a composite
     that is marked as one, even where an OPENAI_API_KEY is set. `wearon try-on` uses the key.
@@ -60,7 +60,7 @@ def demo(
         timeout_s=timeout,
     )
     with (
-        progress("starting a stack of its own") as shown,
+        progress("starting a temporary stack") as shown,
         tempfile.TemporaryDirectory(prefix="wearon-demo-") as folder,
         _log_kept(Path(folder)),
         local_stack(Path(folder), previews_only=True) as settings,

@@ -1,4 +1,4 @@
-"""`wearon doctor`: is everything there that the product needs?"""
+"""`wearon doctor`: checks everything that the product needs."""
 
 import asyncio
 from pathlib import Path
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result:
     """
-    Check every outside thing, each with what to do when it is red.
+    Check everything that the product needs; a failed check says what to do.
 
     Settings, Redis (version, memory, eviction, clock), consumers and Celery workers, Supabase (key,
     tables, columns, functions, bucket), the image API (key, each model, when it closes), the pose
-    model on a bundled photo, disk and port. Takes less than 10 s, changes nothing, costs nothing,
-    and shows no secret: safe to run in production.
+    model on a bundled photo, disk and port. It takes less than 10 s, changes nothing, costs
+    nothing, and shows no secret: it is safe in production.
 
-    Exit codes: 0 nothing is red, 1 something is.
+    Exit codes: 0 no check failed, 1 a check failed.
     """
     from wearon_cli.runtime.ops.doctor import examine
 
     findings = asyncio.run(examine(_settings(local, data_dir)))
-    red = faults(findings)
+    failed = faults(findings)
     return Result(
         data={"findings": findings},
-        lines=[_table(findings), "", _sum(findings)],
-        error=Unhealthy(f"{len(red)} of {len(findings)} checks are red") if red else None,
+        lines=[_table(findings), "", _summary(findings)],
+        error=Unhealthy(f"{len(failed)} of {len(findings)} checks failed") if failed else None,
     )
 
 
@@ -59,12 +59,12 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        mark = "[red]RED[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"
+        mark = "[red]FAIL[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"
         hint = f"\n-> {finding.hint}" if finding.hint else ""
         table.add_row(mark, finding.name, f"{finding.detail}{hint}")
     return table
 
 
-def _sum(findings: list[Finding]) -> str:
+def _summary(findings: list[Finding]) -> str:
     warnings = sum(finding.warning for finding in findings)
-    return f"{len(findings)} checks, {len(faults(findings))} red, {warnings} to think of soon"
+    return f"{len(findings)} checks, {len(faults(findings))} failed, {warnings} warnings"

@@ -49,7 +49,7 @@ def estimate(
         str, typer.Option(help="Size chart: default, women, men, or a JSON file.")
     ] = "default",
     garment: Annotated[
-        GarmentKind, typer.Option(help="What is to be worn: decides which girths count.")
+        GarmentKind, typer.Option(help="Garment to size: decides which girths count.")
     ] = GarmentKind.TOP,
     annotate: Annotated[
         Path | None,
@@ -59,9 +59,9 @@ def estimate(
     """
     Measure the body in a photo.
 
-    Prints chest, waist, hip, shoulder and inseam with the band in which each lies in four cases of
-    five, and the odds of each size. The photo shows one person, standing, facing the camera, from
-    head to feet, in close-fitting clothes. Nothing leaves this machine.
+    Prints chest, waist, hip, shoulder and inseam, each with a band that holds the true value in
+    four cases of five, and the odds of each size. The photo shows one person, standing, facing the
+    camera, from head to feet, in close-fitting clothes. Nothing leaves this machine.
 
     Several photos, or a folder of them, give one line of JSON each. --side and --annotate then name
     folders, with photos of the same names; height, weight and sex hold for all.
@@ -98,8 +98,8 @@ def _answer(
     _ensure_model(settings)
     with open_pose_reader(settings) as reader:
         if is_batch(images):
-            return _many(photo_sets, reader, request, settings)
-        return _one(photo_sets[0], reader, request, settings)
+            return _measure_batch(photo_sets, reader, request, settings)
+        return _measure_one(photo_sets[0], reader, request, settings)
 
 
 def _ensure_model(settings: "Settings") -> None:
@@ -110,7 +110,7 @@ def _ensure_model(settings: "Settings") -> None:
         pose_model.pull_model(settings)
 
 
-def _one(
+def _measure_one(
     photo_set: "PhotoSet", reader: "PoseReader", request: "EstimateRequest", settings: "Settings"
 ) -> Result:
     from wearon_cli.cli.girth_table import lines_of
@@ -127,7 +127,7 @@ def _one(
     return Result(data=_data(photo_set, measured.to_response()), lines=lines_of(measured))
 
 
-def _many(
+def _measure_batch(
     photo_sets: "list[PhotoSet]",
     reader: "PoseReader",
     request: "EstimateRequest",
@@ -168,5 +168,5 @@ def _fault(exc: InputError) -> dict[str, object]:
 
 def _some_failed(failed: int, total: int) -> InputError:
     return InputError(
-        f"{failed} of {total} photos could not be measured", hint="each one's line says why"
+        f"{failed} of {total} photos could not be measured", hint="the line of each photo says why"
     )

@@ -46,7 +46,7 @@ def path() -> Result:
     """
     Say where the pose model is.
 
-    Prints the path even if the file is not there yet; `wearon model pull` puts it there.
+    Prints the path even if there is no file yet; `wearon model pull` fetches it.
     WEARON_POSE_MODEL names another file.
     """
     from wearon_cli.adapters.pose import model_file as pose_model

@@ -16,11 +16,10 @@ from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import NeedsAPerson
 from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 
 def reconcile(
@@ -42,7 +41,7 @@ def reconcile(
     Exit codes: 0 all fits, or was corrected; 5 something is left for a person.
     """
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         looked_at, cases = await tools.reconciler.find(utc_now() - since, limit=limit)
         fixable = [case for case in cases if case.is_fixable]
         if fix and fixable:

@@ -4,25 +4,27 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import SinceOption
-from wearon_cli.cli.operator import asked_by
+from wearon_cli.cli.operator import asked_by, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
-from wearon_cli.cli.stack import stack_settings
 from wearon_cli.core.errors import InputError, SessionError, SessionNotFound
 from wearon_cli.core.operator.inspector import AT_ONCE, Search, checked_session_id
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import Status, utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 StoreOption = Annotated[str | None, typer.Option(help="With --failed: of this store or user.")]
 ErrorOption = Annotated[
@@ -152,8 +154,9 @@ def replay_task(
     )
     _check(asked)
     needs_workers = not (dry_run or now or undo)
-    with stack_settings(local, data_dir, needs_workers=needs_workers) as settings:
-        return asyncio.run(run(asked, settings))
+    return with_tools(
+        partial(run, asked), local=local, data_dir=data_dir, needs_workers=needs_workers
+    )
 
 
 def _search(since: timedelta, owner_id: str | None, error: str | None, limit: int) -> Search:
@@ -177,27 +180,26 @@ def _check(asked: ReplayCommand) -> None:
         raise InputError("--undo is for one session", hint="name one id")
 
 
-async def run(asked: ReplayCommand, settings: "Settings") -> Result:
+async def run(asked: ReplayCommand, tools: "OperatorTools", settings: "Settings") -> Result:
     """Plan, say so, ask, do it, follow it."""
-    async with open_operator_tools(settings) as tools:
-        if asked.undo:
-            return await _undo(asked, tools)
-        if asked.is_one:
-            plan = await tools.replayer.plan(asked.session_ids[0], asked.how.options)
-            return await replay_one(plan, asked.how, tools, settings, dry_run=asked.dry_run)
-        plans, left_out = await _plans(await _ids(asked, tools), asked, tools)
-        return await replay_many(
-            plans,
-            left_out,
-            asked.how,
-            tools,
-            settings,
-            dry_run=asked.dry_run,
-            verbose=asked.verbose,
-        )
+    if asked.undo:
+        return await _undo(asked, tools)
+    if asked.is_one:
+        plan = await tools.replayer.plan(asked.session_ids[0], asked.how.options)
+        return await replay_one(plan, asked.how, tools, settings, dry_run=asked.dry_run)
+    plans, left_out = await _plans(await _ids(asked, tools), asked, tools)
+    return await replay_many(
+        plans,
+        left_out,
+        asked.how,
+        tools,
+        settings,
+        dry_run=asked.dry_run,
+        verbose=asked.verbose,
+    )
 
 
-async def _undo(asked: ReplayCommand, tools: OperatorTools) -> Result:
+async def _undo(asked: ReplayCommand, tools: "OperatorTools") -> Result:
     row = await tools.undo.check(asked.session_ids[0])
     note(f"session {row.session_id}: its earlier picture and the present one change places")
     if not asked.dry_run:
@@ -209,7 +211,7 @@ async def _undo(asked: ReplayCommand, tools: OperatorTools) -> Result:
     return Result(data={"session_id": row.session_id, "undone": not asked.dry_run}, lines=[done])
 
 
-async def _ids(asked: ReplayCommand, tools: OperatorTools) -> Sequence[str]:
+async def _ids(asked: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
     if asked.search is None:
         return asked.session_ids
     found = await tools.inspector.search(asked.search)
@@ -217,7 +219,7 @@ async def _ids(asked: ReplayCommand, tools: OperatorTools) -> Sequence[str]:
 
 
 async def _plans(
-    session_ids: Sequence[str], asked: ReplayCommand, tools: OperatorTools
+    session_ids: Sequence[str], asked: ReplayCommand, tools: "OperatorTools"
 ) -> tuple[list[Plan], list[tuple[str, str]]]:
     """What can be run again, and what is left out, with the class of error that says why."""
     free = asyncio.Semaphore(AT_ONCE)

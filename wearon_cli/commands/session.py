@@ -1,8 +1,8 @@
 """`wearon session` and `wearon sessions`: what happened to one, and which there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.table import Table
@@ -24,9 +24,13 @@ from wearon_cli.core.operator.inspector import (
     checked_session_id,
 )
 from wearon_cli.core.session import Channel, Session, Status, utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
 
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
+
+#: Members of a timeline's line that have a column of their own.
+_HEAD: Final = frozenset({"at", "event"})
 LOCATION_WORDS: Final = {
     JobLocation.QUEUE: "waits in the platform's list: no consumer has taken it yet",
     JobLocation.READY: "ready: it is released to a worker as the rate limit allows",
@@ -56,12 +60,12 @@ def session(
     """
     wanted = checked_session_id(session_id)
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
         return Result(
             data=_facts(report, inputs),
-            lines=[_sheet(report, inputs), "", *_timeline(report)],
+            lines=[_sheet(report, inputs), "", _timeline(report)],
         )
 
     return with_tools(work, local=local, data_dir=data_dir)
@@ -92,7 +96,7 @@ def sessions(
         raise InputError("--failed and --status say different things", hint="give one of them")
     wanted = Status.FAILED if failed or error else status
 
-    async def work(tools: OperatorTools, _: Settings) -> Result:
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
         found = await tools.inspector.search(
             Search(
                 since=utc_now() - since,
@@ -166,7 +170,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("status", row.status.value),
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
-        ("failed by", report.error_class or ""),
+        ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
         ("credit", _credit(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
@@ -206,18 +210,23 @@ def _paid(report: SessionReport) -> str:
     return f"{told} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
 
 
-def _timeline(report: SessionReport) -> list[str]:
+def _timeline(report: SessionReport) -> object:
     if not report.timeline:
-        return ["no timeline is kept of it (any more)"]
-    return [_line(event) for event in report.timeline]
+        return "no timeline is kept of it (any more)"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_column(overflow="fold")
+    for event in report.timeline:
+        at = datetime.fromisoformat(str(event["at"]))
+        facts = (_fact(name, value) for name, value in event.items() if name not in _HEAD)
+        table.add_row(local_time(at), str(event["event"]), " ".join(facts))
+    return table
 
 
-def _line(event: Mapping[str, object]) -> str:
-    at = datetime.fromisoformat(str(event["at"]))
-    facts = " ".join(
-        f"{name}={value}" for name, value in event.items() if name not in {"at", "event"}
-    )
-    return f"  {local_time(at)}  {event['event']:<20} {facts}".rstrip()
+def _fact(name: str, value: object) -> str:
+    is_money = name.endswith("_usd") and isinstance(value, int | float)
+    return f"{name}={value:.4f}" if is_money else f"{name}={value}"
 
 
 def _list(found: Sequence[Found]) -> Table:

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.live import Live
@@ -16,8 +16,10 @@ from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats, session_stats
 from wearon_cli.core.session import utc_now
-from wearon_cli.core.settings import Settings
-from wearon_cli.wiring.operator import OperatorTools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 #: Rows that a look may read: an hour's at 300 a minute.
 MOST_ROWS: Final = 20_000
@@ -46,7 +48,7 @@ def status(
 
     as_json = ctx.find_root().obj.as_json
 
-    async def work(tools: OperatorTools, settings: "Settings") -> Result:
+    async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         console = stdout_console()
         if once or as_json or not console.is_terminal:
             data, table = await _look(tools, settings)
@@ -60,7 +62,7 @@ def status(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: OperatorTools, settings: "Settings") -> tuple[dict[str, object], Table]:
+async def _look(tools: "OperatorTools", settings: "Settings") -> tuple[dict[str, object], Table]:
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
     hour = await session_stats(rows, tools.inspector.error_class)
@@ -95,7 +97,7 @@ def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
 
 
-def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: Settings) -> Table:
+def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: "Settings") -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")

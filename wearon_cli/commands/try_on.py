@@ -2,18 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from wearon_cli.adapters.local.accounts import (
-    DEMO_RESELL_STORE_ID,
-    DEMO_STORE_ID,
-    DEMO_USER_ID,
-)
 from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target, told
 from wearon_cli.cli.output import Result
@@ -24,8 +21,10 @@ from wearon_cli.core.errors import InputError, Interrupted
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
-from wearon_cli.core.settings import Settings, load_settings
-from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +92,10 @@ def try_on(
       wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
     """
 
-    limits = load_settings()
+    from wearon_cli.core.settings import load_settings  # brings pydantic
+
     asked = TryOnCommand(
-        pictures=read_uploads((person, *garments), limits),
+        pictures=read_uploads((person, *garments), load_settings()),
         channel=channel,
         owner_id=str(owner) if owner else None,
         shopper_email=_checked_shopper(shopper, channel),
@@ -103,32 +103,33 @@ def try_on(
         out=check_target(out) if out else None,
         timeout_s=timeout,
     )
-    if not local:
-        with stack_settings(local, data_dir) as settings:
-            return asyncio.run(_run_if_agreed(asked, settings, yes=yes))
-    with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
-        return asyncio.run(run(asked, settings, shown))
+    if local:
+        with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
+            return asyncio.run(run(asked, settings, shown))
+    return with_tools(partial(_order_if_agreed, asked, yes), local=local, data_dir=data_dir)
 
 
-async def _run_if_agreed(asked: TryOnCommand, settings: Settings, *, yes: bool) -> Result:
+async def _order_if_agreed(
+    asked: TryOnCommand, yes: bool, tools: "OperatorTools", settings: "Settings"
+) -> Result:
     """In production a credit is taken and a picture bought: somebody has to say yes."""
-    async with open_operator_tools(settings) as tools:
-        owner_id = _owner(settings, asked)
-        question = f"take a credit of {asked.channel.owner_column} {owner_id} and buy a picture?"
-        await asyncio.to_thread(require_consent, question, yes=yes)
-        with progress("uploading the pictures") as shown:
-            return await _order(asked, settings, tools, shown)
+    question = f"take a credit of {_owner(settings, asked)} and buy a picture?"
+    await asyncio.to_thread(require_consent, question, yes=yes)
+    with progress("uploading the pictures") as shown:
+        return await _order(asked, settings, tools, shown)
 
 
-async def run(asked: TryOnCommand, settings: Settings, shown: Progress) -> Result:
+async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
     """Order it, follow it, save it."""
+    from wearon_cli.wiring.operator import open_operator_tools
+
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
         return await _order(asked, settings, tools, shown)
 
 
 async def _order(
-    asked: TryOnCommand, settings: Settings, tools: OperatorTools, shown: Progress
+    asked: TryOnCommand, settings: "Settings", tools: "OperatorTools", shown: Progress
 ) -> Result:
     row = await tools.orders.place(
         Order(
@@ -163,7 +164,7 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _owner(settings: Settings, asked: TryOnCommand) -> str:
+def _owner(settings: "Settings", asked: TryOnCommand) -> str:
     if asked.owner_id:
         return asked.owner_id
     if not settings.is_local:
@@ -171,6 +172,8 @@ def _owner(settings: Settings, asked: TryOnCommand) -> str:
             "whose credit is to be taken?",
             hint=f"--owner {asked.channel.owner_column.upper()}, or --local to try it here",
         )
+    from wearon_cli.adapters.local import accounts  # brings sqlite3
+
     if asked.channel is Channel.B2C:
-        return DEMO_USER_ID
-    return DEMO_RESELL_STORE_ID if asked.shopper_email else DEMO_STORE_ID
+        return accounts.DEMO_USER_ID
+    return accounts.DEMO_RESELL_STORE_ID if asked.shopper_email else accounts.DEMO_STORE_ID

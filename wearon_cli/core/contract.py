@@ -24,8 +24,6 @@ from wearon_cli.core.errors import TaskInvalid
 from wearon_cli.core.payloads import MAX_PAYLOAD_BYTES
 from wearon_cli.core.session import Channel, SessionKey, Status, utc_now
 
-#: The producer LPUSHes here; the consumer takes from the right end.
-TASK_LIST: Final = "wearon:tasks:generation"
 #: The only version of the document this worker understands.
 VERSION: Final = 1
 

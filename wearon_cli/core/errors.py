@@ -6,7 +6,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
 
     WearonError                    1
     ├── ConfigError                3   a setting is missing or wrong
-    ├── InputError                 4   what was handed in cannot be used
+    ├── InputError                 4   the input cannot be used
     │   ├── TaskInvalid            4   dead-letter, never retried
     │   ├── ConsentMissing         4   it would spend, give back or drop, and nobody said yes
     │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
@@ -16,7 +16,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       │   └── PixelWorkDied      the process that read it died, or was ended for taking long
     │       ├── PictureTooLarge        more bytes than allowed
     │       ├── PictureUnavailable     the link does not serve it (gone, expired)
-    │       ├── PictureForbidden       the link points where we do not go
+    │       ├── PictureForbidden       the link points to a forbidden address
     │       └── PhotoRefused           a picture, but no body can be measured in it
     ├── SessionError               5
     │   ├── SessionNotFound        5   no such row in either table
@@ -27,20 +27,21 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │   ├── NeedsAPerson           5   sessions do not fit their credits, pictures or jobs
     │   └── LeaseLost              5   another worker holds this job now: do nothing more
     ├── UpstreamError              6   a service we call failed
-    │   ├── MeasuringUnavailable       no pose model yet, or more photos waiting than are worth it
+    │   ├── MeasuringUnavailable       no pose model yet, or too many photos waiting
     │   ├── QueueUnavailable           Redis does not answer
     │   ├── StoreUnavailable           Supabase (or the local store) does not answer
     │   ├── StoreRefused               it answers, and says no: schema, key or data
     │   │   ├── RefundRefused          the ledger refuses a refund: parked for a person
     │   │   ├── StorageRefused         it refuses to keep a picture
     │   │   └── ObjectNotFound         no such object in storage
-    │   ├── FetchFailed                an input picture could not be fetched this time
+    │   ├── FetchFailed                an input picture could not be fetched
     │   └── GeneratorError
-    │       ├── RateLimited            wait as told, keep the credit
+    │       ├── RateLimited            wait as asked, keep the credit
     │       │   └── CallsHalted        the circuit breaker is open
-    │       ├── GeneratorFault         its fault, answered so: repeat, bounded
+    │       ├── GeneratorFault         it answered with a fault: repeat, bounded
     │       ├── GeneratorUnreachable   the request never left: free to repeat
     │       ├── CallAmbiguous          sent, outcome unknown: may have been billed
+    │       ├── PurchaseUnresolved     bought, and not fetched yet: ask again, do not buy
     │       ├── GenerationRefused      the safety system said no: settle
     │       ├── RequestRejected        it cannot use what we sent: settle
     │       ├── ModelUnavailable       model retired or no access: next model
@@ -48,10 +49,10 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
     │   ├── JobTooOld              7   the platform takes such a session back itself: not bought
     │   └── JobOrphaned            7   an open row without a job: settle
-    ├── TryOnFailed                7   what an operator reads of a session that ended failed
-    ├── Unhealthy                  1   `wearon doctor` found something red
+    ├── TryOnFailed                7   how operator commands report a failed session
+    ├── Unhealthy                  1   a check of `wearon doctor` failed
     ├── RoleFailed                 8   a role of `wearon all` cannot be kept running
-    ├── NoPermit                   7   its turn has not come: back to the queue
+    ├── NoPermit                   7   no permit in time: back to the queue
     └── Interrupted              130   stopped by the operator: back to the queue
 """
 
@@ -65,10 +66,10 @@ class Reaction(Enum):
 
     SETTLE = "settle"  # final: fail the row, give the credit back
     REPEAT = "repeat"  # again after a pause, counted and bounded
-    WAIT = "wait"  # again when due; not counted, bounded by the job's patience
-    HALT = "halt"  # nobody's job would succeed: open the circuit breaker, keep the job
+    WAIT = "wait"  # again when due; not counted, bounded by the job's longest wait
+    HALT = "halt"  # no job would succeed: open the circuit breaker, keep the job
     YIELD = "yield"  # back to the queue, nothing counted
-    DROP = "drop"  # not ours any more: leave everything as it is
+    DROP = "drop"  # no longer ours: leave everything as it is
 
 
 class WearonError(Exception):
@@ -94,7 +95,7 @@ class ConfigError(WearonError):
 
 
 class InputError(WearonError):
-    """What was handed in cannot be used."""
+    """The input cannot be used."""
 
     code = "input_error"
     exit_code = 4
@@ -153,14 +154,14 @@ class PictureTooLarge(PictureProblem):
 
 
 class PictureUnavailable(PictureProblem):
-    """The picture's link does not serve it any more."""
+    """The picture is no longer available at its link."""
 
     code = "picture_unavailable"
     shopper_message = "One of the photos is no longer available. Please upload it again."
 
 
 class PictureForbidden(PictureProblem):
-    """The picture's link points to a place that is not allowed."""
+    """The picture's link points to an address that is not allowed."""
 
     code = "picture_forbidden"
     shopper_message = "One of the photos could not be loaded. Please upload it again."
@@ -215,13 +216,13 @@ class NoCreditLeft(SessionError):
 
 
 class NeedsAPerson(SessionError):
-    """Something is left that a person has to look at."""
+    """Some cases are left that a person must look at."""
 
     code = "needs_a_person"
 
 
 class LeaseLost(SessionError):
-    """Another worker holds this job now."""
+    """Another worker has the lease on this job now."""
 
     code = "lease_lost"
     reaction = Reaction.DROP
@@ -237,7 +238,7 @@ class UpstreamError(WearonError):
 
 
 class MeasuringUnavailable(UpstreamError):
-    """Bodies cannot be measured at this moment."""
+    """Bodies cannot be measured right now."""
 
     code = "measuring_unavailable"
 
@@ -294,7 +295,7 @@ class ObjectNotFound(StoreRefused):
 
 
 class FetchFailed(UpstreamError):
-    """A picture could not be fetched this time."""
+    """A picture could not be fetched."""
 
     code = "fetch_failed"
     reaction = Reaction.WAIT  # its host is away: the photo itself may be fine
@@ -346,6 +347,13 @@ class CallAmbiguous(GeneratorError):
     code = "call_ambiguous"
 
 
+class PurchaseUnresolved(GeneratorError):
+    """A picture was bought, and whether it can be had is not known yet."""
+
+    code = "purchase_unresolved"
+    reaction = Reaction.WAIT
+
+
 class GenerationRefused(GeneratorError):
     """The image generator's safety system refused these pictures."""
 
@@ -370,14 +378,14 @@ class ModelUnavailable(GeneratorError):
 
 
 class AccountBlocked(GeneratorError):
-    """The image generator refuses our account: key, money or verification."""
+    """The image generator refuses our account: key, billing or verification."""
 
     code = "account_blocked"
     reaction = Reaction.HALT
 
 
 class JobGaveUp(WearonError):
-    """The job was tried as often, or kept as long, as allowed."""
+    """The job used up its attempts or its longest wait."""
 
     code = "job_gave_up"
     exit_code = 7
@@ -404,7 +412,7 @@ class TryOnFailed(WearonError):
 
 
 class Unhealthy(WearonError):
-    """Something that the product needs is not as it should be."""
+    """Something that the product needs does not work."""
 
     code = "unhealthy"
 

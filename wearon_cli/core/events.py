@@ -16,7 +16,7 @@ type Level = Literal["info", "warning", "error"]
 type Observer = Callable[[Event], None]
 
 _BEFORE_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
-#: Who is told of each event, in order of `observed_by`.
+#: Called with each event, in order of `observed_by`.
 _observers: Final[list[Observer]] = []
 
 
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningEvent(Event):
-    """Something that is dealt with, and that should not happen often."""
+    """Something that was handled, and that should not happen often."""
 
     level: ClassVar[Level] = "warning"
 
@@ -61,7 +61,7 @@ class ObserverFailed(ErrorEvent):
 
 def emit(event: Event, *, exc_info: BaseException | None = None) -> None:
     """
-    Log an event, and tell the observers whatever the level of the log. Raises nothing.
+    Log an event, and call the observers whatever the log level. Raises nothing.
 
     Args:
         event: What happened.
@@ -77,7 +77,7 @@ def emit(event: Event, *, exc_info: BaseException | None = None) -> None:
 
 @contextmanager
 def observed_by(observer: Observer) -> Iterator[None]:
-    """Tell `observer` of each event while the body runs, in the thread that logs it."""
+    """Call `observer` with each event while the body runs, in the thread that logs it."""
     _observers.append(observer)
     try:
         yield

@@ -11,7 +11,6 @@ OpenAI's that is not in the table gets the rules of the newest family, which eve
 kept so far, and no price.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +112,7 @@ class ImageModel:
             (self.takes_size(size), f"{self.model_id} does not draw pictures of size {size}"),
             (
                 quality in self.qualities,
-                f"{self.model_id} knows no quality {quality}, only {', '.join(self.qualities)}",
+                f"{self.model_id} has no quality {quality}, only {', '.join(self.qualities)}",
             ),
         )
         return [sentence for holds, sentence in rules if not holds]
@@ -192,43 +191,6 @@ def cost_usd(model_id: str, use: TokenUse) -> float | None:
         + use.image_out * price.image_out
         + use.text_out * price.text_out
     )
-
-
-def most_usd(model_id: str, *, size: str, quality: str, pictures: int) -> float | None:
-    """
-    What one try-on costs at most, in USD, for a promise made before it is bought.
-
-    Args:
-        model_id: The image model.
-        size: WIDTHxHEIGHT, or auto.
-        quality: Unknown ones and auto count as the dearest.
-        pictures: Input pictures.
-
-    Returns:
-        None when this model has no price here.
-
-    Source:
-        Output tokens of a 1024x1536 picture: the pricing page's price of one picture over its
-        price of a token. Input tokens: measured bills of 2-picture try-ons, rounded up.
-    """
-    per_quality = _OUT_TOKENS_1_5 if model_id.startswith("gpt-image-1") else _OUT_TOKENS_2
-    tokens = per_quality.get(quality, max(per_quality.values()))
-    match = _WIDTH_X_HEIGHT.fullmatch(size)
-    width_px, height_px = map(int, match.groups()) if match else (1024, 1536)
-    use = TokenUse(
-        text_in=_MOST_PROMPT_TOKENS,
-        image_in=_MOST_PICTURE_TOKENS * pictures,
-        image_out=math.ceil(tokens * width_px * height_px / (1024 * 1536)),
-    )
-    return cost_usd(model_id, use)
-
-
-#: Output tokens of a 1024x1536 picture, by quality. xhigh and max are guesses upwards.
-_OUT_TOKENS_1_5: Final = {"low": 408, "medium": 1584, "high": 6240}
-_OUT_TOKENS_2: Final = {"low": 167, "medium": 1367, "high": 5500, "xhigh": 8000, "max": 11_000}
-#: Input tokens of one picture and of a prompt, at most. No source: a bill is the judge.
-_MOST_PICTURE_TOKENS: Final = 1500
-_MOST_PROMPT_TOKENS: Final = 1000
 
 
 # ------------------------------------------------------------------------------ sizes

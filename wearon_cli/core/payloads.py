@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from wearon_cli.core.session import Channel, SessionKey
 
-#: No payload the platform makes comes near this; a larger one is an attack or a mistake.
+#: Far above any payload of the platform; a larger one is an attack or a mistake.
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 
 
@@ -29,7 +29,7 @@ def salvage(raw: bytes) -> SessionKey | None:
 def pushed_at(raw: bytes) -> datetime | None:
     """When a payload says it was pushed; None when that cannot be read."""
     try:
-        moment = datetime.fromisoformat(from_json(raw[:MAX_PAYLOAD_BYTES])["created_at"])
+        at = datetime.fromisoformat(from_json(raw[:MAX_PAYLOAD_BYTES])["created_at"])
     except (ValueError, KeyError, TypeError):
         return None
-    return moment if moment.tzinfo else None
+    return at if at.tzinfo else None

@@ -2,7 +2,7 @@
 The session row: its states, the moves between them, and where its result lives.
 
 Every move is a compare-and-swap: an adapter applies it only while the row is in one of the
-`expected` states, and says so by returning the row, or None. Rules live here; adapters are dumb.
+`expected` states, and returns the row, or None. The rules are here; adapters only apply them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class Session:
     output_tokens: int | None = None
     estimated_cost_usd: float | None = None
     request_id: str | None = None  # b2b
-    shopper_email: str | None = None  # b2b; set in absorb mode too, so it does not tell the mode
+    shopper_email: str | None = None  # b2b; set in absorb mode too: it does not show the mode
 
     @property
     def key(self) -> SessionKey:
@@ -122,7 +122,7 @@ class Completion:
     input_tokens: int | None = None
     output_tokens: int | None = None
     estimated_cost_usd: float | None = None
-    #: Shown beside the picture although the session succeeded; None clears an earlier message.
+    #: Shown with the picture of a completed session; None clears an earlier message.
     notice: str | None = None
 
 
@@ -188,7 +188,7 @@ class Sessions(Protocol):
     """
     The session rows of both channels.
 
-    Raises `StoreUnavailable` when the store does not answer (the write may or may not have
+    Raises `StoreUnavailable` when the session store does not answer (the write may or may not have
     happened, unless said otherwise) and `StoreRefused` when it answers no.
     """
 
@@ -204,17 +204,17 @@ class Sessions(Protocol):
         an expected one or there is no such row. Exclusive: of any number of callers one gets it.
 
         A write whose answer was lost is read back, so that a swap that did happen is reported as
-        won where that can be told from the row alone.
+        won when the row alone proves it.
         """
 
     async def insert(self, new: NewSession) -> Session:
         """Insert a queued row, as the platform does. For `try-on`, tests and trials."""
 
-    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
-        """Rows of both tables still queued, pending or processing, created before `moment`."""
+    async def open_before(self, time: datetime, *, limit: int) -> Sequence[Session]:
+        """Rows of both tables still queued, pending or processing, created before `time`."""
 
-    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
-        """Rows of both tables created at or after `moment`, newest first."""
+    async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
+        """Rows of both tables created at or after `time`, newest first."""
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """b2b rows of one store that share a request id, oldest first."""

@@ -1,4 +1,4 @@
-"""Rows, credits and files of one place, opened and closed together."""
+"""The session store: rows, credits and files, opened and closed together."""
 
 from dataclasses import dataclass
 

@@ -4,6 +4,7 @@ Every setting, in one frozen class built once by an entry point and passed down.
 The only module that reads the environment. Numbers are checked against each other (design I6).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -76,6 +77,31 @@ class Settings(BaseSettings):
         validation_alias="RUNWARE_BASE_URL",
         description="Address of Runware's API.",
     )
+    openai_api: Literal["images", "responses"] = Field(
+        "images",
+        description="Which API of OpenAI's draws: images answers at once; with responses a picture "
+        "can be fetched after its answer was lost. `wearon doctor --paid` tries both.",
+    )
+    openai_outer_model: str = Field(
+        "gpt-6-luna", description="Text model that calls the image tool (responses only)."
+    )
+    runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("p-image",), min_length=1, description="Models asked of Runware, in order."
+    )
+    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("openai",),
+        min_length=1,
+        description="Image providers in order, comma separated: openai, runware. The next one "
+        "serves when one is halted, closed or out of money.",
+    )
+    store_providers: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Order of providers for single merchant stores, as a JSON object: "
+        '{"STORE_ID": ["runware", "openai"]}.',
+    )
+    next_provider_on_refusal: bool = Field(
+        False, description="Ask the next provider too when one refuses for moderation."
+    )
     openai_max_retries: int = Field(
         2,
         ge=0,
@@ -91,9 +117,9 @@ class Settings(BaseSettings):
         description="Jobs in flight in one Celery process; 300 a minute at 40 s need 200.",
     )
 
-    image_size: str = Field("1024x1536", description="Size of the picture asked for.")
+    image_size: str = Field("1024x1536", description="Size of the generated picture.")
     image_quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] = Field(
-        "medium", description="Quality of the picture asked for."
+        "medium", description="Quality of the generated picture."
     )
     requests_per_minute: int = Field(
         300, ge=1, description="Image requests a minute over all workers together."
@@ -106,11 +132,11 @@ class Settings(BaseSettings):
     )
     fetch_timeout_s: float = Field(20.0, gt=0, description="One input picture, start to end.")
     permit_wait_s: float = Field(
-        60.0, gt=0, description="Longest wait for a rate permit before the job waits in the queue."
+        60.0, gt=0, description="Longest wait for a rate permit before the job is handed back."
     )
     supabase_timeout_s: float = Field(10.0, gt=0, description="One call to Supabase.")
     attempt_budget_s: float = Field(
-        300.0, gt=0, description="One attempt at a job, start to end; stopped here."
+        300.0, gt=0, description="Time limit of one attempt at a job, start to end."
     )
     max_picture_bytes: int = Field(
         10 * 1024 * 1024, ge=1024, description="Largest input picture, as the bucket's own limit."
@@ -122,14 +148,16 @@ class Settings(BaseSettings):
         32, ge=1, description="Original pictures in the memory of one Celery process at once."
     )
     fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Further origins pictures may come from, comma separated."
+        (), description="Further origins that pictures may come from, comma separated."
     )
 
     lease_s: float = Field(15.0, gt=0, description="Life of a worker's lease on a job.")
-    lease_renew_s: float = Field(4.0, gt=0, description="How often a working lease is renewed.")
-    heartbeat_s: float = Field(10.0, gt=0, description="How often a consumer says it is alive.")
+    lease_renew_s: float = Field(
+        4.0, gt=0, description="How often a worker renews the lease on a running job."
+    )
+    heartbeat_s: float = Field(10.0, gt=0, description="Interval of a consumer's heartbeat.")
     recovery_interval_s: float = Field(
-        5.0, gt=0, description="How often `consume` looks for work that a crash left."
+        5.0, gt=0, description="How often `consume` runs a recovery pass."
     )
     max_deaths: int = Field(
         5, ge=1, description="Worker processes that may die with a job in flight before it fails."
@@ -144,10 +172,12 @@ class Settings(BaseSettings):
         "and refunds one of 600 s by itself, and a paid call and its storing must fit before.",
     )
     max_wait_s: float = Field(
-        1800.0, gt=0, description="How long a job waits out rate limits and outages before failing."
+        1800.0,
+        gt=0,
+        description="Longest delay of a job by rate limits and outages before it fails.",
     )
     orphan_age_s: float = Field(
-        1200.0, gt=0, description="An open row with no trace in Redis is failed after this time."
+        1200.0, gt=0, description="An open row without a job is failed after this time."
     )
     drain_s: float = Field(
         100.0, gt=0, description="How long running jobs may finish after SIGTERM."
@@ -163,32 +193,35 @@ class Settings(BaseSettings):
         description="Port of `consume`'s /metrics; `celery`'s is the next one. Unset: none. "
         "`serve` has /metrics on its own port.",
     )
-    metrics_host: str = Field("127.0.0.1", description="Address those listen on.")
+    metrics_host: str = Field("127.0.0.1", description="Address the metrics ports listen on.")
     host: str = Field("127.0.0.1", description="Address `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port `serve` listens on; 0: any free.")
     http_token: SecretStr | None = Field(
         None, description="Callers of /estimate-body must send it as a bearer token, when set."
     )
     http_requests_per_minute: int = Field(
-        3000, ge=1, description="Photos one caller (address) may have measured in a minute."
+        3000, ge=1, description="Photos measured for one caller (address) in a minute."
     )
     http_docs: bool = Field(False, description="Show the HTTP reference at /docs.")
     bucket: str = Field("virtual-tryon-images", description="Storage bucket of inputs and results.")
     pose_model: Path | None = Field(None, description="Pose model file instead of the cached one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe line that is logged."
+        "info", description="Lowest level that is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal."
     )
     ready_fd: int | None = Field(
-        None, description="Where a role says that it is ready. Set by `wearon all`."
+        None,
+        description="File descriptor a role reports readiness on. Set by `wearon all`.",
     )
     local_dir: Path | None = Field(
-        None, description="Data folder of the local stack. Set by --local; no Supabase then."
+        None, description="Data folder of the local stack, which replaces Supabase. Set by --local."
     )
 
-    @field_validator("openai_image_models", "fetch_origins", mode="before")
+    @field_validator(
+        "openai_image_models", "runware_models", "providers", "fetch_origins", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -202,8 +235,8 @@ class Settings(BaseSettings):
         return self
 
     def cross_checks(self) -> list[str]:
-        """Sentences about numbers that do not fit together; empty when all is well."""
-        # Fetch, permit, paid call, and five calls to the store (swap, look, put, sign, complete).
+        """Sentences about numbers that do not fit together; empty when all fit."""
+        # Fetch, permit, paid call, and five calls to Supabase (swap, look, put, sign, complete).
         worst_s = (
             self.fetch_timeout_s
             + self.permit_wait_s
@@ -258,6 +291,22 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """True when rows, credits and files live in `local_dir` instead of Supabase."""
         return self.local_dir is not None
+
+    @property
+    def draws_previews(self) -> bool:
+        """True when a local stack has no key of any image provider."""
+        return self.is_local and self.openai_api_key is None and self.runware_api_key is None
+
+    @property
+    def provider_order(self) -> tuple[str, ...]:
+        """The image providers that are asked, in order."""
+        return ("preview",) if self.draws_previews else self.providers
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """Every image provider that is asked by anybody, those of single stores included."""
+        of_stores = (name for order in self.store_providers.values() for name in order)
+        return tuple(dict.fromkeys((*self.provider_order, *of_stores)))
 
     def require_production(self) -> None:
         """

@@ -1,4 +1,4 @@
-"""The `consume` role: takes jobs in, and finds what a crash left, all the time."""
+"""The `consume` role: takes jobs in and runs recovery."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ from wearon_cli.runtime.events import ConsumerReady, ConsumerStopped, IntakeNotR
 from wearon_cli.runtime.ops.metrics import Meters, QueueCollector, expose
 from wearon_cli.wiring.consumer import Consumer, open_consumer
 
-#: One blocking take. Short enough for a connection lost without a word to be noticed.
+#: One blocking take. Short enough that a silently lost connection is noticed.
 TAKE_WAIT_S: Final = 10.0
 #: Pause after an outage was met; doubles up to the longest.
 FIRST_PAUSE_S: Final = 0.5
@@ -67,7 +67,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Return when told to stop; raise what ended a loop, since none ends by itself."""
+    """Return after a stop; raise what ended a loop, since none ends by itself."""
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in done - {stopping}:
@@ -112,7 +112,7 @@ async def _release(consumer: Consumer) -> None:
 
 async def _recover(consumer: Consumer, settings: Settings) -> None:
     """
-    Look for lost jobs, again and again.
+    Run recovery passes until stopped.
 
     No worker can renew its lease while Redis is away, so when it is back, workers that live get the
     time to renew first: else their jobs, and paid calls, would be given to others. The same at the

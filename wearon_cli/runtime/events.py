@@ -51,6 +51,14 @@ class ClaimFailed(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobAwaited(WarningEvent):
+    """A job that an operator has done in this process cannot be done now; it is tried again."""
+
+    session_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageUnreadable(WarningEvent):
     """Something in Celery's queue was not a message; it was dropped."""
 

@@ -10,7 +10,8 @@ from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
-from wearon_cli.core.image_models import most_usd
+from wearon_cli.core.image_models import image_model, read_model_name
+from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import JobReader
@@ -19,7 +20,7 @@ from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
-from wearon_cli.core.operator.replay_plan import FREE_OF_COST, Price
+from wearon_cli.core.operator.replay_plan import Price
 from wearon_cli.core.operator.try_on import OrderService
 from wearon_cli.core.operator.undo import Undo
 from wearon_cli.core.purchases import PurchaseBook
@@ -133,12 +134,19 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
 
 def _price(settings: Settings, model: str | None, pictures: int) -> Price:
     """What a try-on costs: of several configured models, the dearest."""
-    if settings.is_local and settings.openai_api_key is None:
-        return FREE_OF_COST  # previews
+    names = map(read_model_name, (model,) if model else settings.openai_image_models)
     prices = [
-        most_usd(each, size=settings.image_size, quality=settings.image_quality, pictures=pictures)
-        for each in ((model,) if model else settings.openai_image_models)
+        try_on_usd(
+            image_model(name.model_id, name.provider),
+            size=settings.image_size,
+            quality=settings.image_quality,
+            pictures=pictures,
+        )
+        for name in names
     ]
     known = [price for price in prices if price is not None]
-    expected_usd = max(known) if len(known) == len(prices) else None
-    return Price(expected_usd=expected_usd, max_purchases=settings.max_purchases)
+    return Price(
+        expected_usd=max(known) if len(known) == len(prices) else None,
+        max_purchases=settings.max_purchases,
+        may_be_preview=settings.is_local and settings.openai_api_key is None,
+    )

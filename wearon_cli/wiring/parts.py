@@ -174,12 +174,11 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
     """The dispatcher of these settings."""
     from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
     from wearon_cli.core.jobs.breakers import provider_breaker
-    from wearon_cli.core.jobs.purchasing import PROVIDER
 
     dispatcher = RedisDispatcher(
         redis,
         url=redis_url(settings),
-        providers=(provider_breaker(PROVIDER),),
+        providers=tuple(map(provider_breaker, settings.provider_names)),
         requests_per_minute=settings.requests_per_minute,
         pictures_per_minute=settings.input_images_per_minute,
     )

@@ -9,15 +9,14 @@ from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.workers import RedisWorkers
-from wearon_cli.core.body.pose import PoseReader
-from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.generator import Generator
 from wearon_cli.core.jobs.breakers import Breakers
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
 from wearon_cli.core.jobs.keeping import Keeper
+from wearon_cli.core.jobs.offers import Catalogue
 from wearon_cli.core.jobs.purchasing import Buyer, Gate
+from wearon_cli.core.jobs.retrieval import Retriever
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
@@ -27,11 +26,11 @@ from wearon_cli.wiring.parts import (
     open_dispatcher,
     open_fetcher,
     open_journal,
-    open_pose_reader,
     open_redis,
     open_settlement,
     open_store,
 )
+from wearon_cli.wiring.providers import open_catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +54,15 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
         pixels = PixelProcesses()
         stack.push_async_callback(pixels.aclose)
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
+        fetcher = await open_fetcher(stack, settings)
         runner = job_runner(
             store=store,
             journal=journal,
             dead_letters=dead_letters,
             breakers=RedisBreakers(redis),
             settlement=open_settlement(redis, store, journal, dead_letters),
-            fetcher=await open_fetcher(stack, settings),
-            generator=await _generator(stack, settings),
+            fetcher=fetcher,
+            catalogue=await open_catalogue(stack, settings, fetcher),
             pixels=pixels,
             settings=settings,
         )
@@ -83,7 +83,7 @@ def job_runner(
     breakers: Breakers,
     settlement: Settlement,
     fetcher: Fetcher,
-    generator: Generator,
+    catalogue: Catalogue,
     pixels: PixelPool,
     settings: Settings,
 ) -> JobRunner:
@@ -91,9 +91,14 @@ def job_runner(
     keeper = Keeper(storage=store.storage, journal=journal, breakers=breakers)
     buyer = Buyer(
         journal=journal,
-        generator=generator,
+        catalogue=catalogue,
         breakers=breakers,
-        pixels=pixels,
+        retriever=Retriever(
+            journal=journal,
+            providers=catalogue.providers,
+            pixels=pixels,
+            timeout_s=settings.openai_timeout_s,
+        ),
         keeper=keeper,
         gate=Gate(),
         settings=settings,
@@ -114,40 +119,6 @@ def job_runner(
         sessions=store.sessions,
         generation=generation,
         settlement=settlement,
-        breakers=breakers,
         dead_letters=dead_letters,
         settings=settings,
     )
-
-
-async def _generator(stack: AsyncExitStack, settings: Settings) -> Generator:
-    if settings.openai_api_key is None and settings.is_local:
-        return _preview_generator(stack, settings)
-    if settings.openai_api_key is None:
-        raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
-    from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
-
-    http = image_api_client(
-        base_url=settings.openai_base_url,
-        api_key=settings.openai_api_key,
-        connections=settings.worker_concurrency,
-    )
-    stack.push_async_callback(http.aclose)
-    return OpenAIImages(
-        http,
-        models=settings.openai_image_models,
-        size=settings.image_size,
-        quality=settings.image_quality,
-        timeout_s=settings.openai_timeout_s,
-    )
-
-
-def _preview_generator(stack: AsyncExitStack, settings: Settings) -> Generator:
-    from wearon_cli.adapters.providers.preview import PreviewImages
-
-    def open_reader() -> PoseReader:
-        reader = open_pose_reader(settings)
-        stack.callback(reader.close)
-        return reader
-
-    return PreviewImages(open_reader)

@@ -1,1 +1,1 @@
-"""Pictures from addresses that nobody trusts."""
+"""Downloads pictures from untrusted addresses."""

@@ -1,10 +1,9 @@
 """
-Downloads pictures from addresses that strangers choose.
+Downloads pictures from untrusted addresses.
 
-What is allowed is decided twice: once from the address as written, once from what its name resolves
-to, at the moment of connecting. The connection then goes to exactly the address that was checked,
-while TLS still proves the name. Built on httpcore: it follows no redirect, keeps no cookie, decodes
-no content encoding, and knows no proxy.
+An address is checked twice: as written, and again when its name is resolved to connect. The
+connection goes to exactly the IP address that was checked, while TLS still proves the name. Built
+on httpcore: it follows no redirect, keeps no cookie, decodes no content encoding, uses no proxy.
 """
 
 import asyncio
@@ -72,7 +71,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An address taken apart, once: nothing parses it again."""
+    """A parsed address. Nothing parses it again."""
 
     origin: Origin
     path: bytes  # with the query, ASCII
@@ -83,7 +82,7 @@ def read_origin(url: str) -> Origin:
     Read a configured origin, such as SUPABASE_URL; its path is ignored.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is not an origin.
     """
     try:
         return _split(url).origin
@@ -185,7 +184,7 @@ class GuardedFetcher:
             expected = _expected_kind(answer.headers, max_bytes=self._max_bytes)
             data = await self._read(answer)
         if sniff(data) is not expected:
-            raise PictureUnusable("the picture is not of the kind its link says it is")
+            raise PictureUnusable("the picture is not of the announced content type")
         return data
 
     async def _read(self, answer: httpcore.Response) -> bytes:
@@ -236,7 +235,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout from exc
         except OSError as exc:
             # Also for "no such name": in a container without a network every name gets that
-            # answer, so it is worth a repeat before a shopper is told that the picture is gone.
+            # answer, so it is repeated before the picture counts as gone.
             raise httpcore.ConnectError from exc
         if (host, port) not in self._trusted and not all(map(is_public, addresses)):
             raise PictureForbidden("the picture's link leads to a private network")
@@ -307,17 +306,17 @@ def _require_picture(status: int) -> None:
     if status == 200:
         return
     if 300 <= status < 400:
-        raise PictureForbidden("the picture's link leads to another one")
+        raise PictureForbidden("the picture's link redirects")
     if status in {408, 425, 429} or status >= 500:
         raise FetchFailed(f"a picture's host answered {status}")
     # 400 too: storage says so of a signed link that has expired.
-    raise PictureUnavailable(f"the picture's link is not served any more ({status})")
+    raise PictureUnavailable(f"the picture's link no longer works ({status})")
 
 
 def _expected_kind(headers: Sequence[tuple[bytes, bytes]], *, max_bytes: int) -> Kind:
     """The kind of picture announced, if it may come at all."""
     if _values(headers, b"content-encoding") not in ([], ["identity"]):
-        raise PictureUnusable("the picture's host sent it compressed")
+        raise PictureUnusable("the picture's host sent it with a content encoding")
     lengths = _values(headers, b"content-length")
     if lengths and lengths[0].isdigit() and int(lengths[0]) > max_bytes:
         raise _too_large(max_bytes)

@@ -1,4 +1,4 @@
-"""The customers that `--local` makes up, so that somebody has credits to try with."""
+"""The sample customers of `--local`, with credits to try it with."""
 
 from typing import Final
 

@@ -28,7 +28,7 @@ SCHEMA_VERSION: Final = 1
 BUSY_TIMEOUT_S: Final = 10.0
 BUSY_PAUSE_S: Final = 0.02
 
-#: SQLite's names for broken constraints, in the words of the platform's database.
+#: SQLite's names for broken constraints, as codes of the platform's database.
 _CODES: Final = {
     "SQLITE_CONSTRAINT_CHECK": pg_codes.CHECK_VIOLATED,
     "SQLITE_CONSTRAINT_FOREIGNKEY": pg_codes.OWNER_UNKNOWN,
@@ -43,8 +43,8 @@ class LocalDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Waiters queue in the event loop, not on threads. The lock holds beside it: a cancelled
-        # task lets go of its turn while its thread still runs.
+        # Waiters queue in the event loop, not on threads. The thread lock is needed too: a
+        # cancelled task releases the first one while its thread still runs.
         self._turn = CapacityLimiter(1)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -55,7 +55,7 @@ class LocalDatabase:
 
     async def write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Run `work` in a transaction that no other process writes beside; all of it or nothing.
+        Run `work` in an exclusive write transaction: all of it happens, or nothing.
 
         Raises:
             StoreRefused: It broke a constraint; `vendor_code` is PostgreSQL's for it.
@@ -64,7 +64,7 @@ class LocalDatabase:
         return await to_thread.run_sync(self._run, "BEGIN IMMEDIATE", work, limiter=self._turn)
 
     def close(self) -> None:
-        """Let go of the file. Used again, it is opened again."""
+        """Close the file. The next use opens it again."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -95,7 +95,7 @@ def uuid_text(value: str) -> str:
     A uuid as PostgreSQL writes it.
 
     Raises:
-        StoreRefused: It is not one.
+        StoreRefused: It is not a uuid.
     """
     try:
         return str(UUID(value))
@@ -103,9 +103,9 @@ def uuid_text(value: str) -> str:
         raise StoreRefused("this id is not a uuid", vendor_code=pg_codes.NOT_A_VALUE) from exc
 
 
-def time_text(moment: datetime) -> str:
-    """A moment as this file keeps it."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def time_text(at: datetime) -> str:
+    """A time as this file stores it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -164,7 +164,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def _sqlite_errors() -> Iterator[None]:
-    """Say what went wrong in the words of our error tree, with the platform's codes."""
+    """Translate SQLite's errors into our error tree, with the platform's codes."""
     try:
         yield
     except sqlite3.IntegrityError as exc:
@@ -175,6 +175,6 @@ def _sqlite_errors() -> Iterator[None]:
         ) from exc
     except (sqlite3.Error, OSError) as exc:
         raise StoreUnavailable(
-            "the local database cannot be used now",
+            "the local database cannot be opened",
             hint="check that the data folder can be written and its disk is not full",
         ) from exc

@@ -1,7 +1,7 @@
 """
 The platform's credit functions, over SQLite: each moves one credit and writes its ledger row.
 
-They answer as the platform's do, good and bad (contract tests run the same cases over both): a
+They answer as the platform's do, errors included (contract tests run the same cases over both): a
 store's refund is exactly-once by the ledger's constraint, a user's is not. Each runs inside the
 caller's transaction, so a refusal leaves nothing behind.
 """
@@ -78,8 +78,8 @@ def refund_store_shopper_credits(
     )
     if not given.rowcount:
         raise _refused("this store has no such shopper")
-    told = f"{description} (shopper={_mail(email)})"
-    _write_store(db, store_id, +1, "refund", request_id, told)
+    note = f"{description} (shopper={_mail(email)})"
+    _write_store(db, store_id, +1, "refund", request_id, note)
 
 
 def open_user(db: sqlite3.Connection, user_id: str, credits: int) -> None:

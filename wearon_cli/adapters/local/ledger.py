@@ -22,7 +22,7 @@ class LocalLedger:
         self._db = LocalDatabase(db_path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     async def entries_of(self, session: Session) -> Sequence[LedgerEntry]:
@@ -102,7 +102,7 @@ class LocalLedger:
         return True
 
     # ------------------------------------------------------------------ accounts
-    # The platform makes these; locally somebody must. None of them touches an account that exists.
+    # The platform makes these; here `--local` does. None of them changes an existing account.
 
     async def add_user(self, user_id: str, *, credits: int) -> None:
         """Make a user with a signup bonus."""

@@ -35,7 +35,7 @@ class LocalSessions:
         self._db = LocalDatabase(db_path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     async def get(self, key: SessionKey) -> Session | None:
@@ -83,19 +83,19 @@ class LocalSessions:
 
         return _session(new.channel, (await self._db.write(add))[0])
 
-    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+    async def open_before(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """See `Sessions.open_before`: oldest first."""
         where = f"status IN ({_marks(OPEN)}) AND created_at < ? ORDER BY created_at, id LIMIT ?"
-        args = (*(status.value for status in OPEN), time_text(moment), limit)
+        args = (*(status.value for status in OPEN), time_text(time), limit)
         found = [row for channel in Channel for row in await self._select(channel, where, args)]
-        return sorted(found, key=_moment_and_id)[:limit]
+        return sorted(found, key=_time_and_id)[:limit]
 
-    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+    async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """See `Sessions.since`."""
         where = "created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?"
-        args = (time_text(moment), limit)
+        args = (time_text(time), limit)
         found = [row for channel in Channel for row in await self._select(channel, where, args)]
-        return sorted(found, key=_moment_and_id, reverse=True)[:limit]
+        return sorted(found, key=_time_and_id, reverse=True)[:limit]
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """See `Sessions.with_request_id`."""
@@ -111,7 +111,7 @@ class LocalSessions:
         return [_session(channel, row) for row in await self._db.read(look)]
 
 
-def _moment_and_id(row: Session) -> tuple[datetime, str]:
+def _time_and_id(row: Session) -> tuple[datetime, str]:
     return row.created_at, row.session_id
 
 

@@ -15,7 +15,7 @@ from wearon_cli.adapters.pose.mediapipe_import import without_drawing
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.errors import ConfigError, PictureUnusable
 
-#: People looked for. One is wanted; more are looked for so that a crowd can be told from one.
+#: People looked for. One is wanted; more are looked for to notice that there are several.
 MOST_PEOPLE: Final = 3
 
 
@@ -36,7 +36,7 @@ class MediaPipePose:
         Raises:
             ConfigError: The model, or MediaPipe itself, cannot be loaded.
         """
-        self._hush = _NATIVE_NOISE.hushed if quiet else _as_is
+        self._hush = _NATIVE_NOISE.muted if quiet else _as_is
         with self._hush():
             self._landmarker = _load(model)
 
@@ -61,7 +61,7 @@ class MediaPipePose:
         return _readings(found, rgb.shape[:2])
 
     def close(self) -> None:
-        """Give the model's memory back. Reading is over."""
+        """Free the model's memory. It cannot read any more."""
         with self._hush():
             self._landmarker.close()
 
@@ -143,8 +143,8 @@ class _NativeNoise:
         self._null: int | None = None
 
     @contextmanager
-    def hushed(self) -> Iterator[None]:
-        """May be entered by several threads at once: the last one out turns the sound on."""
+    def muted(self) -> Iterator[None]:
+        """May be entered by several threads at once: the last one out restores the stream."""
         self._enter()
         try:
             yield

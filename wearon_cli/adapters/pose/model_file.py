@@ -39,7 +39,9 @@ DOWNLOAD_TIMEOUT_S: Final = 900
 _CACHE_NAME: Final = "pose_landmarker_full.task"
 _PIP: Final = (sys.executable, "-m", "pip")
 _PULL_HINT: Final = "run `wearon model pull`"
-_PIP_HINT: Final = "install pip beside wearon-cli, for example with `python -m ensurepip`"
+_PIP_HINT: Final = (
+    "install pip into the environment of wearon-cli, for example with `python -m ensurepip`"
+)
 _INDEX_HINT: Final = (
     "check the network and pip's settings (`pip config list`), or set WEARON_POSE_MODEL to a copy "
     "of the file from another machine"
@@ -166,7 +168,7 @@ def build_bundle(wheel: Path) -> bytes:
 
 def _other_wheel() -> UpstreamError:
     return UpstreamError(
-        f"the package index served another {REQUIREMENT} than the known one",
+        f"the {REQUIREMENT} that the package index served is not the expected one",
         hint="check which package index pip uses (`pip config list`)",
     )
 

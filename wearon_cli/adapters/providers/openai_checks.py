@@ -8,7 +8,7 @@ import httpx
 from wearon_cli.core.image_models import image_model, is_known
 from wearon_cli.core.operator.checks import Finding
 
-#: A model that closes within this time is told of.
+#: A model that closes within this time gets a warning.
 NOTICE_DAYS: Final = 60
 
 
@@ -69,12 +69,12 @@ def _model(model_id: str, status: int, today: date) -> Finding:
     closes = image_model(model_id).shuts_down
     if closes is not None and (closes - today).days <= NOTICE_DAYS:
         left = (closes - today).days
-        told = f"closes on {closes}, in {left} days" if left >= 0 else f"closed on {closes}"
+        detail = f"closes on {closes}, in {left} days" if left >= 0 else f"closed on {closes}"
         return Finding(
             name=name,
             ok=True,
             warning=True,
-            detail=told,
+            detail=detail,
             hint="put its successor before it in OPENAI_IMAGE_MODELS",
         )
     if not is_known(model_id):

@@ -2,7 +2,7 @@
 OpenAI's `POST /images/edits` as a provider without powers: the answer is the picture, or lost.
 
 A call is sent once, and never repeated in here. With no idempotency key on this path, whatever
-fails after the request left may have been billed and is told as `CallAmbiguous`.
+fails after the request left may have been billed and raises `CallAmbiguous`.
 """
 
 import binascii
@@ -203,7 +203,7 @@ def _usage(model_id: str, told: Any) -> Usage:
 
 def _shutdown_date(raw: bytearray) -> date | None:
     try:
-        told = from_json(raw).get("shutdown_date")
-        return date.fromisoformat(told) if told else None
+        text = from_json(raw).get("shutdown_date")
+        return date.fromisoformat(text) if text else None
     except (ValueError, TypeError, AttributeError):
         return None

@@ -56,7 +56,7 @@ CODES: Final[dict[str, type[GeneratorError]]] = {
     "server_is_overloaded": GeneratorFault,
 }
 
-#: By status, where the code tells nothing.
+#: By status, where the code is unknown.
 STATUSES: Final[dict[int, type[GeneratorError]]] = {
     400: RequestRejected,
     401: AccountBlocked,
@@ -178,20 +178,20 @@ def request_id(headers: httpx.Headers) -> str | None:
 
 
 def retry_after_s(headers: httpx.Headers, *, now: Callable[[], datetime] | None = None) -> float:
-    """Seconds to wait as told by `retry-after-ms` or `retry-after`; 0 when nothing is told."""
-    told_ms = _number(headers.get("retry-after-ms"))
-    if told_ms is not None:
-        return _bounded(told_ms / 1000)
-    told = headers.get("retry-after")
-    told_s = _number(told)
-    if told_s is not None:
-        return _bounded(told_s)
+    """Seconds to wait, from `retry-after-ms` or `retry-after`; 0 without either."""
+    value_ms = _number(headers.get("retry-after-ms"))
+    if value_ms is not None:
+        return _bounded(value_ms / 1000)
+    value = headers.get("retry-after")
+    value_s = _number(value)
+    if value_s is not None:
+        return _bounded(value_s)
     try:
-        moment = email.utils.parsedate_to_datetime(told or "")
+        at = email.utils.parsedate_to_datetime(value or "")
     except (ValueError, TypeError, IndexError):
         return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return _bounded((moment - (now() if now else datetime.now(UTC))).total_seconds())
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return _bounded((at - (now() if now else datetime.now(UTC))).total_seconds())
 
 
 def _bounded(seconds: float) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
@@ -15,6 +14,7 @@ from wearon_cli.core.jobs.journal import (
     Purchase,
     SettlementIntent,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 
@@ -54,7 +54,7 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
         previous_kept=bool(job.get(b"previous_kept")),
         charged=bool(job.get(b"charged")),
         usage=usage_of(job[b"usage"]) if job.get(b"usage") else None,
-        intent=intent_of(job),
+        intent=_intent(job),
         expired=_text(job, b"expired"),
     )
 
@@ -75,7 +75,7 @@ def entry_of(session_id: str, score: float, job: Fields) -> JobEntry:
         due_at=datetime.fromtimestamp(score, UTC) if place is JobPlace.WAITING else None,
         waiting_since=_moment(job, b"waiting_since"),
         purchase=_purchase(job),
-        intent=intent_of(job),
+        intent=_intent(job),
     )
 
 
@@ -86,11 +86,6 @@ def place_of(score: float) -> JobPlace:
     if score >= WAITING:
         return JobPlace.WAITING
     return JobPlace.READY if score >= FREE_HEAD else JobPlace.RELEASED
-
-
-def intent_of(job: Fields) -> SettlementIntent | None:
-    """The settlement under way."""
-    return SettlementIntent(**json.loads(job[b"intent"])) if job.get(b"intent") else None
 
 
 def usage_of(text: bytes) -> Usage:
@@ -164,6 +159,10 @@ def _purchase(job: Fields) -> Purchase | None:
         marker=facts.get("marker"),
         ticket=_text(job, b"ticket"),
     )
+
+
+def _intent(job: Fields) -> SettlementIntent | None:
+    return SettlementIntent(**json.loads(job[b"intent"])) if job.get(b"intent") else None
 
 
 def _number(job: Fields, name: bytes) -> int:

@@ -33,7 +33,7 @@ from typing import Any
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
-from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of, intent_of
+from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of
 from wearon_cli.core.jobs.journal import JobEntry, SessionRecord
 
 
@@ -77,7 +77,6 @@ def _lines(text: bytes) -> Iterable[Mapping[str, object]]:
 
 def _record(kept: Mapping[str, Any], job: Fields) -> SessionRecord:
     """What earlier jobs left, with what the open one has done so far."""
-    intent = intent_of(job)
     picture = json.loads(job[b"booked"]) if job.get(b"booked") else kept.get("booked") or {}
     paths = job.get(b"input_paths") or kept.get("input_paths") or "[]"
 
@@ -86,7 +85,7 @@ def _record(kept: Mapping[str, Any], job: Fields) -> SessionRecord:
 
     return SessionRecord(
         error_code=kept.get("error_code"),
-        failed_by_us=kept.get("failed_by_us", False) or bool(intent and intent.swapped),
+        failed_by_us=kept.get("failed_by_us", False) or b"failed_by_us" in job,
         provider=picture.get("provider"),
         model=picture.get("model"),
         replays=int(kept.get("replays", 0)) + (job.get(b"event") == b"replayed"),

@@ -24,16 +24,17 @@ from wearon_cli.adapters.redis.entries import (
 from wearon_cli.adapters.redis.job_reader import RedisJobReader
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.errors import LeaseLost
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
     HandBack,
+    Lane,
     NewJob,
     Purchase,
     PurchaseOutcome,
     SettlementIntent,
 )
+from wearon_cli.core.providers import Usage
 
 #: A minute, and a second for what requests may lag or lead on their way from the permit to the
 #: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
@@ -164,7 +165,8 @@ class RedisJournal(RedisJobReader):
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
         event = "row_failed" if intent.swapped else "settling"
         facts = timeline_facts(event, error=intent.error_code, detail=intent.detail)
-        await self._write(claim, "intent", json.dumps(asdict(intent)), facts, lane="free")
+        more = {"lane": Lane.FREE.value, **({"failed_by_us": "1"} if intent.swapped else {})}
+        await self._write(claim, "intent", json.dumps(asdict(intent)), facts, **more)
 
     async def close(self, claim: Claim, closing: Closing) -> None:
         facts = timeline_facts(
@@ -190,12 +192,11 @@ class RedisJournal(RedisJobReader):
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         await self._scripts.run("note", session_id, timeline_facts(event, **facts))
 
-    async def _write(
-        self, claim: Claim, field: str, value: str, facts: str, *, lane: str = ""
-    ) -> None:
+    async def _write(self, claim: Claim, field: str, value: str, facts: str, **more: str) -> None:
+        flat = (part for pair in more.items() for part in pair)
         _fence(
             await self._scripts.run(
-                "write", claim.session_id, claim.token, facts, field, value, lane
+                "write", claim.session_id, claim.token, facts, field, value, *flat
             )
         )
 

@@ -287,11 +287,11 @@ KEYS: Final = (
     ),
     RedisKey(
         pattern=timeline("{session_id}"),
-        type="list",
+        type="string",
         expires_s=TIMELINE_LIFE_S,
         life=f"newest {TIMELINE_ENTRIES} entries, until it expires after the last one",
         written_by=_BOTH,
-        holds="what happened to the session",
+        holds="what happened to the session, as JSON lines",
     ),
     RedisKey(
         pattern=record("{session_id}"),

@@ -1,4 +1,4 @@
-"""How ledger rows are read, the same in every store."""
+"""How ledger rows are read, in every session store."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
     Read one row of `store_credit_transactions` or `credit_transactions`.
 
     Raises:
-        StoreRefused: A column is missing or holds what it cannot hold.
+        StoreRefused: A column is missing or has an invalid value.
     """
     try:
         return LedgerEntry(
@@ -31,7 +31,7 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
 
 def refund_key(request_id: str | None) -> str:
     """
-    The request id of a b2b refund. Without one the ledger's constraint guards nothing.
+    The request id of a b2b refund. Without one the ledger's constraint does not hold.
 
     Raises:
         StoreRefused: It is empty.
@@ -43,6 +43,6 @@ def refund_key(request_id: str | None) -> str:
 
 def _unreadable(exc: Exception) -> StoreRefused:
     return StoreRefused(
-        f"a ledger row is not what this worker knows ({type(exc).__name__})",
+        f"a ledger row has unexpected content ({type(exc).__name__})",
         hint="the platform's schema changed: `wearon doctor` names the column",
     )

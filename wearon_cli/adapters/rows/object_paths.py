@@ -1,4 +1,4 @@
-"""Which object names the bucket knows: never a way out of it."""
+"""Which object names are valid: none can point outside of the bucket."""
 
 import re
 from typing import Final
@@ -19,5 +19,5 @@ def checked_path(path: str) -> str:
     """
     segments = path.split("/")
     if len(path) > MAX_PATH_CHARS or not all(map(_SEGMENT.fullmatch, segments)):
-        raise StoreRefused("this is not a name an object can have", vendor_code="400")
+        raise StoreRefused("this is not a valid object name", vendor_code="400")
     return path

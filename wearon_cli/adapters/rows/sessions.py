@@ -1,4 +1,4 @@
-"""How a session row is written and read: the columns of both tables, the same in every store."""
+"""How a session row is written and read: the columns of both tables, in every session store."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def session_from_row(channel: Channel, row: Mapping[str, Any]) -> Session:
     Read one row.
 
     Raises:
-        StoreRefused: A column is missing or holds what it cannot hold.
+        StoreRefused: A column is missing or has an invalid value.
     """
     try:
         return Session(
@@ -45,7 +45,7 @@ def session_from_row(channel: Channel, row: Mapping[str, Any]) -> Session:
             channel=channel,
             owner_id=_required(row, channel.owner_column),
             status=Status(row["status"]),
-            created_at=_moment(row["created_at"]),
+            created_at=_parsed_time(row["created_at"]),
             model_image_url=row["model_image_url"],
             outfit_image_url=row["outfit_image_url"],
             accessories=tuple(row.get("accessories") or ()),
@@ -55,7 +55,7 @@ def session_from_row(channel: Channel, row: Mapping[str, Any]) -> Session:
             credits_used=1 if row["credits_used"] is None else int(row["credits_used"]),
             error_message=row["error_message"],
             processing_time_ms=row["processing_time_ms"],
-            completed_at=_moment(row["completed_at"]) if row["completed_at"] else None,
+            completed_at=_parsed_time(row["completed_at"]) if row["completed_at"] else None,
             input_tokens=row["input_tokens"],
             output_tokens=row["output_tokens"],
             estimated_cost_usd=_number(row["estimated_cost_usd"]),
@@ -64,7 +64,7 @@ def session_from_row(channel: Channel, row: Mapping[str, Any]) -> Session:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         raise StoreRefused(
-            f"a row of {channel.table} is not what this worker knows ({type(exc).__name__})",
+            f"a row of {channel.table} has unexpected content ({type(exc).__name__})",
             hint="the platform's schema changed: `wearon doctor` names the column",
         ) from exc
 
@@ -101,9 +101,9 @@ def _required(row: Mapping[str, Any], column: str) -> str:
     return str(row[column])
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _parsed_time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _number(value: Any) -> float | None:

@@ -1,5 +1,5 @@
 """
-Looks at everything of Supabase that a job will need, without changing anything.
+Checks everything of Supabase that a job needs, without changing anything.
 
 Refund functions are called with an amount of 0 for an owner that cannot exist: the platform's
 functions refuse that, and a function that is missing, or forbidden to this key, says so instead.
@@ -17,7 +17,7 @@ from wearon_cli.core.operator.checks import Finding, faults
 from wearon_cli.core.session import Channel
 from wearon_cli.core.settings import Settings
 
-NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+NO_OWNER: Final = "00000000-0000-0000-0000-000000000000"
 #: What the worker reads and writes, by table.
 TABLES: Final = {
     **{channel.table: COLUMNS[channel] for channel in Channel},
@@ -26,11 +26,11 @@ TABLES: Final = {
         *("store_id", "amount", "type", "request_id", "description", "created_at"),
     ),
 }
-_AMOUNT: Final = {"p_amount": 0, "p_description": "a look by wearon: nothing is given"}
-_STORE: Final = {"p_store_id": NOBODY, "p_request_id": "wearon-look", **_AMOUNT}
+_AMOUNT: Final = {"p_amount": 0, "p_description": "check by wearon: nothing is given"}
+_STORE: Final = {"p_store_id": NO_OWNER, "p_request_id": "wearon-check", **_AMOUNT}
 #: Each function with the arguments it is called with.
 FUNCTIONS: Final[dict[str, dict[str, object]]] = {
-    "refund_credits": {"p_user_id": NOBODY, **_AMOUNT},
+    "refund_credits": {"p_user_id": NO_OWNER, **_AMOUNT},
     "refund_store_credits": _STORE,
     "refund_store_shopper_credits": {**_STORE, "p_shopper_email": "nobody@invalid"},
 }
@@ -46,7 +46,7 @@ LEAST_OBJECT_BYTES: Final = 5 * 1024 * 1024
 
 async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
     """
-    Every check, in the order to hint them.
+    Every check, in the order in which to fix them.
 
     Raises:
         StoreUnavailable: Supabase does not answer: nothing can be said.
@@ -128,7 +128,7 @@ async def _check_function(supabase: Supabase, function: str, args: dict[str, obj
     return Finding(
         name=name,
         ok=False,
-        detail="gives credits to nobody without complaint",
+        detail="accepts an unknown owner and an amount of 0",
         hint="the platform's function changed: it must refuse an amount of 0",
     )
 
@@ -155,7 +155,7 @@ def _bucket_fault(bucket: Any) -> tuple[str, str]:
     if limit is not None and limit < LEAST_OBJECT_BYTES:
         return f"takes {limit} bytes at most", "raise its file size limit to 10 MB"
     if bucket.public:
-        return "is public: everybody can read shoppers' photos", "make it private"
+        return "is public: anyone can read shoppers' photos", "make it private"
     return "", ""
 
 

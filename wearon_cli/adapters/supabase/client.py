@@ -162,7 +162,7 @@ async def connect(settings: Settings, *, on_call: OnCall | None = None) -> Async
         event_hooks={"response": [_note_answer]},
     ) as http:
         client = _client(url, key.get_secret_value(), http)
-        yield Supabase(client, http, timeout_s=timeout_s, on_call=on_call or _unheard)
+        yield Supabase(client, http, timeout_s=timeout_s, on_call=on_call or _ignore_call)
 
 
 def _client(url: str, key: str, http: httpx.AsyncClient) -> AsyncClient:
@@ -187,5 +187,5 @@ async def _note_answer(response: httpx.Response) -> None:
         answer.content_type = response.headers.get("content-type", "")
 
 
-def _unheard(call: SupabaseCall) -> None:
-    """Nobody counts."""
+def _ignore_call(call: SupabaseCall) -> None:
+    """Does not count."""

@@ -1,5 +1,5 @@
 """
-What Supabase, and everything between it and us, can answer, in the words of our error tree.
+What Supabase, and everything between it and us, can answer, in terms of our error tree.
 
 Messages are our own: a vendor's text can hold a whole row, an e-mail or an address. For the same
 reason the vendor's exception is emptied before it is chained.
@@ -48,9 +48,9 @@ _DATABASE_AWAY: Final = ("08", "40", "53", "57", "58", "25006")
 #: HTTP: request timeout, too early, too many requests.
 _TRY_LATER: Final = frozenset({408, 425, 429})
 
-_KEY_MEND: Final = "check SUPABASE_SERVICE_ROLE_KEY: it must be this project's service role key"
-_URL_MEND: Final = "check SUPABASE_URL: the project's address, without a path"
-_AWAY_MEND: Final = "check SUPABASE_URL, the network, and the status of Supabase"
+_KEY_HINT: Final = "check SUPABASE_SERVICE_ROLE_KEY: it must be this project's service role key"
+_URL_HINT: Final = "check SUPABASE_URL: the project's address, without a path"
+_AWAY_HINT: Final = "check SUPABASE_URL, the network, and the status of Supabase"
 
 #: Refusals whose cause is known: (what happened, hint). `{what}` is the call.
 _REFUSALS: Final = {
@@ -71,13 +71,13 @@ _REFUSALS: Final = {
         "{what}: there is no such table",
         "the platform's migration is missing, or PostgREST has to reload its schema cache",
     ),
-    pg_codes.NO_PERMISSION: ("{what}: this key has no permission", _KEY_MEND),
+    pg_codes.NO_PERMISSION: ("{what}: this key has no permission", _KEY_HINT),
 }
 
 
 @dataclass(slots=True)
 class Answer:
-    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not tell."""
+    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not say."""
 
     status: int | None = None
     content_type: str = ""
@@ -98,19 +98,19 @@ def translated(what: str, exc: Exception, answer: Answer) -> UpstreamError:
         answer: What the HTTP layer saw.
     """
     if isinstance(exc, _UNSENT):
-        return StoreUnavailable(f"{what}: no connection to Supabase", hint=_AWAY_MEND, unsent=True)
+        return StoreUnavailable(f"{what}: no connection to Supabase", hint=_AWAY_HINT, unsent=True)
     if isinstance(exc, APIError):
         return _rest_error(what, exc.code or "", answer.status or 0)
     if isinstance(exc, StorageApiError):
         return _storage_error(what, exc)
     if isinstance(exc, httpx.HTTPError):
-        return StoreUnavailable(f"{what}: the connection was lost", hint=_AWAY_MEND)
+        return StoreUnavailable(f"{what}: the connection was lost", hint=_AWAY_HINT)
     return not_supabase(what)
 
 
 def not_supabase(what: str) -> StoreUnavailable:
     """The error for an answer that cannot be Supabase's, whatever its status."""
-    return StoreUnavailable(f"{what}: the answer is not Supabase's", hint=_AWAY_MEND)
+    return StoreUnavailable(f"{what}: the answer is not Supabase's", hint=_AWAY_HINT)
 
 
 def scrubbed[E: Exception](exc: E) -> E:
@@ -129,20 +129,22 @@ def scrubbed[E: Exception](exc: E) -> E:
 
 def _rest_error(what: str, code: str, status: int) -> UpstreamError:
     if _is_away(code, status):
-        return StoreUnavailable(f"{what}: Supabase cannot answer now", hint=_AWAY_MEND)
+        return StoreUnavailable(f"{what}: Supabase cannot answer now", hint=_AWAY_HINT)
     if code in _BAD_KEY:
-        return StoreRefused(f"{what}: Supabase refuses the key", hint=_KEY_MEND, vendor_code=code)
+        return StoreRefused(f"{what}: Supabase refuses the key", hint=_KEY_HINT, vendor_code=code)
     if code in _REFUSALS:
         happened, hint = _REFUSALS[code]
         return StoreRefused(happened.format(what=what), hint=hint, vendor_code=code)
     if status in {401, 403}:
         return StoreRefused(
-            f"{what}: Supabase refuses the key", hint=_KEY_MEND, vendor_code=code or str(status)
+            f"{what}: Supabase refuses the key", hint=_KEY_HINT, vendor_code=code or str(status)
         )
     if not _is_postgres(code) and not code.startswith("PGRST"):
         # Not PostgREST's own words: a gateway that knows no such way, or a redirect.
         return StoreRefused(
-            f"{what}: no Supabase answers there (status {status})", hint=_URL_MEND, vendor_code=code
+            f"{what}: this is not Supabase's API (status {status})",
+            hint=_URL_HINT,
+            vendor_code=code,
         )
     return StoreRefused(f"{what}: refused ({code})", vendor_code=code)
 
@@ -159,10 +161,10 @@ def _is_postgres(code: str) -> bool:
 
 def _storage_error(what: str, exc: StorageApiError) -> UpstreamError:
     status = str(exc.status)
-    told = f"{exc.code} {exc.message}".lower()
+    text = f"{exc.code} {exc.message}".lower()
     if status.startswith("5") or status in map(str, _TRY_LATER):
-        return StoreUnavailable(f"{what}: storage cannot answer now", hint=_AWAY_MEND)
-    if status == "404" and "bucket" in told:
+        return StoreUnavailable(f"{what}: storage cannot answer now", hint=_AWAY_HINT)
+    if status == "404" and "bucket" in text:
         return StoreRefused(
             f"{what}: there is no such bucket",
             hint="make the private bucket, or name another in WEARON_BUCKET",
@@ -171,5 +173,5 @@ def _storage_error(what: str, exc: StorageApiError) -> UpstreamError:
     if status == "404":
         return ObjectNotFound(vendor_code=status)
     if status in {"401", "403"}:
-        return StoreRefused(f"{what}: storage refuses the key", hint=_KEY_MEND, vendor_code=status)
+        return StoreRefused(f"{what}: storage refuses the key", hint=_KEY_HINT, vendor_code=status)
     return StoreRefused(f"{what}: storage refused ({status})", vendor_code=status)

@@ -22,8 +22,8 @@ from wearon_cli.core.session import (
     SessionMove,
 )
 
-#: The column whose value nobody else writes: an address signed for this attempt. Beside it stands
-#: the moment of the attempt's end, to the microsecond.
+#: The column whose value no other attempt writes: an address signed for this one. The row also has
+#: the time of the attempt's end, to the microsecond.
 WITNESS: Final = "generated_image_url"
 #: The cost column keeps this many decimals; ours may have more.
 COST_STEP_USD: Final = 1e-6
@@ -77,12 +77,12 @@ class SupabaseSessions:
         """
         What became of a swap whose answer was lost.
 
-        - The row holds our witness and everything else we wrote: won, by us and nobody else.
+        - The row holds our witness and everything else we wrote: we won.
         - It is neither where we started from nor where we went, or there with another's witness:
           lost, and it stays so, since a swap still on its way finds no status it expects.
-        - Otherwise it cannot be told: it may still happen, or may have been another's who wrote
+        - Otherwise it is unknown: it may still happen, or may have been another's who wrote
           the same (`start` and `requeue` write nothing of their own, `fail` only a sentence). Then
-          nothing is claimed, and the journal decides: whoever holds the job's lease finds the row
+          nothing is claimed, and the journal decides: the holder of the job's lease finds the row
           processing, or failed with its own intent, and goes on from there.
         """
         row = await self.get(key)
@@ -117,7 +117,7 @@ class SupabaseSessions:
             return row
         return session_from_row(new.channel, rows[0])
 
-    async def open_before(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+    async def open_before(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """See `Sessions.open_before`: oldest first."""
         found = [
             row
@@ -126,27 +126,27 @@ class SupabaseSessions:
                 channel,
                 lambda q: (
                     q.in_("status", sorted(status.value for status in OPEN))
-                    .lt("created_at", moment.isoformat())
+                    .lt("created_at", time.isoformat())
                     .order("created_at")
                     .order("id")
                     .limit(limit)
                 ),
             )
         ]
-        return sorted(found, key=_moment_and_id)[:limit]
+        return sorted(found, key=_time_and_id)[:limit]
 
-    async def since(self, moment: datetime, *, limit: int) -> Sequence[Session]:
+    async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """See `Sessions.since`. Asked for in pages: one answer holds a thousand rows at most."""
         found = [
-            row for channel in Channel for row in await self._newest(channel, moment, limit=limit)
+            row for channel in Channel for row in await self._newest(channel, time, limit=limit)
         ]
-        return sorted(found, key=_moment_and_id, reverse=True)[:limit]
+        return sorted(found, key=_time_and_id, reverse=True)[:limit]
 
-    async def _newest(self, channel: Channel, moment: datetime, *, limit: int) -> list[Session]:
+    async def _newest(self, channel: Channel, time: datetime, *, limit: int) -> list[Session]:
         found: list[Session] = []
         while len(found) < limit:
             first, last = len(found), min(limit, len(found) + PAGE_ROWS) - 1
-            page = await self._select(channel, partial(_newest_page, moment, first, last))
+            page = await self._select(channel, partial(_newest_page, time, first, last))
             found += page
             if len(page) <= last - first:
                 break
@@ -176,16 +176,16 @@ class SupabaseSessions:
         return [session_from_row(channel, row) for row in rows]
 
 
-def _newest_page(moment: datetime, first: int, last: int, query: Any) -> Any:
+def _newest_page(time: datetime, first: int, last: int, query: Any) -> Any:
     return (
-        query.gte("created_at", moment.isoformat())
+        query.gte("created_at", time.isoformat())
         .order("created_at", desc=True)
         .order("id", desc=True)
         .range(first, last)
     )
 
 
-def _moment_and_id(row: Session) -> tuple[datetime, str]:
+def _time_and_id(row: Session) -> tuple[datetime, str]:
     return row.created_at, row.session_id
 
 

@@ -53,7 +53,7 @@ def growth(name: str) -> float:
     return next((g for prefix, g in GROWTH.items() if name.startswith(prefix)), 0.0)
 
 
-def undressed(features: Mapping[str, float], loose_cm: float) -> dict[str, float]:
+def without_loose_cloth(features: Mapping[str, float], loose_cm: float) -> dict[str, float]:
     """Features as they would be without cloth that stands off by `loose_cm`."""
     return {name: value - loose_cm * growth(name) for name, value in features.items()}
 

@@ -1,8 +1,8 @@
 """
 What was measured, drawn onto the photo it was measured on: for people who want to see why.
 
-The outline is the mask's edge, each line the breadth (or depth) that tells most about its girth,
-and the panel beside the photo holds the figures, their bands and the odds of the sizes.
+The outline is the mask's edge, each line the breadth (or depth) that matters most for its girth,
+and the panel next to the photo holds the figures, their bands and the odds of the sizes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ COLOURS: Final[Mapping[str, Colour]] = {
     "hip": (255, 160, 70),
     "inseam": (214, 160, 255),
 }
-#: Height of the drawn picture: the photo is brought to it, so that letters always have one size.
+#: Height of the drawn picture: the photo is brought to it, so that text has one size.
 HEIGHT_PX: Final = 1000
 PANEL_PX: Final = 330
 #: Where on the trunk the chest's line is drawn; its girth is read from several levels.
@@ -142,7 +142,7 @@ def _panel(measured: Estimate) -> Image.Image:
     image = Image.new("RGB", (PANEL_PX, HEIGHT_PX), PANEL)
     draw = ImageDraw.Draw(image)
     height = measured.request.height_cm
-    title = f"height {height:g} cm" if height else "height not told"
+    title = f"height {height:g} cm" if height else "height not given"
     draw.text((20, 24), title, INK, font=_font(22))
     draw.text((20, 54), f"from {measured.variant.replace('+', ', ')}", FAINT, font=_font(16))
     y_px = 110

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wearon_cli.core.body.body_types import BodyType, body_type
-from wearon_cli.core.body.clothing import looseness, undressed
+from wearon_cli.core.body.clothing import looseness, without_loose_cloth
 from wearon_cli.core.body.gates import (
     Refusal,
     check_front,
@@ -40,20 +40,20 @@ from wearon_cli.core.body.sizes import SizeChart, SizeOdds, built_in_chart, size
 from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError
 
-#: What is assumed of somebody whose height is not told: mean and spread of ANSUR II, both sexes
+#: What is assumed when no height is given: mean and spread of ANSUR II, both sexes
 #: in equal parts (169.2 and 9.3), rounded.
 ASSUMED_HEIGHT_CM: Final = 170.0
 ASSUMED_HEIGHT_SD_CM: Final = 9.5
-#: How far the girths without loose clothes may be off: share of what was taken off for them.
+#: How far girths corrected for loose clothes may be off: share of the correction.
 LOOSE_DOUBT: Final = 0.4
-#: Weight told over weight expected from the outline, beyond which the weight is not used. Renders:
-#: 0.85 to 1.18; pounds told as kg: 2.2.
+#: Given weight over weight expected from the outline, beyond which the weight is not used. Renders:
+#: 0.85 to 1.18; pounds given as kg: 2.2.
 WEIGHT_FITS: Final = (0.78, 1.28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRequest:
-    """What is told about the person, and what the answer is for."""
+    """What is known about the person, and what the answer is for."""
 
     height_cm: float | None = None  # None: `ASSUMED_HEIGHT_CM` is taken, bands widen
     weight_kg: float | None = None
@@ -69,7 +69,7 @@ class EstimateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """Something the reader of the numbers should know."""
+    """A remark on the numbers."""
 
     code: str
     text: str
@@ -132,12 +132,12 @@ def estimate(
     Args:
         front: (rows, cols, 3) uint8, RGB, upright (see `photo.read_photo`); facing the camera.
         reader: The pose network.
-        request: What is told about the person.
+        request: What is known about the person.
         side: The same person seen exactly from the side, if there is such a photo.
 
     Raises:
-        PhotoRefused: No body can be measured here; `reason` is a `gates.Refusal`, `hint` tells
-            the shopper what to do.
+        PhotoRefused: No body can be measured here; `reason` is a `gates.Refusal`, `hint` says
+            what the shopper should do.
     """
     height_cm = request.height_cm or ASSUMED_HEIGHT_CM
     outline = _outline(front, side, reader, height_cm)
@@ -153,11 +153,11 @@ def _outline(
     silhouette = measure_front(reading, height_cm=height_cm)
     if silhouette is None:
         refuse(Refusal.UNCLEAR)
-    beside, profile = _from_side(side, reader, height_cm) if side is not None else (None, None)
+    side_photo, profile = _from_side(side, reader, height_cm) if side is not None else (None, None)
     return Outline(
         front=reading,
         silhouette=silhouette,
-        side=beside,
+        side=side_photo,
         profile=profile,
         features={**silhouette.features, **(profile.features if profile else {})},
     )
@@ -176,7 +176,7 @@ def _from_side(
 
 
 def _only_person(photo: NDArray[np.uint8], reader: PoseReader) -> PoseReading:
-    if is_dark(photo):  # asked first: in the dark the network sees nobody
+    if is_dark(photo):  # first: in the dark the network finds no person
         refuse(Refusal.TOO_DARK)
     return the_person(reader.read(photo))
 
@@ -192,7 +192,7 @@ def _measured(outline: Outline, request: EstimateRequest, height_cm: float) -> E
     features = outline.features
     loose_cm = looseness().at_cm(features)
     is_loose = loose_cm > looseness().suspect_cm
-    body = undressed(features, loose_cm) if is_loose else features
+    body = without_loose_cloth(features, loose_cm) if is_loose else features
     weight_fits = _weight_fits(body, request.weight_kg)
     variant = variants()[
         variant_name(
@@ -202,10 +202,10 @@ def _measured(outline: Outline, request: EstimateRequest, height_cm: float) -> E
         )
     ]
     girths = predict(
-        {**body, **_told(request)},
+        {**body, **_given_inputs(request)},
         variant,
         height_sd_cm=0.0 if request.height_cm else ASSUMED_HEIGHT_SD_CM,
-        doubt=({**features, **_told(request)}, LOOSE_DOUBT) if is_loose else None,
+        doubt=({**features, **_given_inputs(request)}, LOOSE_DOUBT) if is_loose else None,
     )
     return Estimate(
         request=request,
@@ -218,13 +218,13 @@ def _measured(outline: Outline, request: EstimateRequest, height_cm: float) -> E
     )
 
 
-def _told(request: EstimateRequest) -> dict[str, float]:
-    told: dict[str, float] = {}
+def _given_inputs(request: EstimateRequest) -> dict[str, float]:
+    given: dict[str, float] = {}
     if request.weight_kg is not None:
-        told["weight"] = request.weight_kg
+        given["weight"] = request.weight_kg
     if request.sex is not None:
-        told["male"] = float(request.sex is Sex.MALE)
-    return told
+        given["male"] = float(request.sex is Sex.MALE)
+    return given
 
 
 def _weight_fits(features: Mapping[str, float], weight_kg: float | None) -> bool:
@@ -242,8 +242,8 @@ def _warnings(
         found.append(
             Caution(
                 code="height_assumed",
-                text=f"The height was not told: {ASSUMED_HEIGHT_CM:.0f} cm is assumed. "
-                "Every measurement grows with it; tell the height for narrower bands.",
+                text=f"No height was given: {ASSUMED_HEIGHT_CM:.0f} cm is assumed. "
+                "Every measurement scales with it; give the height for narrower bands.",
             )
         )
     if loose_cm is not None:

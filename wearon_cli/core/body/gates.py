@@ -3,7 +3,7 @@ Which photos are measured and which are refused, each refusal with an instructio
 
 A number from a photo that shows the body turned, bent, tilted or in part is worse than none, so
 every gate here refuses. Thresholds lie between what 100 good renders of known bodies show and what
-the same bodies badly photographed show; both ranges stand beside them.
+the same bodies badly photographed show; both ranges are given with each.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ WORDS: Final = {
     ),
     Refusal.SEVERAL_PEOPLE: (
         "there is more than one person in the photo",
-        "Take the photo with nobody else in the picture, and no mirror or poster behind you.",
+        "Take the photo with no one else in the picture, and no mirror or poster behind you.",
     ),
     Refusal.CUT_OFF: (
         "part of the body is outside the photo",
@@ -90,7 +90,7 @@ WORDS: Final = {
 
 
 def refuse(refusal: Refusal) -> NoReturn:
-    """Raise `PhotoRefused` with the words for a refusal."""
+    """Raise `PhotoRefused` with the texts of a refusal."""
     detail, hint = WORDS[refusal]
     raise PhotoRefused(detail, hint=hint, reason=refusal.value)
 
@@ -103,7 +103,7 @@ _MAIN_JOINTS: Final = [
 ]
 #: Share of `_MAIN_JOINTS` on the mask. Good renders: all of them.
 LEAST_JOINTS_ON_MASK: Final = 0.75
-#: A second person at least this tall beside the first is company, not somebody far behind.
+#: A second person at least this tall, relative to the first, counts; a smaller one is far behind.
 COMPANY_HEIGHT: Final = 0.4
 #: Masks that overlap more than this show one person twice.
 SAME_PERSON_OVERLAP: Final = 0.5
@@ -125,7 +125,7 @@ LEAST_KNEE_DEG: Final = 128.0
 LEAST_HIP_DEG: Final = 135.0
 #: Trunk out of plumb in the picture: good renders 4.1 at most.
 MOST_ROLL_DEG: Final = 10.0
-#: Beyond this somebody lies, or the photo does: then its height in pixels says nothing.
+#: Beyond this the person lies, or the photo is turned: then its height in pixels says nothing.
 LYING_DEG: Final = 45.0
 #: Camera tilt score (see `camera_tilt`). Good renders -1.64 to 1.54; camera low -2.3 and less,
 #: wide-angle at eye level 5.3 and more.
@@ -139,7 +139,7 @@ class Stance:
     """How a person stands before the camera, from the landmarks."""
 
     faces_camera: bool
-    turn_deg: float  # 0: square to the camera; sign tells the side
+    turn_deg: float  # 0: square to the camera; the sign gives the side
     thigh_to_shank: float
     knee_deg: float
     hip_deg: float
@@ -155,7 +155,7 @@ def the_person(readings: Sequence[PoseReading]) -> PoseReading:
     The one person in a photo.
 
     Raises:
-        PhotoRefused: Nobody, or several.
+        PhotoRefused: No person, or several.
     """
     people = [r for r in readings if _joints_on_mask(r) >= LEAST_JOINTS_ON_MASK]
     if not people:

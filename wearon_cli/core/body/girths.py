@@ -1,7 +1,7 @@
 """
 From breadths to girths: linear regressions, each with its own band.
 
-The coefficients lie in `girths.json`, beside their source, their cross-validated error and their
+The coefficients are in `girths.json`, with their source, their cross-validated error and their
 anchor; `scripts/fit_body.py` writes that file and docs/measuring.md explains it. Nothing is
 clamped: an input far from what was fitted gives a number that shows it, with a wider band.
 """
@@ -20,11 +20,11 @@ Array = NDArray[np.float64]
 
 #: What is measured, in the order of every array here.
 MEASURES: Final = ("chest", "waist", "hip", "shoulder", "inseam")
-#: Bands hold the truth this often.
+#: Bands hold the true value this often.
 BAND_ODDS: Final = 0.8
 #: Standard deviations from the middle to the edge of an 80 % band.
 BAND_SD: Final = 1.2816
-#: Draws that stand for a distribution: enough to tell odds to half a percent.
+#: Draws that stand for a distribution: enough for odds to half a percent.
 DRAWS: Final = 4000
 
 
@@ -74,7 +74,7 @@ class Girths:
 
 
 def variant_name(*, side: bool, weight: bool, sex: bool) -> str:
-    """Name of the variant for what is known beside the front photo and the stature."""
+    """Name of the variant for what is known besides the front photo and the stature."""
     parts = ("front", "side" * side, "weight" * weight, "sex" * sex)
     return "+".join(part for part in parts if part)
 
@@ -90,7 +90,7 @@ def predict(
     Predict all measures.
 
     Args:
-        inputs: Breadths, depths and what was told, by name.
+        inputs: Breadths, depths and what was given, by name.
         variant: The regressions to use.
         height_sd_cm: How far off the stature may be. Every breadth scales with it.
         doubt: Other inputs that may be the right ones, and which share of the difference they
@@ -118,7 +118,7 @@ def _predicted(inputs: Mapping[str, float], variant: Variant) -> Array:
     return np.array([regression.at(inputs) for regression in variant.regressions])
 
 
-#: Inputs that are told, not read from a photo: they do not grow with the scale.
+#: Inputs that are given, not read from a photo: they do not grow with the scale.
 _TOLD: Final = ("weight", "male")
 
 

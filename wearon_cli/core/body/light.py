@@ -2,7 +2,7 @@
 Whether a photo has the light and the sharpness that an outline can be trusted with.
 
 Thresholds were set by darkening and blurring renders of known bodies until what is read from them
-moved; the figures stand beside them.
+moved; the figures are given with each.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from wearon_cli.core.body.pose import PoseReading
 
 #: Luma (0..255) that the brightest fiftieth of a photo must reach. Renders: 128 to 247; made dark
-#: until breadths move by 2 cm and more: 30 and less; until nobody is found: 18 and less.
+#: until breadths move by 2 cm and more: 30 and less; until no person is found: 18 and less.
 LEAST_BRIGHT: Final = 40.0
 BRIGHT_SHARE: Final = 0.98
 #: How much of its steepest edges a photo keeps when it is blurred on purpose: a sharp one loses
@@ -26,7 +26,7 @@ MOST_SOFT: Final = 0.7
 _BLUR_SHARE: Final = 1 / 90
 #: Which edges count as the steepest. Shading fills one pixel in a hundred where contrast is low.
 _EDGE_SHARE: Final = 0.999
-#: Every so many pixels are enough to tell how bright a photo is.
+#: Every so many pixels are enough to judge how bright a photo is.
 _EVERY_PX: Final = 3
 #: Around the person, so that the outline itself is looked at.
 _MARGIN_PX: Final = 10

@@ -83,7 +83,7 @@ class PoseReader(Protocol):
 
     def read(self, rgb: NDArray[np.uint8]) -> tuple[PoseReading, ...]:
         """
-        Find people, the largest (by mask) first; empty when there is nobody.
+        Find people, the largest (by mask) first; empty when there is no one.
 
         Args:
             rgb: (rows, cols, 3) uint8, RGB, upright. Left untouched.

@@ -1,5 +1,5 @@
 """
-What the outline of a person seen from the side tells: depths at levels of the body, in cm.
+Depths at levels of a person's outline seen from the side, in cm.
 
 Levels are the front view's: fractions of the way from the shoulders (0) to the hips (1), and on
 down the thighs. A hanging arm covers the front of the trunk in part; the front is then drawn
@@ -30,10 +30,10 @@ SIDE_LEVELS: Final = tuple(round(0.26 + 0.04 * i, 2) for i in range(33))
 #: Of these, those of the belly's narrowest and those of the buttocks' deepest.
 SHALLOW_LEVELS: Final = (0.5, 0.8)
 DEEP_LEVELS: Final = (0.78, 1.22)
-#: A level beside an arm is the arm's too when the outline juts out by this share of the height,
+#: A level next to an arm's is the arm's too when the outline juts out by this share of the height,
 #: at most so many levels on.
 _JUT: Final = 0.008
-_BESIDE_LEVELS: Final = 5
+_ADJACENT_LEVELS: Final = 5
 #: Around an arm's middle line, the front is not the trunk's: share of the person's height.
 _ARM_REACH: Final = 0.015
 
@@ -137,7 +137,7 @@ def _forward(joints: Array) -> int:
 def _hidden(
     joints: Array, y_px: Array, front_px: Array, forward: int, tall_px: float
 ) -> NDArray[np.bool_]:
-    """The levels at which the outline's front is an arm's, or that of a hand beside one."""
+    """The levels at which the outline's front is an arm's, or that of a hand next to one."""
     arms = [with_fingers(joints[arm]) for arm in _ARMS]
     hidden = np.array(
         [
@@ -145,13 +145,13 @@ def _hidden(
             for y, x in zip(y_px, front_px, strict=True)
         ]
     )
-    for _ in range(_BESIDE_LEVELS):  # grows over what juts out next to it: palms and sleeves
-        beside = ~hidden & np.convolve(hidden, [1, 0, 1], "same").astype(bool)
-        sure = ~hidden & ~beside
+    for _ in range(_ADJACENT_LEVELS):  # grows over what juts out next to it: palms and sleeves
+        adjacent = ~hidden & np.convolve(hidden, [1, 0, 1], "same").astype(bool)
+        sure = ~hidden & ~adjacent
         if not sure.any():
             break
         straight_px = np.interp(y_px, y_px[sure], front_px[sure])
-        hidden |= beside & ((front_px - straight_px) * forward > _JUT * tall_px)
+        hidden |= adjacent & ((front_px - straight_px) * forward > _JUT * tall_px)
     return np.asarray(hidden)
 
 

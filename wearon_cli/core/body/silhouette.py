@@ -1,5 +1,5 @@
 """
-What the outline of a standing person tells: breadths at levels of the body, in cm.
+Breadths at levels of a standing person's outline, in cm.
 
 The person mask gives the outline, the landmarks say where on the body a row lies. The scale comes
 from the mask's vertical extent against the stated stature, since no landmark marks the crown or
@@ -132,7 +132,7 @@ def _middle(joints: Array, *which: Landmark) -> Array:
 def _trunk_lines(mask: NDArray[np.float32], joints: Array) -> Iterator[tuple[float, Line]]:
     shoulders = _middle(joints, Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER)
     hips = _middle(joints, Landmark.LEFT_HIP, Landmark.RIGHT_HIP)
-    # The picture's right is the left of somebody who faces the camera.
+    # The picture's right is the left of a person who faces the camera.
     arms = [with_fingers(joints[list(arm)]) for arm in (_LEFT_ARM, _RIGHT_ARM)]
     arms.sort(key=lambda arm: float(arm[0, 0]))
     for level in TRUNK_LEVELS:

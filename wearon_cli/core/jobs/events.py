@@ -127,6 +127,7 @@ class JobLeftToRecovery(WarningEvent):
 class PurchaseStarted(Event):
     """A paid call leaves: it has its permit of the rate limit and is in the journal."""
 
+    provider: str
     model: str
     number: int
     waited_ms: int
@@ -155,6 +156,14 @@ class ConversationsRefused(ErrorEvent):
 class PictureFlagged(WarningEvent):
     """A provider drew a picture and flagged it as not safe for work; it is kept."""
 
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseFetched(Event):
+    """The answer to a paid call was lost, and its picture was fetched: nothing is bought again."""
+
+    provider: str
     model: str
 
 

@@ -20,13 +20,13 @@ from wearon_cli.core.errors import (
     UpstreamError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.generator import TryOnRequest, Usage
 from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPictureFound
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
-from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck
+from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
 from wearon_cli.core.prompt import default_prompt
+from wearon_cli.core.providers import TryOnRequest, Usage
 from wearon_cli.core.session import (
     WAITING,
     Channel,
@@ -80,6 +80,7 @@ class Generation:
             picture = await self._picture(claim, task, row)
             redraw = task.replay is not None and task.replay.fresh
             url = await self.keeper.keep(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
+            await self.buyer.retriever.forget(picture)
             usage: Usage | None = picture.usage
         else:
             url, usage = found
@@ -130,14 +131,25 @@ class Generation:
             emit(HeldPictureFound())
             jpeg, usage = held
             return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT)
-        await self.buyer.settle_open_purchase(claim)
+        recovered = await self.buyer.retriever.recover(claim)
+        if isinstance(recovered, BoughtPicture):
+            return recovered
+        never_bought = recovered is PurchaseOutcome.NOT_BILLED
         self._require_young(row)
         seen_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.settings.attempt_budget_s):
                 request = await self._request(task)
                 check = OpenCheck(look=partial(self._look_again, task, row), seen_s=seen_s)
-                return await self.buyer.buy(claim, request, check)
+                order = Order(
+                    claim=claim,
+                    request=request,
+                    owner_id=row.owner_id,
+                    check=check,
+                    after=claim.purchase.marker if claim.purchase else None,
+                    bought=claim.purchases - never_bought,
+                )
+                return await self.buyer.buy(order)
         except TimeoutError as exc:
             raise UpstreamError("the attempt ran out of its time budget") from exc
 

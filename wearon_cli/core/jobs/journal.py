@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from wearon_cli.core.generator import Usage
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey
 
 

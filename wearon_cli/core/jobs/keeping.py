@@ -23,10 +23,10 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers
 from wearon_cli.core.jobs.events import PictureNotStored, UploadFailed
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
+from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
@@ -52,6 +52,7 @@ class BoughtPicture:
     jpeg: bytes
     usage: Usage
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
+    ticket: Ticket | None = None  # where its provider keeps it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

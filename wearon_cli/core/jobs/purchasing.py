@@ -2,7 +2,8 @@
 Buying a picture: the paid call, journalled before it leaves, and what became of it.
 
 Nothing is bought while a breaker is open, without a permit of the rate limit, for a session that
-has ended meanwhile, or more often than the cap allows.
+has ended meanwhile, or more often than the cap allows. Before anything is bought again, whoever
+sold the open purchase is asked for it: `retrieval` does that.
 """
 
 import asyncio
@@ -12,29 +13,31 @@ from dataclasses import dataclass
 from typing import Final
 
 from wearon_cli.core.errors import (
+    AccountBlocked,
     CallAmbiguous,
     CallsHalted,
+    GenerationRefused,
     GeneratorError,
-    GeneratorFault,
     Interrupted,
     JobGaveUp,
+    ModelUnavailable,
     NoPermit,
-    PictureProblem,
     QueueUnavailable,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.generator import GeneratedPicture, Generator, TryOnRequest
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers, provider_breaker
-from wearon_cli.core.jobs.events import PurchaseLost, PurchaseStarted
+from wearon_cli.core.jobs.events import ImageModelUnavailable, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
-from wearon_cli.core.pictures.ports import PixelPool
+from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.jobs.offers import Catalogue, Offer, expected_usd
+from wearon_cli.core.jobs.retrieval import Retriever
+from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 
 #: A row that was seen open longer ago than this is looked at again before anything is bought.
 SEEN_FOR_S: Final = 3.0
-PROVIDER: Final = "openai"
 
 
 @dataclass(slots=True)
@@ -59,110 +62,152 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be bought, and for whom."""
+
+    claim: Claim
+    request: TryOnRequest
+    owner_id: str
+    check: OpenCheck
+    after: str | None = None  # marker of an earlier purchase that was never made
+    bought: int = 0  # purchases that this job has made, this attempt's included
+
+    @property
+    def is_wished(self) -> bool:
+        """An operator named the model: what becomes of it is nobody else's concern."""
+        return self.request.model is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Buyer:
     """Buys pictures. One instance serves all jobs of a process."""
 
     journal: Journal
-    generator: Generator
+    catalogue: Catalogue
     breakers: Breakers
-    pixels: PixelPool
+    retriever: Retriever
     keeper: Keeper
     gate: Gate
     settings: Settings
 
-    async def settle_open_purchase(self, claim: Claim) -> None:
-        """A purchase that an earlier attempt left open, without a picture, was lost with it."""
-        if claim.purchase is None:
-            return
-        await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
-        emit(
-            PurchaseLost(
-                model=claim.purchase.model,
-                number=claim.purchase.number,
-                detail="its worker stopped or died before the answer",
-            )
-        )
-
-    async def buy(self, claim: Claim, request: TryOnRequest, check: OpenCheck) -> BoughtPicture:
+    async def buy(self, order: Order) -> BoughtPicture:
         """
-        Buy one picture and verify it.
+        Buy one picture and verify it, from the first offer that serves.
 
         Raises:
             JobGaveUp: This job has bought as many as it may.
             CallsHalted, NoPermit, Interrupted: Not now, or not here.
-            SessionFinal, JobTooOld: From `check`: not for this session any more.
+            SessionFinal, JobTooOld: From the check: not for this session any more.
             GeneratorError: The call failed; the journal says whether it was billed.
         """
-        if claim.purchases >= self.settings.max_purchases:
-            raise JobGaveUp(f"{claim.purchases} pictures were bought for it, and none was kept")
-        wished = request.model is not None  # an operator's own choice: nobody else's concern
-        await self._require_admission(wished=wished)
-        await self._start(claim, request, check)
-        picture = await self._answer(claim, request, wished=wished)
-        return await self._verified(claim, picture)
+        await self._require_storage()
+        error: GeneratorError | None = None
+        for offer in self._offers(order):
+            if order.bought >= self.settings.max_purchases:
+                raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+            try:
+                return await self._from(offer, order)
+            except (ModelUnavailable, AccountBlocked, CallsHalted) as exc:
+                error = exc
+            except GenerationRefused as exc:
+                if not self.settings.next_provider_on_refusal:
+                    raise
+                error = exc
+        raise error or ModelUnavailable
 
-    async def _require_admission(self, *, wished: bool) -> None:
+    def _offers(self, order: Order) -> list[Offer]:
+        if order.request.model is not None:
+            return [self.catalogue.wished(order.request.model)]
+        pictures = len(order.request.pictures)
+        return list(self.catalogue.offers_for(order.owner_id, pictures=pictures))
+
+    async def _require_storage(self) -> None:
         storage = await self.breakers.admit(STORAGE)
         if storage.wait_s > 0:
             raise CallsHalted("picture storage is away", retry_after_s=storage.wait_s)
         if storage.is_probe:
             await self.keeper.require_storage()
-        if wished:
-            return
-        provider = await self.breakers.admit(provider_breaker(PROVIDER))
-        if provider.wait_s > 0:
-            raise CallsHalted(retry_after_s=provider.wait_s)
 
-    async def _start(self, claim: Claim, request: TryOnRequest, check: OpenCheck) -> None:
+    async def _from(self, offer: Offer, order: Order) -> BoughtPicture:
+        """Buy from this offer. Its breaker follows what comes of it."""
+        if order.is_wished:
+            return await self._bought(offer, order)
+        breaker = provider_breaker(offer.provider.name)
+        admission = await self.breakers.admit(breaker)
+        if admission.wait_s > 0:
+            raise CallsHalted(retry_after_s=admission.wait_s)
+        try:
+            picture = await self._bought(offer, order)
+        except ModelUnavailable as exc:
+            self.catalogue.pass_over(offer)
+            emit(ImageModelUnavailable(model=offer.model.key, detail=str(exc)))
+            if not self._has_another_model(offer, order):
+                await self._halt(breaker, exc)
+            raise
+        except AccountBlocked as exc:
+            await self._halt(breaker, exc)
+            raise
+        with suppress(QueueUnavailable):  # never at the price of the picture
+            await self.breakers.reset(breaker)
+        return picture
+
+    def _has_another_model(self, offer: Offer, order: Order) -> bool:
+        offers = self._offers(order)
+        return any(
+            each.provider is offer.provider and each.model_id != offer.model_id for each in offers
+        )
+
+    async def _halt(self, breaker: str, error: GeneratorError) -> None:
+        with suppress(QueueUnavailable):
+            await self.breakers.trip(breaker, error.code)
+
+    async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
+        marker = await offer.provider.prepare(order.request.session_id, after=order.after)
+        purchase = await self._start(offer, order, marker)
+        try:
+            state = await offer.provider.submit(order.request, model=offer.model_id, marker=marker)
+        except CallAmbiguous as exc:
+            return await self.retriever.look_up(order.claim, purchase, exc)
+        except GeneratorError:
+            await end_purchase(self.journal, order.claim, PurchaseOutcome.NOT_BILLED)
+            raise
+        return await self.retriever.collect(order.claim, purchase, state)
+
+    async def _start(self, offer: Offer, order: Order, marker: str | None) -> Purchase:
         """Wait for a permit; with it, the purchase is in the journal."""
         clock = asyncio.get_running_loop().time
         begun_s = clock()
-        model = self._model(request)
+        pictures = len(order.request.pictures)
+        purchase = Purchase(
+            number=order.bought + 1,
+            provider=offer.provider.name,
+            model=offer.model_id,
+            started_at=utc_now(),
+            expected_usd=expected_usd(
+                offer,
+                size=self.settings.image_size,
+                quality=self.settings.image_quality,
+                pictures=pictures,
+            ),
+            marker=marker,
+        )
         while True:
             if not self.gate.is_open:
                 raise Interrupted("this worker is stopping")
-            await check()
-            purchase = Purchase(
-                number=claim.purchases + 1, provider=PROVIDER, model=model, started_at=utc_now()
-            )
-            wait_s = await self.journal.start_purchase(
-                claim, purchase, pictures=len(request.pictures)
-            )
+            await order.check()
+            wait_s = await self.journal.start_purchase(order.claim, purchase, pictures=pictures)
             if wait_s <= 0:
                 break
             if clock() + wait_s > begun_s + self.settings.permit_wait_s:
                 raise NoPermit
             await asyncio.sleep(wait_s)
         waited_ms = round((clock() - begun_s) * 1000)
-        emit(PurchaseStarted(model=model, number=claim.purchases + 1, waited_ms=waited_ms))
-
-    async def _answer(
-        self, claim: Claim, request: TryOnRequest, *, wished: bool
-    ) -> GeneratedPicture:
-        try:
-            picture = await self.generator.generate(request)
-        except CallAmbiguous as exc:
-            number, model = claim.purchases + 1, self._model(request)
-            emit(PurchaseLost(model=model, number=number, detail=str(exc)))
-            await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
-            raise
-        except GeneratorError:
-            await self.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED)
-            raise
-        if not wished:
-            with suppress(QueueUnavailable):  # never at the price of the picture
-                await self.breakers.reset(provider_breaker(PROVIDER))
-        return picture
-
-    def _model(self, request: TryOnRequest) -> str:
-        return request.model or self.settings.openai_image_models[0]
-
-    async def _verified(self, claim: Claim, picture: GeneratedPicture) -> BoughtPicture:
-        try:
-            jpeg = await self.pixels.verify(picture.data)
-        except PictureProblem as exc:
-            await self.journal.end_purchase(
-                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+        emit(
+            PurchaseStarted(
+                provider=purchase.provider,
+                model=purchase.model,
+                number=purchase.number,
+                waited_ms=waited_ms,
             )
-            raise GeneratorFault("the answer holds no usable picture") from exc
-        return BoughtPicture(jpeg=jpeg, usage=picture.usage)
+        )
+        return purchase

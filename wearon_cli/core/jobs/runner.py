@@ -10,6 +10,7 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -32,7 +33,6 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.breakers import Breakers, provider_breaker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
@@ -52,7 +52,7 @@ from wearon_cli.core.jobs.journal import (
     Journal,
     SettlementIntent,
 )
-from wearon_cli.core.jobs.purchasing import PROVIDER
+from wearon_cli.core.jobs.last_writes import write_last
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, requeue
 from wearon_cli.core.settings import Settings
@@ -62,10 +62,6 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 #: Pause while an outage gives no time of its own.
 OUTAGE_PAUSE_S: Final = 10.0
-#: A last write that met an outage is tried again after this pause, for so long. When it cannot be
-#: made, the job is found when this worker's lease ends.
-RETRY_PAUSE_S: Final = 1.0
-LAST_WRITE_MAX_WAIT_S: Final = 10.0
 #: Message of a cancellation after which nothing more may be written: others have the job.
 LEASE_LOST: Final = "lease lost"
 #: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
@@ -90,7 +86,6 @@ class JobRunner:
     sessions: Sessions
     generation: Generation
     settlement: Settlement
-    breakers: Breakers
     dead_letters: DeadLetters
     settings: Settings
 
@@ -177,8 +172,6 @@ class JobRunner:
                 pause_s = max(_backoff_s(claim.faults), _asked_s(error))
                 return Disposition(why=HandBack.FAULT, after_s=pause_s, error=error.code)
             case Reaction.WAIT | Reaction.HALT if self._may_wait(attempt, error):
-                if error.reaction is Reaction.HALT:
-                    await self._trip_breaker(error)
                 left_s = self.settings.max_wait_s - attempt.waited_s()
                 pause_s = min(_pause_s(error), max(1.0, left_s))
                 return await self._hand_back(attempt, error, after_s=pause_s)
@@ -192,15 +185,10 @@ class JobRunner:
         expired = attempt.claim.expired is not None
         return not expired and attempt.waited_s() < self.settings.max_wait_s
 
-    async def _trip_breaker(self, error: WearonError) -> None:
-        with suppress(QueueUnavailable):
-            await self.breakers.trip(
-                provider_breaker(PROVIDER), error.code, retry_after_s=_asked_s(error)
-            )
-
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
         claim, task = attempt.claim, attempt.task
+        await self.generation.buyer.retriever.abandon(claim)
         if claim.stored:
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
             row = await self.sessions.get(key)
@@ -242,26 +230,23 @@ class JobRunner:
         return Disposition(why=why, after_s=after_s, error=error.code)
 
     async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
-        """Worth some patience: left undone, the job waits for the end of this worker's lease."""
-        clock = asyncio.get_running_loop().time
-        give_up_s = clock() + LAST_WRITE_MAX_WAIT_S
-        while True:
-            try:
-                if disposition.closing is not None:
-                    await self.journal.close(claim, disposition.closing)
-                else:
-                    await self.journal.hand_back(
-                        claim,
-                        after_s=disposition.after_s,
-                        why=disposition.why,
-                        error=disposition.error,
-                    )
-                return
-            except QueueUnavailable:
-                if clock() > give_up_s:
-                    emit(JobLeftToRecovery())
-                    return
-                await asyncio.sleep(RETRY_PAUSE_S)
+        """Left undone, the job waits for the end of this worker's lease."""
+        closing = disposition.closing
+        write = (
+            partial(self.journal.close, claim, closing)
+            if closing is not None
+            else partial(
+                self.journal.hand_back,
+                claim,
+                after_s=disposition.after_s,
+                why=disposition.why,
+                error=disposition.error,
+            )
+        )
+        try:
+            await write_last(write)
+        except QueueUnavailable:
+            emit(JobLeftToRecovery())
 
 
 class _Attempt:

@@ -9,13 +9,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.errors import SessionError
 from wearon_cli.core.operator.follow import LOOK_EVERY_S, Ended, ended_row
 from wearon_cli.core.operator.inspector import AT_ONCE, UNKNOWN
-from wearon_cli.core.operator.replay import Replayer
 from wearon_cli.core.operator.replay_plan import Plan
+
+if TYPE_CHECKING:
+    from wearon_cli.core.operator.replay import Replayer
 
 #: Open jobs that may be looked at in a second.
 LOOKS_PER_S: Final = 200
@@ -83,7 +85,7 @@ class Progress:
 class Bulk:
     """Opens and follows replays."""
 
-    replayer: Replayer
+    replayer: "Replayer"
     max_cost_usd: float | None = None
 
     async def run(

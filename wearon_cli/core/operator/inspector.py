@@ -11,18 +11,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from wearon_cli.core.contract import ReplayRequest, parse_task
 from wearon_cli.core.credit_facts import CreditReader, Marks
 from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
-from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import JobEntry, JobPlace, JobReader, SessionRecord
 from wearon_cli.core.operator.inputs import InputPicture, InputReader
 from wearon_cli.core.session import Channel, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
+
+if TYPE_CHECKING:
+    from wearon_cli.core.contract import ReplayRequest
+    from wearon_cli.core.jobs.intake import Intake
 
 #: A signed address is only asked for to see whether the object is there.
 LOOK_LIFE_S: Final = 60
@@ -106,7 +108,7 @@ class Inspector:
     sessions: Sessions
     credits: CreditReader
     storage: Storage
-    intake: Intake
+    intake: "Intake"
     jobs: JobReader
     inputs: InputReader
 
@@ -218,8 +220,10 @@ def checked_session_id(text: str) -> str:
         ) from exc
 
 
-def replay_in(job: JobEntry | None) -> ReplayRequest | None:
+def replay_in(job: JobEntry | None) -> "ReplayRequest | None":
     """The replay that an open job is; None for an ordinary job, or none."""
+    from wearon_cli.core.contract import parse_task  # brings pydantic
+
     if job is None or not job.payload:
         return None
     try:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.credits import CreditState, replay_id_of
 from wearon_cli.core.errors import RefundRefused, UpstreamError
 from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.jobs.recovery import orphan_job
-from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.operator.inspector import AT_ONCE, Inspector, JobLocation, SessionReport
 from wearon_cli.core.session import Session, Status, utc_now
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.settlement import Settlement
 
 #: Rows whose last change may still be under way are not judged.
 YOUNG: Final = timedelta(minutes=2)
@@ -87,7 +88,7 @@ class Reconciler:
 
     inspector: Inspector
     journal: Journal
-    settlement: Settlement
+    settlement: "Settlement"
     orphan_age_s: float
 
     async def find(
@@ -164,6 +165,8 @@ class Reconciler:
             await self.settlement.return_credit(report.session)
 
     async def _hand_over(self, case: Case) -> Case:
+        from wearon_cli.core.jobs.recovery import orphan_job  # brings the contract
+
         report = await self._fresh(case)
         if report is None or report.location is not JobLocation.MISSING:
             return replace(case, fixed="nothing to do any more")

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from wearon_cli.core.contract import Task
 from wearon_cli.core.credits import Credit, CreditState
 from wearon_cli.core.operator.inputs import InputPicture, InputState
 from wearon_cli.core.operator.inspector import SessionReport
 from wearon_cli.core.session import Channel, Session, Status, utc_now
+
+if TYPE_CHECKING:
+    from wearon_cli.core.contract import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +39,25 @@ class Action(StrEnum):
     REDRAW = "redraw"  # there is one: it is put aside when the new one is there
 
 
+#: A bill may be this much above its estimate. No source: input tokens are not published.
+ESTIMATE_MARGIN: Final = 1.25
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """What one picture costs, as far as that can be told before it is bought."""
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
     max_purchases: int  # a lost or unusable answer is bought again, so often in all
+    #: This process has no key of the image API, and its workers may draw previews instead.
+    may_be_preview: bool = False
 
     @property
     def most_usd(self) -> float | None:
-        return None if self.expected_usd is None else self.expected_usd * self.max_purchases
+        """On the safe side: a bill may be above its estimate, and calls are repeated."""
+        if self.expected_usd is None:
+            return None
+        return self.expected_usd * ESTIMATE_MARGIN * self.max_purchases
 
 
 FREE_OF_COST: Final = Price(expected_usd=0.0, max_purchases=0)
@@ -60,7 +71,7 @@ class Plan:
     options: ReplayOptions
     action: Action
     inputs: Sequence[InputPicture]
-    task: Task
+    task: "Task"
     price: Price
 
     @property
@@ -95,7 +106,7 @@ _ACTION_WORDS: Final = {
     Action.DRAW: "a picture is bought for it",
     Action.REDRAW: (
         "a new picture is bought; the one it has stays until the new one is stored, and stays for "
-        "good if this fails. `wearon replay-task --undo` brings it back later"
+        "good if this fails; `wearon replay-task --undo` brings it back later"
     ),
 }
 
@@ -127,10 +138,11 @@ def credit_words(credit: Credit, *, charge: bool) -> str:
 def price_words(price: Price) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
-        return "its model has no price here, so the cost cannot be told"
+        return "its model has no price here: what it costs cannot be told"
     if not price.expected_usd:
         return "it costs nothing"
-    return f"about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    told = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    return f"{told}; nothing if it is a preview" if price.may_be_preview else told
 
 
 def _picture_words(plan: Plan) -> list[str]:
@@ -140,7 +152,8 @@ def _picture_words(plan: Plan) -> list[str]:
     count = len(plan.inputs)
     elsewhere = sum(each.state is InputState.ELSEWHERE for each in plan.inputs)
     words = [
-        f"{told} ({price_words(plan.price)})",
+        told,
+        price_words(plan.price),
         f"it is drawn from {count} input picture{'s' if count != 1 else ''}, "
         + (
             f"{elsewhere} of them served by others and not looked at" if elsewhere else "all stored"

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
-from wearon_cli.core.contract import new_task
 from wearon_cli.core.credits import refund_text
 from wearon_cli.core.errors import (
     Interrupted,
@@ -21,7 +20,6 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.ledger import Ledger, Payer, payer_for
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
@@ -136,6 +134,8 @@ class OrderService:
             await self.ledger.refund(payer, refund_text(new.session_id))
 
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
+
+        from wearon_cli.core.contract import new_task  # brings pydantic
 
         task = new_task(
             key=row.key,

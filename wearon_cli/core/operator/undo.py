@@ -70,7 +70,9 @@ class Undo:
             await self._swap(row.result_path)
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
             await self.sessions.apply(row.key, sign_again(url))
-            await self.journal.note(row.session_id, "undone", by=by, reason=reason)
+            asked = {"by": by, "reason": reason}
+            facts = {name: value for name, value in asked.items() if value}
+            await self.journal.note(row.session_id, "undone", **facts)
             await self.storage.remove(swap_path(row.result_path))
 
     async def _require_free(self, row: Session) -> None:

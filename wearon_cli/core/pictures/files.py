@@ -129,7 +129,7 @@ def _without_metadata_flags(name: bytes, chunk: bytes) -> bytes:
 
 
 def _exif_orientation(tiff: bytes) -> int | None:
-    """The orientation tag of the first directory, 1 to 8; None when there is none to trust."""
+    """The orientation tag of the first directory, 1 to 8; None without a valid one."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return None

@@ -14,7 +14,7 @@ class PreparedPicture:
 
 
 class Fetcher(Protocol):
-    """Downloads input pictures from addresses that nobody trusts."""
+    """Downloads input pictures from untrusted addresses."""
 
     async def fetch(self, url: str) -> bytes:
         """

@@ -1,5 +1,5 @@
 """
-Pictures in, made safe and small; pictures out, checked to be what their name says.
+Input pictures made safe and small; results checked to be real pictures.
 
 Everything here is pure and blocks: a worker runs it in child processes. Nothing of Pillow's global
 state is changed, and nothing warns, since `files` hands the decoders bare pixels of a known size.
@@ -27,9 +27,9 @@ LONGEST_PX: Final = 1024
 MAX_PX: Final = 50_000_000
 #: The largest answer any image model gives has 8.3 megapixels; twice that is wrong.
 MAX_RESULT_PX: Final = 17_000_000
-#: An input with a shorter side than this shows nothing worth paying for.
+#: An input with a shorter side than this is too small to pay for.
 MIN_SIDE_PX: Final = 16
-#: A result with a shorter side than this is no picture of a person.
+#: A result with a shorter side than this cannot be a picture of a person.
 MIN_RESULT_SIDE_PX: Final = 64
 
 #: Quality and chroma of what we encode; at this size full chroma costs few bytes and keeps prints.
@@ -102,7 +102,7 @@ def verify(
     anything else is encoded anew.
 
     Raises:
-        PictureUnusable: It does not decode, or has no sane size.
+        PictureUnusable: It does not decode, or its size is implausible.
     """
     verify_need(data, min_side_px=min_side_px, max_px=max_px)
     file = read_file(data)
@@ -162,7 +162,7 @@ def _decode(file: PictureFile, *, longest_px: int | None) -> Image.Image:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as exc:
         raise PictureUnusable(
-            "the picture is damaged or not whole", hint="send the photo again"
+            "the picture is damaged or incomplete", hint="send the photo again"
         ) from exc
     return image
 

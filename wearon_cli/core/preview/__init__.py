@@ -1,1 +1,1 @@
-"""The preview: a garment laid on a person's photo, offline, honest about being a composite."""
+"""The preview: a garment laid on a person's photo, offline, marked as a composite."""

@@ -1,5 +1,5 @@
 """
-What is cloth in a product photo, and what is its plain background.
+Separates cloth from the plain background in a product photo.
 
 Everything here is over sides (4-connected) and without a loop over pixels.
 """
@@ -17,7 +17,7 @@ BACKGROUND_TOLERANCES: Final = (26, 14, 7)
 #: Share of the photo that a garment covers, at least and at most.
 AREA_SHARE: Final = (0.05, 0.92)
 #: Share of cloth between the first and last cloth of the columns; a flood that broke in through a
-#: pale edge leaves less. Long sleeves beside a body have 0.95 and more.
+#: pale edge leaves less. Long sleeves next to a body have 0.95 and more.
 LEAST_SOLIDITY: Final = 0.8
 
 type Rgb = NDArray[np.uint8]
@@ -27,7 +27,7 @@ type Floats = NDArray[np.float64]
 
 def find_cloth(rgb: Rgb) -> Mask:
     """
-    Tell a garment from its background.
+    Separate a garment from its background.
 
     Args:
         rgb: (rows, cols, 3) uint8, RGB; one garment, laid flat on a plain background.
@@ -36,14 +36,14 @@ def find_cloth(rgb: Rgb) -> Mask:
         (rows, cols) bool: the garment without holes.
 
     Raises:
-        RequestRejected: The garment cannot be told from its background.
+        RequestRejected: The garment cannot be separated from its background.
     """
     for tolerance in BACKGROUND_TOLERANCES:
         cloth = _widest_piece(~_background(rgb, tolerance))
         if _is_plausible(cloth):
             return cloth
     raise RequestRejected(
-        "the garment cannot be told from its background",
+        "the garment cannot be separated from its background",
         hint="use a photo of one garment, laid flat on a plain background",
     )
 
@@ -56,7 +56,7 @@ def ends(mask: Mask) -> tuple[Floats, Floats]:
 
 
 def _background(rgb: Rgb, tolerance: int) -> Mask:
-    """Pixels like the border's usual colour that hang together with the border."""
+    """Pixels like the border's usual colour that are connected to the border."""
     rim = max(2, min(rgb.shape[:2]) // 50)
     strips = (rgb[:rim], rgb[-rim:], rgb[:, :rim], rgb[:, -rim:])
     usual = np.median(np.concatenate([strip.reshape(-1, 3) for strip in strips]), axis=0)
@@ -68,7 +68,7 @@ def _background(rgb: Rgb, tolerance: int) -> Mask:
 
 
 def _flood(seed: Mask, allowed: Mask) -> Mask:
-    """The parts of `allowed` that hang together with `seed`."""
+    """The parts of `allowed` that are connected to `seed`."""
     reached = seed & allowed
     while True:
         before = int(reached.sum())

@@ -19,7 +19,7 @@ LEAST_DRAPE: Final = 0.9  # cloth hangs from the chest: at least this share of i
 USUAL_LENGTH: Final = 1.35  # of a top, over its width
 USUAL_HEM: Final = 1.06  # where that ends, in torsos below the shoulder joints
 BELT: Final = 0.15  # where trousers begin, in torsos above the hip joints
-#: Skin and an old top nearer than this (0..255) cannot be told apart in a chin's shadow.
+#: Skin and an old top nearer than this (0..255) look the same in a chin's shadow.
 LEAST_CONTRAST: Final = 45
 
 type Frame = tuple[slice, slice]
@@ -113,18 +113,18 @@ def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
     # Below the hips come two legs; cloth hangs straight down there.
     outline = figure.sides(np.minimum(down, figure.hips[:, 1].mean() - BELT * figure.torso_px / 2))
     reach = max(3, int(0.1 * figure.torso_px))
-    middle = _calm((outline[0] + outline[1]) / 2, reach)
+    middle = _smoothed((outline[0] + outline[1]) / 2, reach)
     sides = []
     for side, joint, arm, edge in zip((-1, 1), figure.joints, figure.arms, outline, strict=True):
         body = side * (edge - middle)
         hang = np.maximum(body * (1 + EASE), body[: len(body) // 5].mean() * LEAST_DRAPE)
         shoulder, above = joint[0] + side * 0.2 * arm.radius[0], joint[1] - arm.radius[0]
-        hanging = middle + side * _calm(hang, reach)
+        hanging = middle + side * _smoothed(hang, reach)
         sides.append(np.interp(rows, [above, *down], [shoulder, *hanging]))
     return sides[0], sides[1]
 
 
-def _calm(values: Floats, reach: int) -> Floats:
+def _smoothed(values: Floats, reach: int) -> Floats:
     """A running mean, twice."""
     for _ in range(2):
         padded = np.pad(values, reach, mode="edge")
@@ -164,9 +164,9 @@ def _core(figure: Figure, x: Floats, y: Floats, left: Floats, right: Floats) -> 
 def _neck_skin(scene: Scene, body: Layer) -> Layer:
     """Skin where the new neckline is lower than the old one was."""
     figure, shoulders = scene.figure, scene.shoulders
-    beside = np.abs(scene.x - figure.neck_x)
+    off_px = np.abs(scene.x - figure.neck_x)
     up = shoulders.line - scene.y
-    neck = (beside < 0.8 * figure.neck_half) & (np.abs(up) < 0.35 * figure.neck_half)
+    neck = (off_px < 0.8 * figure.neck_half) & (np.abs(up) < 0.35 * figure.neck_half)
     neck = neck & (scene.shown > 0.5) & (scene.light.own_top < 0.3)
     opening = (shoulders.between > 0) & (shoulders.between < 1) & (body.cover < 0.99)
     opening = opening & (scene.y < figure.armpit) & (scene.shown > 0.5)

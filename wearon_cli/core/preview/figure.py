@@ -109,8 +109,8 @@ class Figure:
         joint, hip = self.joints[index], self.hips[index]
         inside = np.interp(rows, [joint[1], hip[1]], [joint[0], hip[0] + side * 0.3 * self._hip()])
         bone, radius = self._arm_at(rows, self.arms[index])
-        beside = side * (bone - inside) > 0
-        limit = np.where(beside, side * (bone - middle) - 0.95 * radius, np.inf)
+        is_outside = side * (bone - inside) > 0
+        limit = np.where(is_outside, side * (bone - middle) - 0.95 * radius, np.inf)
         reach = np.maximum(np.minimum(reach, limit), side * (inside - middle))
         return np.asarray(middle + side * reach)
 
@@ -185,7 +185,7 @@ def _arm(bones: Floats, seen: Floats, person: Mask, side: int, torso_px: float) 
         side=side,
         bones=bones,
         starts=starts,
-        radius=_calm(np.clip(reach, ARM_RADIUS[0] * torso_px, thickest), int(0.12 * torso_px)),
+        radius=_smoothed(np.clip(reach, ARM_RADIUS[0] * torso_px, thickest), int(0.12 * torso_px)),
         is_hidden=bool(seen[1:3].max() < 0.5),
     )
 
@@ -212,7 +212,7 @@ def _neck(points: Floats, joints: Floats, person: Mask) -> tuple[float, float]:
     return middle, half
 
 
-def _calm(values: Floats, reach: int) -> Floats:
+def _smoothed(values: Floats, reach: int) -> Floats:
     """A running median, then a running mean."""
     window = 2 * max(reach, 1) + 1
     padded = np.pad(values, window // 2, mode="edge")

@@ -80,7 +80,7 @@ def read_garment(rgb: Rgb) -> Garment:
         rgb: (rows, cols, 3) uint8, RGB; one garment, laid flat on a plain background.
 
     Raises:
-        RequestRejected: The garment cannot be told from its background.
+        RequestRejected: The garment cannot be separated from its background.
     """
     cloth = _eroded(find_cloth(rgb), MARGIN_PX)
     rows = np.flatnonzero(cloth.any(1))

@@ -65,7 +65,7 @@ class Scene:
     light: Light
 
     @property
-    def hugging(self) -> Floats:
+    def closeness(self) -> Floats:
         """How near to the person each pixel is: cloth lies on shoulders, it does not float."""
         return np.clip(soften(self.shown, 0.024 * self.figure.torso_px) * 6 - 0.6, 0, 1)
 
@@ -97,7 +97,9 @@ def body_layer(scene: Scene) -> Layer:
     # Under the sleeves it goes on a little, so that nothing shows through the seam.
     seam = np.where(y < scene.figure.armpit, 2.0, 0.0) if garment.sleeves else 0.0
     cover = _soft(across * width + seam) * _soft((1 - across) * width + seam)
-    cover = np.where(y < scene.figure.armpit, cover * scene.hugging, np.maximum(cover, _old(scene)))
+    cover = np.where(
+        y < scene.figure.armpit, cover * scene.closeness, np.maximum(cover, _old(scene))
+    )
     cover = cover * _soft(below) * _soft(hem - y)
     top = np.interp(source_across, shares, garment.top)
     opening = _soft((source_y - top) * scale) * _soft(_below_crew(scene))
@@ -131,7 +133,7 @@ def sleeve_layer(scene: Scene, arm: Arm, sleeve: Sleeve) -> Layer:
     free = np.maximum(
         outside, _soft(1.1 * arm.radius_at(way) * front - np.abs(across)) * (front > 0)
     )
-    capped = np.where((across > 0) & (way < 0.3 * figure.torso_px), scene.hugging, 1)
+    capped = np.where((across > 0) & (way < 0.3 * figure.torso_px), scene.closeness, 1)
     capped = capped * _soft(scene.y - scene.shoulders.line)
     cover = _soft(upper - across) * _soft(across + lower) * _soft(length - way) * free * capped
     shade = roundness(2 * share - 1, 0.3)
@@ -139,9 +141,9 @@ def sleeve_layer(scene: Scene, arm: Arm, sleeve: Sleeve) -> Layer:
 
 
 def _old(scene: Scene) -> Floats:
-    """The person's own top just beside the new one, which has to cover it."""
-    beside = np.maximum(scene.left[:, None] - scene.x, scene.x - scene.right[:, None])
-    near = beside < 0.12 * scene.figure.torso_px
+    """The person's own top just outside of the new one, which has to cover it."""
+    outside_px = np.maximum(scene.left[:, None] - scene.x, scene.x - scene.right[:, None])
+    near = outside_px < 0.12 * scene.figure.torso_px
     for arm in scene.figure.arms:
         way, across = _on_arm(scene, arm)
         near &= np.abs(across) > 0.75 * arm.radius_at(way)
@@ -188,7 +190,7 @@ def _arms_in_front(scene: Scene) -> Floats:
         radius = arm.radius_at(way)
         beyond = np.maximum(way - arm.starts[-1], 0)
         strip = _soft(1.1 * radius - np.hypot(across, beyond)) * scene.shown
-        # What sleeves cover is their affair; a hand may have another colour than its sleeve.
+        # Sleeves decide what they cover; a hand may have another colour than its sleeve.
         bare_from = arm.starts[2] if scene.garment.has_long_sleeves else 0.6 * arm.starts[1]
         for part in ((way >= bare_from) & (way < arm.starts[2]), way >= arm.starts[2]):
             middle = part & (strip > 0.5) & (np.hypot(across, beyond) < 0.5 * radius)

@@ -20,7 +20,7 @@ SHADOW, SHINE = 0.5, 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Light:
-    """What a person's own top tells, for each pixel of a frame of the photo."""
+    """The light on a person's own top, for each pixel of a frame of the photo."""
 
     brightness: Floats  # (rows, cols), around 1
     own_top: Floats  # (rows, cols), 0..1: how likely this pixel is that top
@@ -49,7 +49,7 @@ def read_light(person: Floats, core: Mask, waist: int, torso_px: float) -> Light
     far, blurred = _average(luma, same, 0.12 * torso_px)
     sure, fair = np.clip(near * 1.5 - 0.25, 0, 1), np.clip(far * 4, 0, 1)
     mixed = fair * (sure * sharp + (1 - sure) * blurred) + (1 - fair) * usual_luma
-    # On black cloth shading is hard to tell from noise.
+    # On black cloth shading is hard to separate from noise.
     trust = KEPT * np.clip(usual_luma / 70, 0.25, 1)
     brightness = np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST)
     return Light(brightness=brightness, own_top=same)
@@ -63,7 +63,7 @@ def likeness(pixels: Floats, usual: Floats) -> Floats:
     """
     ratio = (pixels @ LUMA) / max(float(usual @ LUMA), 1.0)
     beyond = np.maximum(ratio - 1 - SHINE, 0) + np.maximum(1 - SHADOW - ratio, 0)
-    # In shadow all colours come closer; so does what tells them apart.
+    # In shadow all colours come closer; so do their differences.
     off = np.abs(pixels - usual * ratio[..., None]).max(-1) / np.clip(ratio, 0.35, 1)
     return np.asarray(np.clip(1.5 - (off + 250 * beyond) / STRANGE, 0, 1))
 

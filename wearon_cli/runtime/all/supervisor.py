@@ -1,9 +1,9 @@
 """
 The `all` role: one consume, one celery and one serve as child processes.
 
-A child that dies is started again, later each time; one that keeps dying ends everything, loudly,
-unless Redis or Supabase, which were there once, are away: that is waited out.
-The first signal lets the children drain, the second kills them: nothing is lost either way.
+A child that dies is restarted, after a longer pause each time; one that keeps dying ends
+everything, unless Redis or Supabase, which answered before, are away: that is waited out. The
+first signal lets the children drain, the second kills them: nothing is lost either way.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 #: Pause before a child that found Redis or Supabase away is started again.
 OUTAGE_PAUSE_S: Final = 5.0
-#: More deaths than this within the span end everything.
+#: More deaths than this within the span stop all roles.
 MOST_DEATHS: Final = 8
 DEATHS_SPAN_S: Final = 300.0
 
@@ -50,7 +50,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs roles until it is told to stop, or one cannot be kept running."""
+    """Runs roles until a signal stops it, or one cannot be kept running."""
 
     def __init__(
         self,
@@ -118,22 +118,22 @@ class Supervisor:
                 await self._pause(min(pause_s, LONGEST_PAUSE_S))
 
     async def _run_once(self, child: Child) -> int:
-        """Start a child and see it to its end."""
-        ready, told = os.pipe()
+        """Start a child and wait for its end."""
+        ready, ready_writer = os.pipe()
         os.set_blocking(ready, False)
         try:
             child.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "wearon_cli", *child.words),
-                env={**self._environment, "WEARON_READY_FD": str(told)},
-                pass_fds=(told,),
+                env={**self._environment, "WEARON_READY_FD": str(ready_writer)},
+                pass_fds=(ready_writer,),
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on
                 preexec_fn=dies_with_parent(signal.SIGTERM),
             )
         finally:
-            os.close(told)
+            os.close(ready_writer)
         loop = asyncio.get_running_loop()
-        loop.add_reader(ready, self._on_word, child, ready)
+        loop.add_reader(ready, self._on_ready_line, child, ready)
         stopper = asyncio.create_task(self._stop_when_asked(child))
         try:
             return await child.process.wait()
@@ -142,7 +142,7 @@ class Supervisor:
             loop.remove_reader(ready)
             os.close(ready)
 
-    def _on_word(self, child: Child, ready: int) -> None:
+    def _on_ready_line(self, child: Child, ready: int) -> None:
         asyncio.get_running_loop().remove_reader(ready)
         if not os.read(ready, 1) or child.is_ready:
             return
@@ -178,7 +178,7 @@ class Supervisor:
 
 
 def _waits_out_an_outage(child: Child, exit_code: int) -> bool:
-    """What it needs is away, as it said; it was there once, so the settings are not to blame."""
+    """It exited for a service that is away but answered before: the settings are right."""
     return child.is_ready and exit_code == UpstreamError.exit_code
 
 

@@ -47,7 +47,7 @@ from wearon_cli.runtime.http.schemas import (
 )
 from wearon_cli.runtime.ops.metrics import Meters
 
-#: The sentence callers of today know for a photo that cannot be had.
+#: The sentence existing callers expect for a photo that cannot be fetched.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -55,8 +55,11 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Problem, "description": "The bearer token is missing or wrong."},
     413: {"model": Problem, "description": "The request is too large."},
     422: {"model": Problem, "description": "The request, or the photo, cannot be used."},
-    429: {"model": Problem, "description": "This caller asks too often."},
-    503: {"model": Problem, "description": "Not now: no pose model yet, or too much waits."},
+    429: {"model": Problem, "description": "This caller sends too many requests."},
+    503: {
+        "model": Problem,
+        "description": "Not available now: no pose model yet, or too many photos wait.",
+    },
 }
 _bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, when it is set.")
 
@@ -72,7 +75,7 @@ def make_app(
     app = FastAPI(
         title="WearOn worker",
         description="Body measuring for size advice.",
-        version="1",  # of the interface; the program's own is nobody's business here
+        version="1",  # of the interface; the program's own version is not public
         docs_url="/docs" if settings.http_docs else None,
         openapi_url="/openapi.json" if settings.http_docs else None,
         redoc_url=None,
@@ -189,7 +192,7 @@ def _answer_errors(app: FastAPI) -> None:
         return _problem(status, detail, code, hint=exc.hint, headers=headers)
 
     @app.exception_handler(Exception)
-    async def unplanned(_: Request, __: Exception) -> JSONResponse:
+    async def unexpected_error(_: Request, __: Exception) -> JSONResponse:
         return _problem(500, "Internal error", "unexpected")
 
 

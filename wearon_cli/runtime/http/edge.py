@@ -1,8 +1,8 @@
 """
-What surrounds every request: its id, its size, its time, the headers of its answer, its log line.
+Handles what all requests share: id, size and time limits, response headers, log line.
 
 A plain ASGI middleware. The body is read here, whole and bounded, before the app sees anything of
-the request: nobody can keep a handler waiting for bytes.
+the request: no caller can keep a handler waiting for bytes.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _HEADERS: Final = [
 ]
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _STRICT_CSP: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-#: Probes and scrapes come every few seconds and say nothing.
+#: Probes and scrapes come every few seconds and are not worth a line.
 _QUIET_PATHS: Final = ("/health", "/metrics")
 
 
@@ -79,12 +79,12 @@ class EdgeMiddleware:
 
 
 class _Answer:
-    """The way back, as ASGI's `send`: adds headers, remembers the status."""
+    """ASGI's `send` for the response: adds headers, remembers the status."""
 
     def __init__(self, send: Send, request_id: str, headers: list[tuple[bytes, bytes]]) -> None:
         self._send = send
         self._added = [(b"x-request-id", request_id.encode()), *headers]
-        self.status = 500  # what an app that says nothing amounts to
+        self.status = 500  # unless the app says otherwise
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -129,13 +129,13 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """The body once, and then whatever the server says."""
-    told = False
+    is_sent = False
 
     async def replay() -> Message:
-        nonlocal told
-        if told:
+        nonlocal is_sent
+        if is_sent:
             return await receive()
-        told = True
+        is_sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay

@@ -1,5 +1,5 @@
 """
-What `GET /health` tells, kept up to date in the background so that asking costs nothing.
+The state behind `GET /health`, updated in the background so that a probe costs nothing.
 
 "degraded" means: it answers, and something that it needs does not. Without the pose model bodies
 cannot be measured; without Redis, as seen from here, no job can be taken or done.
@@ -13,7 +13,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import RedisConnected, RedisLost
 from wearon_cli.runtime.http.measuring import Measuring
 
-#: Time between two looks at Redis.
+#: Time between two checks of Redis.
 LOOK_EVERY_S: Final = 15.0
 #: The same while it does not answer: its return should show soon.
 LOOK_AGAIN_S: Final = 2.0

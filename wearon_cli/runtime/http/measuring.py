@@ -2,8 +2,8 @@
 Measures bodies for the HTTP app: photos fetched on the event loop, the rest on few threads.
 
 The pose network takes one photo at a time, so more threads than cores would only wait for each
-other. What waits is bounded: a caller gives up after five seconds, and an answer that nobody reads
-is not worth its work.
+other. What waits is bounded: a caller gives up after five seconds, and an answer
+after that is wasted work.
 """
 
 import asyncio
@@ -132,5 +132,5 @@ class Measuring:
 def _measure(
     reader: MediaPipePose, front: bytes, side: bytes | None, request: EstimateRequest
 ) -> Estimate:
-    beside = read_photo(side) if side is not None else None
-    return estimate(read_photo(front), reader, request, beside)
+    side_photo = read_photo(side) if side is not None else None
+    return estimate(read_photo(front), reader, request, side_photo)

@@ -56,7 +56,7 @@ class SizeRange(BaseModel):
 
 
 class Warned(BaseModel):
-    """Something the reader of the numbers should know."""
+    """A remark on the numbers."""
 
     code: str
     text: str

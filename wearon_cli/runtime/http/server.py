@@ -64,7 +64,7 @@ async def _serve(
                 timeout_keep_alive=KEEP_ALIVE_S,
                 ws="none",
             ),
-            on_ready=lambda: _tell(settings, listener, on_ready),
+            on_ready=lambda: _report_ready(settings, listener, on_ready),
         )
         # uvicorn raises the signals it got once more when it is done: they have done their work.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -85,12 +85,14 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
-def _tell(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def _report_ready(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
     emit(ServerReady(host=settings.host, port=listener.getsockname()[1]))
     if settings.http_token is None and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         emit(
             HttpOpenToAll(
-                detail="anybody who reaches this port can have photos measured",
+                detail="anyone who reaches this port can have photos measured",
                 hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
             )
         )

@@ -1,7 +1,7 @@
 """
-Looks at every outside thing the product needs. Safe in production: nothing is changed or paid.
+Checks everything the product needs. Safe in production: nothing is changed or paid.
 
-Each part is looked at by itself and within its own time, so that one that hangs hides no other.
+Each part is checked by itself, within its own time limit: one that hangs does not hide the others.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Every finding, in the order to hint them."""
+    """Every finding, in the order in which to fix them."""
     parts: list[tuple[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]] = [
         ("settings", _settings),
         ("redis", _redis),
@@ -48,14 +48,14 @@ async def _within(
         async with asyncio.timeout(PART_TIMEOUT_S):
             return await look(settings)
     except TimeoutError:
-        told = f"no answer within {PART_TIMEOUT_S:g} s"
-        return [Finding(name=name, ok=False, detail=told, hint="is the network slow or blocked?")]
+        detail = f"no answer within {PART_TIMEOUT_S:g} s"
+        return [Finding(name=name, ok=False, detail=detail, hint="is the network slow or blocked?")]
     except WearonError as exc:
         return [Finding(name=name, ok=False, detail=str(exc), hint=exc.hint)]
 
 
 async def _settings(settings: Settings) -> Sequence[Finding]:
-    """That they are valid and fit together was checked when they were read."""
+    """They were checked when they were read."""
     found = [Finding(name="settings", ok=True, detail="valid, and the numbers fit together")]
     if settings.is_local:
         return found
@@ -63,8 +63,8 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
         settings.require_production()
     except WearonError as exc:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
-    told = f"{', '.join(PRODUCTION_NAMES)} are set"
-    return [*found, Finding(name="production settings", ok=True, detail=told)]
+    detail = f"{', '.join(PRODUCTION_NAMES)} are set"
+    return [*found, Finding(name="production settings", ok=True, detail=detail)]
 
 
 async def _redis(settings: Settings) -> Sequence[Finding]:
@@ -102,8 +102,8 @@ async def _workers(settings: Settings) -> Sequence[Finding]:
 
 
 def _count(name: str, count: int, hint: str) -> Finding:
-    told = f"{count} answering" if count else "none answers"
-    return Finding(name=name, ok=count > 0, detail=told, hint="" if count else hint)
+    detail = f"{count} answering" if count else "none answers"
+    return Finding(name=name, ok=count > 0, detail=detail, hint="" if count else hint)
 
 
 async def _store(settings: Settings) -> Sequence[Finding]:
@@ -118,8 +118,8 @@ async def _store(settings: Settings) -> Sequence[Finding]:
 
 async def _image_api(settings: Settings) -> Sequence[Finding]:
     if settings.openai_api_key is None:
-        told = "no key: pictures are previews"
-        return [Finding(name="image API", ok=settings.is_local, detail=told)]
+        detail = "no key: pictures are previews"
+        return [Finding(name="image API", ok=settings.is_local, detail=detail)]
     from wearon_cli.adapters.providers.openai_checks import check_image_api
     from wearon_cli.adapters.providers.openai_edits import image_api_client
 
@@ -157,9 +157,9 @@ async def _machine(settings: Settings) -> Sequence[Finding]:
         name="disk",
         ok=free > LEAST_DISK_BYTES,
         detail=f"{free / 1e9:.1f} GB free",
-        hint="" if free > LEAST_DISK_BYTES else "free some: logs and pictures need room",
+        hint="" if free > LEAST_DISK_BYTES else "free some disk space: logs and pictures need it",
     )
-    return [disk, _port(settings), *_open_door(settings)]
+    return [disk, _port(settings), *_public_port(settings)]
 
 
 def _port(settings: Settings) -> Finding:
@@ -180,7 +180,7 @@ def _port(settings: Settings) -> Finding:
 def _answers_live(host: str, port: int) -> bool:
     """
     Raises:
-        ConnectionRefusedError: Nobody listens there.
+        ConnectionRefusedError: Nothing listens there.
     """
     with socket.create_connection((host, port), timeout=1) as connection:
         try:
@@ -191,7 +191,7 @@ def _answers_live(host: str, port: int) -> bool:
             return False
 
 
-def _open_door(settings: Settings) -> Sequence[Finding]:
+def _public_port(settings: Settings) -> Sequence[Finding]:
     if settings.http_token is not None or settings.host in LOCAL_HOSTS:
         return ()
     return [
@@ -199,7 +199,7 @@ def _open_door(settings: Settings) -> Sequence[Finding]:
             name="HTTP",
             ok=True,
             warning=True,
-            detail="anybody who reaches the port can have photos measured",
+            detail="anyone who reaches the port can have photos measured",
             hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
         )
     ]

@@ -1,7 +1,7 @@
 """
 One log for every role: structlog's and the libraries' lines in one form, on stderr.
 
-JSON where a program reads it, words where a person does. Nothing that could be used against a
+JSON for programs, text for people. Nothing that could be used against a
 shopper or an account passes: keys, tokens, signed addresses and e-mails are cut from every value,
 tracebacks included.
 """

@@ -2,7 +2,7 @@
 Metrics of a role, counted from its log events, whatever the level of the log.
 
 So nothing in `core` knows of metrics, and a figure on a dashboard can be looked up in the log. What
-waits in Redis is read when somebody scrapes, not before.
+waits in Redis is read at each scrape.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
 
-#: Ports beside WEARON_METRICS_PORT.
+#: Offsets to WEARON_METRICS_PORT.
 PORT_OFFSETS: Final = {"consume": 0, "celery": 1}
 #: Seconds. A generation takes 40 s and may take 120 s.
 LONG_BUCKETS: Final = (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100, 120, 150, 300)

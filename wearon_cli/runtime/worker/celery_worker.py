@@ -17,7 +17,7 @@ def run_worker(
     settings: Settings, meters: Meters, *, on_ready: Callable[[], None] = lambda: None
 ) -> int:
     """
-    Do jobs until SIGTERM or SIGINT; returns the exit code.
+    Run jobs until SIGTERM or SIGINT; returns the exit code.
 
     Raises:
         ConfigError: A setting is wrong.

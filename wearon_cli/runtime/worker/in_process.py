@@ -9,16 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
+from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.journal import JobPlace, Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import JobAwaited
 from wearon_cli.runtime.ops.logs import configure_logs
 from wearon_cli.wiring.worker import WorkerParts, open_worker
-
-log = structlog.get_logger(__name__)
 
 #: Pause between two tries to claim a job that cannot be claimed yet.
 CLAIM_PAUSE_S: Final = 0.5
@@ -92,7 +90,7 @@ class _Hands:
                     if await self._once(session_id):
                         return
             except (LeaseLost, QueueUnavailable) as exc:
-                log.warning("job_awaited", session_id=session_id, error=exc.code)
+                emit(JobAwaited(session_id=session_id, error=exc.code))
             await asyncio.sleep(CLAIM_PAUSE_S)
 
     async def _once(self, session_id: str) -> bool:

@@ -22,7 +22,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
 from wearon_cli.wiring.worker import WorkerParts, open_worker
 
-#: Jobs told to stop hand themselves back within this time, a bought picture stored included.
+#: Cancelled jobs are handed back within this time, storing a bought picture included.
 HAND_BACK_S: Final = 12.0
 #: A renewal that met an outage is tried again after this pause: before recovery looks for dead
 #: workers, when Redis is back.
@@ -45,9 +45,6 @@ class JobLoop:
         self._stopping = asyncio.Event()
         self._jobs: set[asyncio.Task[Disposition]] = set()
         self._accepts = True
-        #: Messages answered so far, and those being answered.
-        self.answered = 0
-        self.answering = 0
         self._thread = threading.Thread(target=self._main, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -62,13 +59,8 @@ class JobLoop:
 
     @property
     def in_flight(self) -> int:
-        """Jobs being done now."""
+        """Jobs running now."""
         return len(self._jobs)
-
-    @property
-    def accepts(self) -> bool:
-        """False from the beginning of a drain on."""
-        return self._accepts
 
     def do(self, session_id: str) -> Disposition | None:
         """
@@ -81,7 +73,7 @@ class JobLoop:
         return asyncio.run_coroutine_threadsafe(self._answer(session_id), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
-        """Take no more jobs, let the running ones end, then have the rest handed back."""
+        """Take no more jobs, let the running ones end, then hand the rest back."""
         self._accepts = False
         asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
 
@@ -91,13 +83,8 @@ class JobLoop:
         self._thread.join(timeout=HAND_BACK_S)
 
     async def _answer(self, session_id: str) -> Disposition | None:
-        self.answered += 1
-        self.answering += 1
-        try:
-            claim = await self._claim(session_id)
-            return await self._do(claim) if claim else None
-        finally:
-            self.answering -= 1
+        claim = await self._claim(session_id)
+        return await self._do(claim) if claim else None
 
     async def _claim(self, session_id: str) -> Claim | None:
         if not self._accepts:

@@ -18,7 +18,7 @@ from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.events import emit
 from wearon_cli.runtime.events import WorkerFoundUnresponsive
 
-#: Time between two looks. A worker is unresponsive when two looks in a row find it so.
+#: Time between two checks. A worker counts as unresponsive after two in a row.
 LOOK_EVERY_S: Final = 30.0
 
 
@@ -59,7 +59,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:

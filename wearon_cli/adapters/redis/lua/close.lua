@@ -2,7 +2,7 @@
 -- Forgets the entry. What is kept goes into the timeline, the session's record and the book.
 local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
 local now = time()
-local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'intent',
+local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'failed_by_us',
                'picture_held', unpack(PURCHASE)}
 local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
@@ -27,7 +27,7 @@ local record = {
   replays = job.event == 'replayed' and 1 or 0,
   input_paths = job.input_paths ~= '' and job.input_paths or nil,
   error_code = (ending == 'failed' or ending == 'parked') and error_code or nil,
-  failed_by_us = job.intent ~= '' and cjson.decode(job.intent).swapped or nil,
+  failed_by_us = job.failed_by_us ~= '' or nil,
   parked = ending == 'parked' or nil,
   booked = booked,
 }

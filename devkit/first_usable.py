@@ -1,7 +1,7 @@
 """
 A provider as a generator: one call, the first of its models that is there.
 
-For jobs that journal no tickets yet: a ticket that a provider gave ends with the call.
+For tests of a provider alone: jobs buy through core.jobs.purchasing.
 """
 
 import time
@@ -19,7 +19,7 @@ GONE_FOR_S: Final = 600.0
 
 
 class FirstUsable:
-    """Implements `Generator`: the first of a provider's models that is there draws the picture."""
+    """The first of a provider's models that is there draws the picture."""
 
     def __init__(
         self,

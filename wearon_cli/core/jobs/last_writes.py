@@ -1,0 +1,43 @@
+"""Writes at the end of something, worth some patience: left undone, others would have to guess."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
+
+#: A write that met an outage of Redis is tried again after this pause, for so long.
+RETRY_PAUSE_S: Final = 1.0
+MAX_WAIT_S: Final = 10.0
+
+
+async def write_last(write: Callable[[], Awaitable[None]]) -> None:
+    """
+    Repeat a write to the journal while Redis is away.
+
+    Raises:
+        QueueUnavailable: It stayed away.
+    """
+    clock = asyncio.get_running_loop().time
+    give_up_s = clock() + MAX_WAIT_S
+    while True:
+        try:
+            return await write()
+        except QueueUnavailable:
+            if clock() > give_up_s:
+                raise
+            await asyncio.sleep(RETRY_PAUSE_S)
+
+
+async def end_purchase(
+    journal: Journal, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+) -> None:
+    """
+    `Journal.end_purchase`, with patience: left open, a purchase counts as lost.
+
+    Raises:
+        QueueUnavailable: Redis stayed away.
+    """
+    await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd))

@@ -1,0 +1,178 @@
+"""
+Getting the picture of a purchase: now, or after its answer was lost.
+
+Who sold it is asked before anything is bought again: by its ticket, or by our own marker. Only what
+cannot be asked for, or is not there, is lost, or was never bought.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wearon_cli.core.errors import (
+    CallAmbiguous,
+    GeneratorError,
+    GeneratorFault,
+    GeneratorUnreachable,
+    PictureProblem,
+    PurchaseUnresolved,
+    QueueUnavailable,
+)
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
+from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
+from wearon_cli.core.jobs.keeping import BoughtPicture
+from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.pictures.ports import PixelPool
+from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retriever:
+    """Collects purchases. One instance serves all jobs of a process."""
+
+    journal: Journal
+    providers: Mapping[str, Provider]
+    pixels: PixelPool
+    timeout_s: float  # one purchase, from its ticket to its picture
+
+    async def recover(self, claim: Claim) -> BoughtPicture | PurchaseOutcome | None:
+        """
+        The picture of a purchase that an earlier attempt left open, or what became of it: LOST or
+        NOT_BILLED. None: there is no open purchase.
+
+        Raises:
+            PurchaseUnresolved: It cannot be told yet.
+            GeneratorError: It ended without a picture.
+        """
+        purchase = claim.purchase
+        if purchase is None:
+            return None
+        provider = self.providers.get(purchase.provider)
+        ticket = _ticket(purchase)
+        try:
+            if provider is not None and ticket is not None and provider.powers.fetch:
+                state = Pending(ticket=ticket, after_s=0.0)
+                return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
+            return await self.look_up(claim, purchase, CallAmbiguous("its worker was gone"))
+        except CallAmbiguous:
+            return PurchaseOutcome.LOST
+        except GeneratorUnreachable:
+            return PurchaseOutcome.NOT_BILLED
+
+    async def look_up(self, claim: Claim, purchase: Purchase, loss: CallAmbiguous) -> BoughtPicture:
+        """
+        Find a purchase whose submit had no answer, by our marker.
+
+        Raises:
+            CallAmbiguous: It cannot be looked for: it is lost.
+            GeneratorUnreachable: Nothing was bought.
+            PurchaseUnresolved: It cannot be told yet.
+        """
+        provider = self.providers.get(purchase.provider)
+        if provider is None or purchase.marker is None or not provider.powers.find:
+            await self._lose(claim, purchase, loss)
+            raise loss
+        try:
+            ticket = await provider.find(model=purchase.model, marker=purchase.marker)
+        except GeneratorError as exc:
+            raise PurchaseUnresolved(f"{provider.name} could not be asked: {exc}") from exc
+        if ticket is None:
+            await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
+            raise GeneratorUnreachable(f"nothing was bought from {provider.name}") from loss
+        state = Pending(ticket=ticket, after_s=0.0)
+        return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
+
+    async def collect(
+        self, claim: Claim, purchase: Purchase, state: Pending | GeneratedPicture
+    ) -> BoughtPicture:
+        """
+        The picture of a purchase just made.
+
+        Raises:
+            PurchaseUnresolved: It is not there in time; its ticket is in the journal.
+            CallAmbiguous: It was bought, and cannot be had.
+            GeneratorError: It ended without a picture.
+        """
+        if isinstance(state, GeneratedPicture):
+            return await self._verified(claim, state, None, PurchaseOutcome.KEPT)
+        return await self._collected(claim, purchase, state, PurchaseOutcome.KEPT)
+
+    async def forget(self, picture: BoughtPicture) -> None:
+        """Have the provider delete what it keeps of a stored picture. What fails is let be."""
+        if picture.ticket is not None:
+            with suppress(GeneratorError):
+                await self.providers[picture.ticket.provider].forget(picture.ticket)
+
+    async def abandon(self, claim: Claim) -> None:
+        """The session has ended: stop an open purchase, if its provider can."""
+        ticket = _ticket(claim.purchase) if claim.purchase else None
+        provider = self.providers.get(ticket.provider) if ticket else None
+        if ticket is None or provider is None:
+            return
+        for stop in (provider.cancel, provider.forget):
+            with suppress(GeneratorError):
+                await stop(ticket)
+
+    async def _collected(
+        self, claim: Claim, purchase: Purchase, state: Pending, outcome: PurchaseOutcome
+    ) -> BoughtPicture:
+        with suppress(QueueUnavailable):  # it can still be found by its marker
+            await self.journal.purchase_submitted(claim, state.ticket.provider_id)
+        provider = self.providers[purchase.provider]
+        clock = asyncio.get_running_loop().time
+        give_up_s = clock() + self.timeout_s
+        while True:
+            await asyncio.sleep(state.after_s)
+            try:
+                answer = await provider.collect(state.ticket)
+            except CallAmbiguous as exc:
+                await self._lose(claim, purchase, exc)
+                raise
+            except GeneratorError:
+                await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
+                raise
+            if isinstance(answer, GeneratedPicture):
+                return await self._verified(claim, answer, state.ticket, outcome)
+            state = answer
+            if clock() > give_up_s:
+                raise PurchaseUnresolved(f"no picture from {provider.name} yet")
+
+    async def _verified(
+        self,
+        claim: Claim,
+        picture: GeneratedPicture,
+        ticket: Ticket | None,
+        outcome: PurchaseOutcome,
+    ) -> BoughtPicture:
+        try:
+            jpeg = await self.pixels.verify(picture.data)
+        except PictureProblem as exc:
+            await end_purchase(
+                self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+            )
+            raise GeneratorFault("the answer holds no usable picture") from exc
+        if outcome is PurchaseOutcome.FETCHED:
+            emit(PurchaseFetched(provider=picture.usage.provider, model=picture.usage.model))
+        if picture.revised_prompt:
+            with suppress(QueueUnavailable):
+                await self.journal.note(
+                    claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
+                )
+        return BoughtPicture(jpeg=jpeg, usage=picture.usage, outcome=outcome, ticket=ticket)
+
+    async def _lose(self, claim: Claim, purchase: Purchase, loss: CallAmbiguous) -> None:
+        emit(PurchaseLost(model=purchase.model, number=purchase.number, detail=str(loss)))
+        await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
+
+
+def _ticket(purchase: Purchase) -> Ticket | None:
+    if purchase.ticket is None:
+        return None
+    return Ticket(
+        provider=purchase.provider,
+        model=purchase.model,
+        provider_id=purchase.ticket,
+        marker=purchase.marker,
+    )

@@ -1,0 +1,139 @@
+"""Builds the image providers that are configured, and the order in which they are asked."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
+from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
+from wearon_cli.adapters.providers.preview import MODEL as PREVIEW_MODEL
+from wearon_cli.adapters.providers.preview import PreviewImages
+from wearon_cli.adapters.providers.runware import Runware, runware_client
+from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.image_models import (
+    OPENAI,
+    PREVIEW,
+    RUNWARE,
+    image_model,
+    read_model_name,
+    require_models,
+)
+from wearon_cli.core.jobs.offers import Catalogue, Offer
+from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.providers import Provider
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.parts import open_pose_reader
+
+#: Connections to a provider that holds none open while a picture is drawn.
+SHORT_CALLS: Final = 32
+#: A call that answers before the picture is drawn: it carries the pictures up.
+SUBMIT_TIMEOUT_S: Final = 60.0
+
+
+async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Catalogue:
+    """
+    Every configured provider. The stack closes them.
+
+    Raises:
+        ConfigError: A provider is unknown, or has no key; or a model does not draw what is asked.
+    """
+    providers = {
+        name: _provider(stack, name, settings, fetcher) for name in _known(settings.provider_names)
+    }
+    models = {name: _models(name, settings) for name in providers}
+    per_store = {
+        store: _offers(order, providers, models)
+        for store, order in settings.store_providers.items()
+    }
+    return Catalogue(
+        providers=providers,
+        offers=_offers(settings.provider_order, providers, models),
+        per_store=per_store,
+    )
+
+
+def _known(order: Sequence[str]) -> tuple[str, ...]:
+    for name in order:
+        if name not in {OPENAI, RUNWARE, PREVIEW}:
+            raise ConfigError(
+                f"there is no image provider {name!r}", hint="WEARON_PROVIDERS: openai, runware"
+            )
+    return tuple(order)
+
+
+def _offers(
+    order: Sequence[str], providers: Mapping[str, Provider], models: Mapping[str, tuple[str, ...]]
+) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(provider=providers[name], model=image_model(model, name))
+        for name in order
+        for model in models[name]
+    )
+
+
+def _models(provider: str, settings: Settings) -> tuple[str, ...]:
+    if provider == PREVIEW:
+        return (PREVIEW_MODEL,)
+    if provider == RUNWARE:
+        return tuple(read_model_name(f"{RUNWARE}:{m}").model_id for m in settings.runware_models)
+    models = settings.openai_image_models
+    require_models(
+        map(image_model, models), size=settings.image_size, quality=settings.image_quality
+    )
+    return models
+
+
+def _provider(stack: AsyncExitStack, name: str, settings: Settings, fetcher: Fetcher) -> Provider:
+    if name == PREVIEW:
+        return _preview(stack, settings)
+    return _runware(stack, settings, fetcher) if name == RUNWARE else _openai(stack, settings)
+
+
+def _openai(stack: AsyncExitStack, settings: Settings) -> Provider:
+    if settings.openai_api_key is None:
+        raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
+    responses = settings.openai_api == "responses"
+    http = image_api_client(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key,
+        connections=SHORT_CALLS if responses else settings.worker_concurrency,
+    )
+    stack.push_async_callback(http.aclose)
+    size, quality = settings.image_size, settings.image_quality
+    if responses:
+        return OpenAIResponses(
+            http,
+            outer_model=settings.openai_outer_model,
+            size=size,
+            quality=quality,
+            submit_timeout_s=SUBMIT_TIMEOUT_S,
+        )
+    return OpenAIImages(http, size=size, quality=quality, timeout_s=settings.openai_timeout_s)
+
+
+def _runware(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Provider:
+    if settings.runware_api_key is None:
+        raise ConfigError("RUNWARE_API_KEY is not set", hint="set it, or leave runware out")
+    http = runware_client(
+        base_url=settings.runware_base_url,
+        api_key=settings.runware_api_key,
+        connections=SHORT_CALLS,
+    )
+    stack.push_async_callback(http.aclose)
+    return Runware(
+        http,
+        fetcher,
+        size=settings.image_size,
+        quality=settings.image_quality,
+        submit_timeout_s=SUBMIT_TIMEOUT_S,
+    )
+
+
+def _preview(stack: AsyncExitStack, settings: Settings) -> Provider:
+    def open_reader() -> PoseReader:
+        reader = open_pose_reader(settings)
+        stack.callback(reader.close)
+        return reader
+
+    return PreviewImages(open_reader)
