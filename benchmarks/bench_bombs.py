@@ -40,7 +40,7 @@ def solid(kind: str, size: tuple[int, int], mode: str = "RGB", **options: Any) -
     return held.getvalue()
 
 
-FULL_COLOUR: Final = {"progressive": True, "subsampling": 0, "quality": 30}
+FULL_COLOUR: Final[dict[str, Any]] = {"progressive": True, "subsampling": 0, "quality": 30}
 REFUSED: Final[dict[str, Callable[[], bytes]]] = {
     "WebP of 40 bytes, 7000x7000": partial(kit.webp_claiming, 7000, 7000),
     "WebP, whole, 7000x7000": partial(solid, "WEBP", (7000, 7000), lossless=True),

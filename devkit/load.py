@@ -31,6 +31,7 @@ from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
+from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.all.local_stack import attached
@@ -122,7 +123,7 @@ class Load:
             request_id=f"req_{uuid4()}",
             shopper_email=None,
         )
-        await ledger.take(new)
+        await ledger.take(payer_for(new), "Try-on")
         row = await sessions.insert(new)
         task = new_task(
             key=row.key,

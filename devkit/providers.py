@@ -1,8 +1,8 @@
 """Each provider over its loopback API, in process: for the contract tests and benchmarks."""
 
 import io
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +112,14 @@ async def open_provider(
         api: An API that runs already: the provider is that of another process.
         told: What a new API is to do: latency, faults and its own.
     """
-    apis = {"images": ImageApi, "responses": ResponsesApi, "runware": RunwareApi}
+    apis: dict[str, Callable[..., Any]] = {
+        "images": ImageApi,
+        "responses": ResponsesApi,
+        "runware": RunwareApi,
+    }
     api = api or apis[kind](**told)
     network = LoopbackTransport(api.app)
+    openers: dict[str, Callable[..., AbstractAsyncContextManager[Provider]]]
     openers = {"images": _images, "responses": _responses, "runware": _runware}
     opener: Any = openers[kind]
     async with opener(api, network) as provider:

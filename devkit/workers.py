@@ -50,7 +50,7 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             completed=len(jobs), failed=len(jobs)
         )
 
-    until(lambda: not open_rows(), told=open_rows, every_s=0.3)  # a look is a process
+    until(lambda: not open_rows(), found=open_rows, every_s=0.3)  # a look is a process
     return platform.statuses(jobs)
 
 
@@ -74,5 +74,5 @@ def another_worker(
     stack.callback(process.wait)
     stack.callback(process.terminate)
     ready = WorkerReady.name()
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process

@@ -5,7 +5,7 @@ In process for `httpx.ASGITransport` (`ResponsesApi().app`), or as a process of 
 
     python -m devkit.servers.responses_api --latency 39~58 --faults lose_submit:0.1,lose_poll:0.05
 
-Steered and read under /control, as the image API (`Drawings.routes`). Beside that,
+Steered and read under /control, as the image API (`Drawings.routes`). Further,
 `conversations` says whether it takes them: yes, no, or not with pictures.
 """
 

@@ -19,7 +19,8 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SupabaseServer
-from devkit.workers import WITHIN_S, another_worker, ended, push
+from devkit.waiting import LONGEST_S
+from devkit.workers import another_worker, ended, push
 from wearon_cli.adapters.celery_app import GENERATE
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 
@@ -67,7 +68,7 @@ def running(environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
 
 
 def until(happened: Callable[[], object]) -> None:
-    give_up_s = time.monotonic() + WITHIN_S
+    give_up_s = time.monotonic() + LONGEST_S
     while not happened():
         assert time.monotonic() < give_up_s, "it did not happen in time"
         time.sleep(0.05)
@@ -152,7 +153,7 @@ def test_control_shutdown_drains(
         push(redis, [job])
         until(lambda: api.book()["most_in_flight"] == 1)
         celery("control", "shutdown")
-        assert worker.wait(timeout=WITHIN_S) == 0
+        assert worker.wait(timeout=LONGEST_S) == 0
         assert platform.statuses([job]) == {job.session_id: "completed"}
     assert set(api.book()["purchases"].values()) == {1}
 

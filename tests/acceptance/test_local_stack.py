@@ -23,6 +23,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.adapters.redis.keys import TASK_LIST
+from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
 from wearon_cli.runtime.all.local_stack import attached
 from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
@@ -50,7 +51,7 @@ async def order(tools: OperatorTools, channel: Channel) -> NewSession:
         request_id=f"req_{uuid4()}" if channel is Channel.B2B else None,
         shopper_email=None,
     )
-    await tools.ledger.take(new, shopper_pays=False)
+    await tools.orders.ledger.take(payer_for(new), "Try-on")
     await tools.sessions.insert(new)
     return new
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from pydantic import SecretStr
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 
 from devkit import pictures as kit
+from devkit.first_usable import FirstUsable
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import LONGEST_S, reached, until

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from devkit.redis_time import consumers_fall_silent
 
+from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -58,7 +59,7 @@ def png(mode: str) -> bytes:
     return kit.encode(photo(mode), "PNG", compress_level=1)
 
 
-def jpeg(mode: str = "RGB", **options: object) -> bytes:
+def jpeg(mode: str = "RGB", **options: Any) -> bytes:
     return kit.encode(photo(mode), quality=85, **options)
 
 
@@ -154,7 +155,7 @@ def test_colours_that_come_after_the_pixels_are_left_out() -> None:
 def test_many_scans_over_many_pixels_are_refused() -> None:
     data = kit.encode(photo().resize((4000, 3000)), progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
-    assert prepare(data[:-2] + last * 2 + b"\xff\xd9")
+    assert prepare(data[:-2] + last * 2 + b"\xff\xd9").jpeg
     many = data[:-2] + last * 80 + b"\xff\xd9"
     assert many.count(b"\xff\xda") < MAX_JPEG_SCANS
     with pytest.raises(PictureUnusable, match="too many layers"):

@@ -33,10 +33,10 @@ async def test_the_oldest_payload_comes_first(pair: list[RedisIntake]) -> None:
         await intake.push(payload)
     taken = []
     for _ in range(3):
-        payload = await intake.take(wait_s=WAIT_S)
-        assert payload is not None
-        await intake.done(payload)
-        taken.append(payload)
+        found = await intake.take(wait_s=WAIT_S)
+        assert found is not None
+        await intake.done(found)
+        taken.append(found)
     assert taken == [b"1", b"2", b"3"]
 
 

@@ -1,6 +1,7 @@
 """The journal on a real Redis: one worker at a time, every write fenced, every call repeatable."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from wearon_cli.core.jobs.journal import (
     NewJob,
     Purchase,
     PurchaseOutcome,
+    SessionRecord,
     SettlementIntent,
     Worker,
 )
@@ -107,12 +109,8 @@ async def test_a_session_has_one_open_job_and_keeps_its_first_payload(
     journal: RedisJournal,
 ) -> None:
     assert await journal.open(new_job())
-    assert not await journal.open(NewJob(**{**_fields(new_job()), "payload": b"second"}))
+    assert not await journal.open(replace(new_job(), payload=b"second"))
     assert (await claimed(journal)).payload == b"job"
-
-
-def _fields(job: NewJob) -> dict[str, object]:
-    return {name: getattr(job, name) for name in job.__dataclass_fields__}
 
 
 async def test_sixteen_claims_of_one_job_at_once_give_one(journal: RedisJournal) -> None:
@@ -435,7 +433,7 @@ async def test_a_replay_goes_on_with_timeline_and_record(journal: RedisJournal) 
     claim = await opened(journal)
     await bought(journal, claim)
     await journal.end_purchase(claim, PurchaseOutcome.LOST)
-    await journal.intend(claim, SettlementIntent(**{**_intent(), "swapped": True}))
+    await journal.intend(claim, replace(INTENT, swapped=True))
     assert (await recorded(journal)).failed_by_us
     await journal.close(claim, FAILED)
     first = await recorded(journal)
@@ -459,11 +457,10 @@ async def test_a_replay_goes_on_with_timeline_and_record(journal: RedisJournal) 
     assert "replayed" in told
 
 
-def _intent() -> dict[str, object]:
-    return {"error_code": "x", "shopper_message": "Sorry.", "detail": "d"}
+INTENT = SettlementIntent(error_code="x", shopper_message="Sorry.", detail="d")
 
 
-async def recorded(journal: RedisJournal):
+async def recorded(journal: RedisJournal) -> SessionRecord:
     record = await journal.record(ID)
     assert record is not None
     return record

@@ -17,7 +17,6 @@ from wearon_cli.adapters.redis.intake import RedisIntake
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
-from wearon_cli.core.generator import Usage
 from wearon_cli.core.jobs.breakers import STORAGE
 from wearon_cli.core.jobs.journal import (
     Closing,
@@ -27,6 +26,7 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     Worker,
 )
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio

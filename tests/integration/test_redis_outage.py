@@ -8,11 +8,10 @@ import pytest
 
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
-from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import RateLimited
-from wearon_cli.core.generator import GeneratedPicture, TryOnRequest
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack
+from wearon_cli.core.providers import GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -52,14 +51,14 @@ async def sold_and_claimed(world: World) -> tuple[SessionKey, Claim]:
 
 def away_during_the_call(world: World, server: RedisServer) -> None:
     """Redis dies while the picture is drawn, and is back some time after the answer."""
-    draw = world.generator.generate
+    draw = world.generator.submit
 
-    async def generate(request: TryOnRequest) -> GeneratedPicture:
+    async def submit(request: TryOnRequest, *, model: str, marker: str | None) -> GeneratedPicture:
         server.kill()
         asyncio.get_running_loop().call_later(AWAY_S, server.start)
-        return await draw(request)
+        return await draw(request, model=model, marker=marker)
 
-    world.generator.generate = generate  # type: ignore[method-assign]
+    world.generator.submit = submit  # type: ignore[method-assign]
 
 
 async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(

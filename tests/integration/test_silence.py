@@ -16,11 +16,11 @@ from redis import Redis
 
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import LONGEST_S, until
+from devkit.waiting import until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.keys import CELERY_QUEUE
-from wearon_cli.core.contract import TASK_LIST, new_task
+from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.events import ConsumerReady, WorkerReady
 from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
@@ -63,7 +63,7 @@ def started(
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
-    until(lambda: ready in log.read_text("utf-8"), told=lambda: log.read_text("utf-8"))
+    until(lambda: ready in log.read_text("utf-8"), found=lambda: log.read_text("utf-8"))
     return process
 
 
@@ -74,19 +74,11 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
     with Redis.from_url(redis_server.url) as redis:
         first, second = (_payload(f"{SESSION[:-1]}{n}") for n in (0, 1))
         redis.lpush(TASK_LIST, first)
-<<<<<<< HEAD
-        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}0")), within_s=10)
+        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}0")))
         # All of them: the blocking one, and those for short calls.
         assert proxy.fall_silent(b"BLMOVE", b"EVALSHA") >= 2
         redis.lpush(TASK_LIST, second)
-        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")), within_s=45)
-=======
-        until(lambda: redis.zcard(READY) == 1 and redis.llen(CELERY_QUEUE) == 1)
-        # All of them: the blocking one, the one for short calls, the one for wake-up calls.
-        assert proxy.fall_silent(b"BLMOVE", b"EVALSHA", CELERY_QUEUE.encode()) >= 3
-        redis.lpush(TASK_LIST, second)
-        until(lambda: redis.exists(f"{JOB}{SESSION[:-1]}1"))
->>>>>>> money
+        until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
 
 
 def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
@@ -97,20 +89,12 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen))
         assert proxy.fall_silent(b"BRPOP") == 1
-<<<<<<< HEAD
-        time.sleep(5)  # Redis gives up on the read that nobody hears
+        # Redis gives up on the read that nobody hears.
+        until(lambda: redis.info("clients")["blocked_clients"] == 0)
         app = make_celery(redis_server.url)
         app.send_task(GENERATE, args=["a session"])
         app.close()
         assert worker.wait(timeout=30) == EXIT_UNRESPONSIVE
-=======
-        # Redis gives up on the read that nobody hears.
-        until(lambda: redis.info("clients")["blocked_clients"] == 0)
-        call = make_celery(redis_server.url)
-        call.send_task(GENERATE)
-        call.close()
-        assert worker.wait(timeout=LONGEST_S) == EXIT_UNRESPONSIVE
->>>>>>> money
         assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
 
 

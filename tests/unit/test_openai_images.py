@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 from structlog.testing import capture_logs
-from wearon_cli.adapters.providers.first_usable import FirstUsable
 
 from devkit import pictures as kit
+from devkit.first_usable import FirstUsable
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 
 #: A write that met an outage of Redis is tried again after this pause, for so long.
 RETRY_PAUSE_S: Final = 1.0
@@ -27,3 +29,15 @@ async def write_last(write: Callable[[], Awaitable[None]]) -> None:
             if clock() > give_up_s:
                 raise
             await asyncio.sleep(RETRY_PAUSE_S)
+
+
+async def end_purchase(
+    journal: Journal, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+) -> None:
+    """
+    `Journal.end_purchase`, with patience: left open, a purchase counts as lost.
+
+    Raises:
+        QueueUnavailable: Redis stayed away.
+    """
+    await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd))

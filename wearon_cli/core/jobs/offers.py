@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wearon_cli.core.errors import ConfigError, RequestRejected
-from wearon_cli.core.image_models import ImageModel, image_model, most_usd, read_model_name
+from wearon_cli.core.image_models import ImageModel, image_model, read_model_name
+from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.providers import Provider
 
 #: A model that was not there is asked for again after this time.
@@ -69,8 +70,5 @@ class Catalogue:
 
 
 def expected_usd(offer: Offer, *, size: str, quality: str, pictures: int) -> float:
-    """What a purchase is booked at when its bill is lost: at most what it can have cost."""
-    price = offer.model.picture_price
-    if price is not None:
-        return price.first + price.each_further * max(0, pictures - 2)
-    return most_usd(offer.model_id, size=size, quality=quality, pictures=pictures) or 0.0
+    """What a purchase is booked at when its bill is lost; 0.0 for a model without a price."""
+    return try_on_usd(offer.model, size=size, quality=quality, pictures=pictures) or 0.0

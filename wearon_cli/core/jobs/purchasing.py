@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from wearon_cli.core.errors import (
@@ -30,8 +29,10 @@ from wearon_cli.core.jobs.breakers import STORAGE, Breakers, provider_breaker
 from wearon_cli.core.jobs.events import ImageModelUnavailable, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
-from wearon_cli.core.jobs.last_writes import write_last
-from wearon_cli.core.pictures.ports import PixelPool
+from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.jobs.offers import Catalogue, Offer, expected_usd
+from wearon_cli.core.jobs.retrieval import Retriever
+from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 
@@ -168,7 +169,7 @@ class Buyer:
         except CallAmbiguous as exc:
             return await self.retriever.look_up(order.claim, purchase, exc)
         except GeneratorError:
-            await self.journal.end_purchase(order.claim, PurchaseOutcome.NOT_BILLED)
+            await end_purchase(self.journal, order.claim, PurchaseOutcome.NOT_BILLED)
             raise
         return await self.retriever.collect(order.claim, purchase, state)
 
@@ -201,39 +202,12 @@ class Buyer:
                 raise NoPermit
             await asyncio.sleep(wait_s)
         waited_ms = round((clock() - begun_s) * 1000)
-        emit(PurchaseStarted(model=model, number=claim.purchases + 1, waited_ms=waited_ms))
-
-    async def _answer(
-        self, claim: Claim, request: TryOnRequest, *, wished: bool
-    ) -> GeneratedPicture:
-        try:
-            picture = await self.generator.generate(request)
-        except CallAmbiguous as exc:
-            number, model = claim.purchases + 1, self._model(request)
-            emit(PurchaseLost(model=model, number=number, detail=str(exc)))
-            await self._end(claim, PurchaseOutcome.LOST)
-            raise
-        except GeneratorError:
-            await self._end(claim, PurchaseOutcome.NOT_BILLED)
-            raise
-        if not wished:
-            with suppress(QueueUnavailable):  # never at the price of the picture
-                await self.breakers.reset(provider_breaker(PROVIDER))
-        return picture
-
-    async def _end(self, claim: Claim, outcome: PurchaseOutcome) -> None:
-        """Left open, a purchase counts as lost, whatever its answer was."""
-        await write_last(partial(self.journal.end_purchase, claim, outcome))
-
-    def _model(self, request: TryOnRequest) -> str:
-        return request.model or self.settings.openai_image_models[0]
-
-    async def _verified(self, claim: Claim, picture: GeneratedPicture) -> BoughtPicture:
-        try:
-            jpeg = await self.pixels.verify(picture.data)
-        except PictureProblem as exc:
-            await self.journal.end_purchase(
-                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+        emit(
+            PurchaseStarted(
+                provider=purchase.provider,
+                model=purchase.model,
+                number=purchase.number,
+                waited_ms=waited_ms,
             )
         )
         return purchase

@@ -23,6 +23,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture
+from wearon_cli.core.jobs.last_writes import end_purchase
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket
 
@@ -78,7 +79,7 @@ class Retriever:
         except GeneratorError as exc:
             raise PurchaseUnresolved(f"{provider.name} could not be asked: {exc}") from exc
         if ticket is None:
-            await self.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED)
+            await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
             raise GeneratorUnreachable(f"nothing was bought from {provider.name}") from loss
         state = Pending(ticket=ticket, after_s=0.0)
         return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
@@ -130,7 +131,7 @@ class Retriever:
                 await self._lose(claim, purchase, exc)
                 raise
             except GeneratorError:
-                await self.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED)
+                await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
                 raise
             if isinstance(answer, GeneratedPicture):
                 return await self._verified(claim, answer, state.ticket, outcome)
@@ -148,8 +149,8 @@ class Retriever:
         try:
             jpeg = await self.pixels.verify(picture.data)
         except PictureProblem as exc:
-            await self.journal.end_purchase(
-                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+            await end_purchase(
+                self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
             )
             raise GeneratorFault("the answer holds no usable picture") from exc
         if outcome is PurchaseOutcome.FETCHED:
@@ -163,7 +164,7 @@ class Retriever:
 
     async def _lose(self, claim: Claim, purchase: Purchase, loss: CallAmbiguous) -> None:
         emit(PurchaseLost(model=purchase.model, number=purchase.number, detail=str(loss)))
-        await self.journal.end_purchase(claim, PurchaseOutcome.LOST)
+        await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
 
 
 def _ticket(purchase: Purchase) -> Ticket | None:

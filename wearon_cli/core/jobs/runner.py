@@ -53,7 +53,6 @@ from wearon_cli.core.jobs.journal import (
     SettlementIntent,
 )
 from wearon_cli.core.jobs.last_writes import write_last
-from wearon_cli.core.jobs.purchasing import PROVIDER
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, requeue
 from wearon_cli.core.settings import Settings
