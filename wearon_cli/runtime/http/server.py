@@ -14,6 +14,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import HttpOpenToAll, ServerReady, ServerStopped
 from wearon_cli.runtime.http.app import make_app
+from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
 from wearon_cli.runtime.http.health import Health
 from wearon_cli.runtime.http.measuring import Measuring
 from wearon_cli.runtime.ops.metrics import Meters
@@ -59,6 +60,9 @@ async def _serve(
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_S,
                 lifespan="off",
+                http=BoundedConnection,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                ws="none",
             ),
             on_ready=lambda: _report_ready(settings, listener, on_ready),
         )

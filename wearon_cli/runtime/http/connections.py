@@ -1,0 +1,77 @@
+"""
+How long a connection may be held without getting anywhere.
+
+uvicorn bounds only the pause between two requests: a request whose headers never end, and a caller
+who never reads its answer, would each hold a connection as long as they like. Bodies are bounded
+in `edge`.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+#: The headers of a request must be complete this long after the connection, or their first byte.
+HEADERS_TIMEOUT_S: Final = 10.0
+#: A connection with no request under way is closed after this time.
+KEEP_ALIVE_S: Final = 5
+#: A caller has this time to take what was written to it, where that is more than a buffer holds.
+READ_TIMEOUT_S: Final = 30.0
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that is closed when its caller keeps it waiting."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._headers = _Deadline(self.loop, HEADERS_TIMEOUT_S)
+        self._reading = _Deadline(self.loop, READ_TIMEOUT_S)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._headers.abort_later(transport)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)  # which ends the deadline of the pause between two requests
+        if self.conn.their_state is h11.IDLE:
+            self._headers.abort_later(self.transport)
+        else:
+            self._headers.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers.cancel()
+        super().connection_lost(exc)  # which resumes writing
+        self._reading.cancel()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading.abort_later(self.transport)
+
+    def resume_writing(self) -> None:
+        self._reading.cancel()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closing waits until the caller has taken what was written: for a while only."""
+        super().timeout_keep_alive_handler()
+        self._reading.abort_later(self.transport)
+
+
+class _Deadline:
+    """Aborts a connection unless it is cancelled in time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float) -> None:
+        self._loop = loop
+        self._after_s = after_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def abort_later(self, transport: asyncio.Transport) -> None:
+        """Begin, unless it runs already."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._after_s, transport.abort)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
