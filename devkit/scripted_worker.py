@@ -13,8 +13,10 @@ pushes to its `test:end:` list, or when it is told to stop.
 import logging
 import sys
 import threading
+from contextlib import suppress
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from wearon_cli.adapters.celery_app import make_celery
 from wearon_cli.core.jobs.journal import Closing, Ending, HandBack
@@ -25,6 +27,7 @@ from wearon_cli.runtime.worker.watchdog import Watchdog
 BEGUN = "test:begun"
 DONE = "test:done"
 END = "test:end:"
+DRAINS = "test:drains"
 LOOK_EVERY_S = 0.3
 
 
@@ -62,6 +65,8 @@ class ScriptedJobs:
         return Disposition(closing=Closing(ending=Ending(what), error_code=code or None))
 
     def drain(self, *, within_s: float) -> None:
+        with suppress(RedisError):
+            self._redis.set(DRAINS, 1)
         with self._changed:
             self._changed.wait_for(lambda: not self._running, timeout=within_s)
         self._told_to_stop.set()

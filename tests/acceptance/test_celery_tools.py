@@ -19,12 +19,12 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SupabaseServer
-from devkit.waiting import LONGEST_S
+from devkit.waiting import LONGEST_S, until
 from devkit.workers import another_worker, ended, push
 from wearon_cli.adapters.celery_app import GENERATE
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture
@@ -65,13 +65,6 @@ def running(environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
         _consumer(environment, tmp_path, stack)
         another_worker(environment, tmp_path / "worker.log", stack)
         yield
-
-
-def until(happened: Callable[[], object]) -> None:
-    give_up_s = time.monotonic() + LONGEST_S
-    while not happened():
-        assert time.monotonic() < give_up_s, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def purge(_queue: Any, celery: Callable[..., str]) -> None:

@@ -19,18 +19,18 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from devkit.scripted_worker import BEGUN, DONE, END
+from devkit.scripted_worker import BEGUN, DONE, DRAINS, END
 from devkit.servers.redis_server import RedisServer
+from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, CelerySender, make_celery
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.jobs.journal import Released
 from wearon_cli.core.session import Channel
 from wearon_cli.runtime.worker.controller import EXIT_AT_ONCE, NOT_CLAIMED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow]
 
 NAME = "wearon@scripted"
-WITHIN_S = 20.0
 
 
 class Workers:
@@ -87,13 +87,6 @@ def celery(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-def until(happened: Callable[[], object], *, within_s: float = WITHIN_S) -> None:
-    give_up_s = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < give_up_s, "it did not happen in time"
-        time.sleep(0.05)
 
 
 async def _send(url: str, session_ids: tuple[str, ...], number: int) -> None:
@@ -219,7 +212,7 @@ def test_nothing_that_inspect_made_stays_in_redis(workers: Workers) -> None:
     for _ in range(2):
         workers.celery("inspect", "ping")
     worker.terminate()
-    assert worker.wait(timeout=WITHIN_S) == 0
+    assert worker.wait(timeout=LONGEST_S) == 0
     lasting = {key for key in workers.redis.scan_iter() if workers.redis.ttl(key) == -1}
     assert {key for key in lasting if b"pidbox" in key} == set()
 
@@ -325,7 +318,7 @@ def test_a_stopping_worker_lets_jobs_end_answers_tools_and_leaves_messages(
         assert "'id': 'wait-1.1'" in workers.celery("inspect", "active").stdout
         assert worker.poll() is None
         workers.end("wait-1")
-        assert worker.wait(timeout=WITHIN_S) == 0
+        assert worker.wait(timeout=LONGEST_S) == 0
         until(lambda: [e for e in seen["wait-1.1"] if e["type"] == "task-succeeded"])
         until(lambda: [e for e in seen[""] if e["type"] == "worker-offline"])
     assert workers.done() == ["wait-1"]
@@ -338,14 +331,14 @@ def test_jobs_that_outlast_the_drain_are_handed_back_and_shown_so(workers: Worke
     until(workers.begun)
     with events(workers.url) as seen:
         worker.terminate()
-        assert worker.wait(timeout=WITHIN_S) == 0
+        assert worker.wait(timeout=LONGEST_S) == 0
         until(lambda: [e for e in seen["wait-1.1"] if e["type"] == "task-retried"])
 
 
 def test_an_idle_worker_stops_at_once(workers: Workers) -> None:
     worker = workers.start(drain_s=60)
     worker.terminate()
-    assert worker.wait(timeout=WITHIN_S) == 0
+    assert worker.wait(timeout=LONGEST_S) == 0
 
 
 def test_a_second_signal_ends_it_at_once(workers: Workers) -> None:
@@ -353,9 +346,9 @@ def test_a_second_signal_ends_it_at_once(workers: Workers) -> None:
     workers.send("wait-1")
     until(workers.begun)
     worker.terminate()
-    time.sleep(0.5)
+    until(lambda: workers.redis.exists(DRAINS))
     worker.terminate()
-    assert worker.wait(timeout=WITHIN_S) == EXIT_AT_ONCE
+    assert worker.wait(timeout=LONGEST_S) == EXIT_AT_ONCE
 
 
 def test_it_stops_while_redis_is_away(tmp_path: Path) -> None:
@@ -367,7 +360,7 @@ def test_it_stops_while_redis_is_away(tmp_path: Path) -> None:
         server.kill()
         time.sleep(2)
         worker.terminate()
-        assert worker.wait(timeout=WITHIN_S) == 0
+        assert worker.wait(timeout=LONGEST_S) == 0
 
 
 # ---------------------------------------------------------------------------- Celery's command

@@ -32,7 +32,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             stderr=out,
         )
     try:
-        until(lambda: is_alive(port), told=lambda: log.read_text("utf-8"), every_s=0.2)
+        until(lambda: is_alive(port), found=lambda: log.read_text("utf-8"), every_s=0.2)
         yield port
     finally:
         server.terminate()
@@ -134,7 +134,7 @@ def test_a_caller_who_never_reads_its_answers_is_cut_off(port: int) -> None:
             except ConnectionError:
                 return True
 
-        until(is_cut_off, told=lambda: "it is still open")
+        until(is_cut_off, found=lambda: "it is still open")
         assert is_alive(port)
 
 

@@ -3,11 +3,9 @@ Every way to a real Redis: TLS with a certificate that is trusted or not, and a 
 own client, for sending, and for the worker.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +17,7 @@ from redis import Redis
 from devkit.scripted_worker import DONE
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.tls_proxy import HOST, TlsProxy
+from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.celery_app import CelerySender, make_celery
 from wearon_cli.adapters.redis.client import connect, redis_errors
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
@@ -26,7 +25,7 @@ from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.jobs.journal import Released
 from wearon_cli.core.session import Channel
 
-pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 JOB = Released(session_id="completed-1", channel=Channel.B2B, number=1, request_id="req-1")
 
@@ -92,10 +91,7 @@ async def test_our_client_and_celery_work(
     await sender.aclose()
     assert plain.llen(CELERY_QUEUE) == 1
     worker(address, tmp_path, stack)
-    give_up_s = time.monotonic() + 20
-    while plain.lrange(DONE, 0, -1) != [b"completed-1"]:
-        assert time.monotonic() < give_up_s
-        await asyncio.sleep(0.05)
+    await reached(lambda: plain.lrange(DONE, 0, -1) == [b"completed-1"])
 
 
 async def test_our_client_refuses_a_certificate_and_says_so(untrusted: str) -> None:
@@ -133,7 +129,7 @@ def test_a_role_ends_with_one_clear_line(untrusted: str, role: str, tmp_path: Pa
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=LONGEST_S,
         check=False,
     )
     assert done.returncode == QueueUnavailable.exit_code

@@ -16,7 +16,7 @@ from redis import Redis
 
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
-from devkit.waiting import until
+from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.celery_app import GENERATE, make_celery
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE, TASK_LIST
@@ -94,7 +94,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
         app = make_celery(redis_server.url)
         app.send_task(GENERATE, args=["a session"])
         app.close()
-        assert worker.wait(timeout=30) == EXIT_UNRESPONSIVE
+        assert worker.wait(timeout=LONGEST_S) == EXIT_UNRESPONSIVE
         assert redis.llen(CELERY_QUEUE) == 1  # for the next worker
 
 

@@ -1,49 +1,53 @@
 """The watchdog over a real Redis: unresponsive means that messages wait while slots are free."""
 
 import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from redis import Redis
 
 from devkit.servers.redis_server import RedisServer
+from devkit.waiting import until
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.runtime.worker.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
 
-LOOK_S = 0.05
-
 
 @dataclass
 class Worker:
-    """Implements the watchdog's `Watched`."""
+    """Implements the watchdog's `Watched`, and counts how often it is looked at."""
 
-    slots: int = 2
     in_hand: int = 0
-    taken: int = 0
+    takes_one_each_look: bool = False
     takes_messages: bool = True
+    looks: int = 0
     left: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def taken(self) -> int:
+        self.looks += 1
+        return self.looks if self.takes_one_each_look else 0
+
     def free_slots(self) -> int:
-        return self.slots - self.in_hand
+        return 2 - self.in_hand
 
     def leave(self) -> None:
         self.left.set()
 
 
-def watched(url: str, worker: Worker, *, looks: int) -> bool:
-    """Whether the worker is found unresponsive within so many looks."""
-    dog = Watchdog(url, worker, look_every_s=LOOK_S)
+def ended(url: str, worker: Worker) -> bool:
+    """Whether the watchdog finds this worker unresponsive before its sixth look."""
+    dog = Watchdog(url, worker, look_every_s=0.02)
     dog.start()
     try:
-        return worker.left.wait(looks * LOOK_S)
+        until(lambda: worker.left.is_set() or worker.looks > 5)
     finally:
         dog.stop()
+    return worker.left.is_set()
 
 
-def queue(url: str, *, messages: int) -> None:
+def wait_in_the_queue(url: str, messages: int) -> None:
     with Redis.from_url(url) as redis:
         redis.delete(CELERY_QUEUE)
         if messages:
@@ -53,8 +57,8 @@ def queue(url: str, *, messages: int) -> None:
 def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
     redis_server: RedisServer,
 ) -> None:
-    queue(redis_server.url, messages=3)
-    assert watched(redis_server.url, Worker(), looks=200)
+    wait_in_the_queue(redis_server.url, 3)
+    assert ended(redis_server.url, Worker())
 
 
 @pytest.mark.parametrize(
@@ -62,37 +66,16 @@ def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
     [
         pytest.param(0, Worker(), id="nothing waits"),
         pytest.param(3, Worker(in_hand=2), id="all slots are taken"),
+        pytest.param(3, Worker(takes_one_each_look=True), id="messages are being taken"),
         pytest.param(3, Worker(takes_messages=False), id="it drains, or was told to leave"),
     ],
 )
-def test_everything_else_is_left_alone(
+def test_every_other_worker_is_left_alone(
     redis_server: RedisServer, messages: int, worker: Worker
 ) -> None:
-    queue(redis_server.url, messages=messages)
-    assert not watched(redis_server.url, worker, looks=10)
-
-
-def test_a_worker_that_takes_messages_is_left_alone_while_more_wait(
-    redis_server: RedisServer,
-) -> None:
-    queue(redis_server.url, messages=3)
-    worker = Worker(slots=10_000)
-    dog = Watchdog(redis_server.url, worker, look_every_s=LOOK_S)
-    over = threading.Event()
-
-    def take() -> None:
-        while not over.wait(LOOK_S / 50):
-            worker.taken += 1
-
-    taking = threading.Thread(target=take)
-    taking.start()
-    dog.start()
-    time.sleep(LOOK_S * 10)
-    dog.stop()
-    over.set()
-    taking.join()
-    assert not worker.left.is_set()
+    wait_in_the_queue(redis_server.url, messages)
+    assert not ended(redis_server.url, replace(worker))
 
 
 def test_an_outage_of_redis_is_not_unresponsiveness() -> None:
-    assert not watched("redis://127.0.0.1:1/0", Worker(), looks=6)
+    assert not ended("redis://127.0.0.1:1/0", Worker())

@@ -63,7 +63,8 @@ VENDORS = {
 }
 #: Who else may, and why.
 VENDOR_EXCEPTIONS = {
-    ("runtime.worker.celery_worker", "celery"): "it is Celery's own worker process",
+    ("adapters.celery_app", "redis"): "kombu lets errors of its Redis client through as they are",
+    ("runtime.worker.controller", "celery"): "it extends Celery's own worker: steps, pool, control",
     (
         "runtime.worker.watchdog",
         "redis",
@@ -87,6 +88,8 @@ COMMAND_EXTRAS = {
 
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 50
+#: Modules that may be longer, and why.
+LONG_MODULES = {"core.errors": "one tree in one file: a class is a few lines and is read with it"}
 
 
 @cache
@@ -162,6 +165,11 @@ def test_arrows_point_down_only(name: str) -> None:
 def test_the_rules_know_no_vendor(name: str) -> None:
     tops = {each.partition(".")[0] for each in imports(name)}
     assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
+
+
+def test_exceptions_are_needed() -> None:
+    for name, vendor in VENDOR_EXCEPTIONS:
+        assert vendor in {each.partition(".")[0] for each in imports(name)}, (name, vendor)
 
 
 @pytest.mark.parametrize("name", layered())
@@ -297,10 +305,11 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 @pytest.mark.parametrize("name", modules())
 def test_modules_and_functions_stay_short(name: str) -> None:
     tree = modules()[name]
-    assert max((node.end_lineno or 0 for node in tree.body), default=0) <= MAX_MODULE_LINES
+    lines = max((node.end_lineno or 0 for node in tree.body), default=0)
+    assert (lines > MAX_MODULE_LINES) == (name in LONG_MODULES)
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lines = {each.name: code_lines(each) for each in functions}
-    assert {name: count for name, count in lines.items() if count > MAX_FUNCTION_LINES} == {}
+    counts = {each.name: code_lines(each) for each in functions}
+    assert {name: count for name, count in counts.items() if count > MAX_FUNCTION_LINES} == {}
 
 
 @pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])

@@ -51,6 +51,7 @@ PINNED = {
     "generator_fault": (6, "repeat"),
     "generator_unreachable": (6, "wait"),
     "call_ambiguous": (6, "repeat"),
+    "purchase_unresolved": (6, "wait"),
     "generation_refused": (6, "settle"),
     "request_rejected": (6, "settle"),
     "model_unavailable": (6, "halt"),

@@ -16,7 +16,6 @@ from typing import Any, Final, NoReturn
 
 from celery import Celery
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from wearon_cli.adapters.redis.address import broker
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
@@ -98,7 +97,7 @@ class CelerySender:
                     producer=self._producer,
                     retry_policy=SEND_AGAIN,
                 )
-        except (KombuError, RedisError, OSError) as exc:
+        except (KombuError, OSError) as exc:
             raise QueueUnavailable("Redis does not take a Celery message") from exc
 
     async def aclose(self) -> None:

@@ -21,12 +21,13 @@ def celery(
     Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY, or --local. Logs
     go to stderr.
 
-    Stop it with SIGTERM or Ctrl-C: it takes no new jobs, lets running ones finish within
-    WEARON_DRAIN_S, hands the rest back and exits with 0. A second signal ends it at once; its jobs
-    are claimed again, here or elsewhere, within 45 s.
+    Stop it with SIGTERM, Ctrl-C or `celery control shutdown`: it takes no new jobs and begins no
+    paid call, lets running jobs finish within WEARON_DRAIN_S, hands the rest back within 15 s more
+    and exits with 0. A second signal ends it at once; its jobs are claimed again, here or
+    elsewhere, within 45 s.
 
     Exit codes: 3 settings, 6 Redis or Supabase does not answer at start, 8 the worker failed, 75
-    it got no more messages from its queue and stopped itself to be restarted.
+    it took no messages, or did not stop in time, and ended itself to be restarted.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.worker.celery_worker import run_worker

@@ -320,4 +320,4 @@ KEYS: Final = (
 )
 
 #: Celery's own keys, as glob patterns. Nothing of ours depends on them.
-CELERY_KEYS: Final = ("unacked*", "_kombu.*", "*.pidbox*")
+CELERY_KEYS: Final = ("_kombu.*", "*.pidbox*")

@@ -64,7 +64,19 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
     except WearonError as exc:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
     detail = f"{', '.join(PRODUCTION_NAMES)} are set"
-    return [*found, Finding(name="production settings", ok=True, detail=detail)]
+    names = Finding(name="production settings", ok=True, detail=detail)
+    return [*found, names, _stopping(settings)]
+
+
+def _stopping(settings: Settings) -> Finding:
+    """What becomes of a paid call that is under way when a worker is detail to stop."""
+    detail = f"running jobs have {settings.drain_s:g} s, as long as any paid call"
+    if not settings.drain_holds_a_call:
+        detail = (
+            f"running jobs have {settings.drain_s:g} s; a paid call may take "
+            f"{settings.openai_timeout_s:g} s, and is then fetched later or counted as lost"
+        )
+    return Finding(name="stopping", ok=True, detail=detail)
 
 
 async def _redis(settings: Settings) -> Sequence[Finding]:

@@ -107,7 +107,7 @@ class JobLoop:
         finally:
             self._jobs.discard(job)
         if job.cancelled() or isinstance(job.exception(), LeaseLost):
-            return None
+            return Disposition(error=Interrupted.code)  # handed back, or another worker's now
         return job.result()
 
     async def _drain(self, within_s: float) -> None:

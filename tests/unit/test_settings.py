@@ -1,0 +1,17 @@
+"""Numbers of the settings that must fit each other."""
+
+import pytest
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.settings import HAND_BACK_S, Settings, load_settings
+
+
+def test_a_drain_that_does_not_fit_in_the_containers_grace_is_refused() -> None:
+    load_settings(drain_s=120 - HAND_BACK_S, stop_grace_s=120)
+    with pytest.raises(ConfigError, match=r"WEARON_DRAIN_S \(106\).*WEARON_STOP_GRACE_S \(120\)"):
+        load_settings(drain_s=106, stop_grace_s=120)
+
+
+def test_it_is_known_whether_a_paid_call_can_outlast_the_drain() -> None:
+    assert not Settings().drain_holds_a_call
+    assert Settings(drain_s=150, stop_grace_s=165).drain_holds_a_call
