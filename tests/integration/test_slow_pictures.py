@@ -38,7 +38,6 @@ class PictureHost:
         server = await asyncio.start_server(self._answer, "127.0.0.1", 0, backlog=512)
         async with server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            self.released.set()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -86,6 +85,12 @@ async def begin(
     return asyncio.create_task(run())
 
 
+async def cancelled(jobs: list[asyncio.Task[Ending | HandBack]]) -> None:
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+
+
 async def test_slow_links_of_one_owner_keep_nobody_else_waiting(world: World) -> None:
     host = PictureHost()
     async with AsyncExitStack() as stack:
@@ -96,6 +101,7 @@ async def test_slow_links_of_one_owner_keep_nobody_else_waiting(world: World) ->
         stack.push_async_callback(fetcher.aclose)
         runner = world.runner(fetcher)
         slow = [await begin(world, runner, SLOW, f"{origin}/slow") for _ in range(SLOW_JOBS)]
+        stack.push_async_callback(cancelled, slow)  # before the fetcher and the host end
         share = world.settings.pictures_in_memory // 2
         await reached(lambda: host.kept_waiting == share)
         async with asyncio.timeout(LONGEST_S):
