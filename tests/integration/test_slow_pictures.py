@@ -101,6 +101,7 @@ async def test_slow_links_of_one_owner_keep_nobody_else_waiting(world: World) ->
         stack.push_async_callback(fetcher.aclose)
         runner = world.runner(fetcher)
         slow = [await begin(world, runner, SLOW, f"{origin}/slow") for _ in range(SLOW_JOBS)]
+        stack.callback(host.released.set)
         stack.push_async_callback(cancelled, slow)  # before the fetcher and the host end
         share = world.settings.pictures_in_memory // 2
         await reached(lambda: host.kept_waiting == share)
