@@ -349,7 +349,7 @@ async def test_a_poisoned_picture_fails_its_session_and_no_other(
         rows = [await world.row(key) for key in keys]
     finally:
         await world.aclose()
-    assert sorted(map(str, outcomes)) == ["completed"] * 5 + ["settled"]
+    assert sorted(map(str, outcomes)) == ["completed"] * 5 + ["failed"]
     failed = [row for row in rows if row.status is Status.FAILED]
     assert [row.error_message for row in failed] == [PixelWorkDied.shopper_message]
     assert Ending.FAILED in outcomes
