@@ -2,7 +2,7 @@
 What is halted, why, since when, and when credits go back: one state, told alike everywhere.
 
 `status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the
-rules of the release (adapters/redis/lua/breakers.lua, recover.lua) and of `Generation`.
+rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
 """
 
 from collections.abc import Sequence
