@@ -113,6 +113,8 @@ class Meters:
         self.recovered = self._counter(
             "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
         )
+        for cause in ("orphaned", "expired", "unclaimed"):
+            self.recovered.labels(cause)
         self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
         self.refunds_parked = self._counter(
             "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
