@@ -25,7 +25,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wearon_cli.core.credits import CreditState
-from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.errors import (
+    ConfigError,
+    QueueUnavailable,
+    StorageRefused,
+    StoreUnavailable,
+    UpstreamError,
+)
 from wearon_cli.core.events import Event
 from wearon_cli.core.jobs.breakers import STORAGE, provider_breaker
 from wearon_cli.core.jobs.events import (
@@ -100,15 +106,15 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
-        for each in (
-            *CreditState,
-            "no_row",
-        ):  # from 0 on, so that the first of a kind is seen as an increase
+        # From 0 on, so that the first of a kind is seen as an increase.
+        for each in (*CreditState, "no_row"):
             self.credits.labels(str(each))
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
         self.recovered = self._counter(
             "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
         )
+        for cause in ("orphaned", "expired", "unclaimed"):
+            self.recovered.labels(cause)
         self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
         self.refunds_parked = self._counter(
             "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
@@ -129,6 +135,8 @@ class Meters:
         self.pictures_not_stored = self._counter(
             "pictures_not_stored", "Bought pictures that storage did not keep.", "error"
         )
+        for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
+            self.pictures_not_stored.labels(kind.code)
         self.call_time = self._histogram(
             "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "model"
         )
