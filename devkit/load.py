@@ -67,8 +67,9 @@ class Usage:
         self._stop.set()
 
     def cpu_s(self) -> float:
-        """CPU seconds that the workers have used so far."""
-        times = [p.cpu_times() for p in self._family() if _role(p) in WORKERS]
+        """CPU seconds that the workers and their pixel processes have used so far."""
+        roles = [p for p in self._family() if _role(p) in WORKERS]
+        times = [each.cpu_times() for p in roles for each in (p, *p.children(recursive=True))]
         return sum(t.user + t.system for t in times)
 
     def _family(self) -> list[psutil.Process]:
