@@ -135,6 +135,7 @@ def settings_for(server: SupabaseServer, **changes: object) -> Settings:
         "supabase_timeout_s": 120.0,
         "attempt_budget_s": 900.0,
         "orphan_age_s": 3600.0,
+        "b2c_buy_within_s": 60.0,
         "bucket": BUCKET,
     }
     return Settings(**values | changes)  # type: ignore[arg-type]

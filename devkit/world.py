@@ -43,6 +43,7 @@ from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ledger import payer_for
+from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
@@ -255,7 +256,7 @@ class World:
             refund_lock=RedisRefundLock(self.redis),
         )
 
-    def runner(self) -> JobRunner:
+    def runner(self, fetcher: Fetcher | None = None) -> JobRunner:
         wrap = self.fuse.wrap
         store = SessionStore(
             sessions=wrap(self.sessions), ledger=wrap(self.ledger), storage=wrap(self.storage)
@@ -266,7 +267,7 @@ class World:
             dead_letters=wrap(self.dead_letters),
             breakers=self.breakers,
             settlement=self.settlement(),
-            fetcher=self.fetcher,
+            fetcher=fetcher or self.fetcher,
             catalogue=self.catalogue(),
             pixels=self.pixels,
             settings=self.settings,

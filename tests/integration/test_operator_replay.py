@@ -93,10 +93,10 @@ async def test_a_replay_writes_one_job_and_leaves_the_row(
 ) -> None:
     key = await sale(world)
     before, row = await credits_left(world), await failed(world, key)
-    plan = await operators.replay(key, reason="ticket 12", by="ada@desk")
+    plan = await operators.replay(key, reason="ticket 12", by="ada@support")
     assert await world.row(key) == row
     (line,) = [each for each in await world.journal.timeline(key.session_id) if "replay" in each]
-    assert (line["event"], line["by"], line["reason"]) == ("replayed", "ada@desk", "ticket 12")
+    assert (line["event"], line["by"], line["reason"]) == ("replayed", "ada@support", "ticket 12")
     assert line["replay"] == plan.replay_id
     report = await operators.report(key)
     assert report.location is JobLocation.READY

@@ -65,7 +65,10 @@ async def test_a_breaker_nobody_probes_is_forgotten_after_a_day(redis: Client) -
     assert 0 < await redis.ttl(keys.BREAKERS) <= 86_400
 
 
-async def test_closed_breakers_cost_one_look_for_several(redis: Client) -> None:
+async def test_closed_breakers_cost_one_look_for_several(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_breakers, "LOOK_LASTS_S", 1000)
     breakers = RedisBreakers(redis)
     await breakers.reset(PROVIDER)
     await breakers.admit(STORAGE)

@@ -7,6 +7,8 @@ import pytest
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.entries import open_arguments
+from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.adapters.redis.journal import MOST_HELD_PICTURES, RedisJournal
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.errors import LeaseLost
@@ -111,6 +113,13 @@ async def test_a_session_has_one_open_job_and_keeps_its_first_payload(
     assert await journal.open(new_job())
     assert not await journal.open(replace(new_job(), payload=b"second"))
     assert (await claimed(journal)).payload == b"job"
+
+
+async def test_an_open_sent_twice_is_new_both_times(journal: RedisJournal, redis: Client) -> None:
+    sent = open_arguments(new_job(), releases=False)
+    scripts = JobScripts(redis)
+    assert [await scripts.run("open", *sent) for _ in range(2)] == [[1], [1]]
+    assert await events(journal) == ["taken"]
 
 
 async def test_sixteen_claims_of_one_job_at_once_give_one(journal: RedisJournal) -> None:

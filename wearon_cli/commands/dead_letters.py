@@ -13,9 +13,9 @@ from wearon_cli.cli.operator import asked_by, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
-from wearon_cli.core.errors import InputError, LetterNotFound, TaskInvalid
+from wearon_cli.core.errors import InputError, LetterNotFound, SessionFinal, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
-from wearon_cli.core.operator.replay_plan import ReplayOptions
+from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def requeue(
             letter_id=letter_id,
             payload_urls=_payload_urls(letter),
         )
-        plan = await tools.replayer.plan(_session_of(letter), options)
+        plan = await _plan(tools, letter, options)
         for sentence in plan.sentences():
             note(sentence)
         await asyncio.to_thread(require_consent, "run this session again?", yes=yes)
@@ -140,6 +140,14 @@ def _with_tools(
         return await work(tools)
 
     return with_tools(run, local=local, data_dir=data_dir)
+
+
+async def _plan(tools: "OperatorTools", letter: DeadLetter, options: ReplayOptions) -> Plan:
+    try:
+        return await tools.replayer.plan(_session_of(letter), options)
+    except SessionFinal as exc:
+        hint = f"nothing is left to do: `wearon dead-letters drop {letter.letter_id}`"
+        raise SessionFinal(str(exc), hint=hint) from exc
 
 
 def _session_of(letter: DeadLetter) -> str:

@@ -1,9 +1,10 @@
 """Builds what the `celery` role works with."""
 
-import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.breakers import RedisBreakers
@@ -19,6 +20,7 @@ from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.retrieval import Retriever
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.pictures.places import FairPlaces
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -31,6 +33,10 @@ from wearon_cli.wiring.parts import (
     open_store,
 )
 from wearon_cli.wiring.providers import open_catalogue
+
+#: Pictures before and in the pixel processes. One owner alone may have half of them: two for each
+#: process, so that none is idle, and another owner's picture waits for two at most.
+PREPARING_PER_CORE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +117,8 @@ def job_runner(
         pixels=pixels,
         buyer=buyer,
         keeper=keeper,
-        originals=asyncio.Semaphore(settings.pictures_in_memory),
+        originals=FairPlaces(settings.pictures_in_memory),
+        preparing=FairPlaces(PREPARING_PER_CORE * (os.cpu_count() or 1)),
         settings=settings,
     )
     return JobRunner(

@@ -24,6 +24,7 @@ from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPi
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.pictures.places import FairPlaces
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.providers import TryOnRequest, Usage
@@ -58,7 +59,8 @@ class Generation:
     keeper: Keeper
     #: One place for each original picture in memory; a job that finds none waits. Originals have
     #: up to 10 MB each, what is sent on has 0.3.
-    originals: asyncio.Semaphore
+    originals: FairPlaces
+    preparing: FairPlaces  # those of them that wait for a pixel process, or are in one
     settings: Settings
 
     async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
@@ -169,7 +171,9 @@ class Generation:
             raise JobTooOld(f"the session is {age_s:.0f} s old: a picture would come too late")
 
     async def _request(self, task: Task) -> TryOnRequest:
-        pictures = await asyncio.gather(*map(self._prepared, task.image_urls))
+        pictures = await asyncio.gather(
+            *(self._prepared(url, task.owner_id) for url in task.image_urls)
+        )
         return TryOnRequest(
             session_id=str(task.session_id),
             pictures=tuple(pictures),
@@ -177,11 +181,11 @@ class Generation:
             model=task.replay.model if task.replay else None,
         )
 
-    async def _prepared(self, url: str) -> PreparedPicture:
-        async with self.originals:
+    async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
+        async with self.originals.place(owner_id):
             data = await self.fetcher.fetch(url)
-            max_px = self.settings.max_picture_px
-            return await self.pixels.prepare(data, max_px=max_px)
+            async with self.preparing.place(owner_id):
+                return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
     async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:
         done = Completion(

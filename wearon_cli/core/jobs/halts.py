@@ -1,0 +1,84 @@
+"""
+What is halted, why, since when, and when credits go back: one state, told alike everywhere.
+
+`status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the rules
+of the release (adapters/redis/lua/breakers.lua, recover.lua) and of `Generation`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from wearon_cli.core.jobs.breakers import STORAGE, Halt, provider_breaker
+from wearon_cli.core.jobs.journal import JobEntry
+from wearon_cli.core.session import Channel, Session
+from wearon_cli.core.settings import PLATFORM_CRON_S, Settings
+
+_CLOCK: Final = "%H:%M:%S UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltState:
+    """The open breakers, and what they amount to. All moments are of Redis's clock, in UTC."""
+
+    halts: tuple[Halt, ...]  # the oldest first
+    stopped_since: datetime | None  # nothing is bought since then; None: pictures are bought
+    #: Credits of jobs that waited from the beginning go back from then on. The platform ends b2c
+    #: sessions by their age: see `refund_at`.
+    refunds_from: datetime | None
+
+    def lines(self) -> list[str]:
+        """For people: a line for each breaker, and one for what it means. None: nothing is open."""
+        if not self.halts:
+            return []
+        return [*map(_line, self.halts), self._meaning()]
+
+    def _meaning(self) -> str:
+        if self.refunds_from is None:
+            return "pictures are bought from another provider meanwhile"
+        return (
+            f"nothing is bought, jobs wait; credits go back from {self.refunds_from:{_CLOCK}} on, "
+            f"those of b2c sessions before they are {PLATFORM_CRON_S / 60:.0f} min old"
+        )
+
+
+def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
+    """
+    Args:
+        halts: Every open breaker.
+        settings: Name the providers, and say how long a job may wait.
+    """
+    open_since = {halt.name: halt.since for halt in halts}
+    barriers = [open_since[STORAGE]] if STORAGE in open_since else []
+    providers = {provider_breaker(name) for name in settings.provider_names}
+    if providers and providers <= open_since.keys():  # while one is left, it serves
+        barriers.append(max(open_since[name] for name in providers))
+    since = min(barriers, default=None)
+    return HaltState(
+        halts=tuple(sorted(halts, key=lambda halt: halt.since)),
+        stopped_since=since,
+        refunds_from=since + timedelta(seconds=settings.max_wait_s) if since else None,
+    )
+
+
+def refund_at(state: HaltState, row: Session, job: JobEntry, settings: Settings) -> datetime | None:
+    """
+    When this job is failed and its credit goes back if the halt does not end; None: nothing is
+    halted, or the job buys nothing any more. A session of b2c goes at the latest when the platform
+    ends it.
+    """
+    if state.stopped_since is None or job.intent is not None:
+        return None
+    since = job.waiting_since or max(state.stopped_since, job.opened_at)
+    at = since + timedelta(seconds=settings.max_wait_s)
+    if row.channel is Channel.B2C and not row.status.is_final:
+        at = min(at, row.created_at + timedelta(seconds=PLATFORM_CRON_S))
+    return at
+
+
+def _line(halt: Halt) -> str:
+    return (
+        f"HALTED: {halt.name} ({halt.reason}) since {halt.since:{_CLOCK}}, "
+        f"next probe {halt.next_probe_at:{_CLOCK}}"
+    )
