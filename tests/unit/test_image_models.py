@@ -6,13 +6,13 @@ import pytest
 
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.image_models import (
-    TokenUse,
     cost_usd,
     image_model,
     is_known,
     read_model_name,
 )
 from wearon_cli.core.image_prices import SUCCESSORS, closing, try_on_usd
+from wearon_cli.core.image_rules import TokenUse
 from wearon_cli.core.settings import Settings
 
 #: One 1024x1536 picture, in output tokens; the prices are the published ones per picture.
@@ -35,7 +35,7 @@ FAMILIES = {
 @pytest.mark.parametrize("model_id", FAMILIES)
 def test_fidelity_is_sent_only_where_it_is_allowed(model_id: str) -> None:
     model = image_model(model_id)
-    assert (model.input_fidelity, model.max_pictures, model.shuts_down) == FAMILIES[model_id]
+    assert (model.input_fidelity, model.best_pictures, model.shuts_down) == FAMILIES[model_id]
     assert model.model_id == model_id
 
 

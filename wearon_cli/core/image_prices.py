@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from wearon_cli.core.image_models import (
-    ImageModel,
-    TokenUse,
-    cost_usd,
-    image_model,
-    read_model_name,
-)
+from wearon_cli.core.image_models import cost_usd, named_model
+from wearon_cli.core.image_rules import ImageModel, TokenUse
 
 #: Input tokens of one picture of 1024 px. No source: OpenAI publishes none for these models.
 TOKENS_PER_PICTURE: Final = 1000
@@ -111,8 +106,7 @@ def closing(model: ImageModel, *, today: date, size: str, quality: str) -> Closi
     if model.shuts_down is None:
         return None
     successor = SUCCESSORS[0]
-    name = read_model_name(successor.name)
-    follower = image_model(name.model_id, name.provider)
+    follower = named_model(successor.name)
     return Closing(
         model=model,
         closes=model.shuts_down,

@@ -27,12 +27,11 @@ from wearon_cli.adapters.providers.vendor_http import CONNECT_TIMEOUT_S, ask, ve
 from wearon_cli.core.errors import RequestRejected
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import (
-    API_MAX_PICTURES,
     MAX_PROMPT_CHARS,
     OPENAI,
-    ImageModel,
     image_model,
 )
+from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
 from wearon_cli.core.jobs.events import ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
@@ -109,6 +108,7 @@ class OpenAIImages(OneShot):
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),

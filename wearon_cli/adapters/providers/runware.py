@@ -136,6 +136,7 @@ class Runware:
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),

@@ -16,7 +16,7 @@ from typing import Final
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.operator.checks import Finding
-from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
+from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader, redis_url
 
 PART_TIMEOUT_S: Final = 8.0
@@ -63,7 +63,7 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
         settings.require_production()
     except WearonError as exc:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
-    detail = f"{', '.join(PRODUCTION_NAMES)} are set"
+    detail = f"{', '.join(settings.production_names)} are set"
     names = Finding(name="production settings", ok=True, detail=detail)
     return [*found, names, _stopping(settings)]
 
