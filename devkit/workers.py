@@ -18,7 +18,10 @@ from wearon_cli.runtime.events import WorkerReady
 
 
 @contextmanager
-def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
+def workers(
+    environment: dict[str, str], log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """A consumer and a worker."""
     with log.open("wb") as out:
         processes = [
             subprocess.Popen(
@@ -30,7 +33,7 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[None]:
             for role in ("consume", "celery")
         ]
         try:
-            yield
+            yield processes[0], processes[1]
         finally:
             for process in processes:
                 process.terminate()

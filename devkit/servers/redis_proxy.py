@@ -33,8 +33,8 @@ class RedisProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._links: list[_Link] = []
         self._lock = threading.Lock()
-        self._deadly: tuple[int, bool, Callable[[], None]] | None = None
-        #: Commands seen since `count()`.
+        self._deadly: tuple[Callable[[Words], bool], bool, Callable[[], None]] | None = None
+        #: Commands seen, since `kill_at()` where it was called.
         self.seen: list[Words] = []
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
@@ -58,10 +58,19 @@ class RedisProxy:
         """
         with self._lock:
             self.seen = []
-            self._deadly = (number, after, kill)
+            self._deadly = (lambda _: len(self.seen) == number, after, kill)
             if number == 0:
                 for link in self._links:
                     link.withhold = b"BLMOVE" in link.words
+
+    def kill_on(self, command: bytes, *, about: str, after: bool, kill: Callable[[], None]) -> None:
+        """Kill the client at a command of this name that holds `about`; otherwise as `kill_at`."""
+
+        def is_meant(words: Words) -> bool:
+            return words[0].upper() == command and any(about.encode() in word for word in words)
+
+        with self._lock:
+            self._deadly = (is_meant, after, kill)
 
     def fall_silent(self, *words: bytes) -> int:
         """
@@ -106,7 +115,7 @@ class RedisProxy:
         with self._lock:
             link.words |= {words[0].upper(), *words[1:3]}
             self.seen.append(words)
-            if self._deadly is None or len(self.seen) != self._deadly[0]:
+            if self._deadly is None or not self._deadly[0](words):
                 return True
             _, after, kill = self._deadly
             link.withhold = after

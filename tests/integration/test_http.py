@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.core.errors import ConfigError, PictureForbidden, PictureUnavailable
+from wearon_cli.core.jobs.breakers import Halt
+from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.http import edge, measuring
 from wearon_cli.runtime.http.app import make_app
@@ -75,8 +78,8 @@ def no_model() -> MediaPipePose:
     raise ConfigError("there is no pose model", hint="run `wearon model pull`")
 
 
-async def here() -> bool:
-    return True
+async def here() -> HaltState | None:
+    return halt_state([], Settings())
 
 
 @asynccontextmanager
@@ -85,13 +88,13 @@ async def client(
     settings: Settings | None = None,
     reader: Callable[[], MediaPipePose] = open_reader,
     photos: Photos = PHOTOS,
-    redis_answers: Callable[[], Awaitable[bool]] = here,
+    look_for_halts: Callable[[], Awaitable[HaltState | None]] = here,
     files: LocalStorage | None = None,
     peer: str = "203.0.113.9",
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(Measuring(reader, photos))
-        health = await stack.enter_async_context(Health(pool, redis_answers))
+        health = await stack.enter_async_context(Health(pool, look_for_halts))
         app = make_app(settings or Settings(), pool, health, files, Meters())
         transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
         caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
@@ -313,16 +316,42 @@ async def is_ready(caller: httpx.AsyncClient) -> bool:
 async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_EVERY_S", 0.01)
     monkeypatch.setattr("wearon_cli.runtime.http.health.LOOK_AGAIN_S", 0.01)
-    states = [True]
+    works = halt_state([], Settings())
+    states: list[HaltState | None] = [works]
 
-    async def answers() -> bool:
+    async def look() -> HaltState | None:
         return states[-1]
 
-    async with client(redis_answers=answers) as caller:
-        for up, status in ((True, "ok"), (False, "degraded"), (True, "ok")):
-            states.append(up)
+    async with client(look_for_halts=look) as caller:
+        for state, status in ((works, "ok"), (None, "degraded"), (works, "ok")):
+            states.append(state)
             await reached(partial(has_status, caller, status))
-            assert (await caller.get("/health")).json()["redis_connected"] is up
+            assert (await caller.get("/health")).json()["redis_connected"] is (state is not None)
+
+
+async def test_health_tells_what_is_halted() -> None:
+    since = datetime(2026, 1, 2, 12, tzinfo=UTC)
+    halt = Halt(name="storage", reason="store_unavailable", since=since, next_probe_at=since)
+
+    async def look() -> HaltState | None:
+        return halt_state([halt], Settings())
+
+    async with client(look_for_halts=look) as caller:
+        health = (await caller.get("/health")).json()
+    assert health == {
+        "status": "degraded",
+        "model_loaded": True,
+        "redis_connected": True,
+        "halted": [
+            {
+                "name": "storage",
+                "reason": "store_unavailable",
+                "since": "2026-01-02T12:00:00Z",
+                "next_probe_at": "2026-01-02T12:00:00Z",
+            }
+        ],
+        "refunds_from": "2026-01-02T12:30:00Z",
+    }
 
 
 async def has_status(caller: httpx.AsyncClient, status: str) -> bool:

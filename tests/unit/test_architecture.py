@@ -63,7 +63,6 @@ VENDORS = {
 }
 #: Who else may, and why.
 VENDOR_EXCEPTIONS = {
-    ("adapters.celery_app", "redis"): "kombu lets errors of its Redis client through as they are",
     ("runtime.worker.controller", "celery"): "it extends Celery's own worker: steps, pool, control",
     (
         "runtime.worker.watchdog",

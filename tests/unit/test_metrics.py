@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -190,8 +191,9 @@ class Looks:
 def test_the_queue_is_read_at_each_scrape(loop: asyncio.AbstractEventLoop) -> None:
     looks = Looks(STATS)
     registry = CollectorRegistry()
-    registry.register(QueueCollector(looks, loop))
-    assert {metric.name: metric.samples[0].value for metric in registry.collect()} == {
+    registry.register(QueueCollector(looks, Settings(), loop))
+    shown = {metric.name: metric.samples[-1].value for metric in registry.collect()}
+    assert shown == {
         "wearon_redis_up": 1,
         "wearon_queue_depth": 3,
         "wearon_jobs_ready": 2,
@@ -206,7 +208,17 @@ def test_the_queue_is_read_at_each_scrape(loop: asyncio.AbstractEventLoop) -> No
         "wearon_consumers": 1,
         "wearon_permits_used": 7,
         "wearon_breaker_open": 1,
+        "wearon_breaker_opened_timestamp_seconds": NOW.timestamp() - 60,
+        "wearon_breaker_next_probe_timestamp_seconds": NOW.timestamp() + 30,
+        "wearon_purchases_stopped": 1,
+        "wearon_refunds_from_timestamp_seconds": NOW.timestamp() - 60 + 1800,
     }
+    open_ones = {"storage": 0, "provider:openai": 1}
+    for breaker, value in open_ones.items():
+        assert registry.get_sample_value("wearon_breaker_open", {"breaker": breaker}) == value
+    looks.answer = replace(STATS, halts=())
+    assert registry.get_sample_value("wearon_purchases_stopped") == 0
+    assert registry.get_sample_value("wearon_refunds_from_timestamp_seconds") is None
     looks.answer = None
     assert registry.get_sample_value("wearon_redis_up") == 0
     assert registry.get_sample_value("wearon_queue_depth") is None

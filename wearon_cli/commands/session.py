@@ -26,6 +26,7 @@ from wearon_cli.core.operator.inspector import (
 from wearon_cli.core.session import Channel, Session, Status, utc_now
 
 if TYPE_CHECKING:
+    from wearon_cli.core.jobs.halts import HaltState
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -60,15 +61,35 @@ def session(
     """
     wanted = checked_session_id(session_id)
 
-    async def work(tools: "OperatorTools", _: "Settings") -> Result:
+    async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
+        halt, refund_at = await _halt(tools, settings, report)
         return Result(
-            data=_facts(report, inputs),
-            lines=[_sheet(report, inputs), "", _timeline(report)],
+            data={**_facts(report, inputs), "halt": halt, "refund_at": refund_at},
+            lines=[_sheet(report, inputs), *_halt_lines(halt, refund_at), "", _timeline(report)],
         )
 
     return with_tools(work, local=local, data_dir=data_dir)
+
+
+async def _halt(
+    tools: "OperatorTools", settings: "Settings", report: SessionReport
+) -> tuple["HaltState | None", datetime | None]:
+    """What keeps its job waiting, and when its credit goes back if that goes on."""
+    from wearon_cli.core.jobs.halts import halt_state, refund_at
+
+    if report.job is None:
+        return None, None
+    halt = halt_state((await tools.queue_stats.look()).halts, settings)
+    return halt, refund_at(halt, report.session, report.job, settings)
+
+
+def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
+    lines = halt.lines() if halt else []
+    if refund_at is not None:
+        lines.append(f"unless that ends, this job's credit goes back at {local_time(refund_at)}")
+    return lines
 
 
 def sessions(

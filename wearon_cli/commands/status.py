@@ -12,12 +12,12 @@ from wearon_cli.cli.durations import ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, stdout_console
-from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats, session_stats
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
+    from wearon_cli.core.jobs.halts import HaltState
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -63,16 +63,21 @@ def status(
 
 
 async def _look(tools: "OperatorTools", settings: "Settings") -> tuple[dict[str, object], Table]:
+    from wearon_cli.core.jobs.halts import halt_state
+
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
     hour = await session_stats(rows, tools.inspector.error_class)
     book = await tools.book.rows(now.date(), now.date())
     cost_usd = sum(row.cost_usd for row in book)
     stats = await tools.queue_stats.look()
-    return _facts(stats, hour, cost_usd), _screen(stats, hour, cost_usd, settings)
+    halt = halt_state(stats.halts, settings)
+    return _facts(stats, halt, hour, cost_usd), _screen(stats, halt, hour, cost_usd, settings)
 
 
-def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[str, object]:
+def _facts(
+    now: QueueStats, halt: "HaltState", hour: SessionStats, cost_today_usd: float
+) -> dict[str, object]:
     return {
         "at": now.at,
         "queued": now.queued,
@@ -86,7 +91,7 @@ def _facts(now: QueueStats, hour: SessionStats, cost_today_usd: float) -> dict[s
         "workers": now.workers,
         "slots": now.slots,
         "permits_used": now.permits_used,
-        "halts": now.halts,
+        "halt": halt,
         "dead_letters": now.dead_letters,
         "last_hour": hour,
         "cost_today_usd": round(cost_today_usd, 4),
@@ -97,7 +102,9 @@ def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
 
 
-def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: "Settings") -> Table:
+def _screen(
+    now: QueueStats, halt: "HaltState", hour: SessionStats, cost_usd: float, settings: "Settings"
+) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -110,7 +117,7 @@ def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: "Set
         ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
         ("workers", f"{now.workers} with {now.slots} slots" if now.workers else _NO_WORKER),
         ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
-        ("calls", "; ".join(map(_halt, now.halts)) or "go out"),
+        ("calls", "\n".join(halt.lines()) or "go out"),
         ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
         ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),
@@ -122,7 +129,3 @@ def _screen(now: QueueStats, hour: SessionStats, cost_usd: float, settings: "Set
         if fact:
             table.add_row(name, fact)
     return table
-
-
-def _halt(halt: Halt) -> str:
-    return f"HALTED for {ago(halt.since)}: {halt.name} ({halt.reason})"

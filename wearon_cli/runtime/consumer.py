@@ -45,7 +45,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         consumer = await stack.enter_async_context(open_consumer(settings, take_wait_s=TAKE_WAIT_S))
-        meters.registry.register(QueueCollector(consumer.queue_stats, loop))
+        meters.registry.register(QueueCollector(consumer.queue_stats, settings, loop))
         stack.callback(expose(meters, settings, "consume"))
         await consumer.intake.beat()
         emit(ConsumerReady(consumer_id=consumer.intake.consumer_id))

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from wearon_cli.adapters.redis.client import answers, connect
+from wearon_cli.adapters.redis.breakers import RedisBreakers
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.errors import ConfigError, QueueUnavailable
+from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import local_storage, open_fetcher, redis_url
@@ -20,8 +22,8 @@ class ServeAdapters:
     """What the `serve` role works with, beside the pose model."""
 
     fetcher: Fetcher
-    #: Whether Redis answers right now; never raises.
-    redis_answers: Callable[[], Awaitable[bool]]
+    #: What is halted right now; None when Redis does not answer. Never raises.
+    look_for_halts: Callable[[], Awaitable[HaltState | None]]
     files: "LocalStorage | None"  # the local stack's pictures
 
 
@@ -38,18 +40,28 @@ async def open_serve(settings: Settings, *, fetch_timeout_s: float) -> AsyncIter
         hurried = settings.model_copy(update={"fetch_timeout_s": fetch_timeout_s})
         yield ServeAdapters(
             fetcher=await open_fetcher(stack, hurried),
-            redis_answers=_redis_pulse(stack, settings),
+            look_for_halts=_halts_reader(stack, settings),
             files=local_storage(settings) if settings.is_local else None,
         )
 
 
-def _redis_pulse(stack: AsyncExitStack, settings: Settings) -> Callable[[], Awaitable[bool]]:
+def _halts_reader(
+    stack: AsyncExitStack, settings: Settings
+) -> Callable[[], Awaitable[HaltState | None]]:
     if settings.redis_url is None:
-        return _never
+        return _nothing
     redis = connect(redis_url(settings), retries=0, answer_timeout_s=2.0)
     stack.push_async_callback(redis.aclose)
-    return partial(answers, redis)
+    breakers = RedisBreakers(redis)
+
+    async def look() -> HaltState | None:
+        try:
+            return halt_state(await breakers.halts(), settings)
+        except (QueueUnavailable, ConfigError):
+            return None
+
+    return look
 
 
-async def _never() -> bool:
-    return False
+async def _nothing() -> None:
+    return None

@@ -108,16 +108,6 @@ class Scripts:
             return await script(keys=keys, args=args)
 
 
-async def answers(redis: Client) -> bool:
-    """Whether the server answers right now."""
-    try:
-        with redis_errors():
-            await redis.ping()
-    except (QueueUnavailable, ConfigError):
-        return False
-    return True
-
-
 async def require_server(redis: Client) -> None:
     """
     Check once, at start, that the server answers and is new enough.

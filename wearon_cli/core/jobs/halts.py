@@ -1,8 +1,8 @@
 """
 What is halted, why, since when, and when credits go back: one state, told alike everywhere.
 
-`status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the rules
-of the release (adapters/redis/lua/breakers.lua, recover.lua) and of `Generation`.
+`status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the
+rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
 """
 
 from collections.abc import Sequence

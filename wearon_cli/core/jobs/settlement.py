@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from wearon_cli.core.contract import Task
+from wearon_cli.core.credit_facts import CreditReader, Marks
 from wearon_cli.core.credits import (
     Credit,
-    CreditFacts,
     CreditState,
     credit_of,
     replay_id_of,
@@ -39,6 +39,7 @@ from wearon_cli.core.jobs.journal import (
     Ending,
     JobReader,
     Journal,
+    SessionRecord,
     SettlementIntent,
 )
 from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
@@ -184,22 +185,14 @@ class Settlement:
             row: As read just now.
             failed_by_us: This worker failed it; None: as the session's record says.
         """
-        record = await self.reader.record(row.session_id)
-        ours = record is not None and record.failed_by_us if failed_by_us is None else failed_by_us
-        b2b = row.channel is Channel.B2B
-        siblings: Sequence[Session] = (
-            await self.sessions.with_request_id(row.owner_id, row.request_id)
-            if b2b and row.request_id
-            else ()
+        record = await self.reader.record(row.session_id) or SessionRecord()
+        marks = Marks(
+            failed_by_us=record.failed_by_us if failed_by_us is None else failed_by_us,
+            was_replayed=record.replays > 0,
+            parked=record.parked,
         )
-        facts = CreditFacts(
-            session=row,
-            entries=await self.ledger.entries_of(row),
-            siblings=siblings,
-            failed_by_us=ours,
-            was_replayed=record is not None and record.replays > 0,
-        )
-        return credit_of(facts)
+        reader = CreditReader(sessions=self.sessions, ledger=self.ledger)
+        return credit_of(await reader.facts(row, marks))
 
     async def return_credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
         """

@@ -2,14 +2,17 @@
 The state behind `GET /health`, updated in the background so that a probe costs nothing.
 
 "degraded" means: it answers, and something that it needs does not. Without the pose model bodies
-cannot be measured; without Redis, as seen from here, no job can be taken or done.
+cannot be measured; without Redis, as seen from here, no job can be taken or done; and while
+nothing is bought, jobs wait.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Final, Self
 
 from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.halts import HaltState
 from wearon_cli.runtime.events import RedisConnected, RedisLost
 from wearon_cli.runtime.http.measuring import Measuring
 
@@ -22,10 +25,17 @@ LOOK_AGAIN_S: Final = 2.0
 class Health:
     """State of this process and what it needs. Use it as an async context manager."""
 
-    def __init__(self, measuring: Measuring, redis_answers: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, measuring: Measuring, look_for_halts: Callable[[], Awaitable[HaltState | None]]
+    ) -> None:
+        """
+        Args:
+            measuring: Has the pose model, or not yet.
+            look_for_halts: Tells what is halted; None when Redis does not answer. Never raises.
+        """
         self._measuring = measuring
-        self._redis_answers = redis_answers
-        self._redis_connected = False
+        self._look_for_halts = look_for_halts
+        self._halt: HaltState | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -43,17 +53,20 @@ class Health:
 
     def report(self) -> dict[str, object]:
         """The answer of `GET /health`."""
-        loaded, connected = self._measuring.model_loaded, self._redis_connected
+        loaded, halt = self._measuring.model_loaded, self._halt
+        works = loaded and halt is not None and halt.stopped_since is None
         return {
-            "status": "ok" if loaded and connected else "degraded",
+            "status": "ok" if works else "degraded",
             "model_loaded": loaded,
-            "redis_connected": connected,
+            "redis_connected": halt is not None,
+            "halted": [asdict(each) for each in halt.halts] if halt else [],
+            "refunds_from": halt.refunds_from if halt else None,
         }
 
     async def _watch(self) -> None:
         while True:
-            connected = await self._redis_answers()
-            if connected != self._redis_connected:
-                emit(RedisConnected() if connected else RedisLost())
-            self._redis_connected = connected
-            await asyncio.sleep(LOOK_EVERY_S if connected else LOOK_AGAIN_S)
+            halt = await self._look_for_halts()
+            if (halt is None) != (self._halt is None):
+                emit(RedisLost() if halt is None else RedisConnected())
+            self._halt = halt
+            await asyncio.sleep(LOOK_AGAIN_S if halt is None else LOOK_EVERY_S)

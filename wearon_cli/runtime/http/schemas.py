@@ -1,5 +1,6 @@
 """What the HTTP app takes and answers, as callers see it (contract and OpenAPI document)."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,12 +81,23 @@ class EstimateAnswer(BaseModel):
     garment: str
 
 
+class HaltedBreaker(BaseModel):
+    """Calls that do not go out for now."""
+
+    name: str
+    reason: str
+    since: datetime
+    next_probe_at: datetime
+
+
 class HealthAnswer(BaseModel):
     """State of this process and what it needs."""
 
     status: Literal["ok", "degraded"]
     model_loaded: bool
     redis_connected: bool
+    halted: list[HaltedBreaker]
+    refunds_from: datetime | None
 
 
 class Standing(BaseModel):

@@ -51,7 +51,7 @@ async def _serve(
         measuring = await stack.enter_async_context(
             Measuring(lambda: open_pose_reader(settings), adapters.fetcher)
         )
-        health = await stack.enter_async_context(Health(measuring, adapters.redis_answers))
+        health = await stack.enter_async_context(Health(measuring, adapters.look_for_halts))
         server = _Server(
             uvicorn.Config(
                 make_app(settings, measuring, health, adapters.files, meters),

@@ -15,6 +15,7 @@ from typing import Final
 
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
+from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader, redis_url
@@ -97,9 +98,7 @@ async def _workers(settings: Settings) -> Sequence[Finding]:
     url = redis_url(settings)
     redis = connect(url, retries=0)
     try:
-        consumers = (
-            await RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s).look()
-        ).consumers
+        stats = await RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s).look()
     finally:
         await redis.aclose()
     celery = make_celery(url)
@@ -108,9 +107,20 @@ async def _workers(settings: Settings) -> Sequence[Finding]:
     finally:
         celery.close()
     return [
-        _count("consumers", consumers, "start `wearon consume`"),
+        _count("consumers", stats.consumers, "start `wearon consume`"),
         _count("celery workers", len(answers), "start `wearon celery`"),
+        _purchases(halt_state(stats.halts, settings)),
     ]
+
+
+def _purchases(state: HaltState) -> Finding:
+    return Finding(
+        name="purchases",
+        ok=state.stopped_since is None,
+        detail="; ".join(state.lines()) or "go out: no breaker is open",
+        hint="docs/operators.md, 'Calls are halted', says what to do" if state.halts else "",
+        warning=state.stopped_since is None and bool(state.halts),
+    )
 
 
 def _count(name: str, count: int, hint: str) -> Finding:

@@ -25,8 +25,15 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wearon_cli.core.credits import CreditState
-from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.errors import (
+    ConfigError,
+    QueueUnavailable,
+    StorageRefused,
+    StoreUnavailable,
+    UpstreamError,
+)
 from wearon_cli.core.events import Event
+from wearon_cli.core.jobs.breakers import STORAGE, provider_breaker
 from wearon_cli.core.jobs.events import (
     BreakerOpened,
     DuplicateJobDropped,
@@ -45,6 +52,7 @@ from wearon_cli.core.jobs.events import (
     PurchaseStarted,
     RefundParked,
 )
+from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.queue_stats import QueueStats, QueueStatsPort
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import BodyMeasured, HttpRequestAnswered, OutageMet, PhotoRefused
@@ -98,15 +106,15 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
-        for each in (
-            *CreditState,
-            "no_row",
-        ):  # from 0 on, so that the first of a kind is seen as an increase
+        # From 0 on, so that the first of a kind is seen as an increase.
+        for each in (*CreditState, "no_row"):
             self.credits.labels(str(each))
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
         self.recovered = self._counter(
             "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
         )
+        for cause in ("orphaned", "expired", "unclaimed"):
+            self.recovered.labels(cause)
         self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
         self.refunds_parked = self._counter(
             "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
@@ -131,6 +139,8 @@ class Meters:
         self.pictures_not_stored = self._counter(
             "pictures_not_stored", "Bought pictures that storage did not keep.", "error"
         )
+        for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
+            self.pictures_not_stored.labels(kind.code)
         self.call_time = self._histogram(
             "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "provider", "model"
         )
@@ -215,13 +225,16 @@ class Meters:
 class QueueCollector(Collector):
     """What waits in Redis, as gauges, read at each scrape."""
 
-    def __init__(self, queue_stats: QueueStatsPort, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, queue_stats: QueueStatsPort, settings: Settings, loop: asyncio.AbstractEventLoop
+    ) -> None:
         """
         Args:
             queue_stats: Looks at Redis.
             loop: Where it does so; scrapes come on other threads.
         """
         self._queue_stats = queue_stats
+        self._settings = settings
         self._loop = loop
 
     def collect(self) -> Iterable[Metric]:
@@ -236,6 +249,7 @@ class QueueCollector(Collector):
         if stats is not None:
             for name, text, value in _gauges(stats):
                 yield GaugeMetricFamily(f"wearon_{name}", text, value)
+            yield from _halt_gauges(stats, self._settings)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registering must not look at Redis."""
@@ -262,7 +276,36 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     yield "dead_letters", "Dead letters kept.", now.dead_letters
     yield "consumers", "Consumers alive.", now.consumers
     yield "permits_used", "Image requests of the last minute.", now.permits_used
-    yield "breaker_open", "Paid calls are halted.", float(bool(now.halts))
+
+
+def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
+    """Moments are in seconds since 1970, and are absent while there are none."""
+    state = halt_state(now.halts, settings)
+    is_open = GaugeMetricFamily("wearon_breaker_open", "1: calls are halted.", labels=["breaker"])
+    since = GaugeMetricFamily(
+        "wearon_breaker_opened_timestamp_seconds", "When it opened.", labels=["breaker"]
+    )
+    probe = GaugeMetricFamily(
+        "wearon_breaker_next_probe_timestamp_seconds",
+        "When a call tries it again.",
+        labels=["breaker"],
+    )
+    providers = map(provider_breaker, settings.provider_names)
+    open_ones = {halt.name: halt for halt in state.halts}
+    for name in dict.fromkeys([STORAGE, *providers, *open_ones]):
+        is_open.add_metric([name], float(name in open_ones))
+    for name, halt in open_ones.items():
+        since.add_metric([name], halt.since.timestamp())
+        probe.add_metric([name], halt.next_probe_at.timestamp())
+    yield from (is_open, since, probe)
+    stopped = float(state.stopped_since is not None)
+    yield GaugeMetricFamily("wearon_purchases_stopped", "1: nothing is bought.", stopped)
+    refunds = GaugeMetricFamily(
+        "wearon_refunds_from_timestamp_seconds", "When credits of waiting jobs begin to go back."
+    )
+    if state.refunds_from is not None:
+        refunds.add_metric([], state.refunds_from.timestamp())
+    yield refunds
 
 
 def expose(meters: Meters, settings: Settings, role: str) -> Callable[[], None]:

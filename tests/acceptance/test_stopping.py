@@ -1,0 +1,73 @@
+"""Workers are told to stop: no purchase begins any more, they end in time, and fail nobody."""
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.platform import KINDS, Platform
+from devkit.servers.redis_server import RedisServer
+from devkit.servers.supabase import SupabaseServer
+from devkit.waiting import LONGEST_S, until
+from devkit.workers import another_worker, ended, push, workers
+from wearon_cli.core.settings import HAND_BACK_S
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+DRAIN_S = 3
+
+
+def test_a_worker_told_to_stop_begins_no_purchase_and_ends_in_time(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    """With 5 input pictures a minute one was alive after 60 s, and bought 57 s after the signal."""
+    platform = Platform(supabase, photos)
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
+    slow = {"WEARON_INPUT_IMAGES_PER_MINUTE": "5", "WEARON_DRAIN_S": str(DRAIN_S)}
+    with workers({**environment, **slow}, tmp_path / "roles.log") as (_, worker):
+        push(redis, jobs)
+        until(lambda: api.book()["calls"] == 2)  # a third one has to wait for its permit
+        worker.send_signal(signal.SIGTERM)
+        told_s = time.monotonic()
+        assert worker.wait(timeout=LONGEST_S) == 0
+        took_s = time.monotonic() - told_s
+        assert api.book()["calls"] == 2
+    assert took_s < DRAIN_S + HAND_BACK_S  # the hard end is there, whatever the machine does
+    assert set(platform.statuses(jobs).values()) <= {"completed", "queued"}
+
+
+def test_two_rolling_restarts_with_calls_longer_than_the_drain_fail_nobody(
+    supabase: SupabaseServer,
+    redis: RedisServer,
+    api: ImageApiProcess,
+    environment: dict[str, str],
+    photos: str,
+    tmp_path: Path,
+) -> None:
+    """Every job was bought twice, and then failed."""
+    platform = Platform(supabase, photos)
+    jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
+    api.rules(latency="12")
+    settings = {**environment, "WEARON_DRAIN_S": "1"}
+    with ExitStack() as stack:
+        consumer = stack.enter_context(workers(settings, tmp_path / "roles.log"))
+        old = consumer[1]
+        push(redis, jobs)
+        for n in range(2):
+            until(lambda: api.book()["in_flight"] == len(jobs))
+            fresh = another_worker(settings, tmp_path / f"{n}.log", stack)
+            old.send_signal(signal.SIGTERM)
+            assert old.wait(timeout=LONGEST_S) == 0
+            old = fresh
+        api.rules(latency="0.2")
+        statuses = ended(platform, jobs)
+    assert set(statuses.values()) == {"completed"}
+    assert max(api.book()["purchases"].values()) <= 3  # the cap
