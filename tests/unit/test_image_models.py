@@ -192,15 +192,25 @@ def test_every_successor_is_open_known_and_cheaper_than_what_it_follows() -> Non
 
 
 @pytest.mark.parametrize(("today", "days_left"), [(date(2026, 11, 30), 1), (date(2026, 12, 2), -1)])
-def test_the_day_a_model_closes_is_told_with_what_its_successor_costs(
-    today: date, days_left: int
-) -> None:
-    told = closing(image_model("gpt-image-1.5"), today=today, size="1024x1536", quality="medium")
-    assert told is not None
-    assert (told.days_left, told.closes) == (days_left, date(2026, 12, 1))
-    assert told.successor.name == "openai:gpt-image-2.6-flare"
+@pytest.mark.parametrize("then", ["openai:gpt-image-2", None])
+def test_what_the_closing_of_a_model_changes(today: date, days_left: int, then: str | None) -> None:
+    told = closing(
+        image_model("gpt-image-1.5"),
+        closes=date(2026, 12, 1),
+        today=today,
+        size="1024x1536",
+        quality="medium",
+        then=then,
+    )
+    assert told.days_left == days_left
+    assert told.successor == (then or "openai:gpt-image-2.6-flare")
+    assert (told.reason == "") is (then is not None)
     assert told.usd is not None
     assert told.successor_usd is not None
     assert told.successor_usd < told.usd
-    open_one = closing(image_model("gpt-image-2"), today=today, size="auto", quality="low")
-    assert open_one is None
+
+
+def test_the_default_models_put_one_that_stays_first() -> None:
+    first, *_, last = Settings().openai_image_models
+    assert image_model(first).shuts_down is None
+    assert image_model(last).shuts_down == date(2026, 12, 1)

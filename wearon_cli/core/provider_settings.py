@@ -13,6 +13,12 @@ PROVIDER_KEYS: Final[Mapping[str, str]] = {
     OPENAI: "OPENAI_API_KEY",
     RUNWARE: "RUNWARE_API_KEY",
 }
+#: Successors first, with about what a try-on of two pictures costs at 1024x1536, medium:
+#: gpt-image-2.6-flare, 0.037 USD: what OpenAI names as the replacement of 1.5, and the fast one;
+#: gpt-image-2.5-flare, 0.037: for an account, or an image tool of Responses, that lacks 2.6;
+#: gpt-image-1.5, 0.068: for an account that has neither. It closes on 2026-12-01; after that day it
+#: is asked only when the other two are gone, and `wearon doctor` says to take it out.
+OPENAI_MODELS: Final = ("gpt-image-2.6-flare", "gpt-image-2.5-flare", "gpt-image-1.5")
 _NAMES: Final = " and ".join(PROVIDER_KEYS)
 
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.provider_settings import (
+    OPENAI_MODELS,
     PROVIDER_KEYS,
     read_address,
     read_order,
@@ -69,10 +70,10 @@ class Settings(BaseSettings):
         description="Address of OpenAI's API.",
     )
     openai_image_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("gpt-image-1.5", "gpt-image-2.6-flare"),
+        OPENAI_MODELS,
         validation_alias="OPENAI_IMAGE_MODELS",
         min_length=1,
-        description="Image models in order, comma separated; the first usable one is used.",
+        description="Models asked of OpenAI, comma separated; the first that is there draws.",
     )
     runware_api_key: SecretStr | None = Field(
         None,

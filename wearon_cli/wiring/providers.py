@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from pydantic import SecretStr
+
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
 from wearon_cli.adapters.providers.preview import PreviewImages
@@ -11,6 +13,7 @@ from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.image_models import (
+    OPENAI,
     PREVIEW,
     RUNWARE,
     named_model,
@@ -19,6 +22,7 @@ from wearon_cli.core.image_models import (
 from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.jobs.offers import Catalogue, Offer
 from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.providers import Provider
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader
@@ -80,14 +84,10 @@ def _provider(stack: AsyncExitStack, name: str, settings: Settings, fetcher: Fet
 
 
 def _openai(stack: AsyncExitStack, settings: Settings) -> Provider:
-    if settings.openai_api_key is None:
-        raise ConfigError(
-            "OPENAI_API_KEY is not set", hint="set it, or leave openai out of WEARON_PROVIDERS"
-        )
     responses = settings.openai_api == "responses"
     http = image_api_client(
         base_url=settings.openai_base_url,
-        api_key=settings.openai_api_key,
+        api_key=_key(OPENAI, settings),
         connections=SHORT_CALLS if responses else settings.worker_concurrency,
     )
     stack.push_async_callback(http.aclose)
@@ -104,13 +104,9 @@ def _openai(stack: AsyncExitStack, settings: Settings) -> Provider:
 
 
 def _runware(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Provider:
-    if settings.runware_api_key is None:
-        raise ConfigError(
-            "RUNWARE_API_KEY is not set", hint="set it, or leave runware out of WEARON_PROVIDERS"
-        )
     http = runware_client(
         base_url=settings.runware_base_url,
-        api_key=settings.runware_api_key,
+        api_key=_key(RUNWARE, settings),
         connections=SHORT_CALLS,
     )
     stack.push_async_callback(http.aclose)
@@ -121,6 +117,16 @@ def _runware(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Pro
         quality=settings.image_quality,
         submit_timeout_s=SUBMIT_TIMEOUT_S,
     )
+
+
+def _key(provider: str, settings: Settings) -> SecretStr:
+    key = settings.provider_key(provider)
+    if key is None:
+        raise ConfigError(
+            f"{PROVIDER_KEYS[provider]} is not set",
+            hint=f"set it, or leave {provider} out of WEARON_PROVIDERS",
+        )
+    return key
 
 
 def _preview(stack: AsyncExitStack, settings: Settings) -> Provider:
