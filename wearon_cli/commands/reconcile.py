@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.durations import A_DAY, SinceOption, ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    since: SinceOption = timedelta(days=1),
+    since: SinceOption = A_DAY,
     fix: Annotated[bool, typer.Option("--fix", help="Correct what is proved wrong.")] = False,
     yes: YesOption = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows compared.")] = 2000,

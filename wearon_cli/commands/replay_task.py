@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.durations import SinceOption
+from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import asked_by, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target
@@ -38,10 +38,11 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Of many: tell the plan of each.")
+    bool, typer.Option("--verbose", "-v", help="Of many: print the plan of each.")
 ]
 NowOption = Annotated[
-    bool, typer.Option("--now", help="Do their jobs in this process, and nobody else's.")
+    bool,
+    typer.Option("--now", help="Run their jobs, and no others, in this process."),
 ]
 PromptOption = Annotated[
     str | None, typer.Option(help="What the image model is told, instead of the row's words.")
@@ -51,7 +52,7 @@ ChargeOption = Annotated[
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="USD", help="Of many: open no more than this may pay for."),
+    typer.Option(min=0.0, metavar="USD", help="Of many: open no more than this can pay for."),
 ]
 UndoOption = Annotated[
     bool, typer.Option("--undo", help="Bring back the picture that a redraw replaced.")
@@ -93,7 +94,7 @@ def replay_task(
     local: LocalOption = False,
     data_dir: DataDirOption = None,
     failed: FailedOption = False,
-    since: SinceOption = timedelta(hours=1),
+    since: SinceOption = AN_HOUR,
     store: StoreOption = None,
     error: ErrorOption = None,
     limit: LimitOption = 50,
@@ -120,7 +121,7 @@ def replay_task(
     A picture that is stored already is not bought again: then only the row is finished.
 
     It takes no credit, unless --charge is given. A session that a worker holds is left alone. A
-    completed one needs --force: another picture is drawn, the present one is kept beside it, and
+    completed one needs --force: another picture is drawn, the present one is kept as well, and
     --undo brings that one back.
 
       wearon replay-task 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01

@@ -1,13 +1,13 @@
 """`wearon session` and `wearon sessions`: what happened to one, and which there are."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.table import Table
 
-from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.durations import AN_HOUR, SinceOption, ago
 from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
@@ -93,7 +93,7 @@ def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[st
 
 
 def sessions(
-    since: SinceOption = timedelta(hours=1),
+    since: SinceOption = AN_HOUR,
     failed: Annotated[bool, typer.Option("--failed", help="Failed ones only.")] = False,
     status: Annotated[
         Status | None, typer.Option(help="Of this status only.", case_sensitive=False)
