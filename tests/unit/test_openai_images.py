@@ -5,7 +5,7 @@ import base64
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
-from wearon_cli.adapters.providers.openai_edits import ModelInfo, OpenAIImages, image_api_client
+from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
 from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES
 from wearon_cli.core.errors import (
@@ -561,29 +561,6 @@ async def test_what_no_model_can_take_is_not_even_sent(wanted: TryOnRequest) -> 
 def test_settings_that_a_model_refuses_are_found_at_start(size: str, quality: str) -> None:
     with pytest.raises(ConfigError, match=OLD):
         require_models(map(image_model, (OLD, NEW)), size=size, quality=quality)
-
-
-# ------------------------------------------------------------------------ looking a model up
-
-
-async def test_a_model_says_when_it_shuts_down() -> None:
-    made_by = api_images(ImageApi())
-    assert await made_by.model_info(OLD) == ModelInfo(model_id=OLD, shuts_down=date(2026, 12, 1))
-    assert await made_by.model_info(NEW) == ModelInfo(model_id=NEW, shuts_down=None)
-
-
-async def test_a_model_or_key_that_does_not_work_is_reported() -> None:
-    with pytest.raises(ModelUnavailable):
-        await api_images(ImageApi()).model_info("gpt-image-1")
-    with pytest.raises(AccountBlocked):
-        await api_images(ImageApi(), key="sk-wrong").model_info(OLD)
-
-
-@pytest.mark.parametrize("told", [b"<html>", b"[]", b'{"shutdown_date": "soon"}', b"{}"])
-async def test_an_odd_answer_about_a_model_is_no_date(told: bytes) -> None:
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=told))
-    info = await images(transport).model_info(OLD)
-    assert info.shuts_down is None
 
 
 # --------------------------------------------------------------------------------- edges
