@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.operator import asked_by, with_tools
+from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
@@ -96,7 +96,7 @@ def requeue(
     async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         options = ReplayOptions(
-            by=asked_by(),
+            by=operator_name(),
             reason=f"dead letter {letter_id}",
             letter_id=letter_id,
             payload_urls=_payload_urls(letter),

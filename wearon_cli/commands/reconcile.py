@@ -55,7 +55,7 @@ def reconcile(
                 "is_whole": looked_at < limit,
                 "cases": [_facts(case) for case in cases],
             },
-            lines=_told(looked_at, limit, cases),
+            lines=_report_lines(looked_at, limit, cases),
             error=error if left else None,
         )
 
@@ -78,7 +78,7 @@ def _facts(case: Case) -> dict[str, object]:
     }
 
 
-def _told(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
+def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
     part = ["there are more: raise --limit"] if looked_at >= limit else []
     if not cases:
         return [f"{looked_at} sessions compared: all of them fit together", *part]

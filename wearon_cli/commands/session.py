@@ -223,12 +223,12 @@ def _inputs(inputs: Sequence[InputPicture]) -> str:
 
 
 def _paid(report: SessionReport) -> str:
-    told = f"${report.cost_usd:.4f}"
+    paid = f"${report.cost_usd:.4f}"
     record = report.record
     if record is None or not record.purchases:
-        return told
+        return paid
     lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""
-    return f"{told} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
+    return f"{paid} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
 
 
 def _timeline(report: SessionReport) -> object:
