@@ -88,7 +88,7 @@ async def _halt(
 def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
     lines = halt.lines() if halt else []
     if refund_at is not None:
-        lines.append(f"unless that ends, this job's credit goes back at {local_time(refund_at)}")
+        lines.append(f"unless that ends, this job's credit goes back at {refund_at:%H:%M:%S UTC}")
     return lines
 
 
