@@ -41,7 +41,7 @@ class Usage:
         self._roots = roots
         self._stop = threading.Event()
         self.peak_mb = 0.0
-        self.peak_by_role_mb = defaultdict[str, float](float)
+        self.peak_by_role_mb: dict[str, float] = {}
 
     def cpu_s(self) -> float:
         """CPU seconds that the workers have used so far."""
@@ -71,8 +71,9 @@ class Usage:
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_EVERY_S):
             sizes_mb = memory_by_role_mb(self._roots)
-            if sizes_mb.total() > self.peak_mb:
-                self.peak_mb, self.peak_by_role_mb = sizes_mb.total(), sizes_mb
+            total_mb = sum(sizes_mb.values())
+            if total_mb > self.peak_mb:
+                self.peak_mb, self.peak_by_role_mb = total_mb, sizes_mb
 
 
 def _family(roots: Sequence[psutil.Process]) -> list[psutil.Process]:
