@@ -1,7 +1,7 @@
 """Memory and CPU time of processes and all that they started, by what each is there for."""
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,9 +23,9 @@ def role_of(process: psutil.Process) -> str:
     return next((word for word in words if word in ROLES), process.name())
 
 
-def memory_by_role_mb(roots: Sequence[psutil.Process]) -> Counter[str]:
+def memory_by_role_mb(roots: Sequence[psutil.Process]) -> dict[str, float]:
     """Proportional set size: a page that n processes share counts as 1/n in each."""
-    sizes_mb = Counter[str]()
+    sizes_mb = defaultdict[str, float](float)
     for process in _family(roots):
         try:
             sizes_mb[role_of(process)] += process.memory_full_info().pss / 1e6
@@ -41,15 +41,15 @@ class Usage:
         self._roots = roots
         self._stop = threading.Event()
         self.peak_mb = 0.0
-        self.peak_by_role_mb = Counter[str]()
+        self.peak_by_role_mb: dict[str, float] = {}
 
     def cpu_s(self) -> float:
         """CPU seconds that the workers have used so far."""
         return sum(spent_s for role, spent_s in self.cpu_by_role_s().items() if role in WORKERS)
 
-    def cpu_by_role_s(self) -> Counter[str]:
+    def cpu_by_role_s(self) -> dict[str, float]:
         """CPU seconds of each role so far."""
-        spent_s = Counter[str]()
+        spent_s = defaultdict[str, float](float)
         for process in _family(self._roots):
             try:
                 spent_s[role_of(process)] += sum(process.cpu_times()[:2])
@@ -71,8 +71,8 @@ class Usage:
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_EVERY_S):
             sizes_mb = memory_by_role_mb(self._roots)
-            if sizes_mb.total() > self.peak_mb:
-                self.peak_mb, self.peak_by_role_mb = sizes_mb.total(), sizes_mb
+            if (sum_mb := sum(sizes_mb.values())) > self.peak_mb:
+                self.peak_mb, self.peak_by_role_mb = sum_mb, sizes_mb
 
 
 def _family(roots: Sequence[psutil.Process]) -> list[psutil.Process]:
