@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,11 +35,10 @@ from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
-from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
-from wearon_cli.core.jobs.offers import Catalogue, Offer
+from wearon_cli.core.jobs.offers import Catalogue
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -48,6 +48,7 @@ from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, U
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.providers import catalogue_of
 from wearon_cli.wiring.worker import job_runner
 
 #: Scores of the places of a job (adapters/redis/lua/common.lua).
@@ -117,7 +118,13 @@ class PaidProvider(OneShot):
 
     plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
     paid: list[str] = field(default_factory=list)
-    name = "openai"
+    prepared_after: list[str | None] = field(default_factory=list)
+    name: str = "openai"
+    cost_usd: float = 0.05
+
+    async def prepare(self, session_id: str, *, after: str | None = None) -> None:
+        del session_id
+        self.prepared_after.append(after)
 
     async def submit(
         self, request: TryOnRequest, *, model: str, marker: str | None
@@ -129,7 +136,13 @@ class PaidProvider(OneShot):
         self.paid.append(request.session_id)
         if isinstance(answer, WearonError):
             raise answer
-        usage = Usage(model=model, input_tokens=10, output_tokens=20, cost_usd=0.05)
+        usage = Usage(
+            provider=self.name,
+            model=model,
+            input_tokens=10,
+            output_tokens=20,
+            cost_usd=self.cost_usd,
+        )
         return GeneratedPicture(data=answer, usage=usage)
 
 
@@ -160,6 +173,7 @@ class World:
             folder / "files", base_url="http://127.0.0.1:1", secret_path=folder / "secret"
         )
         self.generator = PaidProvider()
+        self.second = PaidProvider(name="runware", cost_usd=0.015)  # sells when it is configured
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
@@ -169,7 +183,7 @@ class World:
         self.dispatcher = RedisDispatcher(
             redis,
             url=redis_url,
-            providers=(provider_breaker("openai"),),
+            providers=tuple(map(provider_breaker, self.settings.provider_names)),
             requests_per_minute=60_000,
             pictures_per_minute=None,
         )
@@ -268,15 +282,17 @@ class World:
             breakers=self.breakers,
             settlement=self.settlement(),
             fetcher=fetcher or self.fetcher,
-            catalogue=self.catalogue(),
+            catalogue=self.catalogue,
             pixels=self.pixels,
             settings=self.settings,
         )
 
+    @cached_property
     def catalogue(self) -> Catalogue:
-        provider = self.fuse.wrap(self.generator)
-        offer = Offer(provider=provider, model=image_model(self.settings.openai_image_models[0]))
-        return Catalogue(providers={"openai": provider}, offers=(offer,))
+        """What the one worker process of this world sells."""
+        providers = {each.name: each for each in (self.generator, self.second)}
+        asked = {name: self.fuse.wrap(providers[name]) for name in self.settings.provider_names}
+        return catalogue_of(asked, self.settings)
 
     def recovery(self) -> Recovery:
         return Recovery(

@@ -36,6 +36,9 @@ FAULTS = [
 ]
 JOBS = 40
 WORK_S = 45.0
+#: At the end the account is refused: a breaker opens, and is scraped while it is open.
+REFUSED = [{"name": "billing_hard_limit", "probability": 1.0}]
+REFUSED_S = 10.0
 THRESHOLD = re.compile(r"\s[<>]=?\s[\d.]+\s*$")
 
 
@@ -88,7 +91,7 @@ def prometheus(targets: dict[str, int]) -> Iterator[str]:
 def work(load: Load) -> None:
     """Jobs, photos, malformed payloads, and time for all of it to be scraped."""
     load.api.rules(faults=FAULTS)
-    jobs = ordered(load, [STORE] * JOBS)
+    *jobs, last = ordered(load, [STORE] * (JOBS + 1))
     load.push([("", b"{ not a job"), *jobs[: JOBS // 2]])
     base = f"http://{load.settings.host}:{load.settings.port}/estimate-body"
     photos = [f"{load.photo_origin}/{name}" for name in ("person.jpg", "garment_tee.jpg")]
@@ -100,6 +103,9 @@ def work(load: Load) -> None:
         if later:
             load.push([later.pop()])
         time.sleep(1)
+    load.api.rules(faults=REFUSED)
+    load.push([last])
+    time.sleep(REFUSED_S)
 
 
 def main() -> int:

@@ -20,9 +20,9 @@ def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result
     Check everything that the product needs; a failed check says what to do.
 
     Settings, Redis (version, memory, eviction, clock), consumers and Celery workers, Supabase (key,
-    tables, columns, functions, bucket), the image API (key, each model, when it closes), the pose
-    model on a bundled photo, disk and port. It takes less than 10 s, changes nothing, costs
-    nothing, and shows no secret: it is safe in production.
+    tables, columns, functions, bucket), image providers (key, each model, when it closes, what
+    serves then and at which price), the pose model on a bundled photo, disk and port. It takes less
+    than 10 s, changes nothing, costs nothing, and shows no secret: it is safe in production.
 
     Exit codes: 0 no check failed, 1 a check failed.
     """

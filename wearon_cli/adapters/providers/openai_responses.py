@@ -161,6 +161,7 @@ class OpenAIResponses:
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),

@@ -7,8 +7,9 @@ Every key of this product in Redis: its name, type and life. No other module def
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from wearon_cli.core.settings import HELD_PICTURE_S
+
 _PREFIX: Final = "wearon:"
-_HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
 # ---------------------------------------------------------------- names
@@ -100,7 +101,7 @@ TIMELINE_ENTRIES: Final = 60
 RECORD_LIFE_S: Final = 90 * _DAY_S
 #: A year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
-HELD_PICTURE_LIFE_S: Final = _HOUR_S
+HELD_PICTURE_LIFE_S: Final = HELD_PICTURE_S
 
 #: What the scripts about jobs call these keys, prefixes and lives.
 LUA_NAMES: Final = {

@@ -62,11 +62,13 @@ class JobCompleted(Event):
     """
     The row is completed, `took_ms` after the claim.
 
-    Without model and cost when the picture was stored before, and its purchase is not known.
+    Without provider, model and cost when the picture was stored before, and its purchase is not
+    known.
     """
 
     channel: str
     took_ms: int
+    provider: str | None
     model: str | None
     cost_usd: float | None
 
@@ -135,8 +137,9 @@ class PurchaseStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCallAnswered(Event):
-    """The image API answered, with a picture or with an error; `status` is that of HTTP."""
+    """An image API answered, with a picture or with an error; `status` is that of HTTP."""
 
+    provider: str
     model: str
     status: int
     vendor_request_id: str | None
@@ -171,6 +174,7 @@ class PurchaseFetched(Event):
 class PurchaseLost(WarningEvent):
     """A paid call ended without an answer and may have been billed; it is the job's `number`-th."""
 
+    provider: str
     model: str
     number: int
     detail: str

@@ -148,7 +148,7 @@ class Generation:
                     request=request,
                     owner_id=row.owner_id,
                     check=check,
-                    after=claim.purchase.marker if claim.purchase else None,
+                    never_bought=claim.purchase if never_bought else None,
                     bought=claim.purchases - never_bought,
                 )
                 return await self.buyer.buy(order)
@@ -209,6 +209,7 @@ class Generation:
             JobCompleted(
                 channel=task.channel.value,
                 took_ms=took_ms,
+                provider=usage.provider if usage else None,
                 model=usage.model if usage else None,
                 cost_usd=done.estimated_cost_usd,
             )

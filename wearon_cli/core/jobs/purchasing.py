@@ -69,7 +69,7 @@ class Order:
     request: TryOnRequest
     owner_id: str
     check: OpenCheck
-    after: str | None = None  # marker of an earlier purchase that was never made
+    never_bought: Purchase | None = None  # an earlier attempt's, known to be none
     bought: int = 0  # purchases that this job has made, this attempt's included
 
     @property
@@ -101,10 +101,13 @@ class Buyer:
             GeneratorError: The call failed; the journal says whether it was billed.
         """
         await self._require_storage()
-        error: GeneratorError | None = None
+        if order.bought >= self.settings.max_purchases:
+            raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+        error: GeneratorError = ModelUnavailable()
+        refusals: dict[str, GenerationRefused] = {}
         for offer in self._offers(order):
-            if order.bought >= self.settings.max_purchases:
-                raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+            if offer.provider.name in refusals:
+                continue  # its other models follow the same policy, and a refusal can be billed
             try:
                 return await self._from(offer, order)
             except (ModelUnavailable, AccountBlocked, CallsHalted) as exc:
@@ -112,8 +115,8 @@ class Buyer:
             except GenerationRefused as exc:
                 if not self.settings.next_provider_on_refusal:
                     raise
-                error = exc
-        raise error or ModelUnavailable
+                refusals[offer.provider.name] = exc
+        raise next(iter(refusals.values()), error)
 
     def _offers(self, order: Order) -> list[Offer]:
         if order.request.model is not None:
@@ -162,7 +165,9 @@ class Buyer:
             await self.breakers.trip(breaker, error.code)
 
     async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
-        marker = await offer.provider.prepare(order.request.session_id, after=order.after)
+        marker = await offer.provider.prepare(
+            order.request.session_id, after=_marker_before(offer, order)
+        )
         purchase = await self._start(offer, order, marker)
         try:
             state = await offer.provider.submit(order.request, model=offer.model_id, marker=marker)
@@ -211,3 +216,9 @@ class Buyer:
             )
         )
         return purchase
+
+
+def _marker_before(offer: Offer, order: Order) -> str | None:
+    """The marker of a purchase that this provider knows not to have been made."""
+    earlier = order.never_bought
+    return earlier.marker if earlier and earlier.provider == offer.provider.name else None

@@ -25,7 +25,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wearon_cli.core.credits import CreditState
-from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.errors import (
+    ConfigError,
+    QueueUnavailable,
+    StorageRefused,
+    StoreUnavailable,
+    UpstreamError,
+)
 from wearon_cli.core.events import Event
 from wearon_cli.core.jobs.breakers import STORAGE, provider_breaker
 from wearon_cli.core.jobs.events import (
@@ -100,15 +106,15 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
-        for each in (
-            *CreditState,
-            "no_row",
-        ):  # from 0 on, so that the first of a kind is seen as an increase
+        # From 0 on, so that the first of a kind is seen as an increase.
+        for each in (*CreditState, "no_row"):
             self.credits.labels(str(each))
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
         self.recovered = self._counter(
             "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
         )
+        for cause in ("orphaned", "expired", "unclaimed"):
+            self.recovered.labels(cause)
         self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
         self.refunds_parked = self._counter(
             "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
@@ -118,19 +124,25 @@ class Meters:
         self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
 
     def _add_call_counters(self) -> None:
-        self.calls = self._counter("image_calls", "Answers of the image API.", "model", "status")
+        self.calls = self._counter(
+            "image_calls", "Answers of the image APIs.", "provider", "model", "status"
+        )
         self.lost_purchases = self._counter(
             "purchases_lost", "Purchases that may be paid for and gave no picture."
         )
-        self.cost = self._counter("cost_usd", "Estimated cost of completed pictures.", "model")
+        self.cost = self._counter(
+            "cost_usd", "Estimated cost of completed pictures.", "provider", "model"
+        )
         self.breaker_openings = self._counter(
             "breaker_openings", "Calls were halted.", "breaker", "reason"
         )
         self.pictures_not_stored = self._counter(
             "pictures_not_stored", "Bought pictures that storage did not keep.", "error"
         )
+        for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
+            self.pictures_not_stored.labels(kind.code)
         self.call_time = self._histogram(
-            "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "model"
+            "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "provider", "model"
         )
         self.permit_wait = self._histogram(
             "permit_wait_seconds", "Wait for the shared rate limit.", SHORT_BUCKETS
@@ -189,8 +201,8 @@ class Meters:
     def _completed(self, event: JobCompleted) -> None:
         self.jobs.labels("completed", "", event.channel).inc()
         self.job_time.observe(event.took_ms / 1000)
-        if event.model and event.cost_usd:
-            self.cost.labels(event.model).inc(event.cost_usd)
+        if event.provider and event.model and event.cost_usd:
+            self.cost.labels(event.provider, event.model).inc(event.cost_usd)
 
     def _recovered(self, event: JobsRecovered) -> None:
         self.recovered.labels("orphaned").inc(event.orphaned)
@@ -202,8 +214,8 @@ class Meters:
         self.credits.labels(event.credit).inc()
 
     def _answered(self, event: ImageCallAnswered) -> None:
-        self.calls.labels(event.model, event.status).inc()
-        self.call_time.labels(event.model).observe(event.took_ms / 1000)
+        self.calls.labels(event.provider, event.model, event.status).inc()
+        self.call_time.labels(event.provider, event.model).observe(event.took_ms / 1000)
 
     def _measured(self, event: BodyMeasured) -> None:
         self.photos.labels("measured").inc()
