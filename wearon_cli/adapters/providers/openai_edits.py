@@ -69,7 +69,7 @@ class OpenAIImages(OneShot):
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by whoever made it.
+            http: From `image_api_client`; closed by the caller.
             size: WIDTHxHEIGHT of the picture asked for, or auto.
             quality: One of the models' qualities.
             timeout_s: One call, start to end.

@@ -90,7 +90,7 @@ def dead_letter(letter_id: str) -> str:
 LIMIT_LIFE_S: Final = 120
 #: Longer than any refund call under the lock can take, its transaction on the server included.
 REFUND_LOCK_LIFE_S: Final = 60
-#: A breaker nobody probes or resets is forgotten.
+#: A breaker that is neither probed nor reset is forgotten.
 BREAKER_LIFE_S: Final = _DAY_S
 DEAD_LETTER_LIFE_S: Final = 30 * _DAY_S
 #: Counted from the newest entry.

@@ -181,7 +181,7 @@ class JobRunner:
     def _may_wait(self, attempt: "_Attempt", error: WearonError) -> bool:
         wished = attempt.task and attempt.task.replay and attempt.task.replay.model
         if wished and error.reaction is Reaction.HALT:
-            return False  # an operator's own choice of a model halts nobody
+            return False  # a model that an operator chose halts no other job
         expired = attempt.claim.expired is not None
         return not expired and attempt.waited_s() < self.settings.max_wait_s
 

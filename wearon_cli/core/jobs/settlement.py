@@ -124,7 +124,7 @@ class Settlement:
         if row is None:
             return None
         if ours and not intent.swapped and claim.intent is None and _cron_may_act(row):
-            raise StoreUnavailable("the platform may be refunding this session at this moment")
+            raise StoreUnavailable("the platform may be refunding this session right now")
         return await self.return_credit(row, failed_by_us=ours or None)
 
     async def _fail_row(

@@ -28,7 +28,7 @@ class Chance(StrEnum):
 
 #: By class of error and its subclasses; the most special one counts.
 _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
-    errors.WearonError: (Chance.EVEN, "nobody knows why it failed"),
+    errors.WearonError: (Chance.EVEN, "why it failed is not known"),
     errors.InputError: (Chance.LOW, "its payload or a setting of it is wrong, and stays so"),
     errors.PictureProblem: (Chance.LOW, "the photo itself was the problem"),
     errors.UpstreamError: (Chance.HIGH, "a service was away or busy"),
