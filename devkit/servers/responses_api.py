@@ -45,7 +45,7 @@ from devkit.servers.background_drawings import (
     Drawings,
 )
 from devkit.servers.image_api import MODELS, model_told, require_key
-from devkit.servers.image_api_answers import drop, page, stamped_picture
+from devkit.servers.image_api_answers import content_credentials, drop, page, stamped_picture
 from devkit.servers.image_api_faults import PAGES, REJECTIONS
 from devkit.servers.image_api_rules import Edit, Rejection
 from devkit.servers.loopback import options, serve
@@ -422,7 +422,9 @@ def _output(drawing: Drawing) -> Iterator[dict[str, Any]]:
     elif drawing.fault != EMPTY:
         stamp = f"session={drawing.session} call={drawing.number}".encode()
         encoded = base64.b64encode(
-            stamped_picture(facts["size"], facts["output_format"], stamp)
+            stamped_picture(
+                facts["size"], facts["output_format"], stamp, marks=content_credentials()
+            )
         ).decode()
         call["result"] = encoded[: len(encoded) // 2 - 1] if drawing.fault == SPOILT else encoded
     yield call
