@@ -202,15 +202,15 @@ class JobRunner:
         for_a_person = type(error) is WearonError or isinstance(
             error, (JobGaveUp, TaskInvalid, StorageRefused)
         )
+        return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
+
+    async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
         try:
-            return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
+            closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
         except UpstreamError as exc:
             emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
             pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
             return Disposition(why=HandBack.WAITING, after_s=pause_s, error=exc.code)
-
-    async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
-        closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
         return Disposition(closing=closing)
 
     async def _hand_back(
