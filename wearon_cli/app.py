@@ -205,7 +205,7 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
     path = context.command_path if context else "wearon"
     return Failure(
         code="usage",
-        message=exc.format_message(),
+        message=exc.format_message().replace("Value error, ", ""),  # pydantic's prefix
         hint=f"try '{path} --help'",
         exit_code=USAGE_EXIT,
     )

@@ -351,11 +351,11 @@ def _unclear_failure(facts: CreditFacts) -> Credit:
         ),
         None,
     )
-    told = "no refund names it"
+    refund = "no refund names it"
     if candidate:
-        told = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"
+        refund = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"
     return Credit(
         state=CreditState.UNCLEAR,
-        reason=f"this worker did not fail it, and {told}",
+        reason=f"this worker did not fail it, and {refund}",
         entry=candidate,
     )

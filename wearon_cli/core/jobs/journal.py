@@ -335,7 +335,7 @@ class Dispatcher(Protocol):
 
     async def open(self, job: NewJob, *, limit: int) -> Opened:
         """
-        Open a job as `Journal.open` does, and release it in the same step if no other is in line.
+        Open a job as `Journal.open` does, and release it in the same step if no other is ready.
 
         Args:
             job: The job.
