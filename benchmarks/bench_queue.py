@@ -137,12 +137,12 @@ def point(workers: int, consumers: int, jobs: int) -> str:
         cpu_s, before, begun_s = usage.cpu_by_role_s(), redis_use(redis), time.monotonic()
         own = do(redis, payloads[WARM_UP:])
         took_s, use = time.monotonic() - begun_s, redis_use(redis) - before
-        spent_s = usage.cpu_by_role_s()
+        after_s = usage.cpu_by_role_s()
+        cpu_s = {role: after_s[role] - cpu_s[role] for role in ("consume", "celery")}
     return (
         f"{workers:>7} {jobs / took_s:>7.0f} {use.cpu_s / jobs * 1000:>13.2f} "
         f"{jobs / use.cpu_s:>14.0f} {(use.count - own) / jobs:>13.1f} "
-        f"{(spent_s['consume'] - cpu_s['consume']) / jobs * 1000:>11.2f} "
-        f"{(spent_s['celery'] - cpu_s['celery']) / jobs * 1000:>10.2f}"
+        f"{cpu_s['consume'] / jobs * 1000:>11.2f} {cpu_s['celery'] / jobs * 1000:>10.2f}"
     )
 
 

@@ -71,8 +71,9 @@ class Usage:
     def _watch(self) -> None:
         while not self._stop.wait(SAMPLE_EVERY_S):
             sizes_mb = memory_by_role_mb(self._roots)
-            if (sum_mb := sum(sizes_mb.values())) > self.peak_mb:
-                self.peak_mb, self.peak_by_role_mb = sum_mb, sizes_mb
+            total_mb = sum(sizes_mb.values())
+            if total_mb > self.peak_mb:
+                self.peak_mb, self.peak_by_role_mb = total_mb, sizes_mb
 
 
 def _family(roots: Sequence[psutil.Process]) -> list[psutil.Process]:

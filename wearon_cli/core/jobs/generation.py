@@ -128,7 +128,7 @@ class Generation:
         return url, claim.usage
 
     async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
-        held = await self.journal.kept_picture(claim.session_id)
+        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
         if held is not None:
             emit(HeldPictureFound())
             jpeg, usage = held

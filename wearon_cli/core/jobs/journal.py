@@ -100,6 +100,7 @@ class Claim:
     waiting_since: datetime | None = None  # first rate limit or outage met
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
+    picture_held: bool = False  # a bought picture waits for storage: `Journal.kept_picture`
     previous_kept: bool = False  # a redraw: the picture it replaces is put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -297,7 +298,7 @@ class Journal(Protocol):
         """
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
-        """The picture held for this session."""
+        """The picture held for this session; None: there was none, or its time is over."""
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
         """Let go of the job: it is ready at once at the head of its lane, or after `after_s`."""

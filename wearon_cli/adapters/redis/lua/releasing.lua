@@ -1,6 +1,7 @@
 -- Put after common.lua and breakers.lua, before the scripts that release jobs.
 
-local UNCLAIMED_PAUSE_S = 1 -- claims are not signalled: workers so slow are an exception
+-- Claims are not signalled, so a burst into many free slots is released a few jobs in each pass.
+local UNCLAIMED_PAUSE_S = 0.2
 local FORGET_EVERY_ROUNDS = 64
 local PRECISION_S = 0.001 -- sums of gaps are not exact
 
