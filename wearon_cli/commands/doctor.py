@@ -110,7 +110,7 @@ def _settings(local: bool, data_dir: Path | None) -> "Settings":
 def _table(findings: list[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column()
-    table.add_column(no_wrap=True)
+    table.add_column(max_width=36, overflow="fold")
     table.add_column(overflow="fold")
     for finding in findings:
         mark = "[red]FAIL[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"

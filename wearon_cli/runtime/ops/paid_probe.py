@@ -16,7 +16,7 @@ from wearon_cli.core.errors import ConfigError, ModelUnavailable
 from wearon_cli.core.image_models import OPENAI, named_model
 from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.operator.checks import Finding
-from wearon_cli.core.operator.trials import Trial
+from wearon_cli.core.operator.trials import Retrieval, Trial
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.pictures.prepare import prepare
 from wearon_cli.core.prompt import default_prompt
@@ -61,17 +61,14 @@ def planned(settings: Settings) -> list[Purchase]:
     What a paid probe buys: every configured model; of OpenAI's each through both APIs.
 
     Raises:
-        ConfigError: There is nothing to buy: pictures are previews here.
+        ConfigError: No configured provider has a key.
     """
-    if settings.draws_previews:
-        raise ConfigError(
-            "no image provider has a key, so there is nothing to buy",
-            hint="set OPENAI_API_KEY or RUNWARE_API_KEY",
-        )
     apis: tuple[Api, ...] = ("images", "responses")
     found = []
     for name in settings.model_names:
         model = named_model(name)
+        if settings.provider_key(model.provider) is None:
+            continue  # a fault of its own, which the free checks tell
         usd = try_on_usd(model, size=SIZE, quality=QUALITY, pictures=len(PICTURES))
         if model.provider != OPENAI:
             found.append(Purchase(name=name, expected_usd=usd))
@@ -80,6 +77,11 @@ def planned(settings: Settings) -> list[Purchase]:
             Purchase(name=name, expected_usd=usd, api=api, is_configured=api == settings.openai_api)
             for api in apis
         ]
+    if not found:
+        raise ConfigError(
+            "no image provider has a key, so there is nothing to buy",
+            hint="set OPENAI_API_KEY or RUNWARE_API_KEY",
+        )
     return found
 
 
@@ -158,30 +160,17 @@ def probe_facts(probe: Probe) -> dict[str, object]:
 
 
 def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
-    """What was seen, in order: the picture, its price, its marks, and whether it is had again."""
-    return [finding for probe in probes for finding in _findings(probe, probes)]
-
-
-def _findings(probe: Probe, probes: Sequence[Probe]) -> list[Finding]:
-    title, trial = probe.purchase.title, probe.trial
-    if trial.error is not None:
-        return [_failed(probe, probes)]
-    found = [
-        Finding(name=f"bought {title}", ok=True, detail=f"a picture after {trial.took_s:.1f} s"),
-        _price(title, trial),
-        _marks(title, trial),
+    """One for each purchase: the picture, its price, its marks, and whether it is had again."""
+    return [
+        _failed(probe, probes) if probe.trial.error else _drawn(probe.purchase, probe.trial)
+        for probe in probes
     ]
-    return found if trial.retrieval.works is None else [*found, _retrieval(probe)]
 
 
 def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     """A fault where jobs would meet it; else a warning."""
     purchase, error = probe.purchase, probe.trial.error
-    others_draw = any(
-        each.trial.error is None and each.purchase.is_configured
-        for each in probes
-        if each is not probe
-    )
+    others_draw = any(each.trial.error is None and each.purchase.is_configured for each in probes)
     harmless = not purchase.is_configured or (isinstance(error, ModelUnavailable) and others_draw)
     return Finding(
         name=f"bought {purchase.title}",
@@ -192,60 +181,54 @@ def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     )
 
 
-def _price(title: str, trial: Trial) -> Finding:
-    name = f"price {title}"
-    expected = "" if trial.expected_usd is None else f", about ${trial.expected_usd:.4f} expected"
+def _drawn(purchase: Purchase, trial: Trial) -> Finding:
+    seen = (_price(trial), _marks(trial), _retrieval(purchase, trial.retrieval))
+    hints = [hint for _, hint in seen if hint]
+    words = [f"a picture after {trial.took_s:.1f} s", *(word for word, _ in seen if word)]
+    wants_attention = trial.price_differs or not trial.keeps_marks or trial.cost_usd is None
+    return Finding(
+        name=f"bought {purchase.title}",
+        ok=True,
+        warning=wants_attention or trial.retrieval.works is False or not trial.marks.any,
+        detail="; ".join(words),
+        hint="; ".join(hints),
+    )
+
+
+def _price(trial: Trial) -> tuple[str, str]:
+    """In words; and what to do."""
     usage = trial.picture.usage if trial.picture else None
-    if usage is None or trial.cost_usd is None:
-        detail = "neither told nor known here; costs cannot be added up"
-        return Finding(name=name, ok=True, warning=True, detail=detail, hint="see its own bill")
-    if usage.is_estimate:
-        detail = f"not told: estimated at ${trial.cost_usd:.4f}"
-        return Finding(name=name, ok=True, warning=True, detail=detail, hint="see its own bill")
-    return Finding(
-        name=name,
-        ok=True,
-        warning=trial.price_differs,
-        detail=f"${trial.cost_usd:.4f} told{expected}",
-        hint="our table of prices is not right any more" if trial.price_differs else "",
-    )
+    if usage is None or usage.cost_usd is None:
+        return "its price is neither told nor known here", "see the provider's own bill"
+    told = f"${usage.cost_usd:.4f} {'estimated, none was told' if usage.is_estimate else 'told'}"
+    if trial.expected_usd is None:
+        return told, ""
+    hint = "our estimate of the price is off" if trial.price_differs else ""
+    return f"{told}, about ${trial.expected_usd:.4f} expected", hint
 
 
-def _marks(title: str, trial: Trial) -> Finding:
+def _marks(trial: Trial) -> tuple[str, str]:
     marks = trial.marks
-    told = [
+    names = [
         *(["content credentials (C2PA)"] if marks.has_c2pa else []),
-        *([f"XMP {marks.source_type}"] if marks.source_type else []),
+        *([f"XMP source type {marks.source_type}"] if marks.source_type else []),
     ]
-    detail = " and ".join(told) or "none: no C2PA, no XMP source type"
-    kept = ", kept when a job stores it" if trial.keeps_marks else ", lost when a job stores it"
-    return Finding(
-        name=f"marks {title}",
-        ok=True,
-        warning=not marks.any or not trial.keeps_marks,
-        detail=f"{detail}{kept}" if marks.any else detail,
-    )
+    if not names:
+        return "no marks: neither C2PA nor an XMP source type", ""
+    kept = "kept when stored" if trial.keeps_marks else "lost when stored"
+    return f"marked by {' and '.join(names)}, {kept}", ""
 
 
-def _retrieval(probe: Probe) -> Finding:
-    again = probe.trial.retrieval
+def _retrieval(purchase: Purchase, again: Retrieval) -> tuple[str, str]:
     looks = {
         "found by its marker while it was drawn": again.found_while_drawn,
         "found by its marker afterwards": again.found_after,
         "fetched again by its ticket": again.fetched_again,
     }
-    words = [
-        f"{'' if works else 'not '}{what}" for what, works in looks.items() if works is not None
-    ]
+    words = [what if works else f"NOT {what}" for what, works in looks.items() if works is not None]
     hint = ""
-    if not again.works and probe.purchase.is_configured:
+    if again.works is False and purchase.is_configured:
         hint = "a picture whose answer is lost may be bought twice"
-    elif again.works and not probe.purchase.is_configured:
-        hint = "set WEARON_OPENAI_API=responses, and a lost answer costs nothing"
-    return Finding(
-        name=f"retrieval {probe.purchase.title}",
-        ok=True,
-        warning=not again.works,
-        detail="; ".join(words),
-        hint=hint,
-    )
+    elif again.works and not purchase.is_configured:
+        hint = "with WEARON_OPENAI_API=responses a lost answer would cost nothing"
+    return ", ".join(words), hint
