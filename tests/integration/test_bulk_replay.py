@@ -24,7 +24,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.operator.bulk import Progress
-from wearon_cli.core.operator.chances import Chance, Outcomes, outlook
+from wearon_cli.core.operator.chances import Chance, Outcomes, replay_chance
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -171,11 +171,11 @@ async def test_the_live_table_tells_how_far_it_is(
 
 
 def test_a_chance_is_what_replays_came_to_or_a_rule() -> None:
-    assert outlook("generation_refused").chance is Chance.LOW
-    assert outlook("queue_unavailable").chance is Chance.HIGH
-    assert outlook("no such code").chance is Chance.EVEN
+    assert replay_chance("generation_refused").chance is Chance.LOW
+    assert replay_chance("queue_unavailable").chance is Chance.HIGH
+    assert replay_chance("no such code").chance is Chance.EVEN
     known = Outcomes.none()
     for _ in range(5):
         known.add("generation_refused", succeeded=True)
-    told = outlook("generation_refused", known)
+    told = replay_chance("generation_refused", known)
     assert (told.chance, told.reason) == (Chance.HIGH, "5 of 5 replays of it succeeded lately")

@@ -54,7 +54,6 @@ STATS = QueueStats(
     workers=2,
     slots=32,
     permits_used=7,
-    messages=0,
     halts=(
         Halt(
             name="provider:openai",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import HAND_BACK_S, Settings, load_settings
 
@@ -15,3 +16,9 @@ def test_a_drain_that_does_not_fit_in_the_containers_grace_is_refused() -> None:
 def test_it_is_known_whether_a_paid_call_can_outlast_the_drain() -> None:
     assert not Settings().drain_holds_a_call
     assert Settings(drain_s=150, stop_grace_s=165).drain_holds_a_call
+
+
+def test_a_job_does_not_wait_longer_than_its_bought_picture_is_held() -> None:
+    with pytest.raises(ConfigError, match=r"WEARON_MAX_WAIT_S \(3601\)"):
+        load_settings(max_wait_s=3601)
+    assert load_settings(max_wait_s=3600).max_wait_s == HELD_PICTURE_LIFE_S

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.consent import require_consent
-from wearon_cli.cli.outcome import told
+from wearon_cli.cli.outcome import followed_result
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import progress
 from wearon_cli.cli.replay_screen import (
@@ -19,7 +19,7 @@ from wearon_cli.cli.replay_screen import (
     dry_run,
     interrupted_words,
     left_out_facts,
-    outlooks,
+    replay_chances,
     summary,
 )
 from wearon_cli.core.errors import InputError, Interrupted, PictureUnavailable, TryOnFailed
@@ -67,7 +67,7 @@ async def replay_one(
     if ended.succeeded and how.out:
         picture = await tools.storage.get(plan.session.result_path)
         saved = _save(how.out, picture)
-    return told(ended, picture=saved, elapsed_s=elapsed_s)
+    return followed_result(ended, picture=saved, elapsed_s=elapsed_s)
 
 
 async def _followed(
@@ -193,7 +193,7 @@ def _sum_lines(
     ]
     lines += [
         f"  {count} failed by {each.error_class}: chance {each.chance.value}, {each.reason}"
-        for each, count in outlooks(plans, known)
+        for each, count in replay_chances(plans, known)
     ]
     if verbose:
         lines += [sentence for plan in plans for sentence in ("", *plan.sentences())]
@@ -218,7 +218,7 @@ def _planned(
                 "chance": each.chance,
                 "reason": each.reason,
             }
-            for each, count in outlooks(plans, known)
+            for each, count in replay_chances(plans, known)
         ],
     }
     lines = dry_run(plans, left_out, known, verbose=verbose)

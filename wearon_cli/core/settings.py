@@ -25,6 +25,8 @@ from wearon_cli.core.provider_settings import (
 RECOVERY_PROMISE_S: Final = 45.0
 #: The platform's cron fails and refunds a b2c session of this age (contract: platform).
 PLATFORM_CRON_S: Final = 600.0
+#: A bought picture is held in Redis for so long while storage is away.
+HELD_PICTURE_S: Final = 3600
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
 
@@ -285,6 +287,11 @@ class Settings(BaseSettings):
                 self.drain_s + HAND_BACK_S <= self.stop_grace_s,
                 f"WEARON_DRAIN_S ({self.drain_s:g}) and {HAND_BACK_S:g} s to hand jobs back must "
                 f"fit in WEARON_STOP_GRACE_S ({self.stop_grace_s:g})",
+            ),
+            (
+                self.max_wait_s <= HELD_PICTURE_S,
+                f"WEARON_MAX_WAIT_S ({self.max_wait_s:g}) is longer than a bought picture is held "
+                f"while storage is away ({HELD_PICTURE_S} s): it would be bought twice",
             ),
             (
                 self.orphan_age_s > self.attempt_budget_s,

@@ -69,7 +69,7 @@ class OpenAIImages(OneShot):
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by whoever made it.
+            http: From `image_api_client`; closed by the caller.
             size: WIDTHxHEIGHT of the picture asked for, or auto.
             quality: One of the models' qualities.
             timeout_s: One call, start to end.
@@ -167,8 +167,8 @@ def _picture(model: ImageModel, headers: httpx.Headers, raw: bytearray) -> Gener
     return GeneratedPicture(data=data, usage=_usage(model.model_id, document.get("usage")))
 
 
-def _usage(model_id: str, told: Any) -> Usage:
-    use = read_use(model_id, told)
+def _usage(model_id: str, usage: Any) -> Usage:
+    use = read_use(model_id, usage)
     return Usage(
         model=model_id,
         input_tokens=use.tokens_in,

@@ -95,7 +95,7 @@ class Runware:
     ) -> None:
         """
         Args:
-            http: From `runware_client`; closed by whoever made it.
+            http: From `runware_client`; closed by the caller.
             fetcher: Downloads results: their addresses are a vendor's word, and trusted no more
                 than a shopper's.
             size: WIDTHxHEIGHT, for models that take a size.

@@ -105,8 +105,8 @@ def micro_usd(cost_usd: float | None) -> int | str:
 
 def timeline_facts(event: str, **facts: object) -> str:
     """Members of a timeline line, without those that are None."""
-    told = {name: value for name, value in facts.items() if value is not None}
-    return json.dumps({"event": event, **told})
+    given = {name: value for name, value in facts.items() if value is not None}
+    return json.dumps({"event": event, **given})
 
 
 def open_arguments(job: NewJob, *, releases: bool) -> list[object]:

@@ -7,8 +7,9 @@ Every key of this product in Redis: its name, type and life. No other module def
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from wearon_cli.core.settings import HELD_PICTURE_S
+
 _PREFIX: Final = "wearon:"
-_HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
 # ---------------------------------------------------------------- names
@@ -89,7 +90,7 @@ def dead_letter(letter_id: str) -> str:
 LIMIT_LIFE_S: Final = 120
 #: Longer than any refund call under the lock can take, its transaction on the server included.
 REFUND_LOCK_LIFE_S: Final = 60
-#: A breaker nobody probes or resets is forgotten.
+#: A breaker that is neither probed nor reset is forgotten.
 BREAKER_LIFE_S: Final = _DAY_S
 DEAD_LETTER_LIFE_S: Final = 30 * _DAY_S
 #: Counted from the newest entry.
@@ -100,14 +101,13 @@ TIMELINE_ENTRIES: Final = 60
 RECORD_LIFE_S: Final = 90 * _DAY_S
 #: A year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
-HELD_PICTURE_LIFE_S: Final = _HOUR_S
+HELD_PICTURE_LIFE_S: Final = HELD_PICTURE_S
 
 #: What the scripts about jobs call these keys, prefixes and lives.
 LUA_NAMES: Final = {
     "TASK_LIST": TASK_LIST,
     "CONSUMERS": CONSUMERS,
     "DEAD_LETTERS": DEAD_LETTERS,
-    "CELERY_QUEUE": CELERY_QUEUE,
     "JOBS": JOBS,
     "DISPATCH": DISPATCH,
     "SIGNAL": SIGNAL,

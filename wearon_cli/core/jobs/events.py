@@ -52,7 +52,7 @@ class JobStopped(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCrashed(ErrorEvent):
-    """An error that nobody planned for ended an attempt. The traceback is logged with it."""
+    """An unexpected error ended an attempt. The traceback is logged with it."""
 
     kind: str
 
@@ -216,7 +216,7 @@ class ImageModelUnavailable(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened(ErrorEvent):
-    """Calls are halted, because nobody's would succeed; jobs wait for a probe to succeed."""
+    """Calls are halted, because none would succeed; jobs wait for a probe to succeed."""
 
     breaker: str
     reason: str

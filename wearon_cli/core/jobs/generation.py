@@ -24,8 +24,8 @@ from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPi
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
-from wearon_cli.core.pictures.places import FairPlaces
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
+from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.providers import TryOnRequest, Usage
 from wearon_cli.core.session import (
@@ -42,7 +42,7 @@ from wearon_cli.core.session import (
 from wearon_cli.core.settings import Settings
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
-#: What the shopper reads beside a picture that is only a composite.
+#: What the shopper reads with a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
 
 
@@ -57,10 +57,10 @@ class Generation:
     pixels: PixelPool
     buyer: Buyer
     keeper: Keeper
-    #: One place for each original picture in memory; a job that finds none waits. Originals have
+    #: One slot for each original picture in memory; a job that finds none waits. Originals have
     #: up to 10 MB each, what is sent on has 0.3.
-    originals: FairPlaces
-    preparing: FairPlaces  # those of them that wait for a pixel process, or are in one
+    originals: FairSlots
+    preparing: FairSlots  # those of them that wait for a pixel process, or are in one
     settings: Settings
 
     async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
@@ -182,9 +182,9 @@ class Generation:
         )
 
     async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
-        async with self.originals.place(owner_id):
+        async with self.originals.slot(owner_id):
             data = await self.fetcher.fetch(url)
-            async with self.preparing.place(owner_id):
+            async with self.preparing.slot(owner_id):
                 return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
     async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:

@@ -44,7 +44,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """A paid call that was about to be sent, and whose end nobody has written down."""
+    """A paid call that was about to be sent, and whose end is not written down."""
 
     number: int  # 1 for the first purchase of this job
     provider: str
@@ -92,7 +92,7 @@ class Claim:
     payload: bytes  # empty: an orphan row, found without its job
     opened_at: datetime
     started_at: datetime  # of the first attempt
-    claimed_at: datetime  # of this one; all moments are of Redis's clock
+    claimed_at: datetime  # of this one; all times are of Redis's clock
     attempt: int = 1  # this one included
     deaths: int = 0  # worker processes that died with this job in hand
     purchases: int = 0  # paid calls begun for this job, lost ones included
@@ -164,7 +164,7 @@ class Release:
     #: Seconds after which another pass may find more; None: only an event can change that.
     wait_s: float | None = None
     due: int = 0  # jobs that it made ready since their time had come
-    unclaimed: int = 0  # and since nobody had claimed them before their deadline
+    unclaimed: int = 0  # and since no worker had claimed them before their deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +335,7 @@ class Dispatcher(Protocol):
 
     async def open(self, job: NewJob, *, limit: int) -> Opened:
         """
-        Open a job as `Journal.open` does, and release it in the same step if no other is in line.
+        Open a job as `Journal.open` does, and release it in the same step if no other is ready.
 
         Args:
             job: The job.

@@ -74,7 +74,7 @@ class Order:
 
     @property
     def is_wished(self) -> bool:
-        """An operator named the model: what becomes of it is nobody else's concern."""
+        """An operator named the model: its failure says nothing about other jobs."""
         return self.request.model is not None
 
 

@@ -32,7 +32,7 @@ class Discrepancy(StrEnum):
     """What can be wrong with a session."""
 
     STUCK = "stuck"  # open, old, and there is no job
-    OWED = "owed"  # a credit was taken, and it is proved that nobody gave it back
+    OWED = "owed"  # a credit was taken, and it is proved that it was not given back
     REFUND_REFUSED = "refund_refused"  # the same, and the ledger refused to take it back
     REFUNDED_TWICE = "refunded_twice"  # more refunds name this session than credits were taken
     CREDIT_UNCLEAR = "credit_unclear"  # the records do not say where the credit is

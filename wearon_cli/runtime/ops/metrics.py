@@ -264,7 +264,7 @@ class QueueCollector(Collector):
 
 def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
-    yield "queue_depth", "Payloads nobody has taken yet.", now.queued
+    yield "queue_depth", "Payloads that no consumer has taken yet.", now.queued
     yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
     yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
     yield "jobs_released", "Jobs whose message is out, not yet claimed.", now.released
@@ -279,7 +279,7 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
 
 
 def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
-    """Moments are in seconds since 1970, and are absent while there are none."""
+    """Times are in seconds since 1970, and are absent while there are none."""
     state = halt_state(now.halts, settings)
     is_open = GaugeMetricFamily("wearon_breaker_open", "1: calls are halted.", labels=["breaker"])
     since = GaugeMetricFamily(

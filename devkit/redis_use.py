@@ -1,0 +1,36 @@
+"""What Redis did for somebody: its commands, those inside of scripts included, and its CPU time."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from redis import Redis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisUse:
+    """Since the server's start, or between two looks (`later - earlier`)."""
+
+    commands: Counter[str]  # calls by name; what a script does is counted besides its EVALSHA
+    cpu_s: float  # of the whole server process
+
+    @property
+    def count(self) -> int:
+        """Commands of all kinds."""
+        return self.commands.total()
+
+    def __sub__(self, earlier: "RedisUse") -> "RedisUse":
+        return RedisUse(commands=self.commands - earlier.commands, cpu_s=self.cpu_s - earlier.cpu_s)
+
+
+def redis_use(redis: "Redis") -> RedisUse:
+    """A look at the server's own counters; INFO, which this look itself needs, is left out."""
+    found = redis.info("commandstats")
+    commands = Counter(
+        {
+            name.removeprefix("cmdstat_"): int(facts["calls"])
+            for name, facts in found.items()
+            if name != "cmdstat_info"
+        }
+    )
+    cpu = redis.info("cpu")
+    return RedisUse(commands=commands, cpu_s=cpu["used_cpu_sys"] + cpu["used_cpu_user"])
