@@ -135,6 +135,7 @@ def test_an_unknown_model_has_no_price() -> None:
         ("runware:flux-vto", "runware:bfl:flux@vto"),
         ("runware:gpt-image-2.5-flare", "runware:openai:gpt-image@2.5-flare"),
         (" preview:preview ", "preview:preview"),
+        ("preview", "preview:preview"),
     ],
 )
 def test_a_model_is_named_with_its_provider(text: str, key: str) -> None:

@@ -38,11 +38,19 @@ def test_the_day_and_the_difference_in_cost_are_told_before_a_model_closes() -> 
     assert (new.warning, new.detail) == (False, "can be used; about $0.037 a try-on")
 
 
-def test_a_closing_model_behind_its_successor_can_go_already() -> None:
+def test_a_closing_model_behind_its_successor_asks_for_nothing() -> None:
     _, old = found(look(NEW), look(OLD))
-    assert old.hint == (
-        "openai:gpt-image-2.6-flare serves already: take this one out of OPENAI_IMAGE_MODELS"
-    )
+    assert (old.warning, old.hint) == (False, "")
+    assert "closes on 2026-12-01" in old.detail
+    _, old = found(look(NEW), look(OLD, is_there=False), today=AFTER)
+    assert (old.ok, old.warning) == (True, False)
+    assert old.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare serves"
+
+
+def test_a_model_that_is_gone_without_notice_is_a_warning() -> None:
+    _, gone = found(look(NEW), look("openai:gpt-image-2", is_there=False))
+    assert (gone.ok, gone.warning) == (True, True)
+    assert gone.detail.startswith("is not there, or not for this account; ")
 
 
 def test_a_closing_model_alone_is_told_what_to_put_before_it() -> None:

@@ -56,14 +56,14 @@ class ModelName:
 
 def read_model_name(text: str) -> ModelName:
     """
-    Read PROVIDER:MODEL, or a model of OpenAI's alone.
+    Read PROVIDER:MODEL, or a model of OpenAI's alone, or `preview`.
 
     Raises:
         ConfigError: No such provider, or no model.
     """
     provider, colon, model_id = text.strip().partition(":")
     if not colon:
-        provider, model_id = OPENAI, provider
+        provider, model_id = (PREVIEW if provider == PREVIEW else OPENAI), provider
     if provider not in {OPENAI, RUNWARE, PREVIEW} or not model_id:
         raise ConfigError(
             f"{text!r} names no image model",

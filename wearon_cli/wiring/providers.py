@@ -1,6 +1,6 @@
 """Builds the image providers that are configured, and the order in which they are asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -40,10 +40,20 @@ async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fet
     Raises:
         ConfigError: A provider has no key, or a model does not draw what is asked.
     """
-    providers = {
-        name: _provider(stack, name, settings, fetcher) for name in settings.provider_names
-    }
+    providers = open_providers(stack, settings, fetcher, settings.provider_names)
     return catalogue_of(providers, settings)
+
+
+def open_providers(
+    stack: AsyncExitStack, settings: Settings, fetcher: Fetcher, names: Iterable[str]
+) -> Mapping[str, Provider]:
+    """
+    Providers by name, configured or not. The stack closes them. Nothing is asked of them yet.
+
+    Raises:
+        ConfigError: One has no key.
+    """
+    return {name: _provider(stack, name, settings, fetcher) for name in names}
 
 
 def catalogue_of(providers: Mapping[str, Provider], settings: Settings) -> Catalogue:
@@ -124,7 +134,7 @@ def _key(provider: str, settings: Settings) -> SecretStr:
     if key is None:
         raise ConfigError(
             f"{PROVIDER_KEYS[provider]} is not set",
-            hint=f"set it, or leave {provider} out of WEARON_PROVIDERS",
+            hint=f"set it, or leave {provider} out",
         )
     return key
 

@@ -88,12 +88,18 @@ def _gone(look: ModelLook, looks: Sequence[ModelLook], today: date) -> Finding:
     day = look.closing_day
     detail = f"closed on {day}" if day and day <= today else "is not there, or not for this account"
     next_one = next((each for each in looks if _serves(each)), None)
+    name = f"model {look.name}"
+    if next_one is None:
+        hint = f"name one that is open in {_list_of(look)}"
+        return Finding(name=name, ok=False, detail=detail, hint=hint)
+    # Closed as announced, behind the one that serves: nothing is left to do.
+    expected = bool(day and day <= today) and looks.index(next_one) < looks.index(look)
     return Finding(
-        name=f"model {look.name}",
-        ok=next_one is not None,
-        warning=next_one is not None,
-        detail=f"{detail}; {next_one.name} serves" if next_one else detail,
-        hint=f"take it out of {_list_of(look)}" + ("" if next_one else ", and name another"),
+        name=name,
+        ok=True,
+        warning=not expected,
+        detail=f"{detail}; {next_one.name} serves",
+        hint="" if expected else f"take it out of {_list_of(look)}",
     )
 
 
@@ -101,7 +107,7 @@ def _there(look: ModelLook, looks: Sequence[ModelLook], shape: Shape, today: dat
     name, day = f"model {look.name}", look.closing_day
     if day is not None and (day - today).days <= NOTICE_DAYS:
         detail, hint = _closes(look, day, looks, shape, today)
-        return Finding(name=name, ok=True, warning=True, detail=detail, hint=hint)
+        return Finding(name=name, ok=True, warning=bool(hint), detail=detail, hint=hint)
     if not is_known(look.model.model_id, look.model.provider):
         return Finding(
             name=name,
@@ -117,7 +123,7 @@ def _there(look: ModelLook, looks: Sequence[ModelLook], shape: Shape, today: dat
 def _closes(
     look: ModelLook, day: date, looks: Sequence[ModelLook], shape: Shape, today: date
 ) -> tuple[str, str]:
-    """The day, what serves then and at which price; and what to do."""
+    """The day, what serves then and at which price; and what to do, if anything."""
     staying = [each for each in looks if _serves(each) and each.closing_day is None]
     told = closing(
         look.model,
@@ -137,7 +143,7 @@ def _closes(
     if not staying:
         return detail, f"put {told.successor} before it: {told.reason}"
     if looks.index(staying[0]) < looks.index(look):
-        return detail, f"{staying[0].name} serves already: take this one out of {_list_of(look)}"
+        return detail, ""  # that one serves already
     return detail, f"put {staying[0].name} before it"
 
 
