@@ -23,8 +23,8 @@ from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
-from wearon_cli.core.jobs.journal import Claim, Ending, NewJob
-from wearon_cli.core.session import SessionKey, Status, fail
+from wearon_cli.core.jobs.journal import Claim, Ending, NewJob, Purchase
+from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -269,3 +269,24 @@ async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
             assert step > 5
             return
     raise AssertionError("a replay has more steps than this test looks at")
+
+
+async def test_a_redraw_killed_once_its_picture_is_stored_buys_no_second(world: World) -> None:
+    """Whether the new picture was there was taken from the journal alone."""
+    key = await b2c(world)
+    await completed(world, key)
+    path = (await world.row(key)).result_path
+    first, second = await world.storage.get(path), picture("blue")
+    await replay(world, key, fresh=True)
+    claim = await _claimed(world, key)
+    purchase = Purchase(number=1, provider="openai", model="x", started_at=utc_now())
+    await world.journal.start_purchase(claim, purchase, pictures=2)
+    await world.storage.put(previous_path(path), first, content_type="image/jpeg")
+    await world.journal.previous_kept(claim)
+    await world.storage.put(path, second, content_type="image/jpeg")
+    await let_others_finish(world)
+    assert world.generator.paid == []
+    assert await world.storage.get(path) == second
+    assert await world.storage.get(previous_path(path)) == first
+    assert (await world.row(key)).status is Status.COMPLETED
+    assert await world.is_at_rest()

@@ -40,7 +40,7 @@ from wearon_cli.core.session import (
     utc_now,
 )
 from wearon_cli.core.settings import Settings
-from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
 #: What the shopper reads with a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
@@ -118,7 +118,8 @@ class Generation:
         self, claim: Claim, task: Task, row: Session
     ) -> tuple[str, Usage | None] | None:
         """The result, if it is in storage already: then nothing is bought."""
-        if task.replay and task.replay.fresh and not claim.stored:
+        is_redraw = task.replay is not None and task.replay.fresh
+        if is_redraw and not claim.stored and not await self._is_redrawn(claim, row):
             return None
         try:
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
@@ -126,6 +127,16 @@ class Generation:
             return None
         emit(StoredPictureFound())
         return url, claim.usage
+
+    async def _is_redrawn(self, claim: Claim, row: Session) -> bool:
+        """Whether an earlier attempt stored the new picture and was killed before it said so."""
+        if not claim.previous_kept:
+            return False
+        try:
+            old = await self.storage.get(previous_path(row.result_path))
+            return await self.storage.get(row.result_path) != old
+        except ObjectNotFound:
+            return False
 
     async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
         held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
