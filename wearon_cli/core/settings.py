@@ -27,6 +27,8 @@ RECOVERY_PROMISE_S: Final = 45.0
 PLATFORM_CRON_S: Final = 600.0
 #: A bought picture is held in Redis for so long while storage is away.
 HELD_PICTURE_S: Final = 3600
+#: Longest life of the lock under which a refund is looked for and made.
+REFUND_LOCK_S: Final = 60
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
 
@@ -292,6 +294,12 @@ class Settings(BaseSettings):
                 self.max_wait_s <= HELD_PICTURE_S,
                 f"WEARON_MAX_WAIT_S ({self.max_wait_s:g}) is longer than a bought picture is held "
                 f"while storage is away ({HELD_PICTURE_S} s): it would be bought twice",
+            ),
+            (
+                # Row, ledger and refund, and the refund's transaction after its call timed out.
+                4 * self.supabase_timeout_s <= REFUND_LOCK_S,
+                f"WEARON_SUPABASE_TIMEOUT_S ({self.supabase_timeout_s:g}) is so long that a refund "
+                f"may outlast its lock ({REFUND_LOCK_S} s): it would be given twice",
             ),
             (
                 self.orphan_age_s > self.attempt_budget_s,
