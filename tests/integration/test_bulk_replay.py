@@ -13,7 +13,7 @@ from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.cli.output import emit
 from wearon_cli.cli.replay_screen import progress_table
-from wearon_cli.cli.replaying import Replaying, replay_many
+from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
 from wearon_cli.core.errors import (
     ConsentMissing,
     GenerationRefused,
@@ -125,6 +125,15 @@ async def test_a_model_without_a_price_keeps_no_limit_of_money(world: World) -> 
     plans = await failed(world, GenerationRefused(), model="some-model-9")
     with pytest.raises(InputError, match="no price"):
         await run(world, plans, how(max_cost_usd=1.0))
+
+
+async def test_the_limit_of_money_holds_for_one_session_too(world: World) -> None:
+    """It was kept for many only: one session was bought for whatever it cost."""
+    (plan,) = await failed(world, GenerationRefused())
+    tools = Operators(world).tools
+    with pytest.raises(InputError, match="more than --max-cost"):
+        await replay_one(plan, how(max_cost_usd=0.01), tools, world.settings, dry_run=False)
+    assert await world.open_jobs() == 0
 
 
 async def test_an_operators_prompt_and_model_go_with_every_job(world: World) -> None:

@@ -55,6 +55,7 @@ async def replay_one(
 ) -> Result:
     """One session: its whole plan, its picture."""
     _require_priced([plan], how)
+    _require_affordable(plan, how)
     if dry_run:
         return Result(
             data=plan_facts(plan), lines=[*plan.sentences(), "", "nothing was done (--dry-run)"]
@@ -178,6 +179,17 @@ def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
         raise InputError(
             "the model asked for has no price here, so --max-cost cannot be kept",
             hint="leave --max-cost out, or name another --model",
+        )
+
+
+def _require_affordable(plan: Plan, how: Replaying) -> None:
+    """For one session: many are opened as far as the limit reaches."""
+    most_usd = plan.price.most_usd
+    if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
+        raise InputError(
+            f"it may cost ${most_usd:.2f} with repeats, more than --max-cost "
+            f"{how.max_cost_usd:g}",
+            hint="raise --max-cost, or leave it out: the question tells the price",
         )
 
 

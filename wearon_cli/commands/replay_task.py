@@ -52,7 +52,7 @@ ChargeOption = Annotated[
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="USD", help="Of many: open no more than this can pay for."),
+    typer.Option(min=0.0, metavar="USD", help="Open no more than this can pay for."),
 ]
 UndoOption = Annotated[
     bool, typer.Option("--undo", help="Bring back the picture that a redraw replaced.")
