@@ -80,14 +80,10 @@ class Settings(BaseSettings):
         description="Models asked of OpenAI, comma separated; the first that is there draws.",
     )
     runware_api_key: SecretStr | None = Field(
-        None,
-        validation_alias="RUNWARE_API_KEY",
-        description="Key of Runware. Required where runware is among the providers.",
+        None, validation_alias="RUNWARE_API_KEY", description="Key of Runware, where it is asked."
     )
     runware_base_url: str = Field(
-        "https://api.runware.ai/v1",
-        validation_alias="RUNWARE_BASE_URL",
-        description="Address of Runware's API.",
+        "https://api.runware.ai/v1", validation_alias="RUNWARE_BASE_URL", description="Its address."
     )
     openai_api: Literal["images", "responses"] = Field(
         "images",
@@ -100,8 +96,7 @@ class Settings(BaseSettings):
     runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("p-image",),
         min_length=1,
-        description="Models asked of Runware in order, comma separated: p-image, flux-vto, "
-        "gpt-image-2, gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
+        description="Models asked of Runware, comma separated: docs/providers.md names them.",
     )
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("openai",),
