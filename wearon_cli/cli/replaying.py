@@ -187,8 +187,7 @@ def _require_affordable(plan: Plan, how: Replaying) -> None:
     most_usd = plan.price.most_usd
     if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
         raise InputError(
-            f"it may cost ${most_usd:.2f} with repeats, more than --max-cost "
-            f"{how.max_cost_usd:g}",
+            f"it may cost ${most_usd:.2f} with repeats, more than --max-cost {how.max_cost_usd:g}",
             hint="raise --max-cost, or leave it out: the question tells the price",
         )
 
