@@ -38,19 +38,20 @@ def saturated(jobs: int, latency_s: float) -> None:
         _report(load, book, events, ids, cpu_s, load.redis_use() - redis)
         at_s = sorted(call["at_s"] for call in book["list"])
         rate = (len(at_s) - 1) / (at_s[-1] - at_s[0]) * 60
-        used = _least_used(at_s) / LIMIT_PER_MINUTE
+        least = _least_used(at_s)
+        used = "none" if least is None else f"{least / LIMIT_PER_MINUTE:.1%}"
         print(f"image requests a minute, sustained     {rate:7.1f}   (wanted: at least 290)")
         print(f"most in any 60 s                       {book['peak_per_minute']:7d}   (limit 300)")
-        print(f"least used of the limit in any 60 s    {used:7.1%}   (wanted: at least 97 %)")
+        print(f"least used of the limit in any 60 s    {used:>7}   (wanted: at least 97 %)")
         waited_s = events.started_s[lone[0]] - load.pushed_s[lone[0]]
         print(f"one job of another store waited        {waited_s:7.2f} s (wanted: at most 1)")
         print(f"first call after the burst began       {at_s[0] - begun_s:7.2f} s")
 
 
-def _least_used(at_s: Sequence[float]) -> int:
-    """Fewest requests in a minute that lies wholly inside of the run."""
+def _least_used(at_s: Sequence[float]) -> int | None:
+    """Fewest requests in a minute that lies wholly inside of the run; None: there is none."""
     starts = [t for t in at_s if t + 60 <= at_s[-1]]
-    return min(sum(t <= other < t + 60 for other in at_s) for t in starts) if starts else 0
+    return min(sum(t <= other < t + 60 for other in at_s) for t in starts) if starts else None
 
 
 def below(jobs: int, latency_s: float, per_minute: int) -> None:

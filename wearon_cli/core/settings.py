@@ -155,9 +155,11 @@ class Settings(BaseSettings):
         (), description="Further origins that pictures may come from, comma separated."
     )
 
-    lease_s: float = Field(15.0, gt=0, description="Life of a worker's lease on a job.")
+    lease_s: float = Field(
+        15.0, gt=0, description="Life of a worker process's lease; all its jobs depend on it."
+    )
     lease_renew_s: float = Field(
-        4.0, gt=0, description="How often a worker renews the lease on a running job."
+        4.0, gt=0, description="How often a worker process renews its lease."
     )
     heartbeat_s: float = Field(10.0, gt=0, description="Interval of a consumer's heartbeat.")
     recovery_interval_s: float = Field(
