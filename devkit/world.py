@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from PIL import Image
 
+from devkit.providers import ProviderUnderTest
 from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
@@ -44,7 +45,13 @@ from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.pictures.ports import Fetcher
-from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
+from wearon_cli.core.providers import (
+    GeneratedPicture,
+    OneShot,
+    Provider,
+    TryOnRequest,
+    Usage,
+)
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -77,15 +84,20 @@ class Fuse:
     def __init__(self) -> None:
         self.steps = 0
         self.crash_at: int | None = None
+        self.crash_in: str | None = None  # the first step of this name
         self.after = False
+        self.burnt = ""  # the step that it crashed at
 
     def wrap(self, port: Any) -> Any:
         return _Fused(port, self)
 
-    def burn(self) -> bool:
+    def burn(self, step: str) -> bool:
         """True when this step is the last."""
         self.steps += 1
-        return self.steps == self.crash_at
+        is_last = self.steps == self.crash_at or step == self.crash_in
+        if is_last:
+            self.burnt = step
+        return is_last
 
 
 class _Fused:
@@ -99,7 +111,7 @@ class _Fused:
             return method
 
         async def fused(*args: Any, **kwargs: Any) -> Any:
-            last = self._fuse.burn()
+            last = self._fuse.burn(name)
             if last and not self._fuse.after:
                 raise Crash
             try:
@@ -150,7 +162,15 @@ class PlannedFetcher:
 class World:
     """Everything a job meets. Build one for each test."""
 
-    def __init__(self, redis: Client, redis_url: str, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        redis: Client,
+        redis_url: str,
+        folder: Path,
+        *,
+        sold_by: ProviderUnderTest | None = None,  # instead of the generator
+        **settings: Any,
+    ) -> None:
         self.redis = redis
         self.folder = folder
         self.settings = Settings(**settings)
@@ -160,6 +180,8 @@ class World:
             folder / "files", base_url="http://127.0.0.1:1", secret_path=folder / "secret"
         )
         self.generator = PaidProvider()
+        self.provider: Provider = sold_by.provider if sold_by else self.generator
+        self.model = sold_by.model if sold_by else self.settings.openai_image_models[0]
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
@@ -169,7 +191,7 @@ class World:
         self.dispatcher = RedisDispatcher(
             redis,
             url=redis_url,
-            providers=(provider_breaker("openai"),),
+            providers=(provider_breaker(self.provider.name),),
             requests_per_minute=60_000,
             pictures_per_minute=None,
         )
@@ -274,9 +296,9 @@ class World:
         )
 
     def catalogue(self) -> Catalogue:
-        provider = self.fuse.wrap(self.generator)
-        offer = Offer(provider=provider, model=image_model(self.settings.openai_image_models[0]))
-        return Catalogue(providers={"openai": provider}, offers=(offer,))
+        provider = self.fuse.wrap(self.provider)
+        offer = Offer(provider=provider, model=image_model(self.model, provider.name))
+        return Catalogue(providers={provider.name: provider}, offers=(offer,))
 
     def recovery(self) -> Recovery:
         return Recovery(

@@ -9,7 +9,7 @@ sold the open purchase is asked for it: `retrieval` does that.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wearon_cli.core.errors import (
@@ -69,7 +69,7 @@ class Order:
     request: TryOnRequest
     owner_id: str
     check: OpenCheck
-    after: str | None = None  # marker of an earlier purchase that was never made
+    unmade: Purchase | None = None  # an earlier purchase, of which `find` said that it never was
     bought: int = 0  # purchases that this job has made, this attempt's included
 
     @property
@@ -113,6 +113,7 @@ class Buyer:
                 if not self.settings.next_provider_on_refusal:
                     raise
                 error = exc
+            order = replace(order, unmade=None)
         raise error or ModelUnavailable
 
     def _offers(self, order: Order) -> list[Offer]:
@@ -162,7 +163,10 @@ class Buyer:
             await self.breakers.trip(breaker, error.code)
 
     async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
-        marker = await offer.provider.prepare(order.request.session_id, after=order.after)
+        unmade = order.unmade
+        is_same = unmade is not None and unmade.provider == offer.provider.name
+        after = unmade.marker if unmade is not None and is_same else None
+        marker = await offer.provider.prepare(order.request.session_id, after=after)
         purchase = await self._start(offer, order, marker)
         try:
             state = await offer.provider.submit(order.request, model=offer.model_id, marker=marker)

@@ -23,6 +23,7 @@ from wearon_cli.core.errors import (
     JobGaveUp,
     JobOrphaned,
     LeaseLost,
+    PurchaseUnresolved,
     QueueUnavailable,
     RateLimited,
     Reaction,
@@ -128,9 +129,12 @@ class JobRunner:
                 structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
             if claim.intent is not None:
                 return await self._settle(attempt, claim.intent)
+            await self.generation.retriever.forget(claim.to_forget)
             if claim.deaths >= self.settings.max_deaths:
-                raise JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
-            if claim.expired:
+                end = JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
+                await self.generation.retriever.write_off(claim, end)
+                raise end
+            if claim.expired and claim.purchase is None:
                 raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
             return await self._make_picture(attempt)
         except WearonError as error:
@@ -188,10 +192,13 @@ class JobRunner:
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
         claim, task = attempt.claim, attempt.task
-        await self.generation.buyer.retriever.abandon(claim)
-        if claim.stored:
+        if claim.stored or claim.purchase is not None:
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
-            row = await self.sessions.get(key)
+            try:
+                row = await self.sessions.get(key)
+            except UpstreamError as exc:
+                why = HandBack.WAITING
+                return Disposition(why=why, after_s=OUTAGE_PAUSE_S, error=exc.code)
             if row is not None and row.status.value == "completed":
                 return Disposition(closing=Closing(ending=Ending.COMPLETED))
         if task and task.replay and task.replay.charge:  # its credit goes back
@@ -200,9 +207,11 @@ class JobRunner:
 
     async def _give_up(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         for_a_person = type(error) is WearonError or isinstance(
-            error, (JobGaveUp, TaskInvalid, StorageRefused)
+            error, (JobGaveUp, TaskInvalid, StorageRefused, PurchaseUnresolved)
         )
         try:
+            if isinstance(error, PurchaseUnresolved):
+                await self.generation.retriever.write_off(attempt.claim, error)
             return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
         except UpstreamError as exc:
             emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
