@@ -26,7 +26,8 @@ import psutil
 from redis import Redis
 
 from devkit.machine import machine
-from devkit.redis_use import RedisUse, redis_use
+from devkit.redis_use import redis_use
+from devkit.usage import Usage
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.redis.keys import JOBS, TASK_LIST
@@ -77,8 +78,8 @@ async def _ended(sessions: LocalSessions, owner_id: str) -> bytes:
 
 
 @contextmanager
-def roles(settings: Settings, folder: Path, names: list[str]) -> Iterator[list[psutil.Process]]:
-    """Processes of these roles, ready."""
+def roles(settings: Settings, folder: Path, names: list[str]) -> Iterator[Usage]:
+    """Processes of these roles, once they are ready."""
     environment = {
         **environment_of(settings),
         "WEARON_LOG_FORMAT": "json",
@@ -97,7 +98,7 @@ def roles(settings: Settings, folder: Path, names: list[str]) -> Iterator[list[p
             processes.append(psutil.Process(process.pid))
         for log in logs:
             _await_ready(log)
-        yield processes
+        yield Usage(*processes)
 
 
 def _await_ready(log: Path) -> None:
@@ -130,39 +131,19 @@ def point(workers: int, consumers: int, jobs: int) -> str:
         assert settings.redis_url is not None
         payloads = asyncio.run(ended_sessions(folder / "data", WARM_UP + jobs))
         names = ["consume"] * consumers + ["celery"] * workers
-        processes = stack.enter_context(roles(settings, folder, names))
+        usage = stack.enter_context(roles(settings, folder, names))
         redis = stack.enter_context(Redis.from_url(settings.redis_url.get_secret_value()))
         do(redis, payloads[:WARM_UP])
-        cpu_s = [_cpu_s(each) for each in processes]
-        before, begun_s = redis_use(redis), time.monotonic()
+        cpu_s, before, begun_s = usage.cpu_by_role_s(), redis_use(redis), time.monotonic()
         own = do(redis, payloads[WARM_UP:])
         took_s, use = time.monotonic() - begun_s, redis_use(redis) - before
-        spent_s = [_cpu_s(each) - was for each, was in zip(processes, cpu_s, strict=True)]
-        return _line(workers, consumers, jobs, took_s, use, own, spent_s)
-
-
-def _line(
-    workers: int,
-    consumers: int,
-    jobs: int,
-    took_s: float,
-    use: RedisUse,
-    own: int,
-    spent_s: list[float],
-) -> str:
-    consume_ms = sum(spent_s[:consumers]) / jobs * 1000
-    celery_ms = sum(spent_s[consumers:]) / jobs * 1000
+        after_s = usage.cpu_by_role_s()
+        cpu_s = {role: after_s[role] - cpu_s[role] for role in ("consume", "celery")}
     return (
-        f"{workers:>7} {jobs / took_s:>11.0f} {use.cpu_s / jobs * 1000:>12.3f} "
-        f"{use.cpu_s / took_s:>11.0%} {(use.count - own) / jobs:>14.1f} "
-        f"{consume_ms:>11.2f} {celery_ms:>10.2f} {jobs / use.cpu_s:>16.0f}"
+        f"{workers:>7} {jobs / took_s:>7.0f} {use.cpu_s / jobs * 1000:>13.2f} "
+        f"{jobs / use.cpu_s:>14.0f} {(use.count - own) / jobs:>13.1f} "
+        f"{cpu_s['consume'] / jobs * 1000:>11.2f} {cpu_s['celery'] / jobs * 1000:>10.2f}"
     )
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    """Of a role and its pixel processes."""
-    family = [process, *process.children(recursive=True)]
-    return sum(sum(each.cpu_times()[:2]) for each in family)
 
 
 def main() -> None:
@@ -173,8 +154,8 @@ def main() -> None:
     told = parser.parse_args()
     print(f"{machine()}; {told.jobs} jobs, {told.consumers} consume")
     print(
-        f"{'workers':>7} {'jobs/s':>11} {'Redis ms/job':>12} {'of one core':>11} "
-        f"{'commands/job':>14} {'consume ms':>11} {'celery ms':>10} {'Redis alone/s':>16}"
+        f"{'workers':>7} {'jobs/s':>7} {'Redis, ms/job':>13} {'1 s of Redis':>14} "
+        f"{'commands/job':>13} {'consume, ms':>11} {'celery, ms':>10}"
     )
     for workers in told.workers:
         print(point(workers, told.consumers, told.jobs), flush=True)

@@ -17,11 +17,11 @@ import httpx
 import psutil
 
 from devkit.machine import machine
+from devkit.usage import memory_by_role_mb
 from wearon_cli.runtime.all.local_stack import attached
 
 READY_WITHIN_S = 60.0
 SETTLE_S = 5.0
-ROLES = ("all", "consume", "celery", "serve")
 WEARON = [sys.executable, "-m", "wearon_cli"]
 
 
@@ -47,19 +47,6 @@ def start_s(process: subprocess.Popen[bytes], data: Path) -> float:
     raise SystemExit("the stack did not start")
 
 
-def memory_mb(process: subprocess.Popen[bytes]) -> dict[str, float]:
-    """By role, in MB."""
-    root = psutil.Process(process.pid)
-    return {
-        _role(each): each.memory_full_info().pss / 1e6
-        for each in (root, *root.children(recursive=True))
-    }
-
-
-def _role(process: psutil.Process) -> str:
-    return next((word for word in process.cmdline() if word in ROLES), process.name())
-
-
 def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,7 +60,7 @@ def main() -> None:
         try:
             print(f"wearon all --local, ready     {start_s(process, folder / 'data'):6.1f} s")
             time.sleep(SETTLE_S)
-            sizes = memory_mb(process)
+            sizes = memory_by_role_mb([psutil.Process(process.pid)])
         finally:
             process.terminate()
             process.wait(timeout=60)

@@ -29,6 +29,7 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
+from devkit.usage import Usage
 from wearon_cli.adapters.redis.keys import TASK_LIST
 
 WITHIN_S = 120.0
@@ -37,7 +38,7 @@ BURST_LATENCY_S = 10.0
 
 
 @contextmanager
-def workers(environment: dict[str, str], log: Path) -> Iterator[list[psutil.Process]]:
+def workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
     """`wearon consume` and `wearon celery`, as on a host."""
     with log.open("wb") as out:
         processes = [
@@ -50,7 +51,8 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[list[psutil.Proc
             for role in ("consume", "celery")
         ]
         try:
-            yield [psutil.Process(process.pid) for process in processes]
+            with Usage(*(psutil.Process(each.pid) for each in processes)).watching() as usage:
+                yield usage
         finally:
             for process in processes:
                 process.terminate()
@@ -58,32 +60,25 @@ def workers(environment: dict[str, str], log: Path) -> Iterator[list[psutil.Proc
                 process.wait(timeout=60)
 
 
-def throughput(
-    platform: Platform, queue: Redis, api: ImageApiProcess, family: list[psutil.Process]
-) -> list[str]:
+def throughput(platform: Platform, queue: Redis, api: ImageApiProcess, usage: Usage) -> list[str]:
     """A burst that fills the workers: what comes out over Supabase."""
     api.rules(faults=[], latency=str(BURST_LATENCY_S))
     api.reset()
     jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
-    cpu_s, begun_s = _cpu_s(family), time.monotonic()
+    cpu_s, begun_s = usage.cpu_s(), time.monotonic()
     for job in jobs:
         queue.lpush(TASK_LIST, job.payload)
     await_all(platform, jobs)
     took_s = time.monotonic() - begun_s - 2  # the wait for refunds
     book = api.book()
-    sizes_mb = [each.memory_full_info().pss / 1e6 for each in family]
     return [
         f"\nburst of {BURST}, image API {BURST_LATENCY_S:g} s, limit 600 a minute",
         f"jobs a minute               {len(jobs) / took_s * 60:6.0f}",
         f"most in flight              {book['most_in_flight']:6}",
-        f"CPU-seconds a job           {(_cpu_s(family) - cpu_s) / len(jobs):6.3f}",
-        f"consume and celery          {sizes_mb[0]:6.0f} MB {sizes_mb[1]:6.0f} MB",
+        f"CPU-seconds a job           {(usage.cpu_s() - cpu_s) / len(jobs):6.3f}",
+        f"peak memory of the workers  {usage.peak_mb:6.0f} MB   (wanted: at most 650)",
+        *(f"  {role:<25} {size_mb:6.0f} MB" for role, size_mb in usage.peak_by_role_mb.items()),
     ]
-
-
-def _cpu_s(family: list[psutil.Process]) -> float:
-    times = [each.cpu_times() for each in family]
-    return sum(each.user + each.system for each in times)
 
 
 def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
@@ -155,7 +150,7 @@ def main() -> int:
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
         with (
-            workers(environment, folder / "workers.log") as family,
+            workers(environment, folder / "workers.log") as usage,
             Redis.from_url(redis.url) as queue,
         ):
             for job in jobs:
@@ -169,7 +164,7 @@ def main() -> int:
             await_all(platform, good)
             calls = [line for line in server.door.seen if "select=" not in line]
             took_ms = sum(server.door.took_s) / len(good) * 1000
-            speed = throughput(platform, queue, api, family)
+            speed = throughput(platform, queue, api, usage)
         per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
         print(f"\ncalls of a success          {len(calls) / len(good):6.2f}   (wanted: at most 6)")
         for name, count in per_job.most_common():

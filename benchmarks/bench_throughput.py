@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from devkit.load import Events, Load, ordered, under_load
 from devkit.machine import machine
+from devkit.redis_use import RedisUse
 
 STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
 LONE_STORE = "00000000-0000-4000-9000-00000000beef"
@@ -26,7 +27,7 @@ def saturated(jobs: int, latency_s: float) -> None:
     with under_load(latency=str(latency_s)) as load:
         burst = ordered(load, [STORES[0]] * jobs)
         (lone,) = ordered(load, [LONE_STORE])
-        begun_s, cpu_s = time.monotonic(), load.usage.cpu_s()
+        begun_s, cpu_s, redis = time.monotonic(), load.usage.cpu_s(), load.redis_use()
         load.push(burst)
         later = threading.Timer(latency_s, lambda: load.push([lone]))
         later.start()
@@ -34,15 +35,15 @@ def saturated(jobs: int, latency_s: float) -> None:
         events = load.await_done(ids, within_s=jobs / LIMIT_PER_MINUTE * 60 + 4 * latency_s + 60)
         cpu_s = load.usage.cpu_s() - cpu_s
         book = load.api.book(calls=True)
-        _report(load, book, events, ids, cpu_s)
+        _report(load, book, events, ids, cpu_s, load.redis_use() - redis)
         at_s = sorted(call["at_s"] for call in book["list"])
         rate = (len(at_s) - 1) / (at_s[-1] - at_s[0]) * 60
         used = _least_used(at_s) / LIMIT_PER_MINUTE
-        print(f"image requests a minute, sustained     {rate:7.1f}   (wanted: at least 285)")
+        print(f"image requests a minute, sustained     {rate:7.1f}   (wanted: at least 290)")
         print(f"most in any 60 s                       {book['peak_per_minute']:7d}   (limit 300)")
         print(f"least used of the limit in any 60 s    {used:7.1%}   (wanted: at least 97 %)")
         waited_s = events.started_s[lone[0]] - load.pushed_s[lone[0]]
-        print(f"one job of another store waited        {waited_s:7.2f} s (wanted: at most 15)")
+        print(f"one job of another store waited        {waited_s:7.2f} s (wanted: at most 1)")
         print(f"first call after the burst began       {at_s[0] - begun_s:7.2f} s")
 
 
@@ -56,11 +57,12 @@ def below(jobs: int, latency_s: float, per_minute: int) -> None:
     """Arrivals by chance, below the limit: what we add to the image API's own time."""
     with under_load(latency=str(latency_s)) as load:
         paced = ordered(load, [STORES[n % 3] for n in range(jobs)])
-        cpu_s = load.usage.cpu_s()
+        cpu_s, redis = load.usage.cpu_s(), load.redis_use()
         load.push(paced, per_minute=per_minute)
         ids = [session_id for session_id, _ in paced]
         events = load.await_done(ids, within_s=4 * latency_s + 60)
-        _report(load, load.api.book(), events, ids, load.usage.cpu_s() - cpu_s)
+        cpu_s, redis = load.usage.cpu_s() - cpu_s, load.redis_use() - redis
+        _report(load, load.api.book(), events, ids, cpu_s, redis)
         started = [events.started_s[i] - load.pushed_s[i] for i in ids]
         added = [events.completed_s[i] - load.pushed_s[i] - latency_s for i in ids]
         print(f"LPUSH to a worker, median and p95      {_spread(started)}")
@@ -68,14 +70,24 @@ def below(jobs: int, latency_s: float, per_minute: int) -> None:
 
 
 def _report(
-    load: Load, book: dict[str, object], events: Events, ids: Sequence[str], cpu_s: float
+    load: Load,
+    book: dict[str, object],
+    events: Events,
+    ids: Sequence[str],
+    cpu_s: float,
+    redis: RedisUse,
 ) -> None:
     billed, done = book["billed"], sum(i in events.completed_s for i in ids)
     print(f"jobs, completed, pictures bought       {len(ids)}, {done}, {billed}")
+    of_redis = redis.count / len(ids)
     print(f"most in flight                         {book['most_in_flight']:7}")
-    print(f"CPU-seconds a job, consume + celery    {cpu_s / len(ids):7.3f}   (wanted: 0.20)")
-    print(f"Redis commands a job, start-up included {load.redis_commands() / len(ids):6.0f}")
-    print(f"peak memory of all processes           {load.usage.peak_mb:7.0f} MB (wanted: 600)")
+    print(
+        f"CPU-seconds a job, Redis apart         {cpu_s / len(ids):7.3f}   (wanted: at most 0.13)"
+    )
+    print(f"Redis commands a job                   {of_redis:7.1f}   (wanted: at most 50)")
+    print("  " + ", ".join(f"{n} {c / len(ids):.2f}" for n, c in redis.commands.most_common(12)))
+    print(f"Redis CPU a job                        {redis.cpu_s / len(ids) * 1e3:7.2f} ms")
+    print(f"peak memory of all processes           {load.usage.peak_mb:7.0f} MB (at most 600)")
     for role, size_mb in load.usage.peak_by_role_mb.items():
         print(f"  {role:<36} {size_mb:7.0f} MB")
 

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from devkit.world import Crash, World
+from devkit.faults import Crash
+from devkit.world import World
 from wearon_cli.core.session import Channel, SessionKey
 
 CREDITS = 100

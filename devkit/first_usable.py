@@ -71,5 +71,5 @@ class FirstUsable:
         provider = self._provider.name
         return sorted(
             there or self._models,
-            key=lambda model: image_model(model, provider).max_pictures < pictures,
+            key=lambda model: image_model(model, provider).best_pictures < pictures,
         )

@@ -11,7 +11,6 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,8 +23,10 @@ import psutil
 from redis import Redis
 
 from devkit.photo_server import NAMES
+from devkit.redis_use import RedisUse, redis_use
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
+from devkit.usage import Usage
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.redis.keys import TASK_LIST
@@ -39,41 +40,6 @@ from wearon_cli.runtime.events import AllReady
 
 WEARON = [sys.executable, "-m", "wearon_cli"]
 START_WITHIN_S = 60.0
-SAMPLE_EVERY_S = 1.0
-ROLES = ("all", "consume", "celery", "serve")
-#: Those that work on jobs: their CPU time is a job's.
-WORKERS = ("consume", "celery")
-
-
-@dataclass
-class Usage:
-    """Memory and CPU of every process of the stack, sampled while it runs."""
-
-    root: psutil.Process
-    peak_mb: float = 0.0
-    peak_by_role_mb: dict[str, float] = field(default_factory=dict)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        while not self._stop.wait(SAMPLE_EVERY_S):
-            try:
-                sizes = {_role(p): p.memory_full_info().pss / 1e6 for p in self._family()}
-            except psutil.Error:
-                continue
-            if sum(sizes.values()) > self.peak_mb:
-                self.peak_mb, self.peak_by_role_mb = sum(sizes.values()), sizes
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def cpu_s(self) -> float:
-        """CPU seconds that the workers and their pixel processes have used so far."""
-        roles = [p for p in self._family() if _role(p) in WORKERS]
-        times = [each.cpu_times() for p in roles for each in (p, *p.children(recursive=True))]
-        return sum(t.user + t.system for t in times)
-
-    def _family(self) -> list[psutil.Process]:
-        return [self.root, *self.root.children(recursive=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +113,11 @@ class Load:
                 redis.lpush(TASK_LIST, payload)
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
-    def redis_commands(self) -> int:
-        """Commands that Redis has done so far."""
+    def redis_use(self) -> RedisUse:
+        """What Redis has done so far."""
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
-            return int(redis.info("stats")["total_commands_processed"])
+            return redis_use(redis)
 
     def await_done(self, session_ids: Sequence[str], *, within_s: float) -> Events:
         """Wait until all of them are completed."""
@@ -202,9 +168,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
         )
         stack.callback(_end, process)
         settings = _await_ready(process, folder / "data", log)
-        usage = Usage(psutil.Process(process.pid))
-        threading.Thread(target=usage.watch, daemon=True).start()
-        stack.callback(usage.stop)
+        usage = stack.enter_context(Usage(psutil.Process(process.pid)).watching())
         yield Load(
             settings=settings,
             api=api,
@@ -240,10 +204,6 @@ def _await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Set
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     process.terminate()
     process.wait(timeout=150)
-
-
-def _role(process: psutil.Process) -> str:
-    return next((word for word in process.cmdline() if word in ROLES), process.name())
 
 
 def ordered(load: Load, owner_ids: Sequence[str]) -> list[tuple[str, bytes]]:

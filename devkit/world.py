@@ -1,8 +1,8 @@
 """
 A small world to run jobs in: real Redis, the local store, a generator that counts purchases.
 
-`World.crash_at(n)` ends everything at the n-th step to the outside, before or after it happened, as
-`kill -9` would: nothing of ours runs after it.
+Its `fuse` ends everything at a step to the outside, before or after it happened, as `kill -9`
+would: nothing of ours runs after it.
 """
 
 import io
@@ -12,13 +12,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from PIL import Image
 
-from devkit.providers import ProviderUnderTest
+from devkit.faults import Fuse
+from devkit.providers import MODELS, ProviderUnderTest
 from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
@@ -35,11 +37,10 @@ from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
-from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
-from wearon_cli.core.jobs.offers import Catalogue, Offer
+from wearon_cli.core.jobs.offers import Catalogue
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
@@ -55,6 +56,7 @@ from wearon_cli.core.providers import (
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.providers import catalogue_of
 from wearon_cli.wiring.worker import job_runner
 
 #: Scores of the places of a job (adapters/redis/lua/common.lua).
@@ -62,10 +64,6 @@ RELEASED_FROM = -1e11
 RELEASED_BELOW = -5e10
 WAITING_FROM = 1e9
 RUNNING_FROM = 1e11
-
-
-class Crash(BaseException):
-    """The process was killed."""
 
 
 def picture(colour: str = "white") -> bytes:
@@ -78,58 +76,19 @@ def picture(colour: str = "white") -> bytes:
 PICTURE = picture()
 
 
-class Fuse:
-    """Counts steps to the outside and crashes at the chosen one, before or after it happens."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.crash_at: int | None = None
-        self.crash_in: str | None = None  # the first step of this name
-        self.after = False
-        self.burnt = ""  # the step that it crashed at
-
-    def wrap(self, port: Any) -> Any:
-        return _Fused(port, self)
-
-    def burn(self, step: str) -> bool:
-        """True when this step is the last."""
-        self.steps += 1
-        is_last = self.steps == self.crash_at or step == self.crash_in
-        if is_last:
-            self.burnt = step
-        return is_last
-
-
-class _Fused:
-    def __init__(self, port: Any, fuse: Fuse) -> None:
-        self._port = port
-        self._fuse = fuse
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if not callable(method) or name == "renew":  # renewals run during the job, at any time
-            return method
-
-        async def fused(*args: Any, **kwargs: Any) -> Any:
-            last = self._fuse.burn(name)
-            if last and not self._fuse.after:
-                raise Crash
-            try:
-                return await method(*args, **kwargs)
-            finally:
-                if last:
-                    raise Crash
-
-        return fused
-
-
 @dataclass
 class PaidProvider(OneShot):
     """Implements `Provider`. Every call that gets an answer, or is lost after it left, is paid."""
 
     plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
     paid: list[str] = field(default_factory=list)
-    name = "openai"
+    prepared_after: list[str | None] = field(default_factory=list)
+    name: str = "openai"
+    cost_usd: float = 0.05
+
+    async def prepare(self, session_id: str, *, after: str | None = None) -> None:
+        del session_id
+        self.prepared_after.append(after)
 
     async def submit(
         self, request: TryOnRequest, *, model: str, marker: str | None
@@ -141,7 +100,13 @@ class PaidProvider(OneShot):
         self.paid.append(request.session_id)
         if isinstance(answer, WearonError):
             raise answer
-        usage = Usage(model=model, input_tokens=10, output_tokens=20, cost_usd=0.05)
+        usage = Usage(
+            provider=self.name,
+            model=model,
+            input_tokens=10,
+            output_tokens=20,
+            cost_usd=self.cost_usd,
+        )
         return GeneratedPicture(data=answer, usage=usage)
 
 
@@ -173,6 +138,12 @@ class World:
     ) -> None:
         self.redis = redis
         self.folder = folder
+        self.sold_by = sold_by
+        if sold_by:
+            settings |= {
+                "providers": (sold_by.provider.name,),
+                "openai_image_models": (MODELS["responses"],),
+            }
         self.settings = Settings(**settings)
         self.sessions = LocalSessions(folder / "wearon.db")
         self.ledger = LocalLedger(folder / "wearon.db")
@@ -180,8 +151,7 @@ class World:
             folder / "files", base_url="http://127.0.0.1:1", secret_path=folder / "secret"
         )
         self.generator = PaidProvider()
-        self.provider: Provider = sold_by.provider if sold_by else self.generator
-        self.model = sold_by.model if sold_by else self.settings.openai_image_models[0]
+        self.second = PaidProvider(name="runware", cost_usd=0.015)  # sells when it is configured
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
@@ -191,7 +161,7 @@ class World:
         self.dispatcher = RedisDispatcher(
             redis,
             url=redis_url,
-            providers=(provider_breaker(self.provider.name),),
+            providers=tuple(map(provider_breaker, self.settings.provider_names)),
             requests_per_minute=60_000,
             pictures_per_minute=None,
         )
@@ -290,15 +260,20 @@ class World:
             breakers=self.breakers,
             settlement=self.settlement(),
             fetcher=fetcher or self.fetcher,
-            catalogue=self.catalogue(),
+            catalogue=self.catalogue,
             pixels=self.pixels,
             settings=self.settings,
         )
 
+    @cached_property
     def catalogue(self) -> Catalogue:
-        provider = self.fuse.wrap(self.provider)
-        offer = Offer(provider=provider, model=image_model(self.model, provider.name))
-        return Catalogue(providers={provider.name: provider}, offers=(offer,))
+        """What the one worker process of this world sells."""
+        sellers: list[Provider] = [self.generator, self.second]
+        if self.sold_by:
+            sellers.append(self.sold_by.provider)
+        providers = {each.name: each for each in sellers}
+        asked = {name: self.fuse.wrap(providers[name]) for name in self.settings.provider_names}
+        return catalogue_of(asked, self.settings)
 
     def recovery(self) -> Recovery:
         return Recovery(

@@ -9,6 +9,7 @@ from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
 #: Settings without the prefix, beside those production cannot do without.
 OTHER_NAMES = (
+    "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "OPENAI_IMAGE_MODELS",
     "OPENAI_MAX_RETRIES",

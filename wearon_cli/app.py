@@ -27,9 +27,9 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as in other programs.
 USAGE_EXIT: Final = 2
-#: Flags that stand for a decision of this moment: none of them has an environment variable, so one
+#: Flags that stand for a decision for one run: none of them has an environment variable, so one
 #: that is left behind in a shell or a container decides nothing.
-DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo"})
+DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo", "paid"})
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
@@ -56,6 +56,9 @@ COMMANDS: Final = {
     "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
     "demo": Entry("demo:demo", "Run one try-on end to end on this machine.", TRY_ONS),
     "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
+    "compare": Entry(
+        "compare:compare", "Draw one try-on with several models, side by side.", TRY_ONS
+    ),
     "replay-task": Entry(
         "replay_task:replay_task", "Run a failed or stuck session again.", TRY_ONS
     ),
@@ -205,7 +208,7 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
     path = context.command_path if context else "wearon"
     return Failure(
         code="usage",
-        message=exc.format_message(),
+        message=exc.format_message().replace("Value error, ", ""),  # pydantic's prefix
         hint=f"try '{path} --help'",
         exit_code=USAGE_EXIT,
     )

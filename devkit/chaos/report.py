@@ -27,6 +27,7 @@ from wearon_cli.core.jobs.events import (
     JobStopped,
 )
 from wearon_cli.core.purchases import BookRow
+from wearon_cli.runtime.events import JobsHandedBack
 
 RECOVERY_PROMISE_S = 45.0
 #: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
@@ -44,6 +45,7 @@ class Line:
     process: int
     session_id: str
     error: str
+    jobs: int  # that an event is about, when it is about several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class Findings:
     leaked: int
     double_refunds: int
     double_purchases: int
-    explained: int  # purchases in flight at a kill, and answers that a fault ate
+    explained: int  # calls in flight at a kill or a stop, and answers that a fault ate
     changed_after_completion: int
     recoveries_s: Sequence[float]
     parked: int
@@ -127,8 +129,8 @@ class Findings:
             f"double refunds              {self.double_refunds:6}   (promised: 0)",
             f"refused refunds, parked     {self.strangers:6} {self.parked:6}",
             f"completed, then changed     {self.changed_after_completion:6}   (promised: 0)",
-            f"pictures bought twice       {self.double_purchases:6}   (calls in flight at a kill, "
-            f"answers eaten by a fault: {self.explained})",
+            f"pictures bought twice       {self.double_purchases:6}   (explained by calls in "
+            f"flight at a kill or stop, and answers eaten by a fault: {self.explained})",
             f"kills                       {self.kills:6}",
             f"jobs recovered after a kill {len(self.recoveries_s):6}",
             f"recovery, median and worst  {statistics.median(times):6.1f} s {max(times):6.1f} s   "
@@ -171,7 +173,9 @@ def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str
         leaked=_leaked(platform, jobs, before, completed),
         double_refunds=_double_refunds(arena, platform),
         double_purchases=sum(n - 1 for n in book["purchases"].values() if n > 1),
-        explained=in_flight + sum(c["billed"] and c["fault"] in BILLED for c in book["list"]),
+        explained=in_flight
+        + sum(line.jobs for line in lines if line.event == JobsHandedBack.name())
+        + sum(c["billed"] and c["fault"] in BILLED for c in book["list"]),
         changed_after_completion=_changed(arena, platform),
         recoveries_s=recoveries_s,
         parked=sum(error == "parked" for error in errors.values()),
@@ -337,4 +341,5 @@ def _lines(processes: Sequence[Process]) -> Iterator[Line]:
                     process=process.number,
                     session_id=line.get("session_id", ""),
                     error=line.get("error", ""),
+                    jobs=line.get("jobs", 0),
                 )

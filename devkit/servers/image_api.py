@@ -187,15 +187,7 @@ class ImageApi:
         self._admitted_s.append(now_s)
 
     async def _model(self, request: Request) -> Response:
-        model_id = request.path_params["model_id"]
-        try:
-            require_key(request)
-            if model_id not in self.open_models:
-                raise model_not_found(model_id)
-        except Rejection as rejection:
-            return JSONResponse(rejection.body(), rejection.status)
-        facts = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
-        return JSONResponse({**facts, "shutdown_date": MODELS.get(model_id)})
+        return model_told(request, self.open_models)
 
     async def _book(self, request: Request) -> Response:
         calls = [asdict(call) for call in self.calls] if "calls" in request.query_params else []
@@ -222,6 +214,19 @@ class ImageApi:
         self._admitted_s.clear()
         self.most_in_flight = self.in_flight
         return JSONResponse({})
+
+
+def model_told(request: Request, open_models: frozenset[str]) -> Response:
+    """What OpenAI says of one model."""
+    model_id = request.path_params["model_id"]
+    try:
+        require_key(request)
+        if model_id not in open_models:
+            raise model_not_found(model_id)
+    except Rejection as rejection:
+        return JSONResponse(rejection.body(), rejection.status)
+    facts = {"id": model_id, "object": "model", "created": 1, "owned_by": "system"}
+    return JSONResponse({**facts, "shutdown_date": MODELS.get(model_id)})
 
 
 def _session_of(request: Request) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import struct
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -63,7 +64,8 @@ async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
 def _body(call: ApiCall, edit: Edit) -> bytes:
     output_format = "png" if call.fault == "png_answer" else edit.output_format
     stamp = f"session={call.session} call={call.number}".encode()
-    encoded = base64.b64encode(stamped_picture(edit.size, output_format, stamp)).decode()
+    picture = stamped_picture(edit.size, output_format, stamp, marks=content_credentials())
+    encoded = base64.b64encode(picture).decode()
     spoilt = {
         "truncated_base64": encoded[: len(encoded) // 2 - 1],
         "not_base64": "<not base64>",
@@ -84,13 +86,23 @@ def _body(call: ApiCall, edit: Edit) -> bytes:
     return json.dumps(document).encode()
 
 
-def stamped_picture(size: tuple[int, int], output_format: str, stamp: bytes) -> bytes:
-    """A picture of this size; a JPEG carries the stamp as its comment."""
+def content_credentials() -> bytes:
+    """The segment of a JPEG that holds content credentials: its boxes, without a signature."""
+    described = struct.pack(">I4s", 8 + 16 + 1 + 5, b"jumd") + b"c2pa" + bytes(12) + b"\x03c2pa\0"
+    store = struct.pack(">I4s", 8 + len(described), b"jumb") + described
+    body = b"JP" + struct.pack(">HI", 1, 1) + store
+    return b"\xff\xeb" + struct.pack(">H", len(body) + 2) + body
+
+
+def stamped_picture(
+    size: tuple[int, int], output_format: str, stamp: bytes, *, marks: bytes = b""
+) -> bytes:
+    """A picture of this size; a JPEG carries the stamp as its comment, and these segments."""
     drawn = _draw(size, output_format)
     if output_format != "jpeg":
         return drawn
     comment = b"\xff\xfe" + (len(stamp) + 2).to_bytes(2, "big") + stamp
-    return drawn[:2] + comment + drawn[2:]
+    return drawn[:2] + comment + marks + drawn[2:]
 
 
 @cache

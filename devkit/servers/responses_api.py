@@ -44,8 +44,8 @@ from devkit.servers.background_drawings import (
     Drawing,
     Drawings,
 )
-from devkit.servers.image_api import MODELS, require_key
-from devkit.servers.image_api_answers import drop, page, stamped_picture
+from devkit.servers.image_api import MODELS, model_told, require_key
+from devkit.servers.image_api_answers import content_credentials, drop, page, stamped_picture
 from devkit.servers.image_api_faults import PAGES, REJECTIONS
 from devkit.servers.image_api_rules import Edit, Rejection
 from devkit.servers.loopback import options, serve
@@ -98,6 +98,7 @@ class ResponsesApi:
         self._serial = 0
         self.app = Starlette(
             routes=[
+                Route("/v1/models/{model_id}", self._model),
                 Route("/v1/conversations", self._open, methods=["POST"]),
                 Route("/v1/conversations/{id}", self._close, methods=["DELETE"]),
                 Route("/v1/conversations/{id}/items", self._items),
@@ -110,6 +111,9 @@ class ResponsesApi:
             ],
             exception_handlers={Rejection: _rejected},
         )
+
+    async def _model(self, request: Request) -> Response:
+        return model_told(request, self.open_models)
 
     def kept(self) -> int:
         """Responses and conversation items with customers' photos that were never deleted."""
@@ -418,7 +422,9 @@ def _output(drawing: Drawing) -> Iterator[dict[str, Any]]:
     elif drawing.fault != EMPTY:
         stamp = f"session={drawing.session} call={drawing.number}".encode()
         encoded = base64.b64encode(
-            stamped_picture(facts["size"], facts["output_format"], stamp)
+            stamped_picture(
+                facts["size"], facts["output_format"], stamp, marks=content_credentials()
+            )
         ).decode()
         call["result"] = encoded[: len(encoded) // 2 - 1] if drawing.fault == SPOILT else encoded
     yield call

@@ -6,18 +6,17 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
 from devkit.ports import free_port
 from devkit.servers.image_api import KEY
-from devkit.servers.image_api_process import ImageApiProcess
+from devkit.servers.image_api_process import ImageApiProcess, RunwareApiProcess
 from devkit.servers.redis_server import RedisServer
+from devkit.servers.runware_api import KEY as RUNWARE_KEY
 from devkit.servers.supabase import ANON_KEY, SERVICE_KEY, SupabaseServer
 from devkit.waiting import reached
 from devkit.workers import workers
-from wearon_cli.adapters.providers.openai_checks import check_image_api
 from wearon_cli.core.operator.checks import Finding, faults
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.doctor import examine
@@ -51,7 +50,7 @@ async def test_a_complete_stack_passes_every_check(
     assert red(findings) == {}
     names = {finding.name for finding in findings}
     assert {"consumers", "celery workers", "supabase key", "pose model", "disk"} <= names
-    assert {"function refund_credits", "model gpt-image-1.5"} <= names
+    assert {"function refund_credits", "model openai:gpt-image-1.5"} <= names
 
 
 async def until_green(settings: Settings) -> list[Finding]:
@@ -82,9 +81,10 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
     "an anon key": ({"supabase_service_role_key": SecretStr(ANON_KEY)}, "supabase key"),
     "no Supabase": ({"supabase_url": "http://127.0.0.1:1"}, "supabase"),
     "no bucket": ({"bucket": "elsewhere"}, "bucket elsewhere"),
-    "a wrong image key": ({"openai_api_key": SecretStr("sk-wrong")}, "image API key"),
-    "no image API": ({"openai_base_url": "http://127.0.0.1:1/v1"}, "image API"),
-    "an unknown model": ({"openai_image_models": ("gpt-image-0",)}, "model gpt-image-0"),
+    "a wrong image key": ({"openai_api_key": SecretStr("sk-wrong")}, "OpenAI key"),
+    "no image API": ({"openai_base_url": "http://127.0.0.1:1/v1"}, "OpenAI"),
+    "an unknown model": ({"openai_image_models": ("gpt-image-0",)}, "model openai:gpt-image-0"),
+    "no Runware key": ({"providers": ("openai", "runware")}, "Runware key"),
     "no pose model": ({"pose_model": Path("/nowhere/model.task")}, "pose model"),
 }
 
@@ -106,18 +106,53 @@ async def test_a_port_of_another_program_is_named(healthy: Settings, taken_port:
     assert f"port {taken_port}" in red(findings)
 
 
-@pytest.mark.parametrize(
-    ("today", "warned"),
-    [(date(2026, 9, 1), False), (date(2026, 10, 2), True), (date(2026, 12, 2), True)],
-)
-async def test_a_model_that_closes_soon_is_a_warning(
-    api: ImageApiProcess, today: date, warned: bool
+async def providers_of(settings: Settings, today: date) -> list[Finding]:
+    """What a whole run says of providers; Redis and Supabase are another test's concern."""
+    return [
+        finding
+        for finding in await examine(settings, today=today)
+        if finding.name.startswith(("model ", "image ", "OpenAI", "Runware"))
+    ]
+
+
+async def test_the_first_of_december_turns_nothing_red(
+    healthy: Settings, api: ImageApiProcess
 ) -> None:
-    async with httpx.AsyncClient(
-        base_url=f"{api.base_url}/", headers={"Authorization": f"Bearer {KEY}"}, trust_env=False
-    ) as http:
-        findings = await check_image_api(http, ("gpt-image-1.5",), today=today)
-    model = next(finding for finding in findings if finding.name == "model gpt-image-1.5")
-    assert model.ok
-    assert model.warning is warned
-    assert ("2026-12-01" in model.detail) is warned
+    """deploy/deploy.sh takes a deployment back when `wearon doctor` fails."""
+    models = ("gpt-image-1.5", "gpt-image-2.6-flare")
+    settings = healthy.model_copy(update={"openai_image_models": models})
+    before = await providers_of(settings, date(2026, 11, 30))
+    api.rules(open_models=["gpt-image-2.6-flare"])
+    after = await providers_of(settings, date(2026, 12, 2))
+    told = {f.name: f for f in before}["model openai:gpt-image-1.5"]
+    assert told.warning
+    assert told.detail.startswith("closes on 2026-12-01, in 1 day; about $0.068 a try-on. Then ")
+    gone = {f.name: f for f in after}["model openai:gpt-image-1.5"]
+    assert gone.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare serves"
+    assert red(before) == red(after) == {}
+
+
+async def test_a_list_of_closed_models_only_is_red(healthy: Settings, api: ImageApiProcess) -> None:
+    settings = healthy.model_copy(update={"openai_image_models": ("gpt-image-1.5",)})
+    api.rules(open_models=["gpt-image-2.6-flare"])
+    assert set(red(await providers_of(settings, date(2026, 12, 2)))) == {
+        "model openai:gpt-image-1.5",
+        "image models",
+    }
+
+
+async def test_runware_is_asked_about_its_key(healthy: Settings) -> None:
+    with RunwareApiProcess() as runware:
+        settings = healthy.model_copy(
+            update={
+                "providers": ("runware",),
+                "runware_api_key": SecretStr(RUNWARE_KEY),
+                "runware_base_url": runware.base_url,
+            }
+        )
+        good = await providers_of(settings, date(2026, 12, 2))
+        wrong = settings.model_copy(update={"runware_api_key": SecretStr("rw-wrong")})
+        assert set(red(await providers_of(wrong, date(2026, 12, 2)))) == {"Runware key"}
+    assert [finding.name for finding in good] == ["Runware key", "model runware:p-image"]
+    assert red(good) == {}
+    assert set(red(await providers_of(settings, date(2026, 12, 2)))) == {"Runware"}

@@ -13,7 +13,7 @@ from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.cli.output import emit
 from wearon_cli.cli.replay_screen import progress_table
-from wearon_cli.cli.replaying import Replaying, replay_many
+from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
 from wearon_cli.core.errors import (
     ConsentMissing,
     GenerationRefused,
@@ -24,7 +24,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.operator.bulk import Progress
-from wearon_cli.core.operator.chances import Chance, Outcomes, outlook
+from wearon_cli.core.operator.chances import Chance, Outcomes, replay_chance
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -127,6 +127,15 @@ async def test_a_model_without_a_price_keeps_no_limit_of_money(world: World) -> 
         await run(world, plans, how(max_cost_usd=1.0))
 
 
+async def test_the_limit_of_money_holds_for_one_session_too(world: World) -> None:
+    """It was kept for many only: one session was bought for whatever it cost."""
+    (plan,) = await failed(world, GenerationRefused())
+    tools = Operators(world).tools
+    with pytest.raises(InputError, match="more than --max-cost"):
+        await replay_one(plan, how(max_cost_usd=0.01), tools, world.settings, dry_run=False)
+    assert await world.open_jobs() == 0
+
+
 async def test_an_operators_prompt_and_model_go_with_every_job(world: World) -> None:
     keys = [await b2c(world) for _ in range(2)]
     world.generator.plan = [GenerationRefused(), GenerationRefused()]
@@ -171,11 +180,11 @@ async def test_the_live_table_tells_how_far_it_is(
 
 
 def test_a_chance_is_what_replays_came_to_or_a_rule() -> None:
-    assert outlook("generation_refused").chance is Chance.LOW
-    assert outlook("queue_unavailable").chance is Chance.HIGH
-    assert outlook("no such code").chance is Chance.EVEN
+    assert replay_chance("generation_refused").chance is Chance.LOW
+    assert replay_chance("queue_unavailable").chance is Chance.HIGH
+    assert replay_chance("no such code").chance is Chance.EVEN
     known = Outcomes.none()
     for _ in range(5):
         known.add("generation_refused", succeeded=True)
-    told = outlook("generation_refused", known)
+    told = replay_chance("generation_refused", known)
     assert (told.chance, told.reason) == (Chance.HIGH, "5 of 5 replays of it succeeded lately")

@@ -22,8 +22,8 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import GenerationRefused, PictureUnavailable
-from wearon_cli.core.jobs.journal import Purchase
-from wearon_cli.core.session import SessionKey, Status, utc_now
+from wearon_cli.core.jobs.journal import Ending, Purchase
+from wearon_cli.core.session import Completion, SessionKey, Status, complete, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -97,3 +97,22 @@ async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     record = await world.journal.record(key.session_id)
     assert record is not None
     assert (record.purchases, record.purchases_lost) == (2, 1)
+
+
+async def test_a_picture_of_a_job_killed_twice_is_booked_as_kept(world: World) -> None:
+    """After the upload, and again after the row: the third attempt booked it as lost."""
+    await open_accounts(world)
+    key = await b2c(world)
+    await world.take_all_in()
+    await world.registry.register(world.worker)
+    claim = await world.claim(key.session_id)
+    assert claim is not None
+    purchase = Purchase(number=1, provider="openai", model="x", started_at=utc_now())
+    await world.journal.start_purchase(claim, purchase, pictures=2)
+    done = Completion(generated_image_url="u", processing_time_ms=1, completed_at=utc_now())
+    assert await world.sessions.apply(key, complete(done))
+    await world.kill_worker()
+    assert await world.run_all() == [Ending.COMPLETED]
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (1, 0)

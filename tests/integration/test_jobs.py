@@ -23,6 +23,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
+from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, Status, utc_now
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +107,19 @@ async def test_a_picture_already_stored_is_not_bought_again(world: World) -> Non
     assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
     assert (await world.row(key)).status is Status.COMPLETED
+
+
+async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker(
+    world: World,
+) -> None:
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    claim = await claimed(world)
+    await world.journal.keep_picture(claim, PICTURE, Usage(model="gpt-image-1.5", cost_usd=0.05))
+    await world.kill_worker()
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert world.generator.paid == []
+    assert await world.storage.get((await world.row(key)).result_path) == PICTURE
 
 
 async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(world: World) -> None:

@@ -218,7 +218,7 @@ async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was
             provider=next_one.provider, model=image_model(next_one.model, next_one.provider.name)
         )
         providers = {each.provider.name: each.provider for each in (sold_by, next_one)}
-        world.catalogue = lambda: Catalogue(providers=providers, offers=(offer,))  # type: ignore[method-assign]
+        world.catalogue = Catalogue(providers=providers, offers=(offer,))
         await let_others_finish(world)
         assert (await world.row(key)).status is Status.COMPLETED
         assert (sold_by.purchases(), next_one.purchases()) == ({}, {key.session_id: 1})

@@ -29,8 +29,8 @@ from wearon_cli.core.errors import GenerationRefused
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.ledger import Payer
 from wearon_cli.core.operator import reconcile
-from wearon_cli.core.operator.inspector import JobLocation
-from wearon_cli.core.operator.reconcile import Case, Discrepancy
+from wearon_cli.core.operator.inspector import JobLocation, SessionReport
+from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
 from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -231,6 +231,29 @@ async def test_what_a_replay_completed_meanwhile_is_not_refunded(
     assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
     assert await credits_left(world) == before
     assert (await operators.report(key)).credit.state is CreditState.SPENT
+
+
+async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_given_back(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay took and used it between the look and the refund: the charge was given back."""
+    key = await absorb(world)
+    row = await failed_by_us(world, key)
+    await world.settlement().charge(row, "0badcafe")  # and then Redis lost its job
+    (case,) = await found(operators)
+    before, look = await credits_left(world), Reconciler._fresh
+
+    async def look_and_be_slow(self: Reconciler, case: Case) -> SessionReport | None:
+        report = await look(self, case)
+        if (await world.row(key)).status is Status.FAILED:
+            await operators.replay(key)
+            assert await world.run_all() == [Ending.COMPLETED]
+        return report
+
+    monkeypatch.setattr(Reconciler, "_fresh", look_and_be_slow)
+    assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+    assert await credits_left(world) == before
+    assert (await operators.report(key)).credit.state is CreditState.CHARGED
 
 
 # ------------------------------------------------------------------ what nobody can know

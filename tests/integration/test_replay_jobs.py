@@ -18,13 +18,13 @@ from devkit.crashes import (
     run_until_crash,
 )
 from devkit.servers.redis_server import RedisServer
-from devkit.world import World, picture
+from devkit.world import PICTURE, World, picture
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
-from wearon_cli.core.jobs.journal import Claim, Ending, NewJob
-from wearon_cli.core.session import SessionKey, Status, fail
+from wearon_cli.core.jobs.journal import Claim, Ending, NewJob, Purchase
+from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -239,3 +239,54 @@ async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
             assert step > 10
             return
     raise AssertionError("a replay has more steps than this test looks at")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
+    world: World, after: bool
+) -> None:
+    """Killed between the row and the close, it gave the charge back beside the picture."""
+    for step in range(1, MANY):
+        before = await credits_left(world)
+        key = await b2c(world)
+        await failed(world, key)
+        row = await world.row(key)
+        await world.storage.put(row.result_path, PICTURE, content_type="image/jpeg")
+        letter_id = await world.dead_letters.bury(
+            b"x", reason="x", error_code="x", attempts=1, session_id=key.session_id
+        )
+        await replay(world, key, charge=True, letter_id=letter_id)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        crashed = await run_until_crash(world)
+        await let_others_finish(world)
+        where = f"step {step}"
+        assert (await world.row(key)).status is Status.COMPLETED, where
+        assert await state(world, key) is CreditState.CHARGED, where
+        assert await credits_left(world) == before - 1, where
+        assert await world.dead_letters.get(letter_id) is None, where
+        assert world.generator.paid == [], where
+        if not crashed:
+            assert step > 5
+            return
+    raise AssertionError("a replay has more steps than this test looks at")
+
+
+async def test_a_redraw_killed_once_its_picture_is_stored_buys_no_second(world: World) -> None:
+    """Whether the new picture was there was taken from the journal alone."""
+    key = await b2c(world)
+    await completed(world, key)
+    path = (await world.row(key)).result_path
+    first, second = await world.storage.get(path), picture("blue")
+    await replay(world, key, fresh=True)
+    claim = await _claimed(world, key)
+    purchase = Purchase(number=1, provider="openai", model="x", started_at=utc_now())
+    await world.journal.start_purchase(claim, purchase, pictures=2)
+    await world.storage.put(previous_path(path), first, content_type="image/jpeg")
+    await world.journal.previous_kept(claim)
+    await world.storage.put(path, second, content_type="image/jpeg")
+    await let_others_finish(world)
+    assert world.generator.paid == []
+    assert await world.storage.get(path) == second
+    assert await world.storage.get(previous_path(path)) == first
+    assert (await world.row(key)).status is Status.COMPLETED
+    assert await world.is_at_rest()

@@ -14,8 +14,8 @@ from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, StoreRefused, StoreUnavailable
-from wearon_cli.core.jobs.journal import Closing, Ending, NewJob, SettlementIntent
-from wearon_cli.core.jobs.settlement import intent_for
+from wearon_cli.core.jobs.journal import Closing, Ending, HandBack, NewJob, SettlementIntent
+from wearon_cli.core.jobs.settlement import CRON_MARGIN_S, intent_for
 from wearon_cli.core.ledger import Payer
 from wearon_cli.core.session import (
     Channel,
@@ -23,6 +23,7 @@ from wearon_cli.core.session import (
     SessionKey,
     Status,
     complete,
+    fail,
     start,
     utc_now,
 )
@@ -258,6 +259,31 @@ async def test_a_session_that_the_cron_may_be_refunding_is_looked_at_again_later
     assert entry.intent.swapped
 
 
+async def test_a_row_failed_by_a_later_attempt_waits_for_the_cron_as_well(world: World) -> None:
+    """The store was away when the intent was written; the next attempt refunded at once."""
+    key = await world.sell(owner_id=USER)
+    await world.make_old(key, minutes=11)
+    await world.take_all_in()
+    await world.registry.register(world.worker)
+    claim = await world.claim(key.session_id)
+    assert claim is not None
+    await world.journal.intend(claim, INTENT)
+    await world.journal.hand_back(claim, after_s=0.0, why=HandBack.WAITING, error="x")
+    claim = await world.claim(key.session_id)
+    assert claim is not None
+    disposition = await world.runner().run(claim)
+    assert (await world.row(key)).status is Status.FAILED
+    assert await balances(world) == (9, 10, 10)
+    assert disposition.after_s >= CRON_MARGIN_S
+    await world.ledger.refund(
+        Payer(channel=Channel.B2C, owner_id=USER),
+        f"Stuck job recovery: session {key.session_id} timed out after 10 minutes",
+    )
+    await world.pass_time()
+    assert await world.run_all() == [Ending.FAILED]
+    assert await balances(world) == (10, 10, 10)
+
+
 class RefusingLedger(LocalLedger):
     """Refuses every refund, as a ledger without the shopper or the function would."""
 
@@ -288,3 +314,25 @@ async def test_a_refund_that_the_ledger_refuses_is_parked_for_a_person(
     credit = await world.settlement().return_credit(await world.row(key))  # by a person, later
     assert credit.state is CreditState.RETURNED
     assert await balances(world) == (10, 10, 10)
+
+
+async def test_a_refund_parked_after_a_crash_is_still_known_as_owed(
+    world: World, tmp_path: Path
+) -> None:
+    """
+    Killed between the row's move and its note: the record did not say who failed the row, so the
+    parked refund was `unclear`, and `reconcile --fix` never tried it again.
+    """
+    key = await world.sell(owner_id=USER, push=False)
+    await world.sessions.apply(key, fail(INTENT.shopper_message))
+    await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
+    await world.registry.register(world.worker)
+    claim = await world.claim(key.session_id)
+    assert claim is not None
+    refusing = RefusingLedger(tmp_path / "wearon.db")
+    settlement = replace(world.settlement(), ledger=refusing)
+    closing = await settlement.settle(replace(claim, intent=INTENT), INTENT, None)
+    refusing.close()
+    assert closing.ending is Ending.PARKED
+    await world.journal.close(claim, closing)
+    assert (await world.settlement().credit(await world.row(key))).state is CreditState.OWED

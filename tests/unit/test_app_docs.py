@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wearon_cli.app import COMMANDS
+from wearon_cli.cli.durations import A_DAY, A_WEEK, AN_HOUR, Span, parse_span
 from wearon_cli.cli.output import ENVELOPE_VERSION, Failure
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -36,3 +37,8 @@ def test_the_examples_follow_the_contract(envelope: dict[str, object]) -> None:
 def test_every_commands_data_is_described() -> None:
     described = " ".join(rows_of("json-output.md", r"### `"))
     assert [name for name in COMMANDS if not re.search(rf"`{name}[` ]", described)] == []
+
+
+@pytest.mark.parametrize("default", [AN_HOUR, A_DAY, A_WEEK, Span(minutes=15), Span(seconds=90)])
+def test_a_default_span_is_printed_as_it_is_typed(default: Span) -> None:
+    assert parse_span(str(default)) == default

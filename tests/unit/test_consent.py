@@ -31,6 +31,8 @@ def test_the_commands_that_act_ask() -> None:
     assert asking == {
         "replay-task replay-task",
         "try-on try-on",
+        "compare compare",
+        "doctor doctor",
         "reconcile reconcile",
         "dead-letters requeue",
         "dead-letters drop",

@@ -35,7 +35,6 @@ STATS = QueueStats(
     workers=0,
     slots=0,
     permits_used=0,
-    messages=0,
     halts=(Halt(name="storage", reason="r", since=NOW, next_probe_at=NOW),),
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from wearon_cli.app import BROKEN_PIPE_EXIT, USAGE_EXIT
 from wearon_cli.core.errors import WearonError
+from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -121,5 +122,10 @@ def test_the_table_of_errors_is_the_tree() -> None:
 
 def test_every_exit_code_is_explained() -> None:
     explained = {int(row.split("|")[1]) for row in rows_of_the_page(r"\| \d+ \|")}
-    used = {each.exit_code for each in tree()} | {0, USAGE_EXIT, BROKEN_PIPE_EXIT}
+    used = {each.exit_code for each in tree()} | {
+        0,
+        USAGE_EXIT,
+        EXIT_UNRESPONSIVE,
+        BROKEN_PIPE_EXIT,
+    }
     assert explained == used

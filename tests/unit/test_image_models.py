@@ -6,13 +6,13 @@ import pytest
 
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.image_models import (
-    TokenUse,
     cost_usd,
     image_model,
     is_known,
     read_model_name,
 )
 from wearon_cli.core.image_prices import SUCCESSORS, closing, try_on_usd
+from wearon_cli.core.image_rules import TokenUse
 from wearon_cli.core.settings import Settings
 
 #: One 1024x1536 picture, in output tokens; the prices are the published ones per picture.
@@ -35,7 +35,7 @@ FAMILIES = {
 @pytest.mark.parametrize("model_id", FAMILIES)
 def test_fidelity_is_sent_only_where_it_is_allowed(model_id: str) -> None:
     model = image_model(model_id)
-    assert (model.input_fidelity, model.max_pictures, model.shuts_down) == FAMILIES[model_id]
+    assert (model.input_fidelity, model.best_pictures, model.shuts_down) == FAMILIES[model_id]
     assert model.model_id == model_id
 
 
@@ -135,6 +135,7 @@ def test_an_unknown_model_has_no_price() -> None:
         ("runware:flux-vto", "runware:bfl:flux@vto"),
         ("runware:gpt-image-2.5-flare", "runware:openai:gpt-image@2.5-flare"),
         (" preview:preview ", "preview:preview"),
+        ("preview", "preview:preview"),
     ],
 )
 def test_a_model_is_named_with_its_provider(text: str, key: str) -> None:
@@ -192,15 +193,25 @@ def test_every_successor_is_open_known_and_cheaper_than_what_it_follows() -> Non
 
 
 @pytest.mark.parametrize(("today", "days_left"), [(date(2026, 11, 30), 1), (date(2026, 12, 2), -1)])
-def test_the_day_a_model_closes_is_told_with_what_its_successor_costs(
-    today: date, days_left: int
-) -> None:
-    told = closing(image_model("gpt-image-1.5"), today=today, size="1024x1536", quality="medium")
-    assert told is not None
-    assert (told.days_left, told.closes) == (days_left, date(2026, 12, 1))
-    assert told.successor.name == "openai:gpt-image-2.6-flare"
+@pytest.mark.parametrize("then", ["openai:gpt-image-2", None])
+def test_what_the_closing_of_a_model_changes(today: date, days_left: int, then: str | None) -> None:
+    told = closing(
+        image_model("gpt-image-1.5"),
+        closes=date(2026, 12, 1),
+        today=today,
+        size="1024x1536",
+        quality="medium",
+        then=then,
+    )
+    assert told.days_left == days_left
+    assert told.successor == (then or "openai:gpt-image-2.6-flare")
+    assert (told.reason == "") is (then is not None)
     assert told.usd is not None
     assert told.successor_usd is not None
     assert told.successor_usd < told.usd
-    open_one = closing(image_model("gpt-image-2"), today=today, size="auto", quality="low")
-    assert open_one is None
+
+
+def test_the_default_models_put_one_that_stays_first() -> None:
+    first, *_, last = Settings().openai_image_models
+    assert image_model(first).shuts_down is None
+    assert image_model(last).shuts_down == date(2026, 12, 1)

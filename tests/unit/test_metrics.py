@@ -54,7 +54,6 @@ STATS = QueueStats(
     workers=2,
     slots=32,
     permits_used=7,
-    messages=0,
     halts=(
         Halt(
             name="provider:openai",
@@ -66,13 +65,15 @@ STATS = QueueStats(
 )
 
 
-COMPLETED = JobCompleted(channel="b2c", took_ms=40_000, model="m", cost_usd=0.25)
+COMPLETED = JobCompleted(channel="b2c", took_ms=40_000, provider="p", model="m", cost_usd=0.25)
 SETTLED = JobSettled(channel="b2b", credit="returned", error="rate_limited", detail="429")
 STOPPED = JobStopped(error="rate_limited", detail="429", attempt=1)
-ANSWERED = ImageCallAnswered(model="m", status=429, vendor_request_id=None, took_ms=1500)
+ANSWERED = ImageCallAnswered(
+    provider="p", model="m", status=429, vendor_request_id=None, took_ms=1500
+)
 MEASURED = BodyMeasured(photo="0123456789ab", based_on="front", duration_ms=80)
 REQUEST = HttpRequestAnswered(method="POST", path="/estimate-body", status=200, duration_ms=90)
-LOST = PurchaseLost(model="m", number=1, detail="no answer")
+LOST = PurchaseLost(provider="p", model="m", number=1, detail="no answer")
 RECOVERED = JobsRecovered(orphaned=7, expired=2, workers_lost=3)
 BOUGHT = PurchaseStarted(provider="openai", model="m", number=1, waited_ms=500)
 OPENED = BreakerOpened(breaker="storage", reason="store_unavailable", probe_after_s=30)
@@ -86,7 +87,7 @@ COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (JobRefused(letter_id="l", reason="r"), "intake_total", {"result": "refused"}, 1),
     (COMPLETED, "jobs_total", {"outcome": "completed", "error": "", "channel": "b2c"}, 1),
     (COMPLETED, "job_seconds_sum", {}, 40),
-    (COMPLETED, "cost_usd_total", {"model": "m"}, 0.25),
+    (COMPLETED, "cost_usd_total", {"provider": "p", "model": "m"}, 0.25),
     (SETTLED, "jobs_total", {"outcome": "failed", "error": "rate_limited", "channel": "b2b"}, 1),
     (SETTLED, "settlements_total", {"credit": "returned"}, 1),
     (STOPPED, "job_stops_total", {"error": "rate_limited"}, 1),
@@ -97,8 +98,8 @@ COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (JobsUnclaimed(count=4), "jobs_recovered_total", {"cause": "unclaimed"}, 4),
     (OrphanAdopted(session_id="s", status="queued"), "orphans_total", {}, 1),
     (BOUGHT, "permit_wait_seconds_sum", {}, 0.5),
-    (ANSWERED, "image_calls_total", {"model": "m", "status": "429"}, 1),
-    (ANSWERED, "image_call_seconds_sum", {"model": "m"}, 1.5),
+    (ANSWERED, "image_calls_total", {"provider": "p", "model": "m", "status": "429"}, 1),
+    (ANSWERED, "image_call_seconds_sum", {"provider": "p", "model": "m"}, 1.5),
     (LOST, "purchases_lost_total", {}, 1),
     (OPENED, "breaker_openings_total", {"breaker": "storage", "reason": "store_unavailable"}, 1),
     (UNSTORED, "pictures_not_stored_total", {"error": "storage_refused"}, 1),
@@ -128,7 +129,7 @@ def test_each_event_that_counts_is_tried_here() -> None:
 
 def test_a_picture_that_was_stored_before_costs_nothing_again() -> None:
     meters = Meters()
-    meters.count(JobCompleted(channel="b2c", took_ms=50, model=None, cost_usd=None))
+    meters.count(JobCompleted(channel="b2c", took_ms=50, provider=None, model=None, cost_usd=None))
     assert "wearon_cost_usd_total{" not in meters.render().decode()
 
 

@@ -21,7 +21,8 @@ from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
-from wearon_cli.adapters.providers.openai_edits import ModelInfo, OpenAIImages, image_api_client
+from wearon_cli.adapters.providers.openai_checks import ModelInfo, model_info
+from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
 from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES
 from wearon_cli.core.errors import (
@@ -567,22 +568,23 @@ def test_settings_that_a_model_refuses_are_found_at_start(size: str, quality: st
 
 
 async def test_a_model_says_when_it_shuts_down() -> None:
-    made_by = api_images(ImageApi())
-    assert await made_by.model_info(OLD) == ModelInfo(model_id=OLD, shuts_down=date(2026, 12, 1))
-    assert await made_by.model_info(NEW) == ModelInfo(model_id=NEW, shuts_down=None)
+    http = client(httpx.ASGITransport(ImageApi().app))
+    assert await model_info(http, OLD) == ModelInfo(model_id=OLD, shuts_down=date(2026, 12, 1))
+    assert await model_info(http, NEW) == ModelInfo(model_id=NEW, shuts_down=None)
 
 
 async def test_a_model_or_key_that_does_not_work_is_reported() -> None:
+    network = httpx.ASGITransport(ImageApi().app)
     with pytest.raises(ModelUnavailable):
-        await api_images(ImageApi()).model_info("gpt-image-1")
+        await model_info(client(network), "gpt-image-1")
     with pytest.raises(AccountBlocked):
-        await api_images(ImageApi(), key="sk-wrong").model_info(OLD)
+        await model_info(client(network, "sk-wrong"), OLD)
 
 
 @pytest.mark.parametrize("told", [b"<html>", b"[]", b'{"shutdown_date": "soon"}', b"{}"])
 async def test_an_odd_answer_about_a_model_is_no_date(told: bytes) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=told))
-    info = await images(transport).model_info(OLD)
+    info = await model_info(client(transport), OLD)
     assert info.shuts_down is None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S
+from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S, REFUND_LOCK_LIFE_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import HAND_BACK_S, Settings, load_settings
 
@@ -22,3 +22,12 @@ def test_a_job_does_not_wait_longer_than_its_bought_picture_is_held() -> None:
     with pytest.raises(ConfigError, match=r"WEARON_MAX_WAIT_S \(3601\)"):
         load_settings(max_wait_s=3601)
     assert load_settings(max_wait_s=3600).max_wait_s == HELD_PICTURE_LIFE_S
+
+
+def test_a_refund_does_not_outlast_its_lock() -> None:
+    """With calls of 30 s the lock of 60 s was gone while a refund was still on its way."""
+    patient = {"b2c_buy_within_s": 300.0, "attempt_budget_s": 500.0}
+    with pytest.raises(ConfigError, match="given twice"):
+        load_settings(supabase_timeout_s=30.0, **patient)
+    longest_s = REFUND_LOCK_LIFE_S / 4
+    assert load_settings(supabase_timeout_s=longest_s, **patient).supabase_timeout_s == longest_s

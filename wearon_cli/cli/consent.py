@@ -19,15 +19,15 @@ def require_consent(question: str, *, yes: bool) -> None:
         yes: `--yes` was given.
 
     Raises:
-        ConsentMissing: Nobody is there to ask.
+        ConsentMissing: There is no terminal to ask on.
         Interrupted: The answer was no.
     """
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConsentMissing(
-            f"{question.rstrip('?')}: nobody said yes, and there is no terminal to ask on",
-            hint="add --yes; --dry-run, where there is one, tells first what would be done",
+            f"{question.rstrip('?')}: this needs a yes, and there is no terminal to ask on",
+            hint="add --yes; where there is a --dry-run, it shows first what would be done",
         )
     if not typer.confirm(question, err=True):
         raise Interrupted("nothing was done")

@@ -10,11 +10,26 @@ from wearon_cli.core.session import utc_now
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SIZES: Final = ((86_400, "d"), (3600, "h"), (60, "m"))
+
+
+class Span(timedelta):
+    """A default span of an option. The help page prints it as it is typed: 2h, 7d."""
+
+    def __str__(self) -> str:
+        seconds = int(self.total_seconds())
+        size, unit = next(((n, u) for n, u in _SIZES if seconds % n == 0), (1, "s"))
+        return f"{seconds // size}{unit}"
+
+
+AN_HOUR: Final = Span(hours=1)
+A_DAY: Final = Span(days=1)
+A_WEEK: Final = Span(days=7)
 
 
 def parse_span(text: str | timedelta) -> timedelta:
     """
-    "90s", "15m", "2h", "7d". A default comes as what it stands for.
+    "90s", "15m", "2h", "7d". A default is passed as a `Span`.
 
     Raises:
         typer.BadParameter: It is not a span.

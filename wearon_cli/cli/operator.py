@@ -44,7 +44,7 @@ def with_tools(
         return asyncio.run(run(settings))
 
 
-def asked_by() -> str:
+def operator_name() -> str:
     """Who runs this command, for the timeline: the user and the machine."""
     try:
         import pwd

@@ -50,7 +50,7 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def told(ended: Ended, *, picture: Path | None, elapsed_s: float) -> Result:
+def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> Result:
     """The answer of a command that followed a session to its end."""
     row = ended.report.session
     data = {

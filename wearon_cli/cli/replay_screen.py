@@ -11,7 +11,7 @@ from rich.table import Table
 from wearon_cli.cli.durations import span_s
 from wearon_cli.cli.output import note, stderr_console
 from wearon_cli.core.operator.bulk import BulkEnd, Progress, at_most_usd, expected_usd
-from wearon_cli.core.operator.chances import Outcomes, Outlook, outlook
+from wearon_cli.core.operator.chances import Outcomes, ReplayChance, replay_chance
 from wearon_cli.core.operator.inspector import UNKNOWN
 from wearon_cli.core.operator.replay_plan import Plan
 
@@ -112,7 +112,7 @@ def dry_run(
         f"{len(plans) - len(buying)} only finish the row"
     ]
     if plans:
-        lines += ["", _outlook_table(outlooks(plans, known))]
+        lines += ["", _chance_table(replay_chances(plans, known))]
     lines += _left_out_lines(left_out)
     if verbose:
         for plan in plans:
@@ -120,10 +120,10 @@ def dry_run(
     return lines
 
 
-def outlooks(plans: Sequence[Plan], known: Outcomes) -> list[tuple[Outlook, int]]:
+def replay_chances(plans: Sequence[Plan], known: Outcomes) -> list[tuple[ReplayChance, int]]:
     """The chance of each cause among the plans, and how many it has."""
     counts = Counter(plan.report.error_class or UNKNOWN for plan in plans)
-    return [(outlook(cause, known), count) for cause, count in counts.most_common()]
+    return [(replay_chance(cause, known), count) for cause, count in counts.most_common()]
 
 
 def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
@@ -169,7 +169,7 @@ def _left_out_lines(left_out: Sequence[LeftOut]) -> list[object]:
     return [f"{count} left out: {code}" for code, count in counts.most_common()]
 
 
-def _outlook_table(found: Sequence[tuple[Outlook, int]]) -> Table:
+def _chance_table(found: Sequence[tuple[ReplayChance, int]]) -> Table:
     table = Table("failed by", "sessions", "chance", "because", box=None, pad_edge=False)
     for each, count in found:
         table.add_row(each.error_class, str(count), each.chance.value, each.reason)

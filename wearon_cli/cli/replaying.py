@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.consent import require_consent
-from wearon_cli.cli.outcome import told
+from wearon_cli.cli.outcome import followed_result
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import progress
 from wearon_cli.cli.replay_screen import (
@@ -19,7 +19,7 @@ from wearon_cli.cli.replay_screen import (
     dry_run,
     interrupted_words,
     left_out_facts,
-    outlooks,
+    replay_chances,
     summary,
 )
 from wearon_cli.core.errors import InputError, Interrupted, PictureUnavailable, TryOnFailed
@@ -55,6 +55,7 @@ async def replay_one(
 ) -> Result:
     """One session: its whole plan, its picture."""
     _require_priced([plan], how)
+    _require_affordable(plan, how)
     if dry_run:
         return Result(
             data=plan_facts(plan), lines=[*plan.sentences(), "", "nothing was done (--dry-run)"]
@@ -67,7 +68,7 @@ async def replay_one(
     if ended.succeeded and how.out:
         picture = await tools.storage.get(plan.session.result_path)
         saved = _save(how.out, picture)
-    return told(ended, picture=saved, elapsed_s=elapsed_s)
+    return followed_result(ended, picture=saved, elapsed_s=elapsed_s)
 
 
 async def _followed(
@@ -181,6 +182,16 @@ def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
         )
 
 
+def _require_affordable(plan: Plan, how: Replaying) -> None:
+    """For one session: many are opened as far as the limit reaches."""
+    most_usd = plan.price.most_usd
+    if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
+        raise InputError(
+            f"it may cost ${most_usd:.2f} with repeats, more than --max-cost {how.max_cost_usd:g}",
+            hint="raise --max-cost, or leave it out: the question tells the price",
+        )
+
+
 def _sum_lines(
     plans: Sequence[Plan], left_out: Sequence[LeftOut], known: Outcomes, *, verbose: bool
 ) -> list[str]:
@@ -193,7 +204,7 @@ def _sum_lines(
     ]
     lines += [
         f"  {count} failed by {each.error_class}: chance {each.chance.value}, {each.reason}"
-        for each, count in outlooks(plans, known)
+        for each, count in replay_chances(plans, known)
     ]
     if verbose:
         lines += [sentence for plan in plans for sentence in ("", *plan.sentences())]
@@ -218,7 +229,7 @@ def _planned(
                 "chance": each.chance,
                 "reason": each.reason,
             }
-            for each, count in outlooks(plans, known)
+            for each, count in replay_chances(plans, known)
         ],
     }
     lines = dry_run(plans, left_out, known, verbose=verbose)

@@ -1,12 +1,12 @@
 """`wearon costs`: what was paid for pictures, by day, store, model, provider or outcome."""
 
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from wearon_cli.cli.durations import SinceOption
+from wearon_cli.cli.durations import A_WEEK, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def costs(
-    by: Annotated[GroupBy, typer.Option(help="How to part them.")] = GroupBy.DAY,
-    since: SinceOption = timedelta(days=7),
+    by: Annotated[GroupBy, typer.Option(help="What to group them by.")] = GroupBy.DAY,
+    since: SinceOption = A_WEEK,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:

@@ -1,4 +1,4 @@
-"""`wearon dead-letters`: payloads that nobody tries again by itself."""
+"""`wearon dead-letters`: payloads that are not retried by themselves."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.operator import asked_by, with_tools
+from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="List, show, requeue or drop dead letters.\n\n"
     "A dead letter is a payload that could not be run: not a job by the contract, a job that "
     "killed its workers, or one whose paid calls were lost. Its session was failed and its credit "
-    "settled, where a session could be told. Letters are kept for 30 days.",
+    "settled, if the payload names one. Letters are kept for 30 days.",
 )
 
 LetterArgument = Annotated[str, typer.Argument(help="Id of the letter, from `list`.")]
@@ -66,7 +67,7 @@ def show(
         text = letter.raw.decode("utf-8", "backslashreplace")
         lines = [
             f"letter    {letter.letter_id}",
-            f"session   {letter.session_id or 'cannot be told'}",
+            f"session   {letter.session_id or 'not known'}",
             f"died      {letter.died_at.astimezone():%Y-%m-%d %H:%M:%S} ({age_h:.1f} h ago)",
             f"error     {letter.error_code}: {letter.reason}",
             f"attempts  {letter.attempts}",
@@ -95,7 +96,7 @@ def requeue(
     async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         options = ReplayOptions(
-            by=asked_by(),
+            by=operator_name(),
             reason=f"dead letter {letter_id}",
             letter_id=letter_id,
             payload_urls=_payload_urls(letter),

@@ -50,7 +50,7 @@ def demo(
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
         pictures = read_uploads((person, garment), load_settings())
-    asked = try_on.TryOnCommand(
+    command = try_on.TryOnCommand(
         pictures=pictures,
         channel=Channel.B2C,
         owner_id=None,
@@ -65,7 +65,7 @@ def demo(
         _log_kept(Path(folder)),
         local_stack(Path(folder), previews_only=True) as settings,
     ):
-        return asyncio.run(try_on.run(asked, settings, shown))
+        return asyncio.run(try_on.run(command, settings, shown))
 
 
 @contextmanager

@@ -1,13 +1,18 @@
 """`wearon doctor`: checks everything that the product needs."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
+from wearon_cli.cli.comparison import price_question
+from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.progress import progress
 from wearon_cli.core.errors import ConfigError, Unhealthy
 from wearon_cli.core.operator.checks import Finding, faults
 
@@ -15,26 +20,75 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
 
-def doctor(local: LocalOption = False, data_dir: DataDirOption = None) -> Result:
+def doctor(
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+    paid: Annotated[
+        bool,
+        typer.Option(
+            "--paid",
+            help="Buy a small picture from each configured model too, after asking with the price.",
+        ),
+    ] = False,
+    yes: YesOption = False,
+) -> Result:
     """
     Check everything that the product needs; a failed check says what to do.
 
     Settings, Redis (version, memory, eviction, clock), consumers and Celery workers, Supabase (key,
-    tables, columns, functions, bucket), the image API (key, each model, when it closes), the pose
-    model on a bundled photo, disk and port. It takes less than 10 s, changes nothing, costs
-    nothing, and shows no secret: it is safe in production.
+    tables, columns, functions, bucket), image providers (key, each model, when it closes, what
+    serves then and at which price), the pose model on a bundled photo, disk and port. It takes less
+    than 10 s, changes nothing, costs nothing, and shows no secret: it is safe in production.
+
+    With --paid it also buys one small picture of the bundled photos from each configured model, of
+    OpenAI's through both of its APIs, and tells what it saw: whether a picture came and when, its
+    price against our table, the marks of its origin, and whether the purchase can be found and
+    fetched again. A cent or three each; it asks first, without a terminal it needs --yes.
 
     Exit codes: 0 no check failed, 1 a check failed.
     """
     from wearon_cli.runtime.ops.doctor import examine
 
-    findings = asyncio.run(examine(_settings(local, data_dir)))
+    settings = _settings(local, data_dir)
+    probe = _agreed_probe(settings, yes=yes) if paid else None
+    findings = asyncio.run(examine(settings))
+    data: dict[str, object] = {"findings": findings}
+    if probe is not None:
+        probed, data["probes"] = probe()
+        findings += probed
     failed = faults(findings)
     return Result(
-        data={"findings": findings},
+        data=data,
         lines=[_table(findings), "", _summary(findings)],
         error=Unhealthy(f"{len(failed)} of {len(findings)} checks failed") if failed else None,
     )
+
+
+def _agreed_probe(
+    settings: "Settings", *, yes: bool
+) -> Callable[[], tuple[list[Finding], list[dict[str, object]]]]:
+    """The paid part, once somebody has agreed to its price: findings, and facts for JSON."""
+    from wearon_cli.runtime.ops.logs import configure_quiet_logs
+    from wearon_cli.runtime.ops.paid_probe import (
+        paid_probe,
+        planned,
+        probe_facts,
+        probe_findings,
+    )
+
+    purchases = planned(settings)
+    titles, prices = [p.title for p in purchases], [p.expected_usd for p in purchases]
+    count = f"{len(purchases)} small picture{'s' * (len(purchases) != 1)}"
+    require_consent(price_question(f"buy {count}", titles, prices), yes=yes)
+
+    configure_quiet_logs(settings, "doctor")
+
+    def run() -> tuple[list[Finding], list[dict[str, object]]]:
+        with progress(f"buying {count}"):
+            probes = asyncio.run(paid_probe(settings, purchases))
+        return probe_findings(probes), [probe_facts(probe) for probe in probes]
+
+    return run
 
 
 def _settings(local: bool, data_dir: Path | None) -> "Settings":
@@ -56,7 +110,7 @@ def _settings(local: bool, data_dir: Path | None) -> "Settings":
 def _table(findings: list[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column()
-    table.add_column(no_wrap=True)
+    table.add_column(max_width=36, overflow="fold")
     table.add_column(overflow="fold")
     for finding in findings:
         mark = "[red]FAIL[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"

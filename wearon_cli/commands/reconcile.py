@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.durations import A_DAY, SinceOption, ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    since: SinceOption = timedelta(days=1),
+    since: SinceOption = A_DAY,
     fix: Annotated[bool, typer.Option("--fix", help="Correct what is proved wrong.")] = False,
     yes: YesOption = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows compared.")] = 2000,
@@ -56,7 +55,7 @@ def reconcile(
                 "is_whole": looked_at < limit,
                 "cases": [_facts(case) for case in cases],
             },
-            lines=_told(looked_at, limit, cases),
+            lines=_report_lines(looked_at, limit, cases),
             error=error if left else None,
         )
 
@@ -79,7 +78,7 @@ def _facts(case: Case) -> dict[str, object]:
     }
 
 
-def _told(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
+def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
     part = ["there are more: raise --limit"] if looked_at >= limit else []
     if not cases:
         return [f"{looked_at} sessions compared: all of them fit together", *part]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.durations import SinceOption
-from wearon_cli.cli.operator import asked_by, with_tools
+from wearon_cli.cli.durations import AN_HOUR, SinceOption
+from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result, note
@@ -38,20 +38,21 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Of many: tell the plan of each.")
+    bool, typer.Option("--verbose", "-v", help="Of many: print the plan of each.")
 ]
 NowOption = Annotated[
-    bool, typer.Option("--now", help="Do their jobs in this process, and nobody else's.")
+    bool,
+    typer.Option("--now", help="Run their jobs, and no others, in this process."),
 ]
 PromptOption = Annotated[
-    str | None, typer.Option(help="What the image model is told, instead of the row's words.")
+    str | None, typer.Option(help="Prompt of the image model, instead of the row's.")
 ]
 ChargeOption = Annotated[
     bool, typer.Option("--charge", help="Take a credit for it before anything is drawn.")
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="USD", help="Of many: open no more than this may pay for."),
+    typer.Option(min=0.0, metavar="USD", help="Open no more than this can pay for."),
 ]
 UndoOption = Annotated[
     bool, typer.Option("--undo", help="Bring back the picture that a redraw replaced.")
@@ -93,7 +94,7 @@ def replay_task(
     local: LocalOption = False,
     data_dir: DataDirOption = None,
     failed: FailedOption = False,
-    since: SinceOption = timedelta(hours=1),
+    since: SinceOption = AN_HOUR,
     store: StoreOption = None,
     error: ErrorOption = None,
     limit: LimitOption = 50,
@@ -120,7 +121,7 @@ def replay_task(
     A picture that is stored already is not bought again: then only the row is finished.
 
     It takes no credit, unless --charge is given. A session that a worker holds is left alone. A
-    completed one needs --force: another picture is drawn, the present one is kept beside it, and
+    completed one needs --force: another picture is drawn, the present one is kept as well, and
     --undo brings that one back.
 
       wearon replay-task 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
@@ -137,12 +138,12 @@ def replay_task(
         model=model,
         charge=charge,
         works_here=now,
-        by=asked_by(),
+        by=operator_name(),
         reason=reason,
     )
     target = check_target(out) if out else None
     search = _search(since, store, error, limit) if failed else None
-    asked = ReplayCommand(
+    command = ReplayCommand(
         session_ids=tuple(dict.fromkeys(map(checked_session_id, session_ids or ()))),
         search=search,
         dry_run=dry_run,
@@ -152,10 +153,10 @@ def replay_task(
             options=options, yes=yes, out=target, timeout_s=timeout, max_cost_usd=max_cost
         ),
     )
-    _check(asked)
+    _check(command)
     needs_workers = not (dry_run or now or undo)
     return with_tools(
-        partial(run, asked), local=local, data_dir=data_dir, needs_workers=needs_workers
+        partial(run, command), local=local, data_dir=data_dir, needs_workers=needs_workers
     )
 
 
@@ -169,57 +170,57 @@ def _search(since: timedelta, owner_id: str | None, error: str | None, limit: in
     )
 
 
-def _check(asked: ReplayCommand) -> None:
-    if bool(asked.session_ids) == (asked.search is not None):
+def _check(command: ReplayCommand) -> None:
+    if bool(command.session_ids) == (command.search is not None):
         raise InputError(
             "which sessions?", hint="give their ids, or --failed with --since; not both"
         )
-    if asked.how.out and not asked.is_one:
+    if command.how.out and not command.is_one:
         raise InputError("--out is for one session", hint="name one id")
-    if asked.undo and not asked.is_one:
+    if command.undo and not command.is_one:
         raise InputError("--undo is for one session", hint="name one id")
 
 
-async def run(asked: ReplayCommand, tools: "OperatorTools", settings: "Settings") -> Result:
+async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Settings") -> Result:
     """Plan, say so, ask, do it, follow it."""
-    if asked.undo:
-        return await _undo(asked, tools)
-    if asked.is_one:
-        plan = await tools.replayer.plan(asked.session_ids[0], asked.how.options)
-        return await replay_one(plan, asked.how, tools, settings, dry_run=asked.dry_run)
-    plans, left_out = await _plans(await _ids(asked, tools), asked, tools)
+    if command.undo:
+        return await _undo(command, tools)
+    if command.is_one:
+        plan = await tools.replayer.plan(command.session_ids[0], command.how.options)
+        return await replay_one(plan, command.how, tools, settings, dry_run=command.dry_run)
+    plans, left_out = await _plans(await _ids(command, tools), command, tools)
     return await replay_many(
         plans,
         left_out,
-        asked.how,
+        command.how,
         tools,
         settings,
-        dry_run=asked.dry_run,
-        verbose=asked.verbose,
+        dry_run=command.dry_run,
+        verbose=command.verbose,
     )
 
 
-async def _undo(asked: ReplayCommand, tools: "OperatorTools") -> Result:
-    row = await tools.undo.check(asked.session_ids[0])
+async def _undo(command: ReplayCommand, tools: "OperatorTools") -> Result:
+    row = await tools.undo.check(command.session_ids[0])
     note(f"session {row.session_id}: its earlier picture and the present one change places")
-    if not asked.dry_run:
+    if not command.dry_run:
         question = f"bring back the earlier picture of {row.session_id}?"
-        await asyncio.to_thread(require_consent, question, yes=asked.how.yes)
-        options = asked.how.options
+        await asyncio.to_thread(require_consent, question, yes=command.how.yes)
+        options = command.how.options
         await tools.undo.run(row, by=options.by, reason=options.reason)
-    done = "nothing was done (--dry-run)" if asked.dry_run else "the earlier picture is back"
-    return Result(data={"session_id": row.session_id, "undone": not asked.dry_run}, lines=[done])
+    done = "nothing was done (--dry-run)" if command.dry_run else "the earlier picture is back"
+    return Result(data={"session_id": row.session_id, "undone": not command.dry_run}, lines=[done])
 
 
-async def _ids(asked: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
-    if asked.search is None:
-        return asked.session_ids
-    found = await tools.inspector.search(asked.search)
+async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
+    if command.search is None:
+        return command.session_ids
+    found = await tools.inspector.search(command.search)
     return [each.session.session_id for each in found]
 
 
 async def _plans(
-    session_ids: Sequence[str], asked: ReplayCommand, tools: "OperatorTools"
+    session_ids: Sequence[str], command: ReplayCommand, tools: "OperatorTools"
 ) -> tuple[list[Plan], list[tuple[str, str]]]:
     """What can be run again, and what is left out, with the class of error that says why."""
     free = asyncio.Semaphore(AT_ONCE)
@@ -227,9 +228,9 @@ async def _plans(
     async def plan(session_id: str) -> Plan | tuple[str, str]:
         async with free:
             try:
-                return await tools.replayer.plan(session_id, asked.how.options)
+                return await tools.replayer.plan(session_id, command.how.options)
             except (SessionError, InputError) as exc:
-                if asked.verbose:
+                if command.verbose:
                     note(f"left out: {exc}")
                 return session_id, exc.code
 

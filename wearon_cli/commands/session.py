@@ -1,13 +1,13 @@
 """`wearon session` and `wearon sessions`: what happened to one, and which there are."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.table import Table
 
-from wearon_cli.cli.durations import SinceOption, ago
+from wearon_cli.cli.durations import AN_HOUR, SinceOption, ago
 from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
@@ -88,12 +88,12 @@ async def _halt(
 def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
     lines = halt.lines() if halt else []
     if refund_at is not None:
-        lines.append(f"unless that ends, this job's credit goes back at {local_time(refund_at)}")
+        lines.append(f"unless that ends, this job's credit goes back at {refund_at:%H:%M:%S UTC}")
     return lines
 
 
 def sessions(
-    since: SinceOption = timedelta(hours=1),
+    since: SinceOption = AN_HOUR,
     failed: Annotated[bool, typer.Option("--failed", help="Failed ones only.")] = False,
     status: Annotated[
         Status | None, typer.Option(help="Of this status only.", case_sensitive=False)
@@ -223,12 +223,12 @@ def _inputs(inputs: Sequence[InputPicture]) -> str:
 
 
 def _paid(report: SessionReport) -> str:
-    told = f"${report.cost_usd:.4f}"
+    paid = f"${report.cost_usd:.4f}"
     record = report.record
     if record is None or not record.purchases:
-        return told
+        return paid
     lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""
-    return f"{told} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
+    return f"{paid} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
 
 
 def _timeline(report: SessionReport) -> object:

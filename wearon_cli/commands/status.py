@@ -1,4 +1,4 @@
-"""`wearon status`: how the whole is doing, now."""
+"""`wearon status`: the state of queue, workers and calls."""
 
 import asyncio
 from datetime import timedelta
@@ -40,7 +40,7 @@ def status(
     ctx: typer.Context,
 ) -> Result:
     """
-    Show how the whole is doing: queue, workers, rate limit, failures, cost.
+    Show the state of queue, workers, rate limit, failures, cost.
 
     A live screen on a terminal, until Ctrl-C; one look with --once, with --json, or in a pipe.
     Reads only.

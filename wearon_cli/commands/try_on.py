@@ -12,7 +12,7 @@ import typer
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import check_target, told
+from wearon_cli.cli.outcome import check_target, followed_result
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
@@ -62,7 +62,7 @@ def try_on(
         typer.Option(help="E-mail of the store's shopper, whose credit is taken then (b2b)."),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(help="What the image model is told, instead of our own words.")
+        str, typer.Option(help="Prompt of the image model, instead of our own.")
     ] = "",
     out: Annotated[
         Path | None,
@@ -94,7 +94,7 @@ def try_on(
 
     from wearon_cli.core.settings import load_settings  # brings pydantic
 
-    asked = TryOnCommand(
+    command = TryOnCommand(
         pictures=read_uploads((person, *garments), load_settings()),
         channel=channel,
         owner_id=str(owner) if owner else None,
@@ -105,57 +105,57 @@ def try_on(
     )
     if local:
         with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
-            return asyncio.run(run(asked, settings, shown))
-    return with_tools(partial(_order_if_agreed, asked, yes), local=local, data_dir=data_dir)
+            return asyncio.run(run(command, settings, shown))
+    return with_tools(partial(_order_if_agreed, command, yes), local=local, data_dir=data_dir)
 
 
 async def _order_if_agreed(
-    asked: TryOnCommand, yes: bool, tools: "OperatorTools", settings: "Settings"
+    command: TryOnCommand, yes: bool, tools: "OperatorTools", settings: "Settings"
 ) -> Result:
     """In production a credit is taken and a picture bought: somebody has to say yes."""
-    question = f"take a credit of {_owner(settings, asked)} and buy a picture?"
+    question = f"take a credit of {_owner(settings, command)} and buy a picture?"
     await asyncio.to_thread(require_consent, question, yes=yes)
     with progress("uploading the pictures") as shown:
-        return await _order(asked, settings, tools, shown)
+        return await _order(command, settings, tools, shown)
 
 
-async def run(asked: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
+async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
     """Order it, follow it, save it."""
     from wearon_cli.wiring.operator import open_operator_tools
 
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
-        return await _order(asked, settings, tools, shown)
+        return await _order(command, settings, tools, shown)
 
 
 async def _order(
-    asked: TryOnCommand, settings: "Settings", tools: "OperatorTools", shown: Progress
+    command: TryOnCommand, settings: "Settings", tools: "OperatorTools", shown: Progress
 ) -> Result:
     row = await tools.orders.place(
         Order(
-            channel=asked.channel,
-            owner_id=_owner(settings, asked),
-            pictures=asked.pictures,
-            prompt=asked.prompt,
-            shopper_email=asked.shopper_email,
-            shopper_pays=asked.shopper_email is not None,
+            channel=command.channel,
+            owner_id=_owner(settings, command),
+            pictures=command.pictures,
+            prompt=command.prompt,
+            shopper_email=command.shopper_email,
+            shopper_pays=command.shopper_email is not None,
         )
     )
     shown.say(f"session {row.session_id} is queued")
     picture = None
     try:
         ended = await follow(
-            tools.inspector, row.key, timeout_s=asked.timeout_s, on_look=shown.look
+            tools.inspector, row.key, timeout_s=command.timeout_s, on_look=shown.look
         )
         if ended.succeeded:
-            picture = asked.out or Path(f"try-on-{row.session_id}.jpg")
+            picture = command.out or Path(f"try-on-{row.session_id}.jpg")
             picture.write_bytes(await tools.storage.get(row.result_path))
     except asyncio.CancelledError:
         raise Interrupted(
             f"session {row.session_id} goes on by itself",
             hint=f"`wearon session {row.session_id}` tells where it is",
         ) from None
-    return told(ended, picture=picture, elapsed_s=shown.elapsed_s)
+    return followed_result(ended, picture=picture, elapsed_s=shown.elapsed_s)
 
 
 def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
@@ -164,16 +164,16 @@ def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
     return shopper
 
 
-def _owner(settings: "Settings", asked: TryOnCommand) -> str:
-    if asked.owner_id:
-        return asked.owner_id
+def _owner(settings: "Settings", command: TryOnCommand) -> str:
+    if command.owner_id:
+        return command.owner_id
     if not settings.is_local:
         raise InputError(
             "whose credit is to be taken?",
-            hint=f"--owner {asked.channel.owner_column.upper()}, or --local to try it here",
+            hint=f"--owner {command.channel.owner_column.upper()}, or --local to try it here",
         )
     from wearon_cli.adapters.local import accounts  # brings sqlite3
 
-    if asked.channel is Channel.B2C:
+    if command.channel is Channel.B2C:
         return accounts.DEMO_USER_ID
-    return accounts.DEMO_RESELL_STORE_ID if asked.shopper_email else accounts.DEMO_STORE_ID
+    return accounts.DEMO_RESELL_STORE_ID if command.shopper_email else accounts.DEMO_STORE_ID

@@ -46,7 +46,7 @@ from wearon_cli.core.session import Channel, Session, Status
 #: Source: the platform refunds a queue error within the request that made the session.
 UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
 
-#: The row's moments are a worker's, the ledger's its database's: they may differ by so much.
+#: The row's times are a worker's, the ledger's its database's: they may differ by so much.
 CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
 
 _REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
@@ -61,7 +61,7 @@ class CreditState(StrEnum):
     RETURNED = "returned"  # a refund of this session is in the ledger
     FREE = "free"  # returned earlier, and a replay that took none completed the session
     CHARGED = "charged"  # a replay that took a credit of its own completed the session
-    OWED = "owed"  # taken, the session failed, and it is proved that nobody gave it back
+    OWED = "owed"  # taken, the session failed, and it is proved that it was not given back
     OVERAGE = "overage"  # charged outside the credits: a person refunds it where it was made
     NEVER_TAKEN = "never_taken"  # no credit was taken for this session: none is owed
     UNCLEAR = "unclear"  # the records do not say: a person must look
@@ -351,11 +351,11 @@ def _unclear_failure(facts: CreditFacts) -> Credit:
         ),
         None,
     )
-    told = "no refund names it"
+    refund = "no refund names it"
     if candidate:
-        told = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"
+        refund = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"
     return Credit(
         state=CreditState.UNCLEAR,
-        reason=f"this worker did not fail it, and {told}",
+        reason=f"this worker did not fail it, and {refund}",
         entry=candidate,
     )

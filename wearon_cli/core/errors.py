@@ -8,7 +8,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     ├── ConfigError                3   a setting is missing or wrong
     ├── InputError                 4   the input cannot be used
     │   ├── TaskInvalid            4   dead-letter, never retried
-    │   ├── ConsentMissing         4   it would spend, give back or drop, and nobody said yes
+    │   ├── ConsentMissing         4   it would spend, give back or drop, and needs a yes
     │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
     │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
     │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
@@ -46,7 +46,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       ├── RequestRejected        it cannot use what we sent: settle
     │       ├── ModelUnavailable       model retired or no access: next model
     │       └── AccountBlocked         key, money, verification: stop calling, alarm
-    ├── JobGaveUp                  7   attempts, patience or luck ran out: settle, dead-letter
+    ├── JobGaveUp                  7   attempts or longest wait used up: settle, dead-letter
     │   ├── JobTooOld              7   the platform takes such a session back itself: not bought
     │   └── JobOrphaned            7   an open row without a job: settle
     ├── TryOnFailed                7   how operator commands report a failed session
@@ -108,7 +108,7 @@ class TaskInvalid(InputError):
 
 
 class ConsentMissing(InputError):
-    """This spends, gives back or drops something, and nobody said yes."""
+    """This spends, gives back or drops something, and was not confirmed."""
 
     code = "consent_missing"
 

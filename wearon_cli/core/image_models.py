@@ -13,12 +13,20 @@ kept so far, and no price.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import Final
 
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.image_rules import (
+    ImageModel,
+    PicturePrice,
+    Price,
+    PromptForm,
+    TokenUse,
+    fixed_size,
+    free_size,
+)
 from wearon_cli.core.providers import NO_POWERS, Powers
 
 OPENAI: Final = "openai"
@@ -33,89 +41,9 @@ POWERS: Final[Mapping[str, Powers]] = {
     PREVIEW: NO_POWERS,
 }
 
-#: What the API takes in one request, whatever the model.
-API_MAX_PICTURES: Final = 16
 MAX_PROMPT_CHARS: Final = 32_000
 
 _PER_TOKEN: Final = 1e-6  # prices are per million
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """USD per million tokens."""
-
-    text_in: float
-    text_in_cached: float
-    image_in: float
-    image_in_cached: float
-    image_out: float
-    text_out: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PicturePrice:
-    """USD for one try-on, whatever its size."""
-
-    first: float  # the person and one garment
-    each_further: float = 0.0  # garment
-
-
-class PromptForm(StrEnum):
-    """What a model is told beside its pictures."""
-
-    OURS = "ours"  # the job's prompt, or the default one
-    NONE = "none"  # nothing: it was made for this one task
-    ONE_SENTENCE = "one_sentence"  # the sentence its maker asks for (`core.prompt.try_on_sentence`)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenUse:
-    """Tokens of one call, by what they stood for. Cached ones are part of their input figure."""
-
-    text_in: int = 0
-    image_in: int = 0
-    image_out: int = 0
-    text_out: int = 0
-    text_in_cached: int = 0
-    image_in_cached: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageModel:
-    """The rules of one model."""
-
-    model_id: str
-    provider: str = OPENAI
-    qualities: tuple[str, ...]
-    takes_size: Callable[[str], bool]
-    #: Sent as `input_fidelity`; None: the parameter must not be sent at all.
-    input_fidelity: str | None = None
-    min_pictures: int = 1
-    #: Inputs beyond these lose their likeness; OpenAI's API itself takes `API_MAX_PICTURES`.
-    max_pictures: int = API_MAX_PICTURES
-    price: Price | None = None
-    picture_price: PicturePrice | None = None  # instead of tokens
-    #: Output tokens of one 1024x1024 picture, by quality; other sizes in proportion to their area.
-    output_tokens: Mapping[str, int] = field(default_factory=dict)
-    shuts_down: date | None = None
-    prompt_form: PromptForm = PromptForm.OURS
-    is_sized: bool = True  # takes a size and a quality
-
-    @property
-    def key(self) -> str:
-        """PROVIDER:MODEL."""
-        return f"{self.provider}:{self.model_id}"
-
-    def faults(self, *, size: str, quality: str) -> list[str]:
-        """Sentences about settings this model refuses; empty when it takes them."""
-        rules = (
-            (self.takes_size(size), f"{self.model_id} does not draw pictures of size {size}"),
-            (
-                quality in self.qualities,
-                f"{self.model_id} has no quality {quality}, only {', '.join(self.qualities)}",
-            ),
-        )
-        return [sentence for holds, sentence in rules if not holds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +56,14 @@ class ModelName:
 
 def read_model_name(text: str) -> ModelName:
     """
-    Read PROVIDER:MODEL, or a model of OpenAI's alone.
+    Read PROVIDER:MODEL, or a model of OpenAI's alone, or `preview`.
 
     Raises:
         ConfigError: No such provider, or no model.
     """
     provider, colon, model_id = text.strip().partition(":")
     if not colon:
-        provider, model_id = OPENAI, provider
+        provider, model_id = (PREVIEW if provider == PREVIEW else OPENAI), provider
     if provider not in {OPENAI, RUNWARE, PREVIEW} or not model_id:
         raise ConfigError(
             f"{text!r} names no image model",
@@ -143,6 +71,11 @@ def read_model_name(text: str) -> ModelName:
         )
     if provider == RUNWARE:
         model_id = _RUNWARE_SHORT.get(model_id, model_id)
+        if not _RUNWARE_ID.fullmatch(model_id):
+            raise ConfigError(
+                f"there is no Runware model {model_id!r}",
+                hint=f"{', '.join(_RUNWARE_SHORT)}, or MAKER:MODEL@VERSION",
+            )
     return ModelName(provider=provider, model_id=model_id)
 
 
@@ -150,16 +83,31 @@ def image_model(model_id: str, provider: str = OPENAI) -> ImageModel:
     """The rules for a model id, exact or dated; an unknown one gets the newest family's."""
     if provider == RUNWARE:
         return _RUNWARE_MODELS.get(model_id) or _runware_openai(model_id)
+    if provider == PREVIEW:
+        return _PREVIEW
     for pattern, make in _FAMILIES:
         if pattern.fullmatch(model_id):
             return make(model_id)
     return _newest(model_id, price=None, output_tokens={})
 
 
+def named_model(text: str) -> ImageModel:
+    """
+    The rules for what is written PROVIDER:MODEL.
+
+    Raises:
+        ConfigError: As `read_model_name`.
+    """
+    name = read_model_name(text)
+    return image_model(name.model_id, name.provider)
+
+
 def is_known(model_id: str, provider: str = OPENAI) -> bool:
     """True when the table has this model, or the family it is a dated snapshot of."""
     if provider == RUNWARE:
         return model_id in _RUNWARE_MODELS
+    if provider == PREVIEW:
+        return model_id == PREVIEW
     return any(pattern.fullmatch(model_id) for pattern, _ in _FAMILIES)
 
 
@@ -193,35 +141,6 @@ def cost_usd(model_id: str, use: TokenUse) -> float | None:
     )
 
 
-# ------------------------------------------------------------------------------ sizes
-
-_WIDTH_X_HEIGHT: Final = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
-#: The free sizes of gpt-image-2 and later.
-_STEP_PX: Final = 16
-_MAX_EDGE_PX: Final = 3840
-_MAX_RATIO: Final = 3
-_AREA_PX: Final = range(655_360, 8_294_400 + 1)
-
-
-def _fixed_size(size: str) -> bool:
-    return size in {"1024x1024", "1024x1536", "1536x1024", "auto"}
-
-
-def _free_size(size: str) -> bool:
-    if size == "auto":
-        return True
-    match = _WIDTH_X_HEIGHT.fullmatch(size)
-    if match is None:
-        return False
-    short, long = sorted(map(int, match.groups()))
-    return (
-        short % _STEP_PX == long % _STEP_PX == 0
-        and long <= _MAX_EDGE_PX
-        and long <= _MAX_RATIO * short
-        and short * long in _AREA_PX
-    )
-
-
 # ------------------------------------------------------------------------------ table
 
 _QUALITIES: Final = ("low", "medium", "high", "auto")
@@ -249,9 +168,9 @@ def _gpt_image_1_5(model_id: str) -> ImageModel:
     return ImageModel(
         model_id=model_id,
         qualities=_QUALITIES,
-        takes_size=_fixed_size,
+        takes_size=fixed_size,
         input_fidelity="high",  # its default is low, which loses faces
-        max_pictures=5,
+        best_pictures=5,
         price=_PRICE_1_5,
         output_tokens=_TOKENS_1_5,
         shuts_down=_LAST_DAY_OF_1_5,
@@ -262,9 +181,9 @@ def _gpt_image_1_mini(model_id: str) -> ImageModel:
     return ImageModel(
         model_id=model_id,
         qualities=_QUALITIES,
-        takes_size=_fixed_size,
+        takes_size=fixed_size,
         input_fidelity=None,  # knows low only, which is its default
-        max_pictures=5,
+        best_pictures=5,
         price=_PRICE_1_MINI,
         output_tokens=_TOKENS_1_5,
         shuts_down=_LAST_DAY_OF_1_5,
@@ -275,7 +194,7 @@ def _gpt_image_2(model_id: str) -> ImageModel:
     return ImageModel(
         model_id=model_id,
         qualities=_QUALITIES,
-        takes_size=_free_size,
+        takes_size=free_size,
         input_fidelity=None,  # always high; naming it is an error
         price=_PRICE_2,
         output_tokens=_TOKENS_2,
@@ -290,7 +209,7 @@ def _newest(
     return ImageModel(
         model_id=model_id,
         qualities=_MORE_QUALITIES,
-        takes_size=_free_size,
+        takes_size=free_size,
         input_fidelity=None,
         price=price,
         output_tokens=output_tokens,
@@ -308,6 +227,8 @@ _FAMILIES: Final[tuple[tuple[re.Pattern[str], Callable[[str], ImageModel]], ...]
 
 # ---------------------------------------------------------------------------- Runware
 
+#: How Runware names its models.
+_RUNWARE_ID: Final = re.compile(r"[\w.-]+:[\w.-]+@[\w.-]+")
 #: Short names for settings and commands.
 _RUNWARE_SHORT: Final = {
     "p-image": "prunaai:p-image@try-on",
@@ -324,13 +245,26 @@ def _any_size(size: str) -> bool:
     return True
 
 
+#: A composite drawn here, from the person and the first garment.
+_PREVIEW: Final = ImageModel(
+    model_id=PREVIEW,
+    provider=PREVIEW,
+    qualities=_MORE_QUALITIES,
+    takes_size=_any_size,
+    min_pictures=2,
+    picture_price=PicturePrice(first=0.0),
+    prompt_form=PromptForm.NONE,
+    is_sized=False,
+)
+
+
 def _runware_openai(model_id: str) -> ImageModel:
     """OpenAI's models through Runware, and any other that takes a prompt and pictures."""
     return ImageModel(
         model_id=model_id,
         provider=RUNWARE,
         qualities=_QUALITIES if model_id == "openai:gpt-image@2" else _MORE_QUALITIES,
-        takes_size=_free_size,
+        takes_size=free_size,
     )
 
 

@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from wearon_cli.core.image_models import (
-    ImageModel,
-    TokenUse,
-    cost_usd,
-    image_model,
-    read_model_name,
-)
+from wearon_cli.core.image_models import cost_usd, named_model
+from wearon_cli.core.image_rules import ImageModel, TokenUse
 
 #: Input tokens of one picture of 1024 px. No source: OpenAI publishes none for these models.
 TOKENS_PER_PICTURE: Final = 1000
@@ -38,7 +33,7 @@ class Successor:
     reason: str
 
 
-#: After gpt-image-1.5, in this order. `wearon doctor` names the first that is not configured.
+#: After gpt-image-1.5, in this order. `wearon doctor` names the first when no configured one stays.
 SUCCESSORS: Final = (
     Successor(
         name="openai:gpt-image-2.6-flare",
@@ -96,30 +91,36 @@ def outer_usd(outer_model: str, *, tokens_in: int, tokens_out: int) -> float | N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """A model that closes, against the first successor: what `wearon doctor` tells."""
+    """A model that closes, and the one that serves then: what `wearon doctor` tells."""
 
-    model: ImageModel
-    closes: date
     days_left: int  # negative: closed that long ago
     usd: float | None  # a try-on now
-    successor: Successor
+    successor: str  # PROVIDER:MODEL
     successor_usd: float | None
+    reason: str  # why that one; empty for a model that is configured
 
 
-def closing(model: ImageModel, *, today: date, size: str, quality: str) -> Closing | None:
-    """When and against what a model closes; None when no day is known."""
-    if model.shuts_down is None:
-        return None
-    successor = SUCCESSORS[0]
-    name = read_model_name(successor.name)
-    follower = image_model(name.model_id, name.provider)
+def closing(
+    model: ImageModel, *, closes: date, today: date, size: str, quality: str, then: str | None
+) -> Closing:
+    """
+    What the closing of a model changes.
+
+    Args:
+        model: It.
+        closes: Its last day.
+        today: The day that days are counted from.
+        size: As `try_on_usd`.
+        quality: As `try_on_usd`.
+        then: PROVIDER:MODEL of a configured model that stays; None: the first of `SUCCESSORS`.
+    """
+    successor = then or SUCCESSORS[0].name
     return Closing(
-        model=model,
-        closes=model.shuts_down,
-        days_left=(model.shuts_down - today).days,
+        days_left=(closes - today).days,
         usd=try_on_usd(model, size=size, quality=quality),
         successor=successor,
-        successor_usd=try_on_usd(follower, size=size, quality=quality),
+        successor_usd=try_on_usd(named_model(successor), size=size, quality=quality),
+        reason="" if then else SUCCESSORS[0].reason,
     )
 
 

@@ -76,7 +76,6 @@ class Session:
     outfit_image_url: str | None = None
     accessories: tuple[Mapping[str, str], ...] = ()  # b2c: {"type": ..., "url": ...}
     prompt_system: str = ""
-    prompt_user: str | None = None
     generated_image_url: str | None = None
     credits_used: int = 1
     error_message: str | None = None

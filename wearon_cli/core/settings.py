@@ -12,6 +12,14 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.provider_settings import (
+    OPENAI_MODELS,
+    PROVIDER_KEYS,
+    read_address,
+    read_order,
+    read_runware_models,
+    read_store_orders,
+)
 
 #: A crashed worker's job is back at work within this time (docs/reliability.md).
 RECOVERY_PROMISE_S: Final = 45.0
@@ -19,16 +27,14 @@ RECOVERY_PROMISE_S: Final = 45.0
 PLATFORM_CRON_S: Final = 600.0
 #: A bought picture is held in Redis for so long while storage is away.
 HELD_PICTURE_S: Final = 3600
+#: Longest life of the lock under which a refund is looked for and made.
+REFUND_LOCK_S: Final = 60
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
 
-#: What a role of the production stack cannot run without, by environment name.
-PRODUCTION_NAMES: Final = (
-    "REDIS_URL",
-    "SUPABASE_URL",
-    "SUPABASE_SERVICE_ROLE_KEY",
-    "OPENAI_API_KEY",
-)
+#: What a role of the production stack cannot run without, by environment name; and the key of each
+#: image provider that is configured.
+PRODUCTION_NAMES: Final = ("REDIS_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
 
 
 class Settings(BaseSettings):
@@ -58,21 +64,25 @@ class Settings(BaseSettings):
         description="Service role key. An anon key is refused at start.",
     )
     openai_api_key: SecretStr | None = Field(
-        None, validation_alias="OPENAI_API_KEY", description="Key of the image API."
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key of OpenAI. Required where WEARON_PROVIDERS names openai, as by default.",
     )
     openai_base_url: str = Field(
         "https://api.openai.com/v1",
         validation_alias="OPENAI_BASE_URL",
-        description="Address of the image API.",
+        description="Address of OpenAI's API.",
     )
     openai_image_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("gpt-image-1.5", "gpt-image-2.6-flare"),
+        OPENAI_MODELS,
         validation_alias="OPENAI_IMAGE_MODELS",
         min_length=1,
-        description="Image models in order, comma separated; the first usable one is used.",
+        description="Models asked of OpenAI, comma separated; the first that is there draws.",
     )
     runware_api_key: SecretStr | None = Field(
-        None, validation_alias="RUNWARE_API_KEY", description="Key of Runware, a second provider."
+        None,
+        validation_alias="RUNWARE_API_KEY",
+        description="Key of Runware. Required where runware is among the providers.",
     )
     runware_base_url: str = Field(
         "https://api.runware.ai/v1",
@@ -88,15 +98,17 @@ class Settings(BaseSettings):
         "gpt-6-luna", description="Text model that calls the image tool (responses only)."
     )
     runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("p-image",), min_length=1, description="Models asked of Runware, in order."
+        ("p-image",),
+        min_length=1,
+        description="Models asked of Runware in order, comma separated: p-image, flux-vto, "
+        "gpt-image-2, gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
     )
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("openai",),
-        min_length=1,
         description="Image providers in order, comma separated: openai, runware. The next one "
         "serves when one is halted, closed or out of money.",
     )
-    store_providers: Mapping[str, tuple[str, ...]] = Field(
+    store_providers: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
         default_factory=dict,
         description="Order of providers for single merchant stores, as a JSON object: "
         '{"STORE_ID": ["runware", "openai"]}.',
@@ -230,6 +242,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    _order = field_validator("providers")(read_order)
+    _store_orders = field_validator("store_providers", mode="before")(read_store_orders)
+    _runware = field_validator("runware_models")(read_runware_models)
+    _addresses = field_validator("openai_base_url", "runware_base_url")(read_address)
+
     @model_validator(mode="after")
     def _numbers_fit_together(self) -> Self:
         for fault in self.cross_checks():
@@ -279,6 +296,12 @@ class Settings(BaseSettings):
                 f"while storage is away ({HELD_PICTURE_S} s): it would be bought twice",
             ),
             (
+                # Row, ledger and refund, and the refund's transaction after its call timed out.
+                4 * self.supabase_timeout_s <= REFUND_LOCK_S,
+                f"WEARON_SUPABASE_TIMEOUT_S ({self.supabase_timeout_s:g}) is so long that a refund "
+                f"may outlast its lock ({REFUND_LOCK_S} s): it would be given twice",
+            ),
+            (
                 self.orphan_age_s > self.attempt_budget_s,
                 f"WEARON_ORPHAN_AGE_S ({self.orphan_age_s:g}) must be longer than "
                 f"WEARON_ATTEMPT_BUDGET_S ({self.attempt_budget_s:g})",
@@ -315,6 +338,26 @@ class Settings(BaseSettings):
         of_stores = (name for order in self.store_providers.values() for name in order)
         return tuple(dict.fromkeys((*self.provider_order, *of_stores)))
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Every configured image model as PROVIDER:MODEL: by provider, in order within each."""
+        models = {"openai": self.openai_image_models, "runware": self.runware_models}
+        return tuple(
+            f"{provider}:{model}"
+            for provider in self.provider_names
+            for model in models.get(provider, (provider,))
+        )
+
+    def provider_key(self, provider: str) -> SecretStr | None:
+        """The key of one image provider; None when it is not set, or it needs none."""
+        return {"openai": self.openai_api_key, "runware": self.runware_api_key}.get(provider)
+
+    @property
+    def production_names(self) -> tuple[str, ...]:
+        """What production needs with these settings, by environment name."""
+        keys = (PROVIDER_KEYS[name] for name in self.provider_names if name in PROVIDER_KEYS)
+        return (*PRODUCTION_NAMES, *keys)
+
     def require_production(self) -> None:
         """
         Check that what production needs is set.
@@ -322,14 +365,13 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: Naming every missing variable.
         """
-        values = (
-            self.redis_url,
-            self.supabase_url,
-            self.supabase_service_role_key,
-            self.openai_api_key,
-        )
-        missing = [n for n, v in zip(PRODUCTION_NAMES, values, strict=True) if not v]
-        if missing:
+        values = {
+            "REDIS_URL": self.redis_url,
+            "SUPABASE_URL": self.supabase_url,
+            "SUPABASE_SERVICE_ROLE_KEY": self.supabase_service_role_key,
+            **{variable: self.provider_key(name) for name, variable in PROVIDER_KEYS.items()},
+        }
+        if missing := [name for name in self.production_names if not values[name]]:
             raise ConfigError(
                 f"missing settings: {', '.join(missing)}",
                 hint="set them in the environment or in .env, or use --local to try it here",

@@ -10,7 +10,7 @@ from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
-from wearon_cli.core.image_models import image_model, read_model_name
+from wearon_cli.core.image_models import named_model
 from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.intake import Intake
@@ -134,19 +134,19 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
 
 def _price(settings: Settings, model: str | None, pictures: int) -> Price:
     """What a try-on costs: of several configured models, the dearest."""
-    names = map(read_model_name, (model,) if model else settings.openai_image_models)
+    models = map(named_model, (model,) if model else settings.model_names)
     prices = [
         try_on_usd(
-            image_model(name.model_id, name.provider),
+            each,
             size=settings.image_size,
             quality=settings.image_quality,
             pictures=pictures,
         )
-        for name in names
+        for each in models
     ]
     known = [price for price in prices if price is not None]
     return Price(
         expected_usd=max(known) if len(known) == len(prices) else None,
         max_purchases=settings.max_purchases,
-        may_be_preview=settings.is_local and settings.openai_api_key is None,
+        may_be_preview=settings.draws_previews,
     )

@@ -188,7 +188,7 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
 
 def open_pose_reader(settings: Settings) -> MediaPipePose:
     """
-    Load the pose model. Whoever calls closes it.
+    Load the pose model. The caller closes it.
 
     Raises:
         ConfigError: The model file is missing or damaged.

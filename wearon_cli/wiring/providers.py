@@ -1,12 +1,13 @@
 """Builds the image providers that are configured, and the order in which they are asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from pydantic import SecretStr
+
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
 from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
-from wearon_cli.adapters.providers.preview import MODEL as PREVIEW_MODEL
 from wearon_cli.adapters.providers.preview import PreviewImages
 from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.body.pose import PoseReader
@@ -15,12 +16,13 @@ from wearon_cli.core.image_models import (
     OPENAI,
     PREVIEW,
     RUNWARE,
-    image_model,
-    read_model_name,
+    named_model,
     require_models,
 )
+from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.jobs.offers import Catalogue, Offer
 from wearon_cli.core.pictures.ports import Fetcher
+from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.providers import Provider
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader
@@ -36,12 +38,33 @@ async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fet
     Every configured provider. The stack closes them.
 
     Raises:
-        ConfigError: A provider is unknown, or has no key; or a model does not draw what is asked.
+        ConfigError: A provider has no key, or a model does not draw what is asked.
     """
-    providers = {
-        name: _provider(stack, name, settings, fetcher) for name in _known(settings.provider_names)
-    }
-    models = {name: _models(name, settings) for name in providers}
+    providers = open_providers(stack, settings, fetcher, settings.provider_names)
+    return catalogue_of(providers, settings)
+
+
+def open_providers(
+    stack: AsyncExitStack, settings: Settings, fetcher: Fetcher, names: Iterable[str]
+) -> Mapping[str, Provider]:
+    """
+    Providers by name, configured or not. The stack closes them. Nothing is asked of them yet.
+
+    Raises:
+        ConfigError: One has no key.
+    """
+    return {name: _provider(stack, name, settings, fetcher) for name in names}
+
+
+def catalogue_of(providers: Mapping[str, Provider], settings: Settings) -> Catalogue:
+    """
+    These providers in the configured order.
+
+    Raises:
+        ConfigError: A model does not draw what is asked.
+    """
+    models = tuple(map(named_model, settings.model_names))
+    require_models(models, size=settings.image_size, quality=settings.image_quality)
     per_store = {
         store: _offers(order, providers, models)
         for store, order in settings.store_providers.items()
@@ -53,35 +76,15 @@ async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fet
     )
 
 
-def _known(order: Sequence[str]) -> tuple[str, ...]:
-    for name in order:
-        if name not in {OPENAI, RUNWARE, PREVIEW}:
-            raise ConfigError(
-                f"there is no image provider {name!r}", hint="WEARON_PROVIDERS: openai, runware"
-            )
-    return tuple(order)
-
-
 def _offers(
-    order: Sequence[str], providers: Mapping[str, Provider], models: Mapping[str, tuple[str, ...]]
+    order: Sequence[str], providers: Mapping[str, Provider], models: Sequence[ImageModel]
 ) -> tuple[Offer, ...]:
     return tuple(
-        Offer(provider=providers[name], model=image_model(model, name))
+        Offer(provider=providers[name], model=model)
         for name in order
-        for model in models[name]
+        for model in models
+        if model.provider == name
     )
-
-
-def _models(provider: str, settings: Settings) -> tuple[str, ...]:
-    if provider == PREVIEW:
-        return (PREVIEW_MODEL,)
-    if provider == RUNWARE:
-        return tuple(read_model_name(f"{RUNWARE}:{m}").model_id for m in settings.runware_models)
-    models = settings.openai_image_models
-    require_models(
-        map(image_model, models), size=settings.image_size, quality=settings.image_quality
-    )
-    return models
 
 
 def _provider(stack: AsyncExitStack, name: str, settings: Settings, fetcher: Fetcher) -> Provider:
@@ -91,12 +94,10 @@ def _provider(stack: AsyncExitStack, name: str, settings: Settings, fetcher: Fet
 
 
 def _openai(stack: AsyncExitStack, settings: Settings) -> Provider:
-    if settings.openai_api_key is None:
-        raise ConfigError("OPENAI_API_KEY is not set", hint="set it, or use --local for previews")
     responses = settings.openai_api == "responses"
     http = image_api_client(
         base_url=settings.openai_base_url,
-        api_key=settings.openai_api_key,
+        api_key=_key(OPENAI, settings),
         connections=SHORT_CALLS if responses else settings.worker_concurrency,
     )
     stack.push_async_callback(http.aclose)
@@ -113,11 +114,9 @@ def _openai(stack: AsyncExitStack, settings: Settings) -> Provider:
 
 
 def _runware(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Provider:
-    if settings.runware_api_key is None:
-        raise ConfigError("RUNWARE_API_KEY is not set", hint="set it, or leave runware out")
     http = runware_client(
         base_url=settings.runware_base_url,
-        api_key=settings.runware_api_key,
+        api_key=_key(RUNWARE, settings),
         connections=SHORT_CALLS,
     )
     stack.push_async_callback(http.aclose)
@@ -128,6 +127,16 @@ def _runware(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Pro
         quality=settings.image_quality,
         submit_timeout_s=SUBMIT_TIMEOUT_S,
     )
+
+
+def _key(provider: str, settings: Settings) -> SecretStr:
+    key = settings.provider_key(provider)
+    if key is None:
+        raise ConfigError(
+            f"{PROVIDER_KEYS[provider]} is not set",
+            hint=f"set it, or leave {provider} out",
+        )
+    return key
 
 
 def _preview(stack: AsyncExitStack, settings: Settings) -> Provider:

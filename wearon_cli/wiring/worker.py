@@ -20,8 +20,8 @@ from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.retrieval import Retriever
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
-from wearon_cli.core.pictures.places import FairPlaces
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
+from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import (
@@ -117,8 +117,8 @@ def job_runner(
         pixels=pixels,
         buyer=buyer,
         keeper=keeper,
-        originals=FairPlaces(settings.pictures_in_memory),
-        preparing=FairPlaces(PREPARING_PER_CORE * (os.cpu_count() or 1)),
+        originals=FairSlots(settings.pictures_in_memory),
+        preparing=FairSlots(PREPARING_PER_CORE * (os.cpu_count() or 1)),
         settings=settings,
     )
     return JobRunner(

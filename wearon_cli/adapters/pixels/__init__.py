@@ -1,1 +1,1 @@
-"""Pixel work in child processes: limits of memory and time, and nobody pays for a neighbour."""
+"""Pixel work in child processes: limited in memory and time, apart for each picture."""

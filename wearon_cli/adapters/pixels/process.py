@@ -29,7 +29,7 @@ class DiedAtWork(Exception):
 
 
 class PixelProcess:
-    """Make one with `start`; whoever started it kills it."""
+    """Make one with `start`; the caller kills it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

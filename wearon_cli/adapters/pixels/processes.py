@@ -132,7 +132,7 @@ class PixelProcesses:
 
         Raises:
             PictureProblem: What the job raises; `PixelWorkDied` when its process died of it.
-            WearonError: The job failed in a way that nobody planned for.
+            WearonError: The job failed in an unexpected way.
         """
         self._keep_processes()
         request = _Request(

@@ -1,88 +1,49 @@
-"""Whether the image API takes our key and has our models. Asks for descriptions only: no cost."""
+"""What OpenAI says of a model and of our key. Asks for descriptions only: no cost."""
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import httpx
+from pydantic_core import from_json
 
-from wearon_cli.core.image_models import image_model, is_known
-from wearon_cli.core.operator.checks import Finding
+from wearon_cli.adapters.providers.openai_errors import from_answer, read_error
+from wearon_cli.adapters.providers.vendor_http import ask_free
 
-#: A model that closes within this time gets a warning.
-NOTICE_DAYS: Final = 60
-
-
-async def check_image_api(
-    http: httpx.AsyncClient, models: tuple[str, ...], *, today: date
-) -> list[Finding]:
-    """One finding for the key, one for each model that is configured."""
-    findings: list[Finding] = []
-    for model_id in models:
-        try:
-            answer = await http.get(f"models/{model_id}", timeout=5.0)
-        except httpx.HTTPError:
-            return [_away()]
-        if answer.status_code in {401, 403} and not findings:
-            return [_bad_key()]
-        findings.append(_model(model_id, answer.status_code, today))
-    usable = any(finding.ok for finding in findings)
-    key = Finding(name="image API key", ok=True, detail="is taken")
-    if not usable:
-        findings.append(
-            Finding(
-                name="image models",
-                ok=False,
-                detail="none of OPENAI_IMAGE_MODELS can be used",
-                hint="name one that this account has access to",
-            )
-        )
-    return [key, *findings]
+#: One question, start to end.
+QUESTION_TIMEOUT_S: Final = 5.0
 
 
-def _away() -> Finding:
-    return Finding(
-        name="image API",
-        ok=False,
-        detail="does not answer",
-        hint="check the network and OPENAI_BASE_URL",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What the API says of a model. A hint: on a launch day this list lags behind."""
+
+    model_id: str
+    shuts_down: date | None
 
 
-def _bad_key() -> Finding:
-    return Finding(
-        name="image API key",
-        ok=False,
-        detail="is refused",
-        hint="put a valid one into OPENAI_API_KEY",
-    )
+async def model_info(http: httpx.AsyncClient, model_id: str) -> ModelInfo:
+    """
+    Look a model up.
+
+    Args:
+        http: From `image_api_client`.
+        model_id: As the API calls it.
+
+    Raises:
+        ModelUnavailable: The API does not know it, or this key has no access to it.
+        AccountBlocked: The key is refused.
+        GeneratorError: Any other failure.
+    """
+    answer = await ask_free(http, "GET", f"models/{model_id}", timeout_s=QUESTION_TIMEOUT_S)
+    if answer.status != httpx.codes.OK:
+        raise from_answer(answer.status, answer.headers, read_error(answer.raw))
+    return ModelInfo(model_id=model_id, shuts_down=_shutdown_date(answer.raw))
 
 
-def _model(model_id: str, status: int, today: date) -> Finding:
-    name = f"model {model_id}"
-    if status != httpx.codes.OK:
-        return Finding(
-            name=name,
-            ok=False,
-            detail=f"cannot be used (status {status})",
-            hint="take it out of OPENAI_IMAGE_MODELS, or get access to it",
-        )
-    closes = image_model(model_id).shuts_down
-    if closes is not None and (closes - today).days <= NOTICE_DAYS:
-        left = (closes - today).days
-        detail = f"closes on {closes}, in {left} days" if left >= 0 else f"closed on {closes}"
-        return Finding(
-            name=name,
-            ok=True,
-            warning=True,
-            detail=detail,
-            hint="put its successor before it in OPENAI_IMAGE_MODELS",
-        )
-    if not is_known(model_id):
-        return Finding(
-            name=name,
-            ok=True,
-            warning=True,
-            detail="works; its price is not known here, so costs are not estimated",
-            hint="upgrade wearon-cli",
-        )
-    return Finding(name=name, ok=True, detail="can be used")
+def _shutdown_date(raw: bytearray) -> date | None:
+    try:
+        text = from_json(raw).get("shutdown_date")
+        return date.fromisoformat(text) if text else None
+    except (ValueError, TypeError, AttributeError):
+        return None

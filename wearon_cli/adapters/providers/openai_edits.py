@@ -7,8 +7,6 @@ fails after the request left may have been billed and raises `CallAmbiguous`.
 
 import binascii
 import time
-from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,16 +21,15 @@ from wearon_cli.adapters.providers.openai_errors import (
     request_id,
 )
 from wearon_cli.adapters.providers.openai_usage import read_use
-from wearon_cli.adapters.providers.vendor_http import CONNECT_TIMEOUT_S, ask, vendor_client
+from wearon_cli.adapters.providers.vendor_http import ask, vendor_client
 from wearon_cli.core.errors import RequestRejected
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import (
-    API_MAX_PICTURES,
     MAX_PROMPT_CHARS,
     OPENAI,
-    ImageModel,
     image_model,
 )
+from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
 from wearon_cli.core.jobs.events import ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
@@ -62,14 +59,6 @@ def image_api_client(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """What the API says of a model. A hint: on a launch day this list lags behind."""
-
-    model_id: str
-    shuts_down: date | None
-
-
 class OpenAIImages(OneShot):
     """Implements `Provider`. One instance serves all calls of a process."""
 
@@ -80,7 +69,7 @@ class OpenAIImages(OneShot):
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by whoever made it.
+            http: From `image_api_client`; closed by the caller.
             size: WIDTHxHEIGHT of the picture asked for, or auto.
             quality: One of the models' qualities.
             timeout_s: One call, start to end.
@@ -109,6 +98,7 @@ class OpenAIImages(OneShot):
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),
@@ -118,20 +108,6 @@ class OpenAIImages(OneShot):
         if answer.status != httpx.codes.OK:
             raise from_answer(answer.status, answer.headers, read_error(answer.raw))
         return _picture(rules, answer.headers, answer.raw)
-
-    async def model_info(self, model_id: str) -> ModelInfo:
-        """
-        Look a model up; costs nothing.
-
-        Raises:
-            ModelUnavailable: The API does not know it, or this key has no access to it.
-            GeneratorError: Any other failure.
-        """
-        timeout_s = min(self._timeout_s, 2 * CONNECT_TIMEOUT_S)
-        answer = await ask(self._http, "GET", f"models/{model_id}", timeout_s=timeout_s)
-        if answer.status != httpx.codes.OK:
-            raise from_answer(answer.status, answer.headers, read_error(answer.raw))
-        return ModelInfo(model_id=model_id, shuts_down=_shutdown_date(answer.raw))
 
     def _fields(self, model: ImageModel, request: TryOnRequest) -> dict[str, str]:
         fields = {
@@ -191,19 +167,11 @@ def _picture(model: ImageModel, headers: httpx.Headers, raw: bytearray) -> Gener
     return GeneratedPicture(data=data, usage=_usage(model.model_id, document.get("usage")))
 
 
-def _usage(model_id: str, told: Any) -> Usage:
-    use = read_use(model_id, told)
+def _usage(model_id: str, usage: Any) -> Usage:
+    use = read_use(model_id, usage)
     return Usage(
         model=model_id,
         input_tokens=use.tokens_in,
         output_tokens=use.tokens_out,
         cost_usd=use.cost_usd,
     )
-
-
-def _shutdown_date(raw: bytearray) -> date | None:
-    try:
-        text = from_json(raw).get("shutdown_date")
-        return date.fromisoformat(text) if text else None
-    except (ValueError, TypeError, AttributeError):
-        return None

@@ -92,7 +92,7 @@ class OpenAIResponses:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by whoever made it. Some 30 connections are enough
+            http: From `image_api_client`; closed by the caller. Some 30 connections are enough
                 for hundreds of pictures: none is held while a picture is drawn.
             outer_model: The text model that calls the image tool.
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
@@ -161,6 +161,7 @@ class OpenAIResponses:
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from wearon_cli.core.image_models import TokenUse, cost_usd
+from wearon_cli.core.image_models import cost_usd
+from wearon_cli.core.image_rules import TokenUse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

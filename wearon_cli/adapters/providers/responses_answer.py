@@ -20,8 +20,9 @@ from wearon_cli.core.errors import (
     GeneratorFault,
     RequestRejected,
 )
-from wearon_cli.core.image_models import OPENAI, ImageModel, cost_usd, image_model
+from wearon_cli.core.image_models import OPENAI, cost_usd, image_model
 from wearon_cli.core.image_prices import estimated_use, outer_usd
+from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.providers import GeneratedPicture, Ticket, Usage
 
 #: `error.code` of a failed response, and of an answer to the paid call.

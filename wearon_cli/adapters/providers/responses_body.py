@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from wearon_cli.adapters.providers.openai_edits import OUTPUT_COMPRESSION
-from wearon_cli.core.image_models import ImageModel
+from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.providers import TryOnRequest
 
 #: The outer model would write a prompt of its own; the words of a try-on are chosen with care.

@@ -51,6 +51,7 @@ QUESTIONS_AT_ONCE: Final = 16
 QUESTION_TIMEOUT_S: Final = 20.0
 #: Its try-on models take a few seconds.
 POLL_EVERY_S: Final = 1.0
+JSON: Final = {"Content-Type": "application/json"}
 
 
 def runware_client(
@@ -94,7 +95,7 @@ class Runware:
     ) -> None:
         """
         Args:
-            http: From `runware_client`; closed by whoever made it.
+            http: From `runware_client`; closed by the caller.
             fetcher: Downloads results: their addresses are a vendor's word, and trusted no more
                 than a shopper's.
             size: WIDTHxHEIGHT, for models that take a size.
@@ -132,10 +133,11 @@ class Runware:
             self._url,
             timeout_s=self._submit_timeout_s,
             content=to_json([task]),
-            headers={**_JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
+            headers={**JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
         )
         emit(
             ImageCallAnswered(
+                provider=self.name,
                 model=model,
                 status=answer.status,
                 vendor_request_id=request_id(answer.headers),
@@ -144,7 +146,7 @@ class Runware:
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
         pending = Pending(ticket=ticket, after_s=self._pace.first_s(ticket))
-        data, error = _read(answer, task_id)
+        data, error = read_answer(answer, task_id)
         if data is not None:
             return pending  # also when the picture is in it already: `collect` reads it
         if error is None:
@@ -221,11 +223,11 @@ class Runware:
                     self._url,
                     timeout_s=QUESTION_TIMEOUT_S,
                     content=body,
-                    headers=_JSON,
+                    headers=JSON,
                 )
         except GeneratorError as exc:
             raise _NotAnswered(exc) from exc
-        data, error = _read(answer, task_id)
+        data, error = read_answer(answer, task_id)
         if data is not None or (error is not None and _is_about_the_task(error, answer, task_id)):
             return data, error
         if answer.status == httpx.codes.OK and error is None:
@@ -308,10 +310,7 @@ class _NotAnswered(Exception):
         self.failure = failure
 
 
-_JSON: Final = {"Content-Type": "application/json"}
-
-
-def _read(answer: Answer, task_id: str) -> tuple[Mapping[str, Any] | None, TaskError | None]:
+def read_answer(answer: Answer, task_id: str) -> tuple[Mapping[str, Any] | None, TaskError | None]:
     """What an answer says of a task: its data, or an error; neither when it cannot be read."""
     try:
         document = from_json(answer.raw)

@@ -4,7 +4,7 @@ import binascii
 from typing import Any, Final
 
 from wearon_cli.core.errors import RequestRejected
-from wearon_cli.core.image_models import ImageModel, PromptForm
+from wearon_cli.core.image_rules import ImageModel, PromptForm
 from wearon_cli.core.prompt import try_on_sentence
 from wearon_cli.core.providers import TryOnRequest
 
@@ -22,7 +22,7 @@ def require_takes(model: ImageModel, request: TryOnRequest, *, size: str, qualit
     """
     faults = model.faults(size=size, quality=quality)
     pictures = len(request.pictures)
-    if not model.min_pictures <= pictures <= model.max_pictures:
+    if not model.takes(pictures):
         faults.append(
             f"{pictures} pictures; {model.model_id} takes {model.min_pictures} "
             f"to {model.max_pictures}"

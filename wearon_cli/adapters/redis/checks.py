@@ -47,12 +47,12 @@ def _eviction(facts: dict[str, Any]) -> Finding:
 
 def _memory(facts: dict[str, Any]) -> Finding:
     used, limit = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
-    told = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
+    usage = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
     if limit and used > MOST_MEMORY * limit:
         return Finding(
-            name="redis memory", ok=False, detail=told, hint="give Redis more memory, soon"
+            name="redis memory", ok=False, detail=usage, hint="give Redis more memory, soon"
         )
-    return Finding(name="redis memory", ok=True, detail=told)
+    return Finding(name="redis memory", ok=True, detail=usage)
 
 
 def _clock(skew_s: float) -> Finding:

@@ -14,7 +14,7 @@ from wearon_cli.adapters.redis.journal import WINDOW_S
 from wearon_cli.core.jobs.journal import NewJob, Opened, Recovered, Release, Released
 from wearon_cli.core.session import Channel
 
-#: A released job that nobody has claimed by then is ready again.
+#: A released job that no worker has claimed by then is ready again.
 DEADLINE_S: Final = 10.0
 #: Jobs released and not yet claimed, at most: so few that a purged queue costs little, and enough
 #: for the workers' threads never to wait for a message.

@@ -51,6 +51,7 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
         waiting_since=_moment(job, b"waiting_since"),
         purchase=_purchase(job),
         stored=bool(job.get(b"stored")),
+        picture_held=bool(job.get(b"picture_held")),
         previous_kept=bool(job.get(b"previous_kept")),
         charged=bool(job.get(b"charged")),
         usage=usage_of(job[b"usage"]) if job.get(b"usage") else None,
@@ -106,8 +107,8 @@ def micro_usd(cost_usd: float | None) -> int | str:
 
 def timeline_facts(event: str, **facts: object) -> str:
     """Members of a timeline line, without those that are None."""
-    told = {name: value for name, value in facts.items() if value is not None}
-    return json.dumps({"event": event, **told})
+    given = {name: value for name, value in facts.items() if value is not None}
+    return json.dumps({"event": event, **given})
 
 
 def open_arguments(job: NewJob, *, releases: bool) -> list[object]:

@@ -98,7 +98,11 @@ class RedisJournal(RedisJobReader):
 
     async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:
         facts = timeline_facts(
-            "picture_stored", outcome=outcome.value, model=usage.model, cost_usd=usage.cost_usd
+            "picture_stored",
+            outcome=outcome.value,
+            provider=usage.provider,
+            model=usage.model,
+            cost_usd=usage.cost_usd,
         )
         await self._end_purchase(claim, outcome, facts, cost_usd=usage.cost_usd, usage=usage)
 
@@ -136,7 +140,7 @@ class RedisJournal(RedisJobReader):
                 "hold_picture",
                 claim.session_id,
                 claim.token,
-                timeline_facts("picture_held", model=usage.model),
+                timeline_facts("picture_held", provider=usage.provider, model=usage.model),
                 json.dumps(asdict(usage)).encode() + b"\n" + jpeg,
                 MOST_HELD_PICTURES,
                 keys.HELD_PICTURE_LIFE_S,

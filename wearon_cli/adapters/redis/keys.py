@@ -7,7 +7,7 @@ Every key of this product in Redis: its name, type and life. No other module def
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from wearon_cli.core.settings import HELD_PICTURE_S
+from wearon_cli.core.settings import HELD_PICTURE_S, REFUND_LOCK_S
 
 _PREFIX: Final = "wearon:"
 _DAY_S: Final = 86_400
@@ -89,8 +89,8 @@ def dead_letter(letter_id: str) -> str:
 #: Longer than the window that is counted.
 LIMIT_LIFE_S: Final = 120
 #: Longer than any refund call under the lock can take, its transaction on the server included.
-REFUND_LOCK_LIFE_S: Final = 60
-#: A breaker nobody probes or resets is forgotten.
+REFUND_LOCK_LIFE_S: Final = REFUND_LOCK_S
+#: A breaker that is neither probed nor reset is forgotten.
 BREAKER_LIFE_S: Final = _DAY_S
 DEAD_LETTER_LIFE_S: Final = 30 * _DAY_S
 #: Counted from the newest entry.
@@ -108,7 +108,6 @@ LUA_NAMES: Final = {
     "TASK_LIST": TASK_LIST,
     "CONSUMERS": CONSUMERS,
     "DEAD_LETTERS": DEAD_LETTERS,
-    "CELERY_QUEUE": CELERY_QUEUE,
     "JOBS": JOBS,
     "DISPATCH": DISPATCH,
     "SIGNAL": SIGNAL,

@@ -25,7 +25,7 @@ class RedisQueueStats:
         """See `QueueStatsPort.look`."""
         answer = await self._scripts.run("queue_stats", self._silence_s, MINUTE_S)
         now_s, queued, oldest, ready, since_s, released, running, waiting, overdue, *rest = answer
-        letters, consumers, workers, slots, permits, messages = rest
+        letters, consumers, workers, slots, permits = rest
         pushed = pushed_at(oldest) if oldest else None
         since = [datetime.fromtimestamp(float(since_s), UTC)] if since_s else []
         return QueueStats(
@@ -42,6 +42,5 @@ class RedisQueueStats:
             workers=int(workers),
             slots=int(slots),
             permits_used=int(permits),
-            messages=int(messages),
             halts=tuple(await self._breakers.halts()),
         )

@@ -44,7 +44,7 @@ class Breakers(Protocol):
 
     async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
         """
-        Stop the calls: nobody's would succeed. Logs when the breaker was closed.
+        Stop the calls: none would succeed. Logs when the breaker was closed.
 
         Args:
             name: The breaker.

@@ -1,4 +1,4 @@
-"""Payloads that nobody tries again by itself."""
+"""Payloads that are not retried by themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A payload nobody will try again by itself."""
+    """A payload that is not retried by itself."""
 
     letter_id: str
     raw: bytes

@@ -52,7 +52,7 @@ class JobStopped(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCrashed(ErrorEvent):
-    """An error that nobody planned for ended an attempt. The traceback is logged with it."""
+    """An unexpected error ended an attempt. The traceback is logged with it."""
 
     kind: str
 
@@ -62,11 +62,13 @@ class JobCompleted(Event):
     """
     The row is completed, `took_ms` after the claim.
 
-    Without model and cost when the picture was stored before, and its purchase is not known.
+    Without provider, model and cost when the picture was stored before, and its purchase is not
+    known.
     """
 
     channel: str
     took_ms: int
+    provider: str | None
     model: str | None
     cost_usd: float | None
 
@@ -135,8 +137,9 @@ class PurchaseStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCallAnswered(Event):
-    """The image API answered, with a picture or with an error; `status` is that of HTTP."""
+    """An image API answered, with a picture or with an error; `status` is that of HTTP."""
 
+    provider: str
     model: str
     status: int
     vendor_request_id: str | None
@@ -171,6 +174,7 @@ class PurchaseFetched(Event):
 class PurchaseLost(WarningEvent):
     """A paid call ended without an answer and may have been billed; it is the job's `number`-th."""
 
+    provider: str
     model: str
     number: int
     detail: str
@@ -222,7 +226,7 @@ class ImageModelUnavailable(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened(ErrorEvent):
-    """Calls are halted, because nobody's would succeed; jobs wait for a probe to succeed."""
+    """Calls are halted, because none would succeed; jobs wait for a probe to succeed."""
 
     breaker: str
     reason: str

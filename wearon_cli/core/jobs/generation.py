@@ -25,8 +25,8 @@ from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
-from wearon_cli.core.pictures.places import FairPlaces
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
+from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.providers import Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import (
@@ -42,9 +42,9 @@ from wearon_cli.core.session import (
     utc_now,
 )
 from wearon_cli.core.settings import Settings
-from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
-#: What the shopper reads beside a picture that is only a composite.
+#: What the shopper reads with a picture that is only a composite.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
 
 
@@ -59,10 +59,10 @@ class Generation:
     pixels: PixelPool
     buyer: Buyer
     keeper: Keeper
-    #: One place for each original picture in memory; a job that finds none waits. Originals have
+    #: One slot for each original picture in memory; a job that finds none waits. Originals have
     #: up to 10 MB each, what is sent on has 0.3.
-    originals: FairPlaces
-    preparing: FairPlaces  # those of them that wait for a pixel process, or are in one
+    originals: FairSlots
+    preparing: FairSlots  # those of them that wait for a pixel process, or are in one
     settings: Settings
 
     async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
@@ -145,7 +145,8 @@ class Generation:
 
     async def _stored_picture(self, claim: Claim, task: Task, row: Session) -> "_Found | None":
         """The result, if it is in storage already: then nothing is bought."""
-        if task.replay and task.replay.fresh and not claim.stored:
+        is_redraw = task.replay is not None and task.replay.fresh
+        if is_redraw and not claim.stored and not await self._is_redrawn(claim, row):
             return None
         try:
             url = await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
@@ -164,8 +165,18 @@ class Generation:
         await self.journal.picture_stored(claim, usage, PurchaseOutcome.KEPT)
         return usage
 
+    async def _is_redrawn(self, claim: Claim, row: Session) -> bool:
+        """Whether an earlier attempt stored the new picture and was killed before it said so."""
+        if not claim.previous_kept:
+            return False
+        try:
+            old = await self.storage.get(previous_path(row.result_path))
+            return await self.storage.get(row.result_path) != old
+        except ObjectNotFound:
+            return False
+
     async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
-        held = await self.journal.kept_picture(claim.session_id)
+        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
         if held is not None:
             emit(HeldPictureFound())
             jpeg, usage = held
@@ -188,7 +199,7 @@ class Generation:
                     request=request,
                     owner_id=row.owner_id,
                     check=check,
-                    unmade=claim.purchase if never_bought else None,
+                    never_bought=claim.purchase if never_bought else None,
                     bought=claim.purchases - never_bought,
                 )
                 return await self.buyer.buy(order)
@@ -222,9 +233,9 @@ class Generation:
         )
 
     async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
-        async with self.originals.place(owner_id):
+        async with self.originals.slot(owner_id):
             data = await self.fetcher.fetch(url)
-            async with self.preparing.place(owner_id):
+            async with self.preparing.slot(owner_id):
                 return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
     async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:
@@ -249,6 +260,7 @@ class Generation:
             JobCompleted(
                 channel=task.channel.value,
                 took_ms=took_ms,
+                provider=usage.provider if usage else None,
                 model=usage.model if usage else None,
                 cost_usd=done.estimated_cost_usd,
             )

@@ -20,7 +20,7 @@ _CLOCK: Final = "%H:%M:%S UTC"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltState:
-    """The open breakers, and what they amount to. All moments are of Redis's clock, in UTC."""
+    """The open breakers, and what they amount to. All times are of Redis's clock, in UTC."""
 
     halts: tuple[Halt, ...]  # the oldest first
     stopped_since: datetime | None  # nothing is bought since then; None: pictures are bought

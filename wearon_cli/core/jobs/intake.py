@@ -42,7 +42,7 @@ class Intake(Protocol):
         """
         Session ids of all payloads still before the journal: in the producer's list or in any
         consumer's intake list. Looks in the order in which payloads move, so none slips by, and
-        has the intake lists of consumers that nobody knows any more returned.
+        has the intake lists of consumers that are no longer registered returned.
         """
 
 

@@ -44,7 +44,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """A paid call that was about to be sent, and whose end nobody has written down."""
+    """A paid call that was about to be sent, and whose end is not written down."""
 
     number: int  # 1 for the first purchase of this job
     provider: str
@@ -92,7 +92,7 @@ class Claim:
     payload: bytes  # empty: an orphan row, found without its job
     opened_at: datetime
     started_at: datetime  # of the first attempt
-    claimed_at: datetime  # of this one; all moments are of Redis's clock
+    claimed_at: datetime  # of this one; all times are of Redis's clock
     attempt: int = 1  # this one included
     deaths: int = 0  # worker processes that died with this job in hand
     purchases: int = 0  # paid calls begun for this job, lost ones included
@@ -100,6 +100,7 @@ class Claim:
     waiting_since: datetime | None = None  # first rate limit or outage met
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
+    picture_held: bool = False  # a bought picture waits for storage: `Journal.kept_picture`
     previous_kept: bool = False  # a redraw: the picture it replaces is put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -166,7 +167,7 @@ class Release:
     #: Seconds after which another pass may find more; None: only an event can change that.
     wait_s: float | None = None
     due: int = 0  # jobs that it made ready since their time had come
-    unclaimed: int = 0  # and since nobody had claimed them before their deadline
+    unclaimed: int = 0  # and since no worker had claimed them before their deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,7 +303,7 @@ class Journal(Protocol):
         """
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
-        """The picture held for this session."""
+        """The picture held for this session; None: there was none, or its time is over."""
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
         """Let go of the job: it is ready at once at the head of its lane, or after `after_s`."""
@@ -340,7 +341,7 @@ class Dispatcher(Protocol):
 
     async def open(self, job: NewJob, *, limit: int) -> Opened:
         """
-        Open a job as `Journal.open` does, and release it in the same step if no other is in line.
+        Open a job as `Journal.open` does, and release it in the same step if no other is ready.
 
         Args:
             job: The job.

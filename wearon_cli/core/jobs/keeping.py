@@ -199,7 +199,7 @@ class Keeper:
             )
 
     async def _refuses_everything(self, picture: BoughtPicture) -> bool:
-        """Whether the same bytes are refused under another name: then nobody's can be stored."""
+        """Whether the same bytes are refused under another name: then none can be stored."""
         try:
             await self._put(PROBE_PATH, picture.jpeg)
         except (StorageRefused, StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Writes at the end of something, worth some patience: left undone, others would have to guess."""
+"""Writes at the end of something, repeated for a while: left undone, others would have to guess."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ async def end_purchase(
     journal: Journal, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
 ) -> None:
     """
-    `Journal.end_purchase`, with patience: left open, a purchase counts as lost.
+    `Journal.end_purchase`, repeated for a while: left open, a purchase counts as lost.
 
     Raises:
         QueueUnavailable: Redis stayed away.

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wearon_cli.core.errors import ConfigError, RequestRejected
-from wearon_cli.core.image_models import ImageModel, image_model, read_model_name
+from wearon_cli.core.image_models import named_model
 from wearon_cli.core.image_prices import try_on_usd
+from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.providers import Provider
 
 #: A model that was not there is asked for again after this time.
@@ -33,20 +34,25 @@ class Catalogue:
     providers: Mapping[str, Provider]
     offers: tuple[Offer, ...]
     per_store: Mapping[str, tuple[Offer, ...]] = field(default_factory=dict)
+    gone_for_s: float = GONE_FOR_S
     _gone_until_s: dict[str, float] = field(default_factory=dict)
 
     def offers_for(self, owner_id: str, *, pictures: int) -> Sequence[Offer]:
         """
-        The offers to ask, in order: those whose model is there, and takes all pictures, first.
+        The offers to ask, in order: models that are there and take so many pictures; last those
+        that lose the likeness of some. Where nothing fits, all of them: each says why not.
 
         Args:
             owner_id: The merchant store or user; a store may have an order of its own.
             pictures: Input pictures.
         """
         offers = self.per_store.get(owner_id, self.offers)
+        taking = [offer for offer in offers if offer.model.takes(pictures)]
         now_s = time.monotonic()
-        there = [o for o in offers if self._gone_until_s.get(o.model.key, 0.0) <= now_s]
-        return sorted(there or offers, key=lambda offer: offer.model.max_pictures < pictures)
+        there = [o for o in taking if self._gone_until_s.get(o.model.key, 0.0) <= now_s]
+        return sorted(
+            there or taking or offers, key=lambda offer: offer.model.best_pictures < pictures
+        )
 
     def wished(self, name: str) -> Offer:
         """
@@ -56,17 +62,17 @@ class Catalogue:
             RequestRejected: There is no such provider here.
         """
         try:
-            wanted = read_model_name(name)
+            model = named_model(name)
         except ConfigError as exc:
             raise RequestRejected(str(exc)) from exc
-        provider = self.providers.get(wanted.provider)
+        provider = self.providers.get(model.provider)
         if provider is None:
-            raise RequestRejected(f"the provider {wanted.provider} is not configured")
-        return Offer(provider=provider, model=image_model(wanted.model_id, wanted.provider))
+            raise RequestRejected(f"the provider {model.provider} is not configured")
+        return Offer(provider=provider, model=model)
 
     def pass_over(self, offer: Offer) -> None:
         """Its model is not there: ask the others first, for a while."""
-        self._gone_until_s[offer.model.key] = time.monotonic() + GONE_FOR_S
+        self._gone_until_s[offer.model.key] = time.monotonic() + self.gone_for_s
 
 
 def expected_usd(offer: Offer, *, size: str, quality: str, pictures: int) -> float:

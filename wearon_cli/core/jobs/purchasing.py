@@ -9,7 +9,7 @@ sold the open purchase is asked for it: `retrieval` does that.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from wearon_cli.core.errors import (
@@ -69,12 +69,12 @@ class Order:
     request: TryOnRequest
     owner_id: str
     check: OpenCheck
-    unmade: Purchase | None = None  # an earlier purchase, of which `find` said that it never was
+    never_bought: Purchase | None = None  # an earlier attempt's, known to be none
     bought: int = 0  # purchases that this job has made, this attempt's included
 
     @property
     def is_wished(self) -> bool:
-        """An operator named the model: what becomes of it is nobody else's concern."""
+        """An operator named the model: its failure says nothing about other jobs."""
         return self.request.model is not None
 
 
@@ -101,10 +101,13 @@ class Buyer:
             GeneratorError: The call failed; the journal says whether it was billed.
         """
         await self._require_storage()
-        error: GeneratorError | None = None
+        if order.bought >= self.settings.max_purchases:
+            raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+        error: GeneratorError = ModelUnavailable()
+        refusals: dict[str, GenerationRefused] = {}
         for offer in self._offers(order):
-            if order.bought >= self.settings.max_purchases:
-                raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+            if offer.provider.name in refusals:
+                continue  # its other models follow the same policy, and a refusal can be billed
             try:
                 return await self._from(offer, order)
             except (ModelUnavailable, AccountBlocked, CallsHalted) as exc:
@@ -112,9 +115,8 @@ class Buyer:
             except GenerationRefused as exc:
                 if not self.settings.next_provider_on_refusal:
                     raise
-                error = exc
-            order = replace(order, unmade=None)
-        raise error or ModelUnavailable
+                refusals[offer.provider.name] = exc
+        raise next(iter(refusals.values()), error)
 
     def _offers(self, order: Order) -> list[Offer]:
         if order.request.model is not None:
@@ -163,10 +165,9 @@ class Buyer:
             await self.breakers.trip(breaker, error.code)
 
     async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
-        unmade = order.unmade
-        is_same = unmade is not None and unmade.provider == offer.provider.name
-        after = unmade.marker if unmade is not None and is_same else None
-        marker = await offer.provider.prepare(order.request.session_id, after=after)
+        marker = await offer.provider.prepare(
+            order.request.session_id, after=_marker_before(offer, order)
+        )
         purchase = await self._start(offer, order, marker)
         try:
             state = await offer.provider.submit(order.request, model=offer.model_id, marker=marker)
@@ -215,3 +216,9 @@ class Buyer:
             )
         )
         return purchase
+
+
+def _marker_before(offer: Offer, order: Order) -> str | None:
+    """The marker of a purchase that this provider knows not to have been made."""
+    earlier = order.never_bought
+    return earlier.marker if earlier and earlier.provider == offer.provider.name else None

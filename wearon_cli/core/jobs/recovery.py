@@ -1,7 +1,7 @@
 """
 Finding what a crash left, all the time, in every consumer.
 
-Jobs of dead workers, jobs nobody claimed in time and jobs whose due time came become ready again;
+Jobs of dead workers, unclaimed jobs and jobs whose due time came become ready again;
 payloads of dead consumers go back to the list; open rows without a trace in Redis become jobs that
 are settled. All of it may run in any number of consumers at once: each piece of work is handed to
 one of them.

@@ -209,7 +209,14 @@ class Retriever:
         return BoughtPicture(jpeg=jpeg, usage=picture.usage, outcome=outcome, ticket=ticket)
 
     async def _lose(self, claim: Claim, purchase: Purchase, loss: WearonError) -> None:
-        emit(PurchaseLost(model=purchase.model, number=purchase.number, detail=str(loss)))
+        emit(
+            PurchaseLost(
+                provider=purchase.provider,
+                model=purchase.model,
+                number=purchase.number,
+                detail=str(loss),
+            )
+        )
         await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
 
 

@@ -55,7 +55,7 @@ from wearon_cli.core.jobs.journal import (
 )
 from wearon_cli.core.jobs.last_writes import write_last
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
-from wearon_cli.core.session import SessionKey, Sessions, requeue
+from wearon_cli.core.session import SessionKey, Sessions, Status, requeue
 from wearon_cli.core.settings import Settings
 
 #: Pause before the first repeat after a fault; doubles, up to the longest.
@@ -155,10 +155,13 @@ class JobRunner:
             await self.journal.charged(claim)
         left_s = self.settings.max_wait_s - attempt.waited_s()
         usage = await self.generation.make(claim, task, max_wait_s=max(0.0, left_s))
-        if task.replay and task.replay.letter_id:
-            await self.dead_letters.drop(task.replay.letter_id)
+        await self._drop_letter(task)
         cost = usage.cost_usd if usage else None
         return Disposition(closing=Closing(ending=Ending.COMPLETED, cost_usd=cost))
+
+    async def _drop_letter(self, task: Task | None) -> None:
+        if task and task.replay and task.replay.letter_id:
+            await self.dead_letters.drop(task.replay.letter_id)
 
     # ------------------------------------------------------------------ what becomes of it
 
@@ -185,21 +188,22 @@ class JobRunner:
     def _may_wait(self, attempt: "_Attempt", error: WearonError) -> bool:
         wished = attempt.task and attempt.task.replay and attempt.task.replay.model
         if wished and error.reaction is Reaction.HALT:
-            return False  # an operator's own choice of a model halts nobody
+            return False  # a model that an operator chose halts no other job
         expired = attempt.claim.expired is not None
         return not expired and attempt.waited_s() < self.settings.max_wait_s
 
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
         claim, task = attempt.claim, attempt.task
-        if claim.stored or claim.purchase is not None:
+        if _may_have_completed(claim, task):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
             try:
                 row = await self.sessions.get(key)
             except UpstreamError as exc:
                 why = HandBack.WAITING
                 return Disposition(why=why, after_s=OUTAGE_PAUSE_S, error=exc.code)
-            if row is not None and row.status.value == "completed":
+            if row is not None and row.status is Status.COMPLETED:
+                await self._drop_letter(task)
                 return Disposition(closing=Closing(ending=Ending.COMPLETED))
         if task and task.replay and task.replay.charge:  # its credit goes back
             return await self._give_up(attempt, error)
@@ -209,18 +213,24 @@ class JobRunner:
         for_a_person = type(error) is WearonError or isinstance(
             error, (JobGaveUp, TaskInvalid, StorageRefused, PurchaseUnresolved)
         )
-        try:
-            if isinstance(error, PurchaseUnresolved):
+        if isinstance(error, PurchaseUnresolved):
+            try:
                 await self.generation.retriever.write_off(attempt.claim, error)
-            return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
-        except UpstreamError as exc:
-            emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
-            pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
-            return Disposition(why=HandBack.WAITING, after_s=pause_s, error=exc.code)
+            except QueueUnavailable as exc:
+                return self._unfinished(attempt, exc)
+        return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
 
     async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
-        closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
+        try:
+            closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
+        except UpstreamError as exc:
+            return self._unfinished(attempt, exc)
         return Disposition(closing=closing)
+
+    def _unfinished(self, attempt: "_Attempt", error: UpstreamError) -> Disposition:
+        emit(SettlementUnfinished(error=error.code, detail=str(error)))
+        pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
+        return Disposition(why=HandBack.WAITING, after_s=pause_s, error=error.code)
 
     async def _hand_back(
         self, attempt: "_Attempt", error: WearonError, *, after_s: float = 0.0
@@ -273,6 +283,18 @@ class _Attempt:
             return 0.0
         here_s = asyncio.get_running_loop().time() - self._begun_s
         return (self.claim.claimed_at - since).total_seconds() + here_s
+
+
+def _may_have_completed(claim: Claim, task: Task | None) -> bool:
+    """
+    Whether a completed row may be the work of an earlier attempt at this job.
+
+    Only jobs complete rows, one at a time for a session. A replay that was planned for another
+    status found it completed by itself, if it had an earlier attempt. Without one of these, the
+    payload came a second time.
+    """
+    was_replayed = task is not None and task.replay is not None and claim.attempt > 1
+    return claim.stored or claim.purchase is not None or was_replayed
 
 
 def _backoff_s(faults: int) -> float:

@@ -123,7 +123,7 @@ class Settlement:
         row, ours = await self._fail_row(claim, key, intent)
         if row is None:
             return None
-        if ours and not intent.swapped and claim.intent is None and _cron_may_act(row):
+        if ours and not intent.swapped and _cron_may_act(row):
             raise StoreUnavailable("the platform may be refunding this session at this moment")
         return await self.return_credit(row, failed_by_us=ours or None)
 
@@ -134,15 +134,15 @@ class Settlement:
         won = (
             None if intent.swapped else await self.sessions.apply(key, fail(intent.shopper_message))
         )
-        if won is not None:
-            await self.journal.intend(claim, replace(intent, swapped=True))
-            return won, True
-        row = await self.sessions.get(key)
+        row = won or await self.sessions.get(key)
         if row is None or row.status is not Status.FAILED:
             return row, False
         # A crash between the swap and its note leaves our sentence in the row as the witness.
         resumed = claim.intent is not None and row.error_message == intent.shopper_message
-        return row, intent.swapped or resumed
+        ours = won is not None or intent.swapped or resumed
+        if ours and not intent.swapped:
+            await self.journal.intend(claim, replace(intent, swapped=True))
+        return row, ours
 
     async def _end_replay(self, key: SessionKey, task: Task) -> Credit | None:
         row = await self.sessions.get(key)

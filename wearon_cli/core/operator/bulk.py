@@ -38,7 +38,7 @@ class BulkEnd:
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is. Moments are of the event loop's clock."""
+    """How far it is. Times are of the event loop's clock."""
 
     waiting: list[Plan]  # not opened yet
     open: dict[str, Plan] = field(default_factory=dict)  # by session id

@@ -28,7 +28,7 @@ class Chance(StrEnum):
 
 #: By class of error and its subclasses; the most special one counts.
 _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
-    errors.WearonError: (Chance.EVEN, "nobody knows why it failed"),
+    errors.WearonError: (Chance.EVEN, "why it failed is not known"),
     errors.InputError: (Chance.LOW, "its payload or a setting of it is wrong, and stays so"),
     errors.PictureProblem: (Chance.LOW, "the photo itself was the problem"),
     errors.UpstreamError: (Chance.HIGH, "a service was away or busy"),
@@ -49,7 +49,7 @@ _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class ReplayChance:
     """What a replay of this class of error promises."""
 
     error_class: str
@@ -59,7 +59,7 @@ class Outlook:
     replays: int = 0
 
 
-def outlook(error_class: str, known: "Outcomes | None" = None) -> Outlook:
+def replay_chance(error_class: str, known: "Outcomes | None" = None) -> ReplayChance:
     """Say how likely it is, and why."""
     succeeded, replays = known.of(error_class) if known else (0, 0)
     chance, reason = _rule(error_class)
@@ -67,7 +67,7 @@ def outlook(error_class: str, known: "Outcomes | None" = None) -> Outlook:
         share = succeeded / replays
         chance = Chance.HIGH if share > 2 / 3 else Chance.LOW if share < 1 / 3 else Chance.EVEN
         reason = f"{succeeded} of {replays} replays of it succeeded lately"
-    return Outlook(
+    return ReplayChance(
         error_class=error_class,
         chance=chance,
         reason=reason,

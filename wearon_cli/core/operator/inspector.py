@@ -261,6 +261,6 @@ def _error_class(
     """The record's word counts: it is of the last failure. A timeline tells of repeats as well."""
     if record is not None and record.error_code is not None:
         return record.error_code
-    told = [line.get("error_code") or line.get("error") for line in timeline]
-    last = next((str(code) for code in reversed(told) if code), None)
+    codes = [line.get("error_code") or line.get("error") for line in timeline]
+    last = next((str(code) for code in reversed(codes) if code), None)
     return last or (UNKNOWN if row.status is Status.FAILED else None)

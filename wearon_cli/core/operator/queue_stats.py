@@ -1,4 +1,4 @@
-"""What waits and what runs, at one moment."""
+"""What waits and what runs, at one time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +9,12 @@ from wearon_cli.core.jobs.breakers import Halt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """What waits and what runs, at one moment of Redis's clock."""
+    """What waits and what runs, at one time of Redis's clock."""
 
     at: datetime
-    queued: int  # payloads nobody has taken from the platform's list
-    ready: int  # jobs in line for their release
-    waiting_since: datetime | None  # of the job that is next; None when none is in line
+    queued: int  # payloads that no consumer has taken from the platform's list
+    ready: int  # jobs that can be released
+    waiting_since: datetime | None  # of the job that is next; None when none is ready
     released: int  # jobs whose message is out, and which no worker has claimed
     running: int  # jobs claimed by a worker
     waiting: int  # jobs that wait for their due time
@@ -24,7 +24,6 @@ class QueueStats:
     workers: int  # registered worker processes
     slots: int  # jobs that all of them do at once
     permits_used: int  # image requests of the last minute
-    messages: int  # Celery messages nobody has taken
     halts: tuple[Halt, ...]  # open breakers, the oldest first
 
 

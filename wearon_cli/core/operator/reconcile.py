@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from wearon_cli.core.credits import CreditState, replay_id_of
+from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import RefundRefused, UpstreamError
 from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.operator.inspector import AT_ONCE, Inspector, JobLocation, SessionReport
@@ -32,7 +32,7 @@ class Discrepancy(StrEnum):
     """What can be wrong with a session."""
 
     STUCK = "stuck"  # open, old, and there is no job
-    OWED = "owed"  # a credit was taken, and it is proved that nobody gave it back
+    OWED = "owed"  # a credit was taken, and it is proved that it was not given back
     REFUND_REFUSED = "refund_refused"  # the same, and the ledger refused to take it back
     REFUNDED_TWICE = "refunded_twice"  # more refunds name this session than credits were taken
     CREDIT_UNCLEAR = "credit_unclear"  # the records do not say where the credit is
@@ -148,21 +148,15 @@ class Reconciler:
                 return replace(case, fixed="left alone: it is being worked on")
             if report.credit.state is not CreditState.OWED:
                 break
-            await self._refund(report)
+            # Settlement reads everything once more under its lock, and decides.
+            credit = await self.settlement.return_credit(report.session)
+            if credit.state is not CreditState.RETURNED:
+                break
             given += 1
         if not given:
             return replace(case, fixed="nothing to do any more")
         await self.journal.note(case.session.session_id, "reconciled", credits_returned=given)
         return replace(case, fixed="credit returned" if given == 1 else f"{given} credits returned")
-
-    async def _refund(self, report: SessionReport) -> None:
-        """Settlement reads everything once more under its lock, and decides."""
-        entry = report.credit.entry
-        replay_id = replay_id_of(entry) if entry else None
-        if replay_id:
-            await self.settlement.return_charge(report.session, replay_id)
-        else:
-            await self.settlement.return_credit(report.session)
 
     async def _hand_over(self, case: Case) -> Case:
         from wearon_cli.core.jobs.recovery import orphan_job  # brings the contract

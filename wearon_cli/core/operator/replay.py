@@ -2,7 +2,7 @@
 Running a session again that ended or got stuck.
 
 A replay writes one thing: it opens a job. The row keeps its status until the worker has stored the
-new picture, so a replay that fails, or is killed at any moment, leaves the session as it was.
+new picture, so a replay that fails, or is killed at any time, leaves the session as it was.
 Everything that can be checked is checked before that one write.
 """
 

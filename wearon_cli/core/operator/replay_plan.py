@@ -45,7 +45,7 @@ ESTIMATE_MARGIN: Final = 1.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What one picture costs, as far as that can be told before it is bought."""
+    """What one picture costs, as far as that can be action before it is bought."""
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
     max_purchases: int  # a lost or unusable answer is bought again, so often in all
@@ -93,12 +93,12 @@ class Plan:
         """The plan in plain words."""
         row = self.session
         age = age_words(utc_now() - row.created_at)
-        told = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
+        lines = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
         if row.status is Status.FAILED:
-            told.append(f"the shopper read: {row.error_message or '(nothing)'}")
-        told += _picture_words(self)
-        told.append(credit_words(self.report.credit, charge=self.options.charge))
-        return told
+            lines.append(f"the shopper read: {row.error_message or '(nothing)'}")
+        lines += _picture_words(self)
+        lines.append(credit_words(self.report.credit, charge=self.options.charge))
+        return lines
 
 
 _ACTION_WORDS: Final = {
@@ -127,7 +127,9 @@ PAYING: Final = frozenset({CreditState.HELD, CreditState.OWED})
 
 def credit_words(credit: Credit, *, charge: bool) -> str:
     """Where the credit is, and what the run does about credits: one sentence, said once."""
-    state = _STATE_WORDS.get(credit.state, f"where its credit is cannot be told: {credit.reason}")
+    state = _STATE_WORDS.get(
+        credit.state, f"what became of its credit is not known: {credit.reason}"
+    )
     if charge:
         return f"{state}; this run takes one before anything is drawn, and returns it if it fails"
     if credit.state in PAYING:
@@ -138,21 +140,21 @@ def credit_words(credit: Credit, *, charge: bool) -> str:
 def price_words(price: Price) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
-        return "its model has no price here: what it costs cannot be told"
+        return "its model has no price here: what it costs is not known"
     if not price.expected_usd:
         return "it costs nothing"
-    told = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
-    return f"{told}; nothing if it is a preview" if price.may_be_preview else told
+    cost = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    return f"{cost}; nothing if it is a preview" if price.may_be_preview else cost
 
 
 def _picture_words(plan: Plan) -> list[str]:
-    told = _ACTION_WORDS[plan.action]
+    action = _ACTION_WORDS[plan.action]
     if not plan.buys:
-        return [told]
+        return [action]
     count = len(plan.inputs)
     elsewhere = sum(each.state is InputState.ELSEWHERE for each in plan.inputs)
     words = [
-        told,
+        action,
         price_words(plan.price),
         f"it is drawn from {count} input picture{'s' if count != 1 else ''}, "
         + (

@@ -3,8 +3,8 @@ Bringing back the picture that a redraw replaced: the two change places.
 
     swap := current;  current := previous;  previous := swap;  row signed anew;  swap removed
 
-The swap object is there exactly while the two change places, so whoever finds it finishes what
-another began. Each picture lies in the bucket at every moment, whatever is killed.
+The swap object is there exactly while the two change places, so a later undo finishes what
+an earlier one began. Each picture is in the bucket at all times, whatever is killed.
 """
 
 from dataclasses import dataclass

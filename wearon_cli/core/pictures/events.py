@@ -24,7 +24,7 @@ class PixelProcessNotStarted(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelWorkFailed(ErrorEvent):
-    """Pixel work ended with an error that nobody planned for, raised at this file and line."""
+    """Pixel work ended with an unexpected error, raised at this file and line."""
 
     job: str
     kind: str

@@ -31,7 +31,7 @@ class Fetcher(Protocol):
 
 class PixelPool(Protocol):
     """
-    Works on pictures that nobody trusts. Every implementation must:
+    Works on untrusted pictures. Every implementation must:
 
     - refuse by the header what would take too much memory;
     - let what a picture does to its reader (death, endless work, memory) hit that call alone.
@@ -45,7 +45,7 @@ class PixelPool(Protocol):
 
         Raises:
             PictureUnusable: It cannot be read, or reading it went wrong.
-            WearonError: Something nobody planned for.
+            WearonError: Something unexpected.
         """
 
     async def verify(self, data: bytes) -> bytes:
@@ -54,5 +54,5 @@ class PixelPool(Protocol):
 
         Raises:
             PictureUnusable: It cannot be read, or reading it went wrong.
-            WearonError: Something nobody planned for.
+            WearonError: Something unexpected.
         """

@@ -8,7 +8,8 @@ import asyncio
 import shutil
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,8 @@ from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
-from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.ops.provider_checks import check_providers
 from wearon_cli.wiring.parts import open_pose_reader, redis_url
 
 PART_TIMEOUT_S: Final = 8.0
@@ -27,14 +29,21 @@ PING_S: Final = 1.5
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Every finding, in the order in which to fix them."""
+async def examine(settings: Settings, *, today: date | None = None) -> list[Finding]:
+    """
+    Every finding, in the order in which to fix them.
+
+    Args:
+        settings: Of production, or of a local stack that runs.
+        today: The day on which models are open or closed; None: that of the clock (UTC).
+    """
+    day = today or datetime.now(UTC).date()
     parts: list[tuple[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]] = [
         ("settings", _settings),
         ("redis", _redis),
         ("workers", _workers),
         ("supabase", _store),
-        ("image API", _image_api),
+        ("image providers", partial(check_providers, today=day)),
         ("pose model", _pose_model),
         ("this machine", _machine),
     ]
@@ -64,7 +73,7 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
         settings.require_production()
     except WearonError as exc:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
-    detail = f"{', '.join(PRODUCTION_NAMES)} are set"
+    detail = f"{', '.join(settings.production_names)} are set"
     names = Finding(name="production settings", ok=True, detail=detail)
     return [*found, names, _stopping(settings)]
 
@@ -136,20 +145,6 @@ async def _store(settings: Settings) -> Sequence[Finding]:
 
     async with connect_supabase(settings) as supabase:
         return await check_store(supabase, settings)
-
-
-async def _image_api(settings: Settings) -> Sequence[Finding]:
-    if settings.openai_api_key is None:
-        detail = "no key: pictures are previews"
-        return [Finding(name="image API", ok=settings.is_local, detail=detail)]
-    from wearon_cli.adapters.providers.openai_checks import check_image_api
-    from wearon_cli.adapters.providers.openai_edits import image_api_client
-
-    async with image_api_client(
-        base_url=settings.openai_base_url, api_key=settings.openai_api_key, connections=2
-    ) as http:
-        today = datetime.now(UTC).date()
-        return await check_image_api(http, settings.openai_image_models, today=today)
 
 
 async def _pose_model(settings: Settings) -> Sequence[Finding]:

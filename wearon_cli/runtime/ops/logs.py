@@ -75,6 +75,14 @@ def configure_logs(settings: Settings, role: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def configure_quiet_logs(settings: Settings, command: str) -> None:
+    """As `configure_logs`, for a command that answers on stdout: warnings only, unless told."""
+    told = "log_level" in settings.model_fields_set
+    configure_logs(
+        settings if told else settings.model_copy(update={"log_level": "warning"}), command
+    )
+
+
 def _shared(role: str) -> Sequence[Processor]:
     def add_role(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["role"] = role

@@ -124,11 +124,15 @@ class Meters:
         self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
 
     def _add_call_counters(self) -> None:
-        self.calls = self._counter("image_calls", "Answers of the image API.", "model", "status")
+        self.calls = self._counter(
+            "image_calls", "Answers of the image APIs.", "provider", "model", "status"
+        )
         self.lost_purchases = self._counter(
             "purchases_lost", "Purchases that may be paid for and gave no picture."
         )
-        self.cost = self._counter("cost_usd", "Estimated cost of completed pictures.", "model")
+        self.cost = self._counter(
+            "cost_usd", "Estimated cost of completed pictures.", "provider", "model"
+        )
         self.breaker_openings = self._counter(
             "breaker_openings", "Calls were halted.", "breaker", "reason"
         )
@@ -138,7 +142,7 @@ class Meters:
         for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
             self.pictures_not_stored.labels(kind.code)
         self.call_time = self._histogram(
-            "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "model"
+            "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "provider", "model"
         )
         self.permit_wait = self._histogram(
             "permit_wait_seconds", "Wait for the shared rate limit.", SHORT_BUCKETS
@@ -197,8 +201,8 @@ class Meters:
     def _completed(self, event: JobCompleted) -> None:
         self.jobs.labels("completed", "", event.channel).inc()
         self.job_time.observe(event.took_ms / 1000)
-        if event.model and event.cost_usd:
-            self.cost.labels(event.model).inc(event.cost_usd)
+        if event.provider and event.model and event.cost_usd:
+            self.cost.labels(event.provider, event.model).inc(event.cost_usd)
 
     def _recovered(self, event: JobsRecovered) -> None:
         self.recovered.labels("orphaned").inc(event.orphaned)
@@ -210,8 +214,8 @@ class Meters:
         self.credits.labels(event.credit).inc()
 
     def _answered(self, event: ImageCallAnswered) -> None:
-        self.calls.labels(event.model, event.status).inc()
-        self.call_time.labels(event.model).observe(event.took_ms / 1000)
+        self.calls.labels(event.provider, event.model, event.status).inc()
+        self.call_time.labels(event.provider, event.model).observe(event.took_ms / 1000)
 
     def _measured(self, event: BodyMeasured) -> None:
         self.photos.labels("measured").inc()
@@ -260,7 +264,7 @@ class QueueCollector(Collector):
 
 def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
-    yield "queue_depth", "Payloads nobody has taken yet.", now.queued
+    yield "queue_depth", "Payloads that no consumer has taken yet.", now.queued
     yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
     yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
     yield "jobs_released", "Jobs whose message is out, not yet claimed.", now.released
@@ -275,7 +279,7 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
 
 
 def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
-    """Moments are in seconds since 1970, and are absent while there are none."""
+    """Times are in seconds since 1970, and are absent while there are none."""
     state = halt_state(now.halts, settings)
     is_open = GaugeMetricFamily("wearon_breaker_open", "1: calls are halted.", labels=["breaker"])
     since = GaugeMetricFamily(

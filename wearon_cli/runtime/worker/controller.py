@@ -9,7 +9,7 @@ Celery takes messages, shows them to its tools and says how each ended; the jobs
 - no event is lost: Celery gathers events of several jobs into one message, and drops those that
   another thread adds while it is sent;
 - an entry of the queue that is no message is dropped, and does not end the worker;
-- whoever tells it to stop, a signal or `celery control shutdown`, begins the same drain, in which
+- a signal and `celery control shutdown` begin the same drain, in which
   the worker still answers Celery's tools.
 """
 

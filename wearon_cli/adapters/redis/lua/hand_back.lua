@@ -10,12 +10,12 @@ if why == 'fault' then changes.faults = (tonumber(job.faults) or 0) + 1 end
 if why == 'waiting' and job.waiting_since == '' then changes.waiting_since = now end
 changes.lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt)
 write(id, changes)
-local turn = redis.call('HMGET', DISPATCH, 'round', 'wanted')
+local state = redis.call('HMGET', DISPATCH, 'round', 'wanted')
 if after_s > 0 then
   redis.call('ZADD', JOBS, now + after_s, id)
 else
-  redis.call('ZADD', JOBS, head(job.lane, now, turn[1]), id)
-  offer(offer_for(job.lane), turn[2])
+  redis.call('ZADD', JOBS, head(job.lane, now, state[1]), id)
+  offer(offer_for(job.lane), state[2])
 end
-offer('slot', turn[2])
+offer('slot', state[2])
 return 1

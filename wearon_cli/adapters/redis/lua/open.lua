@@ -6,11 +6,11 @@
 local id, opener, facts, lane, owner = unpack(ARGV, 1, 5)
 local releases, more = ARGV[6] == '1', tonumber(ARGV[7])
 local now = time()
-local names = {unpack(TURN)}
+local names = {unpack(STATE)}
 names[#names + 1] = 'owner:' .. owner
 local values = redis.call('HMGET', DISPATCH, unpack(names))
-local turn = turn_of(values)
-local round = math.max(turn.round, tonumber(values[#names] or 0)) + 1
+local state = state_of(values)
+local round = math.max(state.round, tonumber(values[#names] or 0)) + 1
 local score = lane == 'free' and FREE + now or PAID + round
 if redis.call('ZADD', JOBS, 'NX', score, id) == 0 then
   return {redis.call('HGET', JOB .. id, 'opener') == opener and 1 or 0} -- 1: sent again
@@ -19,9 +19,9 @@ redis.call('HSET', JOB .. id, 'opener', opener, 'lane', lane, 'opened_at', now,
            'lines', noted('', now, facts), unpack(ARGV, 8, 7 + more))
 local changes = {}
 if lane == 'paid' then changes['owner:' .. owner] = round end
-if releases and turn.wanted == 'job' then
-  return {1, release(now, turn, changes, release_arguments(8 + more))}
+if releases and state.wanted == 'job' then
+  return {1, release(now, state, changes, release_arguments(8 + more))}
 end
-changes.wanted = offered(offer_for(lane), turn.wanted)
+changes.wanted = offered(offer_for(lane), state.wanted)
 if next(changes) then redis.call('HSET', DISPATCH, unpack(flattened(changes))) end
 return {1}

@@ -23,5 +23,4 @@ return {
   redis.call('HLEN', WORKERS),
   redis.call('HGET', DISPATCH, 'slots') or 0,
   permits,
-  redis.call('LLEN', CELERY_QUEUE),
 }

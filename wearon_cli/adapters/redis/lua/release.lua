@@ -1,3 +1,3 @@
 -- ARGV: arguments of a release, see releasing.lua
-local turn = turn_of(redis.call('HMGET', DISPATCH, unpack(TURN)))
-return release(time(), turn, {}, release_arguments(1))
+local state = state_of(redis.call('HMGET', DISPATCH, unpack(STATE)))
+return release(time(), state, {}, release_arguments(1))

@@ -1,6 +1,7 @@
 -- Put after common.lua and breakers.lua, before the scripts that release jobs.
 
-local UNCLAIMED_PAUSE_S = 1 -- claims are not signalled: workers so slow are an exception
+-- Claims are not signalled, so a burst into many free slots is released a few jobs in each pass.
+local UNCLAIMED_PAUSE_S = 0.2
 local FORGET_EVERY_ROUNDS = 64
 local PRECISION_S = 0.001 -- sums of gaps are not exact
 
@@ -58,28 +59,28 @@ local function return_late(found, now, round, limit)
 end
 
 -- How many more jobs the workers have room for.
-local function room(found, turn, with)
+local function room(found, state, with)
   local most = math.min(with.limit, with.most_unclaimed - #found.released)
   if #found.ready == 0 or most <= 0 then return most end
   local running = redis.call('ZCOUNT', JOBS, RUNNING, '+inf')
-  return math.min(most, turn.slots - running - #found.released)
+  return math.min(most, state.slots - running - #found.released)
 end
 
 -- Let a PAID job pass, and take its time from the pace; or return the seconds it has to wait.
-local function paid_wait_s(job, left, now, turn, barrier, with)
+local function paid_wait_s(job, left, now, state, barrier, with)
   if #barrier.names > 0 and barrier.until_at > now then return barrier.until_at - now end
   local gap_s = with.request_gap_s
   if with.picture_gap_s > 0 then
     local pictures = tonumber(redis.call('HGET', JOB .. job.id, 'pictures') or 0)
     gap_s = math.max(gap_s, with.picture_gap_s * pictures)
   end
-  local early_s = turn.next_at - now - gap_s * (with.burst - 1)
+  local early_s = state.next_at - now - gap_s * (with.burst - 1)
   if early_s > PRECISION_S then
-    -- With more in line the next pass takes several, which the burst allows: fewer passes.
+    -- With more ready jobs the next pass takes several, which the burst allows: fewer passes.
     return early_s + gap_s * (math.min(math.floor((with.burst + 1) / 2), left) - 1)
   end
-  turn.next_at = math.max(now, turn.next_at) + gap_s
-  turn.round = math.max(turn.round, math.ceil(job.score))
+  state.next_at = math.max(now, state.next_at) + gap_s
+  state.round = math.max(state.round, math.ceil(job.score))
   for _, name in ipairs(barrier.names) do
     barrier.until_at = now + with.probe_s
     barrier.open[name].job_at = barrier.until_at
@@ -88,7 +89,7 @@ local function paid_wait_s(job, left, now, turn, barrier, with)
   return 0
 end
 
--- Owners without a job in line are forgotten, now and then.
+-- Owners without a ready job are forgotten, now and then.
 local function forget_owners(round)
   local all = redis.call('HGETALL', DISPATCH)
   for i = 1, #all, 2 do
@@ -98,8 +99,8 @@ local function forget_owners(round)
   end
 end
 
-local TURN = {'round', 'wanted', 'next_at', 'slots', 'gated'}
-local function turn_of(values)
+local STATE = {'round', 'wanted', 'next_at', 'slots', 'gated'}
+local function state_of(values)
   return {
     round = tonumber(values[1] or 0),
     wanted = values[2] or '',
@@ -109,18 +110,18 @@ local function turn_of(values)
   }
 end
 
--- Take ready jobs out of line whose message is to be sent now. `changes` are further ones to write
+-- Release the ready jobs whose message is to be sent now. `changes` are further ones to write
 -- to DISPATCH.
 -- Returns seconds until the next pass or '', how many were due, how many had not been claimed, and
 -- session id, channel, request id and release number of each job.
-local function release(now, turn, changes, with)
-  local old_round, wait_s = turn.round, math.huge
+local function release(now, state, changes, with)
+  local old_round, wait_s = state.round, math.huge
   local found = window(with.most_unclaimed + with.limit + 1)
-  local due, unclaimed = return_late(found, now, turn.round, with.limit)
+  local due, unclaimed = return_late(found, now, state.round, with.limit)
   if due + unclaimed > 0 then found = window(with.most_unclaimed + with.limit + 1) end
-  local most = room(found, turn, with)
+  local most = room(found, state, with)
   local barrier = {names = {}}
-  if turn.gated and #found.ready > 0 then barrier = gate(with.first_provider) end
+  if state.gated and #found.ready > 0 then barrier = gate(with.first_provider) end
 
   local answer, count, wanted = {}, 0, 'job'
   for i, ready in ipairs(found.ready) do
@@ -134,12 +135,12 @@ local function release(now, turn, changes, with)
       break
     end
     if ready.score > FREE / 2 then
-      local paid_s = paid_wait_s(ready, #found.ready - i + 1, now, turn, barrier, with)
+      local paid_s = paid_wait_s(ready, #found.ready - i + 1, now, state, barrier, with)
       if paid_s > 0 then
         wanted, wait_s = 'free', paid_s
         break
       end
-      changes.next_at, changes.round = turn.next_at, turn.round
+      changes.next_at, changes.round = state.next_at, state.round
     end
     local job = read(ready.id, 'channel', 'request_id', 'attempt', 'unclaimed')
     local number = (tonumber(job.attempt) or 0) + (tonumber(job.unclaimed) or 0) + 1
@@ -157,10 +158,10 @@ local function release(now, turn, changes, with)
   end
   if found.due_at then wait_s = math.min(wait_s, math.max(0, found.due_at - now)) end
 
-  if wanted ~= turn.wanted then changes.wanted = wanted end
+  if wanted ~= state.wanted then changes.wanted = wanted end
   if next(changes) then redis.call('HSET', DISPATCH, unpack(flattened(changes))) end
-  if math.floor(turn.round / FORGET_EVERY_ROUNDS) > math.floor(old_round / FORGET_EVERY_ROUNDS) then
-    forget_owners(turn.round)
+  if math.floor(state.round / FORGET_EVERY_ROUNDS) > math.floor(old_round / FORGET_EVERY_ROUNDS) then
+    forget_owners(state.round)
   end
   return {wait_s < math.huge and tostring(wait_s) or '', due, unclaimed, answer}
 end

@@ -34,7 +34,7 @@ grant(REQUESTS, requests_log, 1, most_requests)
 if pictures > 0 then grant(PICTURES, pictures_log, pictures, most_pictures) end
 
 local changes = {}
-if job.purchase ~= '' then changes = ended(job, now, 'lost', '') end -- nobody wrote down its end
+if job.purchase ~= '' then changes = ended(job, now, 'lost', '') end -- its end was not written down
 changes.purchase = string.format('{"started_at":%.3f,%s', now, string.sub(purchase, 2))
 changes.purchases = number
 changes.ticket = ''

@@ -11,7 +11,7 @@ end
 local function let_go(number, now, limit, facts, died)
   local score = RUNNING + number
   local held = redis.call('ZRANGEBYSCORE', JOBS, score, score, 'LIMIT', 0, limit)
-  local turn = redis.call('HMGET', DISPATCH, 'round', 'wanted')
+  local state = redis.call('HMGET', DISPATCH, 'round', 'wanted')
   for _, id in ipairs(held) do
     local job = read(id, 'lane', 'lines', 'attempt', 'deaths', 'token')
     write(id, {
@@ -20,7 +20,7 @@ local function let_go(number, now, limit, facts, died)
       deaths = (tonumber(job.deaths) or 0) + (died and 1 or 0),
       lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt),
     })
-    redis.call('ZADD', JOBS, head(job.lane, now, turn[1]), id)
+    redis.call('ZADD', JOBS, head(job.lane, now, state[1]), id)
   end
   if #held > 0 then signal() end
   return #held

@@ -1,4 +1,4 @@
-"""Places that owners share."""
+"""Slots that owners share."""
 
 import asyncio
 from collections import Counter
@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wearon_cli.core.pictures.places import FairPlaces
+from wearon_cli.core.pictures.slots import FairSlots
 
 pytestmark = pytest.mark.anyio
 
 
 class Crowd:
-    """Takers of places who keep them until they are told to go."""
+    """Takers of slots who keep them until they may leave."""
 
-    def __init__(self, places: int) -> None:
-        self.places = FairPlaces(places)
+    def __init__(self, slots: int) -> None:
+        self.slots = FairSlots(slots)
         self.inside: list[str] = []
         self.leave: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -34,7 +34,7 @@ class Crowd:
         await settled()
 
     async def _stay(self, owner: str, name: str) -> None:
-        async with self.places.place(owner):
+        async with self.slots.slot(owner):
             self.inside.append(name)
             await self.leave[name].wait()
             self.inside.remove(name)
@@ -54,7 +54,7 @@ async def ended(crowd: Crowd) -> None:
     await asyncio.gather(*crowd.tasks.values(), return_exceptions=True)
 
 
-async def test_each_owner_finds_a_place_whatever_others_hold() -> None:
+async def test_each_owner_finds_a_slot_whatever_others_hold() -> None:
     crowd = Crowd(32)
     for owner in "abcdef":
         await crowd.come(owner, many=40)
@@ -78,7 +78,7 @@ async def test_who_has_the_fewest_goes_first() -> None:
     await ended(crowd)
 
 
-async def test_one_place_serves_one_after_the_other() -> None:
+async def test_one_slot_serves_one_after_the_other() -> None:
     crowd = Crowd(1)
     await crowd.come("a", many=3)
     await crowd.come("b")
@@ -98,34 +98,34 @@ async def test_who_is_cancelled_keeps_no_place() -> None:
     assert crowd.inside[-1:] == ["a2"]
     await ended(crowd)
     async with AsyncExitStack() as stack, asyncio.timeout(5):
-        await stack.enter_async_context(crowd.places.place("b"))
+        await stack.enter_async_context(crowd.slots.slot("b"))
 
 
-async def test_a_place_handed_to_one_who_is_cancelled_goes_on() -> None:
-    places = FairPlaces(1)
-    first = places.place("a")
+async def test_a_slot_handed_to_one_who_is_cancelled_goes_on() -> None:
+    slots = FairSlots(1)
+    first = slots.slot("a")
     await first.__aenter__()
-    second = asyncio.create_task(places.place("b").__aenter__())
+    second = asyncio.create_task(slots.slot("b").__aenter__())
     await asyncio.sleep(0)
     await first.__aexit__(None, None, None)  # hands it to the second, who has not run yet
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second
-    async with asyncio.timeout(5), places.place("c"):
+    async with asyncio.timeout(5), slots.slot("c"):
         pass
 
 
 @given(
-    places=st.integers(1, 9),
+    slots=st.integers(1, 9),
     moves=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=40),
 )
 def test_never_more_than_there_are_and_none_is_lost(
-    places: int, moves: list[tuple[str, int]]
+    slots: int, moves: list[tuple[str, int]]
 ) -> None:
     """A move of 0 or 1: one comes; 2: the first inside goes; 3: the last to come is cancelled."""
 
     async def play() -> None:
-        crowd = Crowd(places)
+        crowd = Crowd(slots)
         for owner, move in moves:
             if move < 2:
                 await crowd.come(owner)
@@ -135,7 +135,7 @@ def test_never_more_than_there_are_and_none_is_lost(
                 list(crowd.tasks.values())[-1].cancel()
                 await settled()
             crowd.inside = [name for name in crowd.inside if not crowd.tasks[name].done()]
-            assert len(crowd.inside) <= places
+            assert len(crowd.inside) <= slots
         await ended(crowd)
         async with asyncio.timeout(5):
             await Crowd.come(crowd, "z")

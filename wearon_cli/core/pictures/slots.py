@@ -1,4 +1,4 @@
-"""A bounded number of places, shared so that no owner holds all of them."""
+"""A bounded number of slots, shared so that no owner holds all of them."""
 
 import asyncio
 from collections import Counter, defaultdict, deque
@@ -6,28 +6,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class FairPlaces:
+class FairSlots:
     """
-    Places for one event loop.
+    Slots for one event loop.
 
     An owner gets one more only while more are free than it holds: one owner alone can have half of
-    them, the next one half of the rest, and so on. So whoever comes finds one free, however long
+    them, the next one half of the rest, and so on. So every new owner finds one free, however long
     the others keep theirs. Of those who wait, the owner with the fewest goes first; between equals,
     who came first.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, slots: int) -> None:
         """
         Args:
-            places: How many there are; at least 1.
+            slots: How many there are; at least 1.
         """
-        self._free = places
+        self._free = slots
         self._held: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     @asynccontextmanager
-    async def place(self, owner: str) -> AsyncIterator[None]:
-        """Hold one place for this owner; waits for it."""
+    async def slot(self, owner: str) -> AsyncIterator[None]:
+        """Hold one slot for this owner; waits for it."""
         await self._take(owner)
         try:
             yield
@@ -35,14 +35,14 @@ class FairPlaces:
             self._give_back(owner)
 
     async def _take(self, owner: str) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[owner].append(turn)
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[owner].append(granted)
         self._hand_out()
         try:
-            await turn
+            await granted
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._leave(owner, turn)
+            if granted.cancelled():
+                self._leave(owner, granted)
             else:  # it was handed out just before
                 self._give_back(owner)
             raise
@@ -59,17 +59,17 @@ class FairPlaces:
             owner = min(self._waiting, key=self._held.__getitem__)
             if self._held[owner] >= self._free:
                 return
-            turn = self._waiting[owner][0]
-            self._leave(owner, turn)
-            if not turn.done():  # else its cancellation is on the way
+            granted = self._waiting[owner][0]
+            self._leave(owner, granted)
+            if not granted.done():  # else its cancellation is on the way
                 self._free -= 1
                 self._held[owner] += 1
-                turn.set_result(None)
+                granted.set_result(None)
 
-    def _leave(self, owner: str, turn: asyncio.Future[None]) -> None:
+    def _leave(self, owner: str, granted: asyncio.Future[None]) -> None:
         """An owner who waits on goes behind the others."""
         waiting = self._waiting.pop(owner, deque())
-        if turn in waiting:
-            waiting.remove(turn)
+        if granted in waiting:
+            waiting.remove(granted)
         if waiting:
             self._waiting[owner] = waiting

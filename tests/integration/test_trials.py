@@ -1,0 +1,113 @@
+"""One picture bought outside any session: what is lost is looked for, nothing is bought twice."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from devkit.providers import ProviderUnderTest, open_provider, request
+from devkit.servers.responses_api import ResponsesApi
+from wearon_cli.adapters.pixels.processes import PixelProcesses
+from wearon_cli.core.errors import (
+    CallAmbiguous,
+    GenerationRefused,
+    ModelUnavailable,
+    PictureUnusable,
+    WearonError,
+)
+from wearon_cli.core.image_models import image_model
+from wearon_cli.core.jobs.offers import Offer
+from wearon_cli.core.operator.trials import Retrieval, Trial, Trials
+from wearon_cli.core.pictures.marks import Marks
+
+pytestmark = pytest.mark.anyio
+
+KINDS = ("images", "responses", "runware")
+ALL_WORKS = Retrieval(found_while_drawn=True, found_after=True, fetched_again=True)
+
+
+@pytest.fixture
+async def trials() -> AsyncIterator[Trials]:
+    pixels = PixelProcesses(1)
+    yield Trials(pixels=pixels, within_s=20.0)
+    await pixels.aclose()
+
+
+async def tried(
+    trials: Trials, one: ProviderUnderTest, *, look_again: bool = True, model: str | None = None
+) -> Trial:
+    rules = image_model(model or one.model, one.provider.name)
+    offer = Offer(provider=one.provider, model=rules)
+    return await trials.try_out(
+        rules.key, offer, request(), expected_usd=0.015, look_again=look_again
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_picture_comes_with_its_price_and_marks_and_is_had_again(
+    trials: Trials, kind: str
+) -> None:
+    async with open_provider(kind, latency="0.05") as one:
+        trial = await tried(trials, one)
+        assert trial.error is None
+        assert trial.took_s > 0.04
+        assert trial.jpeg[:2] == b"\xff\xd8"
+        assert trial.cost_usd is not None
+        assert trial.price_differs is (kind != "runware")
+        assert trial.marks == Marks(has_c2pa=kind != "runware")
+        assert trial.keeps_marks
+        assert trial.retrieval == (Retrieval() if kind == "images" else ALL_WORKS)
+        assert list(one.purchases().values()) == [1]
+        if isinstance(one.api, ResponsesApi):
+            assert one.api.kept() == 0, "the photos are deleted"
+
+
+@pytest.mark.parametrize("kind", ["responses", "runware"])
+async def test_a_lost_answer_is_looked_for_and_nothing_is_bought_again(
+    trials: Trials, kind: str
+) -> None:
+    async with open_provider(kind, faults="lose_submit:1:1") as one:
+        trial = await tried(trials, one, look_again=False)
+        assert trial.error is None
+        assert list(one.purchases().values()) == [1]
+
+
+async def test_a_lost_answer_without_powers_is_told(trials: Trials) -> None:
+    async with open_provider("images", faults="drop_after") as one:
+        trial = await tried(trials, one)
+        assert isinstance(trial.error, CallAmbiguous)
+        assert list(one.purchases().values()) == [1]
+
+
+async def test_where_conversations_are_refused_it_is_bought_without_one(trials: Trials) -> None:
+    async with open_provider("responses", conversations="not_with_pictures") as one:
+        trial = await tried(trials, one)
+        assert trial.error is None
+        assert trial.retrieval == Retrieval(fetched_again=True)
+        assert list(one.purchases().values()) == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "faults", "error"),
+    [
+        ("images", "moderation_input", GenerationRefused),
+        ("responses", "refuse", GenerationRefused),
+        ("runware", "refuse", GenerationRefused),
+        ("runware", "spoilt", CallAmbiguous),
+        ("images", "not_a_picture", PictureUnusable),
+    ],
+)
+async def test_why_there_is_no_picture_is_told(
+    trials: Trials, kind: str, faults: str, error: type[WearonError]
+) -> None:
+    async with open_provider(kind, faults=faults) as one:
+        trial = await tried(trials, one)
+        assert isinstance(trial.error, error)
+        assert trial.jpeg == b""
+        assert trial.took_s > 0
+
+
+async def test_a_closed_model_is_told(trials: Trials) -> None:
+    async with open_provider("images") as one:
+        trial = await tried(trials, one, model="gpt-image-0")
+        assert isinstance(trial.error, ModelUnavailable)
+        assert one.purchases() == {}

@@ -1,0 +1,104 @@
+"""What `wearon doctor` says of models that close, are gone, or cannot be asked."""
+
+from datetime import date
+
+import pytest
+
+from wearon_cli.core.image_models import named_model
+from wearon_cli.core.operator.checks import Finding
+from wearon_cli.core.operator.model_checks import (
+    ModelLook,
+    Shape,
+    model_findings,
+    order_findings,
+)
+
+SHAPE = Shape(size="1024x1536", quality="medium")
+OLD, NEW, P_IMAGE = "openai:gpt-image-1.5", "openai:gpt-image-2.6-flare", "runware:p-image"
+BEFORE, AFTER = date(2026, 11, 30), date(2026, 12, 2)
+
+
+def look(name: str, is_there: bool | None = True, closes: date | None = None) -> ModelLook:
+    return ModelLook(name=name, model=named_model(name), is_there=is_there, closes=closes)
+
+
+def found(*looks: ModelLook, today: date = BEFORE) -> list[Finding]:
+    return model_findings(looks, shape=SHAPE, today=today)
+
+
+def test_the_day_and_the_difference_in_cost_are_told_before_a_model_closes() -> None:
+    old, new = found(look(OLD), look(NEW))
+    assert (old.ok, old.warning) == (True, True)
+    # 0.068 and 0.037 USD: test_image_models.py says where they are from.
+    assert old.detail == (
+        "closes on 2026-12-01, in 1 day; about $0.068 a try-on. "
+        "Then openai:gpt-image-2.6-flare, about $0.037: $0.031 less"
+    )
+    assert old.hint == "put openai:gpt-image-2.6-flare before it"
+    assert (new.warning, new.detail) == (False, "can be used; about $0.037 a try-on")
+
+
+def test_a_closing_model_behind_its_successor_asks_for_nothing() -> None:
+    _, old = found(look(NEW), look(OLD))
+    assert (old.warning, old.hint) == (False, "")
+    assert "closes on 2026-12-01" in old.detail
+    _, old = found(look(NEW), look(OLD, is_there=False), today=AFTER)
+    assert (old.ok, old.warning) == (True, False)
+    assert old.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare serves"
+
+
+def test_a_model_that_is_gone_without_notice_is_a_warning() -> None:
+    _, gone = found(look(NEW), look("openai:gpt-image-2", is_there=False))
+    assert (gone.ok, gone.warning) == (True, True)
+    assert gone.detail.startswith("is not there, or not for this account; ")
+
+
+def test_a_closing_model_alone_is_told_what_to_put_before_it() -> None:
+    (old,) = found(look(OLD))
+    assert old.hint.startswith("put openai:gpt-image-2.6-flare before it: OpenAI names it as")
+
+
+def test_the_providers_word_about_the_day_wins() -> None:
+    new, _ = found(look(NEW, closes=date(2026, 12, 24)), look(P_IMAGE, None))
+    assert new.detail.startswith("closes on 2026-12-24, in 24 days; ")
+    assert "Then runware:p-image, about $0.015: $0.022 less" in new.detail
+
+
+def test_nothing_is_said_of_a_day_that_is_far() -> None:
+    (old,) = found(look(OLD), today=date(2026, 9, 1))
+    assert not old.warning
+
+
+@pytest.mark.parametrize("next_one", [look(NEW), look(P_IMAGE, None)])
+def test_a_closed_model_is_a_warning_while_another_serves(next_one: ModelLook) -> None:
+    old, _ = found(look(OLD, is_there=False), next_one, today=AFTER)
+    assert (old.ok, old.warning) == (True, True)
+    assert old.detail == f"closed on 2026-12-01; {next_one.name} serves"
+    assert old.hint == "take it out of OPENAI_IMAGE_MODELS"
+
+
+def test_a_closed_model_is_a_fault_when_nothing_else_serves() -> None:
+    looks = [look(OLD, is_there=False)]
+    (old,) = found(*looks, today=AFTER)
+    assert not old.ok
+    (order,) = order_findings({"WEARON_PROVIDERS": ["openai"]}, looks)
+    assert not order.ok
+    assert order.detail == "WEARON_PROVIDERS: none of the models can be used"
+
+
+def test_a_store_whose_own_order_has_no_model_left_is_named() -> None:
+    looks = [look(OLD, is_there=False), look(P_IMAGE, None)]
+    orders = {"WEARON_PROVIDERS": ["openai", "runware"], "store s1": ["openai"]}
+    (order,) = order_findings(orders, looks)
+    assert order.detail.startswith("store s1: ")
+
+
+def test_what_cannot_be_asked_without_buying_is_said_so() -> None:
+    (one,) = found(look(P_IMAGE, None))
+    assert one.ok
+    assert one.detail == "only a purchase tells whether it can be used; about $0.015 a try-on"
+
+
+def test_a_model_without_a_price_is_a_warning() -> None:
+    (one,) = found(look("openai:gpt-image-9"))
+    assert (one.ok, one.warning) == (True, True)

@@ -1,0 +1,225 @@
+"""A comparison of image models: bought at the same time, saved in a folder, told as a table."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from rich.table import Table
+
+from wearon_cli.cli.consent import require_consent
+from wearon_cli.cli.output import Result
+from wearon_cli.cli.progress import Progress, progress
+from wearon_cli.core.errors import InputError, TryOnFailed
+from wearon_cli.core.image_models import PREVIEW, named_model
+from wearon_cli.core.pictures.contact_sheet import Card, contact_sheet
+from wearon_cli.core.prompt import default_prompt
+from wearon_cli.core.providers import TryOnRequest
+
+if TYPE_CHECKING:
+    from wearon_cli.core.operator.trials import Trial
+    from wearon_cli.core.operator.try_on import Upload
+    from wearon_cli.core.pictures.ports import PreparedPicture
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.trials import OpenTrials
+
+#: What is in the folder, beside the pictures.
+SHEET: Final = "sheet.jpg"
+FACTS: Final = "compare.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What was asked for on the command line, checked."""
+
+    paths: tuple[Path, ...]  # person, garment, accessories
+    pictures: "tuple[Upload, ...]"  # the same
+    names: tuple[str, ...]  # PROVIDER:MODEL, each
+    expected_usd: tuple[float | None, ...]  # of each of them
+    prompt: str
+    out: Path  # a folder: empty, or not there yet
+
+
+async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
+    """
+    Ask, buy, save, lay out.
+
+    Raises:
+        ConsentMissing, Interrupted: Nobody said yes: nothing was bought.
+        ConfigError: A key is missing, or a model does not draw what is asked.
+    """
+    from wearon_cli.runtime.ops.logs import configure_quiet_logs
+    from wearon_cli.wiring.trials import open_trials
+
+    configure_quiet_logs(settings, "compare")
+    async with open_trials(settings, asked.names) as opened:
+        if question := _question(asked):
+            await asyncio.to_thread(require_consent, question, yes=yes)
+        _make_folder(asked.out)
+        with progress("preparing the pictures") as shown:
+            pixels, max_px = opened.trials.pixels, settings.max_picture_px
+            inputs = [await pixels.prepare(each.data, max_px=max_px) for each in asked.pictures]
+            trials = await _bought(asked, opened, inputs, shown)
+            cards = _input_cards(inputs)
+            cards += [await _card(trial, opened, max_px=max_px) for trial in trials]
+    sheet = contact_sheet(cards, title="Try-on comparison", subtitle=_summary(trials))
+    (asked.out / SHEET).write_bytes(sheet)
+    data = _facts(asked, trials)
+    (asked.out / FACTS).write_text(f"{json.dumps(data, indent=2)}\n", encoding="utf-8")
+    drawn = any(trial.error is None for trial in trials)
+    return Result(
+        data=data,
+        lines=[_table(trials), "", f"{_summary(trials)}; side by side in {asked.out / SHEET}"],
+        error=None if drawn else TryOnFailed("no model drew a picture", hint="the table says why"),
+    )
+
+
+def price_question(what: str, names: Sequence[str], expected_usd: Sequence[float | None]) -> str:
+    """
+    Ask whether pictures may be bought, with their prices.
+
+    Args:
+        what: What is done, up to the price.
+        names: Of the models.
+        expected_usd: Of each; None: not known here.
+    """
+    told = [
+        f"{name} {'price not known' if usd is None else f'${usd:.3f}'}"
+        for name, usd in zip(names, expected_usd, strict=True)
+    ]
+    least = "more than" if None in expected_usd else "about"
+    total = sum(usd or 0.0 for usd in expected_usd)
+    return f"{what} for {least} ${total:.2f} ({', '.join(told)})?"
+
+
+def _question(asked: Comparison) -> str:
+    """Empty when nothing is bought."""
+    bought = [
+        (name, usd)
+        for name, usd in zip(asked.names, asked.expected_usd, strict=True)
+        if name != PREVIEW
+    ]
+    if not bought:
+        return ""
+    names, prices = zip(*bought, strict=True)
+    providers = " and ".join(dict.fromkeys(named_model(name).provider for name in names))
+    pictures = f"{len(names)} picture{'s' * (len(names) != 1)}"
+    return price_question(f"send the photos to {providers}, and buy {pictures}", names, prices)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FACTS).write_text("{}\n", encoding="utf-8")
+    except OSError as exc:
+        raise InputError(f"{folder} cannot be written to: {exc.strerror}") from exc
+
+
+async def _bought(
+    asked: Comparison, opened: "OpenTrials", inputs: "list[PreparedPicture]", shown: Progress
+) -> "list[Trial]":
+    """One picture of each model, all at the same time; each is saved as soon as it comes."""
+
+    async def one(number: int) -> "Trial":
+        request = TryOnRequest(
+            session_id=f"compare-{uuid4()}",
+            pictures=tuple(inputs),
+            prompt=asked.prompt or default_prompt(len(inputs)),
+        )
+        trial = await opened.trials.try_out(
+            asked.names[number],
+            opened.offers[number],
+            request,
+            expected_usd=asked.expected_usd[number],
+        )
+        if trial.jpeg:
+            _picture_path(asked, trial).write_bytes(trial.jpeg)
+        shown.say(f"{trial.name}: {'no picture' if trial.error else f'{trial.took_s:.1f} s'}")
+        return trial
+
+    shown.say(f"drawing with {', '.join(asked.names)}")
+    return await asyncio.gather(*map(one, range(len(asked.names))))
+
+
+def _picture_path(asked: Comparison, trial: "Trial") -> Path:
+    return asked.out / f"{re.sub(r'[^A-Za-z0-9.]+', '-', trial.name)}.jpg"
+
+
+def _input_cards(inputs: "Sequence[PreparedPicture]") -> list[Card]:
+    names = ["person", "garment", *(f"accessory {n}" for n in range(1, len(inputs) - 1))]
+    return [
+        Card(name=name, facts="as it was sent", jpeg=each.jpeg)
+        for name, each in zip(names, inputs, strict=True)
+    ]
+
+
+async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> Card:
+    facts = " · ".join((f"{trial.took_s:.1f} s", _cost_words(trial)))
+    if trial.error is not None:
+        return Card(name=trial.name, facts=facts, reason=str(trial.error))
+    # Decoded here from what a pixel process made of it.
+    shown = await opened.trials.pixels.prepare(trial.jpeg, max_px=max_px)
+    return Card(name=trial.name, facts=facts, jpeg=shown.jpeg)
+
+
+def _cost_words(trial: "Trial") -> str:
+    usage = trial.picture.usage if trial.picture else None
+    if usage is None:
+        return "no price told"
+    if usage.cost_usd is None:
+        return "price not known"
+    if usage.is_preview:
+        return "free, a composite"
+    return f"{'about ' if usage.is_estimate else ''}${usage.cost_usd:.4f}"
+
+
+def _summary(trials: "Sequence[Trial]") -> str:
+    drawn = sum(trial.error is None for trial in trials)
+    total_usd = sum(trial.cost_usd or 0.0 for trial in trials)
+    at = datetime.now(UTC)
+    when = f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return f"{when} · {drawn} of {len(trials)} drawn · ${total_usd:.4f}"
+
+
+def _table(trials: "Sequence[Trial]") -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in ("model", "time", "price"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for trial in trials:
+        result = str(trial.error) if trial.error else "drawn"
+        table.add_row(trial.name, f"{trial.took_s:.1f} s", _cost_words(trial), result)
+    return table
+
+
+def _facts(asked: Comparison, trials: "Sequence[Trial]") -> dict[str, object]:
+    return {
+        "inputs": [str(path) for path in asked.paths],
+        "sheet": str(asked.out / SHEET),
+        "results": [_result(asked, trial) for trial in trials],
+        "total_usd": round(sum(trial.cost_usd or 0.0 for trial in trials), 6),
+    }
+
+
+def _result(asked: Comparison, trial: "Trial") -> dict[str, object]:
+    model, error = named_model(trial.name), trial.error
+    usage = trial.picture.usage if trial.picture else None
+    return {
+        "name": trial.name,
+        "provider": model.provider,
+        "model": model.model_id,
+        "picture": str(_picture_path(asked, trial)) if trial.jpeg else None,
+        "took_s": round(trial.took_s, 2),
+        "cost_usd": None if trial.cost_usd is None else round(trial.cost_usd, 6),
+        "cost_is_estimate": usage.is_estimate if usage else None,
+        "expected_usd": trial.expected_usd,
+        "is_preview": usage.is_preview if usage else None,
+        "has_c2pa": trial.marks.has_c2pa,
+        "source_type": trial.marks.source_type,
+        "error": {"code": error.code, "message": str(error), "hint": error.hint} if error else None,
+    }

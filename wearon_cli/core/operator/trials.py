@@ -1,0 +1,209 @@
+"""
+Buying one picture outside any session: for a comparison, or to see how a provider behaves.
+
+There is no journal here, so nothing is bought twice: what is lost is looked for, and then told.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wearon_cli.core.errors import CallAmbiguous, GeneratorError, PictureProblem, WearonError
+from wearon_cli.core.jobs.offers import Offer
+from wearon_cli.core.pictures.marks import Marks, read_marks
+from wearon_cli.core.pictures.ports import PixelPool
+from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, collected
+
+#: A told price further from ours than this share of it is worth a look.
+PRICE_TOLERANCE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """Whether a purchase can be had again. None: its provider does not say that it can."""
+
+    found_while_drawn: bool | None = None  # by our marker, right after the purchase
+    found_after: bool | None = None  # by our marker, once its picture was there
+    fetched_again: bool | None = None  # by its ticket: the same picture
+
+    @property
+    def works(self) -> bool | None:
+        answers = (self.found_while_drawn, self.found_after, self.fetched_again)
+        told = [answer for answer in answers if answer is not None]
+        return all(told) if told else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One picture that was to be bought, and what came of it."""
+
+    name: str  # PROVIDER:MODEL
+    took_s: float
+    expected_usd: float | None  # by our table; None: the model is not in it
+    picture: GeneratedPicture | None = None
+    jpeg: bytes = b""  # the picture verified: what a job would store
+    error: WearonError | None = None  # why there is none
+    retrieval: Retrieval = Retrieval()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the provider told; None: nothing, or no picture came."""
+        return self.picture.usage.cost_usd if self.picture else None
+
+    @property
+    def price_differs(self) -> bool:
+        """The provider told a price that is not the one of our table."""
+        if self.picture is None or self.picture.usage.is_estimate:
+            return False
+        if self.cost_usd is None or self.expected_usd is None:
+            return False
+        return abs(self.cost_usd - self.expected_usd) > PRICE_TOLERANCE * self.expected_usd
+
+    @property
+    def marks(self) -> Marks:
+        """Those in the bytes as they came."""
+        return read_marks(self.picture.data) if self.picture else Marks()
+
+    @property
+    def keeps_marks(self) -> bool:
+        """A job would store the picture with the marks that it came with."""
+        return read_marks(self.jpeg) == self.marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """Tries offers out. Nothing here is part of a session, its credit or its books."""
+
+    pixels: PixelPool
+    within_s: float  # one purchase, start to end
+
+    async def try_out(
+        self,
+        name: str,
+        offer: Offer,
+        request: TryOnRequest,
+        *,
+        expected_usd: float | None,
+        look_again: bool = False,
+    ) -> Trial:
+        """
+        Buy one picture; why there is none is told in the trial.
+
+        Args:
+            name: What the trial is called.
+            offer: Who draws.
+            request: What.
+            expected_usd: What it costs by our table; None: it is not in it.
+            look_again: See also whether the purchase can be found and fetched again.
+        """
+        clock = asyncio.get_running_loop().time
+        purchase = _Purchase(
+            offer=offer, request=request, within_s=self.within_s, look_again=look_again
+        )
+        started_s = clock()
+        trial = Trial(name=name, took_s=0.0, expected_usd=expected_usd)
+        try:
+            picture = await purchase.picture()
+            trial = replace(trial, picture=picture, took_s=clock() - started_s)
+            if look_again:
+                trial = replace(trial, retrieval=await purchase.retrieval(picture))
+            trial = replace(trial, jpeg=await self.pixels.verify(picture.data))
+        except (GeneratorError, PictureProblem) as exc:
+            trial = replace(trial, error=exc, took_s=trial.took_s or clock() - started_s)
+        await purchase.forget()
+        return trial
+
+
+@dataclass(slots=True)
+class _Purchase:
+    """One purchase under way."""
+
+    offer: Offer
+    request: TryOnRequest
+    within_s: float
+    look_again: bool
+    marker: str | None = None
+    ticket: Ticket | None = None
+    found_while_drawn: bool | None = None
+
+    async def picture(self) -> GeneratedPicture:
+        """
+        Buy the picture, and wait for it.
+
+        Raises:
+            GeneratorError: There is none.
+        """
+        state = await self._submitted()
+        if isinstance(state, GeneratedPicture):
+            return state
+        self.ticket = state.ticket
+        if self.look_again:
+            self.found_while_drawn = await self._is_found()
+        return await collected(self.offer.provider, state, within_s=self.within_s)
+
+    async def retrieval(self, picture: GeneratedPicture) -> Retrieval:
+        """Look for the picture again, as a job does whose worker was killed."""
+        again: bool | None = None
+        if self.ticket is not None:
+            again = await _told(self._is_same(picture, self.ticket))
+        return Retrieval(
+            found_while_drawn=self.found_while_drawn,
+            found_after=await self._is_found(),
+            fetched_again=again,
+        )
+
+    async def forget(self) -> None:
+        """Have the provider delete what it keeps: photos of people."""
+        if self.ticket is not None:
+            with suppress(GeneratorError):
+                await self.offer.provider.forget(self.ticket)
+
+    async def _submitted(self) -> Pending | GeneratedPicture:
+        provider = self.offer.provider
+        before = provider.powers
+        try:
+            return await self._submit()
+        except CallAmbiguous:
+            return await self._look_up()
+        except GeneratorError:
+            if provider.powers == before:
+                raise
+        return await self._submit()  # it takes no markers after all, and has sold nothing
+
+    async def _submit(self) -> Pending | GeneratedPicture:
+        provider = self.offer.provider
+        self.marker = await provider.prepare(self.request.session_id)
+        return await provider.submit(self.request, model=self.offer.model_id, marker=self.marker)
+
+    async def _look_up(self) -> Pending:
+        """The answer was lost: find what was bought."""
+        provider = self.offer.provider
+        if self.marker is not None and provider.powers.find:
+            ticket = await provider.find(model=self.offer.model_id, marker=self.marker)
+            if ticket is not None:
+                return Pending(ticket=ticket, after_s=0.0)
+        raise CallAmbiguous
+
+    async def _is_found(self) -> bool | None:
+        provider = self.offer.provider
+        if self.marker is None or not provider.powers.find:
+            return None
+        return await _told(self._finds(self.marker))
+
+    async def _finds(self, marker: str) -> bool:
+        found = await self.offer.provider.find(model=self.offer.model_id, marker=marker)
+        return found is not None
+
+    async def _is_same(self, picture: GeneratedPicture, ticket: Ticket) -> bool:
+        again = await self.offer.provider.collect(ticket)
+        return isinstance(again, GeneratedPicture) and again.data == picture.data
+
+
+async def _told(question: Awaitable[bool]) -> bool:
+    """The answer; False when there is none."""
+    try:
+        return await question
+    except GeneratorError:
+        return False

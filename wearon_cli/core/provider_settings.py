@@ -1,0 +1,93 @@
+"""What the settings say of image providers: read, and checked by name."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.image_models import OPENAI, RUNWARE, read_model_name
+
+#: Every provider that may be configured, and the environment name of its key.
+PROVIDER_KEYS: Final[Mapping[str, str]] = {
+    OPENAI: "OPENAI_API_KEY",
+    RUNWARE: "RUNWARE_API_KEY",
+}
+#: Successors first, with about what a try-on of two pictures costs at 1024x1536, medium:
+#: gpt-image-2.6-flare, 0.037 USD: what OpenAI names as the replacement of 1.5, and the fast one;
+#: gpt-image-2.5-flare, 0.037: for an account, or an image tool of Responses, that lacks 2.6;
+#: gpt-image-1.5, 0.068: for an account that has neither. It closes on 2026-12-01; after that day it
+#: is asked only when the other two are gone, and `wearon doctor` says to take it out.
+OPENAI_MODELS: Final = ("gpt-image-2.6-flare", "gpt-image-2.5-flare", "gpt-image-1.5")
+_NAMES: Final = " and ".join(PROVIDER_KEYS)
+
+
+def read_order(names: Sequence[str]) -> tuple[str, ...]:
+    """
+    Check an order of providers; a name said twice counts where it stands first.
+
+    Raises:
+        ValueError: None is named, or one that does not exist.
+    """
+    if not names:
+        raise ValueError(f"no image provider is named; there are {_NAMES}")
+    for name in names:
+        if name not in PROVIDER_KEYS:
+            raise ValueError(f"there is no image provider {name!r}, only {_NAMES}")
+    return tuple(dict.fromkeys(names))
+
+
+def read_store_orders(value: Any) -> Mapping[str, tuple[str, ...]]:
+    """
+    Read the order of each store that has its own: a mapping, or a JSON object in text.
+
+    Raises:
+        ValueError: Not such an object, or a store's order is wrong.
+    """
+    try:
+        orders = json.loads(value) if isinstance(value, str) else value
+    except ValueError as exc:
+        raise ValueError(_WANTED) from exc
+    if not isinstance(orders, Mapping):
+        raise ValueError(_WANTED)
+    return {str(store): _store_order(store, order) for store, order in orders.items()}
+
+
+def _store_order(store: Any, order: Any) -> tuple[str, ...]:
+    if not isinstance(order, list | tuple) or not all(isinstance(name, str) for name in order):
+        raise ValueError(_WANTED)
+    try:
+        return read_order(order)
+    except ValueError as exc:
+        raise ValueError(f"store {store}: {exc}") from exc
+
+
+_WANTED: Final = 'not a JSON object such as {"STORE_ID": ["runware", "openai"]}'
+
+
+def read_runware_models(names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Check the names of Runware's models.
+
+    Raises:
+        ValueError: One cannot be a model's.
+    """
+    for name in names:
+        try:
+            read_model_name(f"{RUNWARE}:{name}")
+        except ConfigError as exc:
+            raise ValueError(f"{exc}; {exc.hint}") from exc
+    return names
+
+
+def read_address(value: str) -> str:
+    """
+    Check the address of an API.
+
+    Raises:
+        ValueError: It has no http or https scheme, or no host.
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an address that begins with https://")
+    return value
