@@ -17,13 +17,13 @@ from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.core.errors import InputError, TryOnFailed
 from wearon_cli.core.image_models import PREVIEW, named_model
-from wearon_cli.core.pictures.contact_sheet import Card, contact_sheet
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.providers import TryOnRequest
 
 if TYPE_CHECKING:
     from wearon_cli.core.operator.trials import Trial
     from wearon_cli.core.operator.try_on import Upload
+    from wearon_cli.core.pictures.contact_sheet import Card
     from wearon_cli.core.pictures.ports import PreparedPicture
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.trials import OpenTrials
@@ -53,6 +53,7 @@ async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
         ConsentMissing, Interrupted: Nobody said yes: nothing was bought.
         ConfigError: A key is missing, or a model does not draw what is asked.
     """
+    from wearon_cli.core.pictures.contact_sheet import contact_sheet  # brings Pillow
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
     from wearon_cli.wiring.trials import open_trials
 
@@ -150,7 +151,9 @@ def _picture_path(asked: Comparison, trial: "Trial") -> Path:
     return asked.out / f"{re.sub(r'[^A-Za-z0-9.]+', '-', trial.name)}.jpg"
 
 
-def _input_cards(inputs: "Sequence[PreparedPicture]") -> list[Card]:
+def _input_cards(inputs: "Sequence[PreparedPicture]") -> "list[Card]":
+    from wearon_cli.core.pictures.contact_sheet import Card
+
     names = ["person", "garment", *(f"accessory {n}" for n in range(1, len(inputs) - 1))]
     return [
         Card(name=name, facts="as it was sent", jpeg=each.jpeg)
@@ -158,7 +161,9 @@ def _input_cards(inputs: "Sequence[PreparedPicture]") -> list[Card]:
     ]
 
 
-async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> Card:
+async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> "Card":
+    from wearon_cli.core.pictures.contact_sheet import Card
+
     facts = " · ".join((f"{trial.took_s:.1f} s", _cost_words(trial)))
     if trial.error is not None:
         return Card(name=trial.name, facts=facts, reason=str(trial.error))

@@ -134,7 +134,9 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
 
 def _price(settings: Settings, model: str | None, pictures: int) -> Price:
     """What a try-on costs: of several configured models, the dearest."""
-    models = map(named_model, (model,) if model else settings.model_names)
+    # A local stack's workers may have a key that this command has not: then they draw no previews.
+    configured = settings.openai_image_models if settings.draws_previews else settings.model_names
+    models = map(named_model, (model,) if model else configured)
     prices = [
         try_on_usd(
             each,
