@@ -32,3 +32,10 @@ def test_a_refund_does_not_outlast_its_lock() -> None:
         load_settings(supabase_timeout_s=30.0, **patient)
     longest_s = REFUND_LOCK_LIFE_S / 4
     assert load_settings(supabase_timeout_s=longest_s, **patient).supabase_timeout_s == longest_s
+
+
+def test_a_picture_bought_last_is_stored_before_the_platforms_cron() -> None:
+    """With 420 s a provider that takes the pictures slowly could end after the cron's 600 s."""
+    with pytest.raises(ConfigError, match=r"WEARON_B2C_BUY_WITHIN_S \(420\)"):
+        load_settings(b2c_buy_within_s=420.0)
+    assert load_settings().b2c_buy_within_s == 350.0

@@ -10,6 +10,10 @@ PLATFORM_CRON_S: Final = 600.0
 HELD_PICTURE_S: Final = 3600
 #: Longest life of the lock under which a refund is looked for and made.
 REFUND_LOCK_S: Final = 60
+#: A row that was seen open longer ago than this is looked at again before anything is bought.
+SEEN_FOR_S: Final = 3.0
+#: A call to a provider that answers before the picture is drawn: it carries the pictures up.
+SUBMIT_TIMEOUT_S: Final = 60.0
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
 
@@ -98,7 +102,14 @@ def _of_leases(numbers: Numbers) -> tuple[_Rule, ...]:
 
 
 def _of_money(numbers: Numbers) -> tuple[_Rule, ...]:
-    late_s = numbers.b2c_buy_within_s + numbers.openai_timeout_s + 3 * numbers.supabase_timeout_s
+    # The row was seen open, the pictures went up, one was drawn; then put, sign and complete.
+    late_s = (
+        numbers.b2c_buy_within_s
+        + SEEN_FOR_S
+        + SUBMIT_TIMEOUT_S
+        + numbers.openai_timeout_s
+        + 3 * numbers.supabase_timeout_s
+    )
     return (
         (
             late_s <= PLATFORM_CRON_S,

@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         3, ge=1, le=10, description="Pictures bought for one session at most; a replay counts anew."
     )
     b2c_buy_within_s: float = Field(
-        420.0,
+        350.0,
         gt=0,
         description="Age at which nothing is bought for a b2c session any more. The platform fails "
         "and refunds one of 600 s by itself, and a paid call and its storing must fit before.",

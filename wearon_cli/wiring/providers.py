@@ -11,6 +11,7 @@ from wearon_cli.adapters.providers.openai_responses import OpenAIResponses
 from wearon_cli.adapters.providers.preview import PreviewImages
 from wearon_cli.adapters.providers.runware import Runware, runware_client
 from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.cross_checks import SUBMIT_TIMEOUT_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.image_models import (
     OPENAI,
@@ -29,8 +30,6 @@ from wearon_cli.wiring.parts import open_pose_reader
 
 #: Connections to a provider that holds none open while a picture is drawn.
 SHORT_CALLS: Final = 32
-#: A call that answers before the picture is drawn: it carries the pictures up.
-SUBMIT_TIMEOUT_S: Final = 60.0
 
 
 async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fetcher) -> Catalogue:

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
+from wearon_cli.core.cross_checks import SEEN_FOR_S
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -35,9 +35,6 @@ from wearon_cli.core.jobs.retrieval import Retriever
 from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
-
-#: A row that was seen open longer ago than this is looked at again before anything is bought.
-SEEN_FOR_S: Final = 3.0
 
 
 @dataclass(slots=True)
