@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from devkit.world import Crash, World
+from devkit.faults import Crash
+from devkit.world import World
 from wearon_cli.core.session import Channel, SessionKey
 
 CREDITS = 100
@@ -56,7 +57,7 @@ async def run_until_crash(world: World) -> bool:
 
 async def let_others_finish(world: World) -> None:
     """What recovery does in the minutes after a crash, with the waiting left out."""
-    world.fuse.crash_at = None
+    world.fuse.crash_at = world.fuse.crash_in = None
     await world.kill_worker()
     for _ in range(6):
         if await world.is_at_rest():

@@ -1,8 +1,8 @@
 """
 A small world to run jobs in: real Redis, the local store, a generator that counts purchases.
 
-`World.crash_at(n)` ends everything at the n-th step to the outside, before or after it happened, as
-`kill -9` would: nothing of ours runs after it.
+Its `fuse` ends everything at a step to the outside, before or after it happened, as `kill -9`
+would: nothing of ours runs after it.
 """
 
 import io
@@ -19,6 +19,8 @@ from uuid import uuid4
 
 from PIL import Image
 
+from devkit.faults import Fuse
+from devkit.providers import MODELS, ProviderUnderTest
 from wearon_cli.adapters.local.db import time_text
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
@@ -44,7 +46,13 @@ from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
 from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.pictures.ports import Fetcher
-from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
+from wearon_cli.core.providers import (
+    GeneratedPicture,
+    OneShot,
+    Provider,
+    TryOnRequest,
+    Usage,
+)
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, utc_now
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
@@ -58,10 +66,6 @@ WAITING_FROM = 1e9
 RUNNING_FROM = 1e11
 
 
-class Crash(BaseException):
-    """The process was killed."""
-
-
 def picture(colour: str = "white") -> bytes:
     """A small real JPEG."""
     held = io.BytesIO()
@@ -70,46 +74,6 @@ def picture(colour: str = "white") -> bytes:
 
 
 PICTURE = picture()
-
-
-class Fuse:
-    """Counts steps to the outside and crashes at the chosen one, before or after it happens."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.crash_at: int | None = None
-        self.after = False
-
-    def wrap(self, port: Any) -> Any:
-        return _Fused(port, self)
-
-    def burn(self) -> bool:
-        """True when this step is the last."""
-        self.steps += 1
-        return self.steps == self.crash_at
-
-
-class _Fused:
-    def __init__(self, port: Any, fuse: Fuse) -> None:
-        self._port = port
-        self._fuse = fuse
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if not callable(method) or name == "renew":  # renewals run during the job, at any time
-            return method
-
-        async def fused(*args: Any, **kwargs: Any) -> Any:
-            last = self._fuse.burn()
-            if last and not self._fuse.after:
-                raise Crash
-            try:
-                return await method(*args, **kwargs)
-            finally:
-                if last:
-                    raise Crash
-
-        return fused
 
 
 @dataclass
@@ -163,9 +127,23 @@ class PlannedFetcher:
 class World:
     """Everything a job meets. Build one for each test."""
 
-    def __init__(self, redis: Client, redis_url: str, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        redis: Client,
+        redis_url: str,
+        folder: Path,
+        *,
+        sold_by: ProviderUnderTest | None = None,  # instead of the generator
+        **settings: Any,
+    ) -> None:
         self.redis = redis
         self.folder = folder
+        self.sold_by = sold_by
+        if sold_by:
+            settings |= {
+                "providers": (sold_by.provider.name,),
+                "openai_image_models": (MODELS["responses"],),
+            }
         self.settings = Settings(**settings)
         self.sessions = LocalSessions(folder / "wearon.db")
         self.ledger = LocalLedger(folder / "wearon.db")
@@ -290,7 +268,10 @@ class World:
     @cached_property
     def catalogue(self) -> Catalogue:
         """What the one worker process of this world sells."""
-        providers = {each.name: each for each in (self.generator, self.second)}
+        sellers: list[Provider] = [self.generator, self.second]
+        if self.sold_by:
+            sellers.append(self.sold_by.provider)
+        providers = {each.name: each for each in sellers}
         asked = {name: self.fuse.wrap(providers[name]) for name in self.settings.provider_names}
         return catalogue_of(asked, self.settings)
 

@@ -13,7 +13,7 @@ from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SupabaseServer
 from devkit.waiting import LONGEST_S, until
 from devkit.workers import another_worker, ended, push, workers
-from wearon_cli.core.settings import HAND_BACK_S
+from wearon_cli.core.cross_checks import HAND_BACK_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -18,11 +18,12 @@ from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.commands import session as session_command
 from wearon_cli.commands import status as status_command
+from wearon_cli.core.cross_checks import PLATFORM_CRON_S
 from wearon_cli.core.errors import AccountBlocked
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.jobs.journal import HandBack
 from wearon_cli.core.session import SessionKey
-from wearon_cli.core.settings import PLATFORM_CRON_S, Settings
+from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops import doctor
 from wearon_cli.runtime.ops.metrics import QueueCollector
 from wearon_cli.wiring.serve import open_serve

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from devkit.crashes import STORE, USER, absorb, b2c, credits_left, open_accounts, resell
+from devkit.faults import Crash
 from devkit.operators import Operators
 from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, Crash, World, picture
+from devkit.world import PICTURE, World, picture
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (

@@ -203,7 +203,7 @@ async def test_an_answer_about_the_question_leaves_a_response_as_it_was(
     ("document", "expected"),
     [
         pytest.param({"status": "completed"}, GeneratorFault, id="nothing in it"),
-        pytest.param({"status": "cancelled", "output": "?"}, GeneratorFault, id="a word as output"),
+        pytest.param({"status": "cancelled", "output": "?"}, CallAmbiguous, id="a word as output"),
         pytest.param({"status": 7, "error": {"code": ["x"]}}, GeneratorFault, id="a list as code"),
         pytest.param(
             {"status": "incomplete", "incomplete_details": {"reason": "newly invented"}},

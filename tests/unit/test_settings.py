@@ -3,8 +3,9 @@
 import pytest
 
 from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S, REFUND_LOCK_LIFE_S
+from wearon_cli.core.cross_checks import HAND_BACK_S
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.settings import HAND_BACK_S, Settings, load_settings
+from wearon_cli.core.settings import Settings, load_settings
 
 
 def test_a_drain_that_does_not_fit_in_the_containers_grace_is_refused() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from wearon_cli.core.cross_checks import cross_checks
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.provider_settings import (
     OPENAI_MODELS,
@@ -20,17 +21,6 @@ from wearon_cli.core.provider_settings import (
     read_runware_models,
     read_store_orders,
 )
-
-#: A crashed worker's job is back at work within this time (docs/reliability.md).
-RECOVERY_PROMISE_S: Final = 45.0
-#: The platform's cron fails and refunds a b2c session of this age (contract: platform).
-PLATFORM_CRON_S: Final = 600.0
-#: A bought picture is held in Redis for so long while storage is away.
-HELD_PICTURE_S: Final = 3600
-#: Longest life of the lock under which a refund is looked for and made.
-REFUND_LOCK_S: Final = 60
-#: After the drain, a worker hands its jobs back and ends within this time.
-HAND_BACK_S: Final = 15.0
 
 #: What a role of the production stack cannot run without, by environment name; and the key of each
 #: image provider that is configured.
@@ -100,8 +90,8 @@ class Settings(BaseSettings):
     runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("p-image",),
         min_length=1,
-        description="Models asked of Runware in order, comma separated: p-image, flux-vto, "
-        "gpt-image-2, gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
+        description="Models asked of Runware, comma separated: p-image, flux-vto, gpt-image-2, "
+        "gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
     )
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("openai",),
@@ -249,65 +239,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _numbers_fit_together(self) -> Self:
-        for fault in self.cross_checks():
+        for fault in cross_checks(self):
             raise ValueError(fault)
         return self
-
-    def cross_checks(self) -> list[str]:
-        """Sentences about numbers that do not fit together; empty when all fit."""
-        # Fetch, permit, paid call, and five calls to Supabase (swap, look, put, sign, complete).
-        worst_s = (
-            self.fetch_timeout_s
-            + self.permit_wait_s
-            + self.openai_timeout_s
-            + 5 * self.supabase_timeout_s
-        )
-        found_s = self.lease_s + self.recovery_interval_s
-        late_s = self.b2c_buy_within_s + self.openai_timeout_s + 3 * self.supabase_timeout_s
-        rules = (
-            (
-                late_s <= PLATFORM_CRON_S,
-                f"WEARON_B2C_BUY_WITHIN_S ({self.b2c_buy_within_s:g}) leaves no time for a paid "
-                f"call before the platform refunds a session of {PLATFORM_CRON_S:g} s",
-            ),
-            (
-                worst_s <= self.attempt_budget_s,
-                f"one attempt can take {worst_s:g} s, more than WEARON_ATTEMPT_BUDGET_S "
-                f"({self.attempt_budget_s:g})",
-            ),
-            (
-                self.lease_s >= 3 * self.lease_renew_s,
-                f"WEARON_LEASE_S ({self.lease_s:g}) must hold three renewals of "
-                f"WEARON_LEASE_RENEW_S ({self.lease_renew_s:g})",
-            ),
-            (
-                found_s <= RECOVERY_PROMISE_S,
-                f"WEARON_LEASE_S + WEARON_RECOVERY_INTERVAL_S is {found_s:g} s; a crashed "
-                f"worker's job must be back within {RECOVERY_PROMISE_S:g} s",
-            ),
-            (
-                self.drain_s + HAND_BACK_S <= self.stop_grace_s,
-                f"WEARON_DRAIN_S ({self.drain_s:g}) and {HAND_BACK_S:g} s to hand jobs back must "
-                f"fit in WEARON_STOP_GRACE_S ({self.stop_grace_s:g})",
-            ),
-            (
-                self.max_wait_s <= HELD_PICTURE_S,
-                f"WEARON_MAX_WAIT_S ({self.max_wait_s:g}) is longer than a bought picture is held "
-                f"while storage is away ({HELD_PICTURE_S} s): it would be bought twice",
-            ),
-            (
-                # Row, ledger and refund, and the refund's transaction after its call timed out.
-                4 * self.supabase_timeout_s <= REFUND_LOCK_S,
-                f"WEARON_SUPABASE_TIMEOUT_S ({self.supabase_timeout_s:g}) is so long that a refund "
-                f"may outlast its lock ({REFUND_LOCK_S} s): it would be given twice",
-            ),
-            (
-                self.orphan_age_s > self.attempt_budget_s,
-                f"WEARON_ORPHAN_AGE_S ({self.orphan_age_s:g}) must be longer than "
-                f"WEARON_ATTEMPT_BUDGET_S ({self.attempt_budget_s:g})",
-            ),
-        )
-        return [sentence for holds, sentence in rules if not holds]
 
     @property
     def drain_holds_a_call(self) -> bool:

@@ -187,6 +187,8 @@ def _without_picture(document: Mapping[str, Any], call: Mapping[str, Any] | None
     if count(_at(document, "tool_usage", "image_gen"), "output_tokens"):
         return CallAmbiguous("a picture was drawn and billed, and is not in the answer")
     status = safe_name(document.get("status")) or "unknown"
+    if status == "cancelled":
+        return CallAmbiguous("it was cancelled; whether it was billed all the same is not told")
     return GeneratorFault(f"the response ended without a picture, status {status}")
 
 

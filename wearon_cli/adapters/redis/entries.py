@@ -14,7 +14,7 @@ from wearon_cli.core.jobs.journal import (
     Purchase,
     SettlementIntent,
 )
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 
@@ -55,6 +55,7 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
         previous_kept=bool(job.get(b"previous_kept")),
         charged=bool(job.get(b"charged")),
         usage=usage_of(job[b"usage"]) if job.get(b"usage") else None,
+        to_forget=_to_forget(job),
         intent=_intent(job),
         expired=_text(job, b"expired"),
     )
@@ -159,6 +160,18 @@ def _purchase(job: Fields) -> Purchase | None:
         expected_usd=facts["expected_micro_usd"] / MICRO,
         marker=facts.get("marker"),
         ticket=_text(job, b"ticket"),
+    )
+
+
+def _to_forget(job: Fields) -> Ticket | None:
+    if not job.get(b"to_forget"):
+        return None
+    facts = json.loads(job[b"to_forget"])
+    return Ticket(
+        provider=facts["provider"],
+        model=facts["model"],
+        provider_id=facts["ticket"],
+        marker=facts.get("marker"),
     )
 
 

@@ -15,6 +15,7 @@ Events of a job and their further members, each of which may be absent:
     purchase_ended             outcome, cost_usd
     picture_stored             outcome, model, cost_usd
     picture_held               model
+    late_picture               stored (whether under the result's path)
     previous_kept, charged
     handed_back                attempt, why, after_s, error
     worker_lost, worker_left   attempt

@@ -87,9 +87,8 @@ class RedisJournal(RedisJobReader):
         return float(answer)
 
     async def purchase_submitted(self, claim: Claim, ticket: str) -> None:
-        await self._write(
-            claim, "ticket", ticket, timeline_facts("purchase_submitted", ticket=ticket)
-        )
+        facts = timeline_facts("purchase_submitted", ticket=ticket)
+        await self._write(claim, "ticket", ticket, facts, lane=Lane.FREE.value)
 
     async def end_purchase(
         self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None

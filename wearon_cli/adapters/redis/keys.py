@@ -7,7 +7,7 @@ Every key of this product in Redis: its name, type and life. No other module def
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from wearon_cli.core.settings import HELD_PICTURE_S, REFUND_LOCK_S
+from wearon_cli.core.cross_checks import HELD_PICTURE_S, REFUND_LOCK_S
 
 _PREFIX: Final = "wearon:"
 _DAY_S: Final = 86_400

@@ -194,6 +194,16 @@ class UploadFailed(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatePictureKept(WarningEvent):
+    """
+    A bought picture came after its session had ended. It is stored under the result's path for a
+    person, unless a picture is there already; row and credit are as they were.
+    """
+
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPictureFound(Event):
     """A bought picture of this session was held in Redis while storage was away: none is bought."""
 

@@ -24,16 +24,18 @@ from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPi
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
 from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.prompt import default_prompt
-from wearon_cli.core.providers import TryOnRequest, Usage
+from wearon_cli.core.providers import Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import (
     WAITING,
     Channel,
     Completion,
     Session,
     Sessions,
+    Status,
     complete,
     complete_again,
     start,
@@ -76,20 +78,47 @@ class Generation:
             What the picture used up; None when that is not known any more.
         """
         started_s = asyncio.get_running_loop().time()
-        row = await self.begin(task)
+        row = await self._begin_or_leave(claim, task)
         found = await self._stored_picture(claim, task, row)
         if found is None:
             picture = await self._picture(claim, task, row)
             redraw = task.replay is not None and task.replay.fresh
             url = await self.keeper.keep(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
-            await self.buyer.retriever.forget(picture)
-            usage: Usage | None = picture.usage
-        else:
-            url, usage = found
+            found = _Found(url=url, usage=picture.usage, ticket=picture.ticket)
         waited_s = (claim.claimed_at - claim.started_at).total_seconds()
         took_s = waited_s + asyncio.get_running_loop().time() - started_s
-        await self._complete(task, url, usage, took_ms=round(took_s * 1000))
-        return usage
+        try:
+            await self._complete(task, found.url, found.usage, took_ms=round(took_s * 1000))
+        except SessionFinal:
+            await self.retriever.forget(found.ticket)
+            raise
+        await self.retriever.forget(found.ticket)
+        return found.usage
+
+    async def _begin_or_leave(self, claim: Claim, task: Task) -> Session:
+        try:
+            return await self.begin(task)
+        except SessionFinal:
+            await self._leave(claim, task)
+            raise
+
+    async def _leave(self, claim: Claim, task: Task) -> None:
+        """The session has ended: stop what an earlier attempt bought, or keep it for a person."""
+        row = await self.sessions.get(task.key)
+        if claim.purchase is None or row is None:
+            return
+        if row.status is Status.COMPLETED:  # by an attempt that could not write down its picture
+            await self._stored_usage(claim)
+            await self.retriever.forget(ticket_of(claim.purchase))
+            return
+        picture = await self.retriever.abandon(claim)
+        if picture is not None:
+            await self.keeper.keep_for_a_person(claim, row, picture)
+            await self.retriever.forget(picture.ticket)
+
+    @property
+    def retriever(self) -> Retriever:
+        return self.buyer.retriever
 
     async def begin(self, task: Task) -> Session:
         """The row in processing, for this job; or the reason why not."""
@@ -114,9 +143,7 @@ class Generation:
             raise SessionFinal(f"the row is {row.status.value} since the replay was planned")
         return row
 
-    async def _stored_picture(
-        self, claim: Claim, task: Task, row: Session
-    ) -> tuple[str, Usage | None] | None:
+    async def _stored_picture(self, claim: Claim, task: Task, row: Session) -> "_Found | None":
         """The result, if it is in storage already: then nothing is bought."""
         is_redraw = task.replay is not None and task.replay.fresh
         if is_redraw and not claim.stored and not await self._is_redrawn(claim, row):
@@ -126,7 +153,17 @@ class Generation:
         except ObjectNotFound:
             return None
         emit(StoredPictureFound())
-        return url, claim.usage
+        usage = await self._stored_usage(claim)
+        ticket = ticket_of(claim.purchase) if claim.purchase else None
+        return _Found(url=url, usage=usage, ticket=ticket)
+
+    async def _stored_usage(self, claim: Claim) -> Usage | None:
+        """What the stored picture used up; written down, where an earlier attempt could not."""
+        if claim.purchase is None:
+            return claim.usage
+        usage = await self.retriever.bill(claim.purchase)
+        await self.journal.picture_stored(claim, usage, PurchaseOutcome.KEPT)
+        return usage
 
     async def _is_redrawn(self, claim: Claim, row: Session) -> bool:
         """Whether an earlier attempt stored the new picture and was killed before it said so."""
@@ -143,8 +180,11 @@ class Generation:
         if held is not None:
             emit(HeldPictureFound())
             jpeg, usage = held
-            return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT)
-        recovered = await self.buyer.retriever.recover(claim)
+            ticket = ticket_of(claim.purchase) if claim.purchase else None
+            return BoughtPicture(
+                jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT, ticket=ticket
+            )
+        recovered = await self.retriever.recover(claim)
         if isinstance(recovered, BoughtPicture):
             return recovered
         never_bought = recovered is PurchaseOutcome.NOT_BILLED
@@ -225,3 +265,12 @@ class Generation:
                 cost_usd=done.estimated_cost_usd,
             )
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A picture in storage."""
+
+    url: str
+    usage: Usage | None
+    ticket: Ticket | None  # where its provider keeps it

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from wearon_cli.core.cross_checks import PLATFORM_CRON_S
 from wearon_cli.core.jobs.breakers import STORAGE, Halt, provider_breaker
 from wearon_cli.core.jobs.journal import JobEntry
 from wearon_cli.core.session import Channel, Session
-from wearon_cli.core.settings import PLATFORM_CRON_S, Settings
+from wearon_cli.core.settings import Settings
 
 _CLOCK: Final = "%H:%M:%S UTC"
 

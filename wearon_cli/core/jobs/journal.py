@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import Channel, SessionKey
 
 
@@ -22,7 +22,7 @@ class Lane(StrEnum):
     """Which queue a ready job stands in."""
 
     PAID = "paid"  # may buy a picture: fair among owners, at the pace of the rate limit
-    FREE = "free"  # settles, or finishes a stored picture: waits for no pace and no breaker
+    FREE = "free"  # settles, fetches or finishes a picture: waits for no pace and no breaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,8 @@ class Claim:
     previous_kept: bool = False  # a redraw: the picture it replaces is put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
+    #: Of the newest purchase that has ended: its provider may still keep the customer's photos.
+    to_forget: Ticket | None = None
     intent: SettlementIntent | None = None
     #: Code of the error that halted its purchase for longer than a job may wait (`recover`).
     expired: str | None = None
@@ -270,7 +272,10 @@ class Journal(Protocol):
         """
 
     async def purchase_submitted(self, claim: Claim, ticket: str) -> None:
-        """Write down the provider's id of the open purchase."""
+        """
+        Write down the provider's id of the open purchase. The job's lane becomes FREE until the
+        purchase ends without a picture.
+        """
 
     async def end_purchase(
         self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
@@ -279,7 +284,7 @@ class Journal(Protocol):
         Write down how the open purchase ended without a stored picture: UNUSED, LOST, NOT_BILLED.
 
         It goes into the book with `cost_usd`, or its expected price. Without an open purchase
-        nothing happens.
+        nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`.
         """
 
     async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:

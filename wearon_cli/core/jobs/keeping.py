@@ -24,8 +24,9 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers
-from wearon_cli.core.jobs.events import PictureNotStored, UploadFailed
+from wearon_cli.core.jobs.events import LatePictureKept, PictureNotStored, UploadFailed
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
+from wearon_cli.core.jobs.last_writes import end_purchase
 from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
@@ -92,6 +93,23 @@ class Keeper:
                 with suppress(QueueUnavailable):
                     await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
             raise
+
+    async def keep_for_a_person(self, claim: Claim, row: Session, picture: BoughtPicture) -> None:
+        """
+        Store a picture that came after its session had ended, where nothing is stored yet. The row
+        and its credit stay as they are; the timeline tells it.
+        """
+        try:
+            await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
+            is_stored = False
+        except ObjectNotFound:
+            await self._put(row.result_path, picture.jpeg)
+            is_stored = True
+        emit(LatePictureKept(is_stored=is_stored))
+        await self.journal.note(claim.session_id, "late_picture", stored=is_stored)
+        await end_purchase(
+            self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+        )
 
     async def require_storage(self) -> None:
         """

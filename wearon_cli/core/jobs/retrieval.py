@@ -18,6 +18,7 @@ from wearon_cli.core.errors import (
     PictureProblem,
     PurchaseUnresolved,
     QueueUnavailable,
+    WearonError,
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
@@ -25,7 +26,7 @@ from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutco
 from wearon_cli.core.jobs.keeping import BoughtPicture
 from wearon_cli.core.jobs.last_writes import end_purchase
 from wearon_cli.core.pictures.ports import PixelPool
-from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket
+from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Retriever:
         if purchase is None:
             return None
         provider = self.providers.get(purchase.provider)
-        ticket = _ticket(purchase)
+        ticket = ticket_of(purchase)
         try:
             if provider is not None and ticket is not None and provider.powers.fetch:
                 state = Pending(ticket=ticket, after_s=0.0)
@@ -71,11 +72,14 @@ class Retriever:
             PurchaseUnresolved: It cannot be told yet.
         """
         provider = self.providers.get(purchase.provider)
-        if provider is None or purchase.marker is None or not provider.powers.find:
+        if provider is None or purchase.marker is None:
             await self._lose(claim, purchase, loss)
             raise loss
         try:
             ticket = await provider.find(model=purchase.model, marker=purchase.marker)
+        except CallAmbiguous as exc:
+            await self._lose(claim, purchase, exc)
+            raise
         except GeneratorError as exc:
             raise PurchaseUnresolved(f"{provider.name} could not be asked: {exc}") from exc
         if ticket is None:
@@ -99,21 +103,58 @@ class Retriever:
             return await self._verified(claim, state, None, PurchaseOutcome.KEPT)
         return await self._collected(claim, purchase, state, PurchaseOutcome.KEPT)
 
-    async def forget(self, picture: BoughtPicture) -> None:
-        """Have the provider delete what it keeps of a stored picture. What fails is let be."""
-        if picture.ticket is not None:
+    async def bill(self, purchase: Purchase) -> Usage:
+        """What an open purchase used up, whose picture is in storage; else an estimate."""
+        ticket, provider = ticket_of(purchase), self.providers.get(purchase.provider)
+        if ticket is not None and provider is not None and provider.powers.fetch:
             with suppress(GeneratorError):
-                await self.providers[picture.ticket.provider].forget(picture.ticket)
+                answer = await provider.collect(ticket)
+                if isinstance(answer, GeneratedPicture):
+                    return answer.usage
+        return Usage(
+            provider=purchase.provider,
+            model=purchase.model,
+            cost_usd=purchase.expected_usd,
+            is_estimate=True,
+        )
 
-    async def abandon(self, claim: Claim) -> None:
-        """The session has ended: stop an open purchase, if its provider can."""
-        ticket = _ticket(claim.purchase) if claim.purchase else None
+    async def forget(self, ticket: Ticket | None) -> None:
+        """Have a provider delete what it keeps of a purchase that ended. What fails is let be."""
         provider = self.providers.get(ticket.provider) if ticket else None
-        if ticket is None or provider is None:
-            return
-        for stop in (provider.cancel, provider.forget):
+        if ticket is not None and provider is not None:
             with suppress(GeneratorError):
-                await stop(ticket)
+                await provider.forget(ticket)
+
+    async def abandon(self, claim: Claim) -> BoughtPicture | None:
+        """
+        The session has ended: stop an open purchase. Its picture, if it was there already.
+
+        Raises:
+            PurchaseUnresolved: It cannot be told yet.
+        """
+        await self._cancel(claim)
+        try:
+            found = await self.recover(claim)
+        except PurchaseUnresolved:
+            raise
+        except GeneratorError:
+            return None
+        return found if isinstance(found, BoughtPicture) else None
+
+    async def write_off(self, claim: Claim, cause: WearonError) -> None:
+        """Nobody will ask for an open purchase any more: it is lost. Its provider keeps it."""
+        await self._cancel(claim)
+        if claim.purchase is not None:
+            await self._lose(claim, claim.purchase, cause)
+        else:  # made by this attempt, if at all
+            await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
+
+    async def _cancel(self, claim: Claim) -> None:
+        ticket = ticket_of(claim.purchase) if claim.purchase else None
+        provider = self.providers.get(ticket.provider) if ticket else None
+        if ticket is not None and provider is not None:
+            with suppress(GeneratorError):
+                await provider.cancel(ticket)
 
     async def _collected(
         self, claim: Claim, purchase: Purchase, state: Pending, outcome: PurchaseOutcome
@@ -129,15 +170,19 @@ class Retriever:
                 answer = await provider.collect(state.ticket)
             except CallAmbiguous as exc:
                 await self._lose(claim, purchase, exc)
+                await self.forget(state.ticket)
                 raise
             except GeneratorError:
                 await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
+                await self.forget(state.ticket)
                 raise
             if isinstance(answer, GeneratedPicture):
                 return await self._verified(claim, answer, state.ticket, outcome)
             state = answer
             if clock() > give_up_s:
-                raise PurchaseUnresolved(f"no picture from {provider.name} yet")
+                raise PurchaseUnresolved(
+                    f"no picture of {state.ticket.provider_id} from {provider.name} yet"
+                )
 
     async def _verified(
         self,
@@ -152,6 +197,7 @@ class Retriever:
             await end_purchase(
                 self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
             )
+            await self.forget(ticket)
             raise GeneratorFault("the answer holds no usable picture") from exc
         if outcome is PurchaseOutcome.FETCHED:
             emit(PurchaseFetched(provider=picture.usage.provider, model=picture.usage.model))
@@ -162,7 +208,7 @@ class Retriever:
                 )
         return BoughtPicture(jpeg=jpeg, usage=picture.usage, outcome=outcome, ticket=ticket)
 
-    async def _lose(self, claim: Claim, purchase: Purchase, loss: CallAmbiguous) -> None:
+    async def _lose(self, claim: Claim, purchase: Purchase, loss: WearonError) -> None:
         emit(
             PurchaseLost(
                 provider=purchase.provider,
@@ -174,7 +220,8 @@ class Retriever:
         await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
 
 
-def _ticket(purchase: Purchase) -> Ticket | None:
+def ticket_of(purchase: Purchase) -> Ticket | None:
+    """The ticket of a purchase, if the journal has it."""
     if purchase.ticket is None:
         return None
     return Ticket(

@@ -23,6 +23,7 @@ from wearon_cli.core.errors import (
     JobGaveUp,
     JobOrphaned,
     LeaseLost,
+    PurchaseUnresolved,
     QueueUnavailable,
     RateLimited,
     Reaction,
@@ -128,9 +129,12 @@ class JobRunner:
                 structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
             if claim.intent is not None:
                 return await self._settle(attempt, claim.intent)
+            await self.generation.retriever.forget(claim.to_forget)
             if claim.deaths >= self.settings.max_deaths:
-                raise JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
-            if claim.expired:
+                end = JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
+                await self.generation.retriever.write_off(claim, end)
+                raise end
+            if claim.expired and claim.purchase is None:
                 raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
             return await self._make_picture(attempt)
         except WearonError as error:
@@ -191,10 +195,13 @@ class JobRunner:
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
         claim, task = attempt.claim, attempt.task
-        await self.generation.buyer.retriever.abandon(claim)
         if _may_have_completed(claim, task):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
-            row = await self.sessions.get(key)
+            try:
+                row = await self.sessions.get(key)
+            except UpstreamError as exc:
+                why = HandBack.WAITING
+                return Disposition(why=why, after_s=OUTAGE_PAUSE_S, error=exc.code)
             if row is not None and row.status is Status.COMPLETED:
                 await self._drop_letter(task)
                 return Disposition(closing=Closing(ending=Ending.COMPLETED))
@@ -204,18 +211,26 @@ class JobRunner:
 
     async def _give_up(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         for_a_person = type(error) is WearonError or isinstance(
-            error, (JobGaveUp, TaskInvalid, StorageRefused)
+            error, (JobGaveUp, TaskInvalid, StorageRefused, PurchaseUnresolved)
         )
+        if isinstance(error, PurchaseUnresolved):
+            try:
+                await self.generation.retriever.write_off(attempt.claim, error)
+            except QueueUnavailable as exc:
+                return self._unfinished(attempt, exc)
         return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
 
     async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
         try:
             closing = await self.settlement.settle(attempt.claim, intent, attempt.task)
         except UpstreamError as exc:
-            emit(SettlementUnfinished(error=exc.code, detail=str(exc)))
-            pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
-            return Disposition(why=HandBack.WAITING, after_s=pause_s, error=exc.code)
+            return self._unfinished(attempt, exc)
         return Disposition(closing=closing)
+
+    def _unfinished(self, attempt: "_Attempt", error: UpstreamError) -> Disposition:
+        emit(SettlementUnfinished(error=error.code, detail=str(error)))
+        pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
+        return Disposition(why=HandBack.WAITING, after_s=pause_s, error=error.code)
 
     async def _hand_back(
         self, attempt: "_Attempt", error: WearonError, *, after_s: float = 0.0

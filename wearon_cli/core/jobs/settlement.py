@@ -23,6 +23,7 @@ from wearon_cli.core.credits import (
     replay_refund_text,
     replay_text,
 )
+from wearon_cli.core.cross_checks import PLATFORM_CRON_S
 from wearon_cli.core.errors import (
     NoCreditLeft,
     RefundRefused,
@@ -44,7 +45,6 @@ from wearon_cli.core.jobs.journal import (
 )
 from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail, utc_now
-from wearon_cli.core.settings import PLATFORM_CRON_S
 
 #: A cron pass may have read its rows this long before it acts on the last of them.
 CRON_MARGIN_S: Final = 30.0

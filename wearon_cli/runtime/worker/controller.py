@@ -29,11 +29,11 @@ from celery.worker.control import control_command
 
 from wearon_cli.adapters.celery_app import GENERATE
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
+from wearon_cli.core.cross_checks import HAND_BACK_S
 from wearon_cli.core.errors import WearonError, error_named
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.jobs.runner import Disposition
-from wearon_cli.core.settings import HAND_BACK_S
 from wearon_cli.runtime.events import MessageUnreadable
 
 #: How often a worker says that it is alive. Flower takes one that is silent for twice as long for

@@ -98,10 +98,16 @@ local function book(entry, outcome, sign)
 end
 
 -- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
--- of its fields. `micro_usd` is '' when the bill is not known.
-local PURCHASE = {'purchase', 'purchases', 'book_owner', 'lost', 'micro_usd'}
+-- of its fields. `micro_usd` is '' when the bill is not known. A job without a picture is PAID again.
+local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd'}
 local function ended(job, now, outcome, micro_usd, model)
   local changes = {purchase = '', ticket = ''}
+  if job.ticket ~= '' then
+    local ticket = '{"ticket":' .. cjson.encode(job.ticket) .. ','
+    changes.to_forget = ticket .. string.sub(job.purchase, 2)
+  end
+  local has_picture = outcome == 'kept' or outcome == 'fetched'
+  if job.ticket ~= '' and not has_picture then changes.lane = 'paid' end
   if outcome == 'not_billed' then
     changes.purchases = job.purchases - 1 -- nothing was bought
     return changes
@@ -117,7 +123,7 @@ local function ended(job, now, outcome, micro_usd, model)
   book(entry, outcome, 1)
   changes.micro_usd = string.format('%.0f', (tonumber(job.micro_usd) or 0) + entry.micro_usd)
   if outcome == 'lost' then changes.lost = (tonumber(job.lost) or 0) + 1 end
-  if outcome == 'kept' or outcome == 'fetched' then
+  if has_picture then
     entry.outcome = outcome
     changes.booked = cjson.encode(entry)
   end
