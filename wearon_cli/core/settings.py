@@ -155,9 +155,7 @@ class Settings(BaseSettings):
         (), description="Further origins that pictures may come from, comma separated."
     )
 
-    lease_s: float = Field(
-        15.0, gt=0, description="Life of a worker process's lease; all its jobs depend on it."
-    )
+    lease_s: float = Field(15.0, gt=0, description="Life of a worker process's lease.")
     lease_renew_s: float = Field(
         4.0, gt=0, description="How often a worker process renews its lease."
     )
