@@ -5,10 +5,11 @@ Jobs of all four credit kinds over Supabase: real PostgreSQL and PostgREST, real
 
 A third of the jobs fails, in different ways. Prints the ledger's balances before and after, what
 each kind of failure owed and got, whether the sums agree, and how many calls a success takes.
-Exit code 1 when a credit is wrong.
+Exit code 1 when a credit is wrong, or when our book of purchases and the image API's differ.
 """
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 import psutil
 from redis import Redis
 
+from devkit.chaos.report import book_rows
 from devkit.load import photo_server
 from devkit.machine import machine
 from devkit.servers.image_api import KEY
@@ -119,6 +121,17 @@ def report(
     return not wrong_end and all(after[n] == before[n] - spent[n] for n in before)
 
 
+def books_agree(redis_url: str, api: ImageApiProcess) -> bool:
+    """Print the pictures bought by our book and by the image API's; True when they are equal."""
+    ours = Counter[str]()
+    for row in asyncio.run(book_rows(redis_url)):
+        ours[row.outcome] += row.count
+    billed = int(api.book()["billed"])
+    print(f"\npictures bought             {ours.total():6} by our book {dict(ours)}")
+    print(f"                            {billed:6} by the image API's")
+    return ours.total() == billed
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--jobs", type=int, default=60)
@@ -164,6 +177,7 @@ def main() -> int:
             await_all(platform, good)
             calls = [line for line in server.door.seen if "select=" not in line]
             took_ms = sum(server.door.took_s) / len(good) * 1000
+            right = books_agree(redis.url, api) and right
             speed = throughput(platform, queue, api, usage)
         per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
         print(f"\ncalls of a success          {len(calls) / len(good):6.2f}   (wanted: at most 6)")
@@ -173,7 +187,7 @@ def main() -> int:
         print(f"pictures bought twice       {sum(n > 1 for n in api.book()['purchases'].values())}")
     for line in speed:
         print(line)
-    print("the credits add up" if right else "THE CREDITS DO NOT ADD UP")
+    print("credits and purchases add up" if right else "CREDITS OR PURCHASES DO NOT ADD UP")
     return int(not right)
 
 

@@ -252,7 +252,7 @@ def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
 
 
 def _books(arena: Arena, calls: list[dict[str, object]]) -> Books:
-    rows = asyncio.run(_book_rows(arena.redis.url))
+    rows = asyncio.run(book_rows(arena.redis.url))
     ours: Counter[str] = Counter()
     for row in rows:
         ours[row.outcome] += row.count
@@ -266,7 +266,8 @@ def _books(arena: Arena, calls: list[dict[str, object]]) -> Books:
     )
 
 
-async def _book_rows(redis_url: str) -> Sequence[BookRow]:
+async def book_rows(redis_url: str) -> Sequence[BookRow]:
+    """Our book of purchases, today's and yesterday's."""
     redis = connect(redis_url)
     today = datetime.now(UTC).date()
     try:
