@@ -47,9 +47,9 @@ bench-body: ## How well bodies are measured (WEARON_BODIES and WEARON_ANSUR name
 	@scripts/bootstrap run
 	@.venv/bin/python benchmarks/bench_body.py
 
-chaos: ## 200 jobs under kill -9, outages and faults; SEED=n repeats a run.
+chaos: ## 200 jobs under kill -9, outages and faults; PROVIDER=responses or runware, SEED=n.
 	@scripts/bootstrap tests
-	.venv/bin/python -m devkit.chaos $(if $(SEED),--seed $(SEED))
+	.venv/bin/python -m devkit.chaos $(if $(PROVIDER),--provider $(PROVIDER)) $(if $(SEED),--seed $(SEED))
 
 docs: ## The documentation as a site, in ./site.
 	@scripts/bootstrap dev

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from redis import Redis
 
-from devkit.chaos.report import book_rows
+from devkit.chaos.books import book_rows
 from devkit.load import photo_server
 from devkit.machine import machine
 from devkit.servers.image_api import KEY

@@ -1,5 +1,7 @@
 """
-Jobs under violence: `python -m devkit.chaos [--jobs 200] [--seed N]`, or `make chaos`.
+Jobs under violence: `make chaos`, or
+
+    python -m devkit.chaos [--provider images|responses|runware] [--jobs 200] [--seed N]
 
 The seed decides jobs, faults and the order of violence; the machine's own timing still differs from
 run to run. Ends with a table; exit code 1 when a promise of docs/reliability.md is broken.
@@ -12,14 +14,23 @@ import threading
 
 from devkit.chaos.arena import arena
 from devkit.chaos.report import Findings, await_rest, findings
+from devkit.chaos.sellers import SELLERS
 from devkit.chaos.violence import Rage, calm, push
 from devkit.machine import machine
 from devkit.servers.platform import Platform
 
 
-def run(jobs: int, seed: int, *, over_s: float, within_s: float, **settings: str) -> Findings:
+def run(
+    jobs: int,
+    seed: int,
+    *,
+    seller: str = "images",
+    over_s: float,
+    within_s: float,
+    **settings: str,
+) -> Findings:
     """One round of violence, and what it left."""
-    with arena(seed, **settings) as one:
+    with arena(seed, SELLERS[seller], **settings) as one:
         platform = Platform(one.server, one.photos)
         before = platform.balances()
         raging = threading.Thread(target=Rage(one, platform, over_s).run)
@@ -37,9 +48,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Jobs under violence")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--provider", choices=list(SELLERS), default="images")
     told = parser.parse_args()
-    print(f"{machine()}\nseed {told.seed}: repeat it with --seed {told.seed}")
-    found = run(told.jobs, told.seed, over_s=70.0, within_s=240.0)
+    print(f"{machine()}\n{told.provider}, seed {told.seed}: repeat it with --seed {told.seed}")
+    found = run(told.jobs, told.seed, seller=told.provider, over_s=70.0, within_s=240.0)
     print("\n" + "\n".join(found.lines()))
     print("BROKEN: " + ", ".join(found.broken) if found.broken else "every promise was kept")
     return int(bool(found.broken))

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devkit.servers.image_api import KEY
+from devkit.chaos.sellers import Seller
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.photos import served_photos
 from devkit.servers.redis_server import RedisServer
@@ -20,15 +20,6 @@ from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 
 #: Two of each role that works on jobs, so that one can go on while the other is dead.
 ROLES = ("consume", "consume", "celery", "celery", "serve")
-#: Probability of each fault of the image API, for each call.
-FAULTS = {
-    **dict.fromkeys(
-        ("rate_limited", "server_error", "overloaded", "html_502", "drop_before"), 0.03
-    ),
-    **dict.fromkeys(("moderation_input", "invalid_value", "moderation_output"), 0.015),
-    **dict.fromkeys(("drop_after", "html_200", "truncated_body", "not_base64"), 0.01),
-    "slow": 0.02,
-}
 #: Shorter than the slow calls: a rolling restart then meets calls that cannot end in it.
 DRAIN_S = 4
 #: Every change of a row's status, so that the truth does not hang on the last one.
@@ -107,6 +98,7 @@ class Arena:
 
     server: SupabaseServer
     redis: RedisServer
+    seller: Seller
     api: ImageApiProcess
     processes: list[Process]
     photos: str  # origin of the input pictures
@@ -128,7 +120,7 @@ class Arena:
 
 
 @contextmanager
-def arena(seed: int, **settings: str) -> Iterator[Arena]:
+def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
     """Start everything, and stop it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -137,16 +129,15 @@ def arena(seed: int, **settings: str) -> Iterator[Arena]:
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.stop)
-        api = stack.enter_context(ImageApiProcess(latency="0.5-3", seed=seed))
-        api.rules(faults=[{"name": n, "probability": p} for n, p in FAULTS.items()])
+        api = stack.enter_context(seller.process(latency="0.5-3", seed=seed))
+        api.rules(faults=seller.rules())
         photos = stack.enter_context(served_photos())
         environment = {
             "REDIS_URL": redis.url,
             "SUPABASE_URL": server.url,
             "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": api.base_url,
-            "WEARON_FETCH_ORIGINS": photos,
+            **seller.environment(api),
+            "WEARON_FETCH_ORIGINS": ",".join((photos, *seller.origins(api))),
             "WEARON_LOG_FORMAT": "json",
             "WEARON_PORT": "0",
             "WEARON_DRAIN_S": str(DRAIN_S),
@@ -161,6 +152,7 @@ def arena(seed: int, **settings: str) -> Iterator[Arena]:
         one = Arena(
             server=server,
             redis=redis,
+            seller=seller,
             api=api,
             processes=processes,
             photos=photos,

@@ -1,22 +1,21 @@
 """What a round left: counts, promises, and the two books of purchases side by side."""
 
-import asyncio
 import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from redis import Redis
 
 from devkit.chaos.arena import Arena, Process
+from devkit.chaos.books import Books, books
 from devkit.servers.image_api_faults import BILLED
 from devkit.servers.platform import Job, Platform
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.jobs.events import (
     BreakerClosed,
     BreakerOpened,
@@ -25,13 +24,16 @@ from wearon_cli.core.jobs.events import (
     JobSettled,
     JobStarted,
     JobStopped,
+    PurchaseLost,
 )
-from wearon_cli.core.purchases import BookRow
+from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import JobsHandedBack
 
 RECOVERY_PROMISE_S = 45.0
 #: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
 EXPLAINED = frozenset({"generation_refused", "request_rejected", "storage_refused"})
+#: Pictures bought for a session at most: one that loses so many answers fails, as it should.
+MAX_PURCHASES = Settings.model_fields["max_purchases"].default
 #: Log events after which a worker no longer has a job in hand.
 ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
 
@@ -46,38 +48,6 @@ class Line:
     session_id: str
     error: str
     jobs: int  # that an event is about, when it is about several
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """Pictures bought: by our own book, and by the image API's."""
-
-    ours: Counter[str]  # by outcome
-    ours_usd: float
-    answered: int  # the API billed them and answered, whoever was still there to hear it
-    eaten: int  # the API billed them, and a fault ate the answer
-
-    @property
-    def heard(self) -> int:
-        """Purchases of ours with an answer."""
-        return self.ours.total() - self.ours["lost"]
-
-    def lines(self) -> list[str]:
-        return [
-            "",
-            "the two books                ours   the API's",
-            f"bought and answered         {self.heard:6} {self.answered:6}   "
-            "(callers killed in a call did not hear theirs)",
-            f"no answer, or no picture    {self.ours['lost']:6} {self.eaten:6}   "
-            "(not every call that was lost was billed)",
-            f"in all                      {self.ours.total():6} {self.answered + self.eaten:6}",
-            f"ours by outcome: {dict(self.ours)}, ${self.ours_usd:.2f}",
-        ]
-
-    @property
-    def disagree(self) -> bool:
-        """True when a purchase is missing in our book."""
-        return self.ours.total() < self.answered + self.eaten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +80,8 @@ class Findings:
             "refunds were given twice": self.double_refunds,
             "completed rows changed": self.changed_after_completion,
             "pictures were bought twice without a cause": self.double_purchases > self.explained,
-            "purchases are missing in the book": self.books.disagree,
+            "our book and the provider's disagree": self.books.disagree,
+            "a bill is not what our book says": len(self.books.differing),
             "refused refunds were not parked": self.parked < self.strangers,
             "a recovery took too long": max(self.recoveries_s, default=0) > RECOVERY_PROMISE_S,
         }
@@ -168,33 +139,40 @@ def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str
         jobs=len(jobs),
         completed=len(completed),
         failed=len(failed),
-        innocent=_innocent(jobs, failed, platform, errors),
+        innocent=_innocent(jobs, failed - platform.taken_by_cron, errors, lines),
         lost=len(jobs) - len(completed) - len(failed),
         leaked=_leaked(platform, jobs, before, completed),
         double_refunds=_double_refunds(arena, platform),
         double_purchases=sum(n - 1 for n in book["purchases"].values() if n > 1),
-        explained=in_flight
-        + sum(line.jobs for line in lines if line.event == JobsHandedBack.name())
-        + sum(c["billed"] and c["fault"] in BILLED for c in book["list"]),
+        explained=0 if arena.seller.fetches else _explained(in_flight, lines, book["list"]),
         changed_after_completion=_changed(arena, platform),
         recoveries_s=recoveries_s,
         parked=sum(error == "parked" for error in errors.values()),
         strangers=sum(job.fails == "stranger" and job.session_id in failed for job in jobs),
         dead_letters=letters,
         kills=len(arena.diary.kills),
-        books=_books(arena, book["list"]),
+        books=books(arena.redis.url, arena.seller, book["list"]),
     )
 
 
+def _explained(in_flight: int, lines: Sequence[Line], calls: Sequence[Mapping[str, Any]]) -> int:
+    """Purchases that may be made again, where none can be fetched."""
+    handed_back = sum(line.jobs for line in lines if line.event == JobsHandedBack.name())
+    return in_flight + handed_back + sum(call["fault"] in BILLED for call in calls)
+
+
 def _innocent(
-    jobs: list[Job], failed: set[str], platform: Platform, errors: dict[str, str]
+    jobs: list[Job], failed: set[str], errors: dict[str, str], lines: Sequence[Line]
 ) -> list[str]:
+    """Errors of good jobs that failed, without those that lost every picture they may buy."""
+    lost = Counter(line.session_id for line in lines if line.event == PurchaseLost.name())
     return [
         errors.get(job.session_id, "unknown")
         for job in jobs
-        if job.session_id in failed - platform.taken_by_cron
+        if job.session_id in failed
         and not job.fails
         and errors.get(job.session_id) not in EXPLAINED
+        and lost[job.session_id] < MAX_PURCHASES
     ]
 
 
@@ -249,31 +227,6 @@ def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
             code = record.get("error_code") or "unknown"
             found[session_id] = "parked" if record.get("parked") else code
     return found
-
-
-def _books(arena: Arena, calls: list[dict[str, object]]) -> Books:
-    rows = asyncio.run(book_rows(arena.redis.url))
-    ours: Counter[str] = Counter()
-    for row in rows:
-        ours[row.outcome] += row.count
-    billed = [call for call in calls if call["billed"]]
-    eaten = sum(call["fault"] in BILLED for call in billed)
-    return Books(
-        ours=ours,
-        ours_usd=sum(row.cost_usd for row in rows),
-        answered=len(billed) - eaten,
-        eaten=eaten,
-    )
-
-
-async def book_rows(redis_url: str) -> Sequence[BookRow]:
-    """Our book of purchases, today's and yesterday's."""
-    redis = connect(redis_url)
-    today = datetime.now(UTC).date()
-    try:
-        return await RedisPurchaseBook(redis).rows(today - timedelta(days=1), today)
-    finally:
-        await redis.aclose()
 
 
 def recovered(arena: Arena, lines: Sequence[Line]) -> tuple[int, list[float]]:

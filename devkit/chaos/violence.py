@@ -7,7 +7,7 @@ from collections.abc import Callable
 from redis import Redis
 from redis.exceptions import RedisError
 
-from devkit.chaos.arena import FAULTS, Arena
+from devkit.chaos.arena import Arena
 from devkit.servers.platform import KINDS, Job, Platform
 from wearon_cli.adapters.redis.keys import TASK_LIST
 
@@ -67,7 +67,7 @@ class Rage:
             self.restart_redis,
             self.close_supabase,
             self.refuse_uploads,
-            self.close_models,
+            self.close_the_account if self._arena.seller.fetches else self.close_models,
             self.kill_one_worker_twice,
             self.rolling_restart,
         ]
@@ -142,6 +142,15 @@ class Rage:
         time.sleep(away_s)
         self._arena.api.rules(open_models=["gpt-image-2.6-flare"])
 
+    def close_the_account(self) -> None:
+        """There is no money left, for a while."""
+        away_s = self._away_s()
+        self._say(f"the provider refuses every order for {away_s:.0f} s: no money")
+        rules = self._arena.seller.rules
+        self._arena.api.rules(faults=rules({"name": "insufficient_quota"}))
+        time.sleep(away_s)
+        self._arena.api.rules(faults=rules())
+
     def cron(self) -> None:
         """The platform takes an open b2c row for stuck: refund first, then the row to failed."""
         if len(self._platform.taken_by_cron) < CRON_TAKES and self._chance.random() < 0.3:
@@ -152,6 +161,6 @@ class Rage:
 
 def calm(arena: Arena) -> None:
     """The violence is over; the image API keeps its small faults."""
-    arena.api.rules(faults=[{"name": n, "probability": p} for n, p in FAULTS.items()])
+    arena.api.rules(faults=arena.seller.rules())
     time.sleep(RESTART_AFTER_S + 0.5)
     arena.revive()

@@ -35,6 +35,7 @@ from devkit.servers.image_api_faults import (
 )
 from devkit.servers.image_api_rules import Rejection, model_not_found, read_edit
 from devkit.servers.loopback import options, serve
+from devkit.servers.responses_rules import picture_usd
 
 KEY = "sk-test-loopback"
 WINDOW_S = 60.0
@@ -155,6 +156,7 @@ class ImageApi:
         if fault in REJECTIONS and fault not in AFTER_DRAWING:
             raise REJECTIONS[fault]()
         call.billed = fault is None or fault in BILLED or fault == SLOW
+        call.cost_usd = picture_usd(edit)
         await self._gathered.wait()
         await asyncio.sleep(self.latency.draw_s(self._chance) * (10 if fault == SLOW else 1))
         if fault in REJECTIONS:

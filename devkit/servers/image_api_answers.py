@@ -35,6 +35,7 @@ class ApiCall:
     status: int = 0  # 0: not answered yet, or never
     fault: str | None = None
     billed: bool = False
+    cost_usd: float = 0.0  # if it was billed
 
 
 def page(status: int = 200) -> Response:

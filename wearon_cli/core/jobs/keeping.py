@@ -99,17 +99,21 @@ class Keeper:
         Store a picture that came after its session had ended, where nothing is stored yet. The row
         and its credit stay as they are; the timeline tells it.
         """
-        try:
-            await self.storage.sign(row.result_path, life_s=SIGNED_URL_LIFE_S)
-            is_stored = False
-        except ObjectNotFound:
-            await self._put(row.result_path, picture.jpeg)
-            is_stored = True
+        is_stored = await self._put_if_none(row.result_path, picture.jpeg)
         emit(LatePictureKept(is_stored=is_stored))
         await self.journal.note(claim.session_id, "late_picture", stored=is_stored)
         await end_purchase(
             self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
         )
+
+    async def _put_if_none(self, path: str, jpeg: bytes) -> bool:
+        try:
+            await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
+        except ObjectNotFound:
+            with suppress(StorageRefused):
+                await self._put(path, jpeg)
+                return True
+        return False
 
     async def require_storage(self) -> None:
         """
