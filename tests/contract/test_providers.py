@@ -439,6 +439,27 @@ async def test_a_picture_found_in_a_conversation_costs_an_estimate() -> None:
         assert usage.cost_usd == pytest.approx(one.billed_usd(), rel=0.5)
 
 
+@pytest.mark.parametrize("fault", ["lose_poll", "page_poll", "rate_limited_poll"])
+async def test_a_search_that_fails_says_nothing_about_the_purchase(
+    mighty: ProviderUnderTest, fault: str
+) -> None:
+    marker = await mighty.provider.prepare("s1")
+    assert marker is not None
+    mighty.api.drawings.rules = background_drawings.BackgroundRule.parse_all(fault)
+    with pytest.raises(GeneratorError) as failed:
+        await mighty.provider.find(model=mighty.model, marker=marker)
+    assert not isinstance(failed.value, CallAmbiguous)  # that would be the end of it
+
+
+async def test_a_search_in_a_conversation_that_is_gone_is_the_end_of_it() -> None:
+    async with open_provider("responses") as one:
+        marker = await one.provider.prepare("s1")
+        assert marker is not None
+        one.api.conversations.clear()
+        with pytest.raises(CallAmbiguous):
+            await one.provider.find(model=one.model, marker=marker)
+
+
 # ------------------------------------------------------------------------------- tidying
 
 

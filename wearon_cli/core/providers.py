@@ -152,7 +152,8 @@ class Provider(Protocol):
         that has ended. May take some seconds.
 
         Raises:
-            GeneratorError: It could not be told this time.
+            CallAmbiguous: It can never be told: the provider no longer keeps the marker.
+            GeneratorError: Any other: it could not be told this time.
         """
 
     async def cancel(self, ticket: Ticket) -> None:

@@ -172,6 +172,8 @@ class Runware:
         try:
             task = await self._found(marker)
         except _NotAnswered as exc:
+            if isinstance(exc.failure, CallAmbiguous):  # the question, not the purchase
+                raise GeneratorUnreachable(f"the question failed: {exc.failure}") from exc
             raise exc.failure from exc
         if task is None:
             return None
