@@ -27,7 +27,7 @@ def test_a_job_does_not_wait_longer_than_its_bought_picture_is_held() -> None:
 
 def test_a_refund_does_not_outlast_its_lock() -> None:
     """With calls of 30 s the lock of 60 s was gone while a refund was still on its way."""
-    patient = {"b2c_buy_within_s": 300.0, "attempt_budget_s": 500.0}
+    patient = {"b2c_buy_within_s": 200.0, "attempt_budget_s": 500.0}
     with pytest.raises(ConfigError, match="given twice"):
         load_settings(supabase_timeout_s=30.0, **patient)
     longest_s = REFUND_LOCK_LIFE_S / 4
