@@ -113,12 +113,12 @@ class Bulk:
                 progress.by_limit = True
                 return
             progress.waiting.pop(0)
+            progress.open[plan.session.session_id] = plan  # interrupted here, it may be open
             try:
                 await self.replayer.run(plan)
             except SessionError:
+                del progress.open[plan.session.session_id]
                 progress.moved.append(plan)
-            else:
-                progress.open[plan.session.session_id] = plan
         progress.by_limit = False
 
     def _affords(self, progress: Progress, plan: Plan) -> bool:
