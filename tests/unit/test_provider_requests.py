@@ -284,7 +284,7 @@ def test_questions_get_rarer_with_age() -> None:
     pace.first_s(OPENAI_TICKET)
     assert pace.next_s(OPENAI_TICKET) == EVERY_S
     clock.now_s += 100.0
-    assert pace.next_s(OPENAI_TICKET) == pytest.approx(7.0)
+    assert pace.next_s(OPENAI_TICKET) == pytest.approx(10.0)
     assert pace.next_s(RUNWARE_TICKET) == EVERY_S, "a purchase of another process"
 
 

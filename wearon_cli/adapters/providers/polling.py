@@ -10,8 +10,8 @@ from wearon_cli.core.providers import Ticket
 
 #: Between two questions about one picture, at least.
 EVERY_S: Final = 2.0
-#: And at least this share of its age: after 40 s nobody notices whether it is 2 or 3 s.
-EVERY_SHARE: Final = 0.07
+#: And at least this share of its age: after 40 s nobody notices whether it is 2 or 4 s.
+EVERY_SHARE: Final = 0.1
 #: After a question that failed, unless the provider names a time.
 AFTER_FAILURE_S: Final = 4.0
 #: The first question waits at most this long, however long pictures took before.
