@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,6 +44,7 @@ class Process:
     environment: dict[str, str]
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    starting: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         with self.log.open("ab") as out:
@@ -67,8 +69,9 @@ class Process:
             self.process.wait()
 
     def keep_alive(self) -> None:
-        if not self.is_running:
-            self.start()
+        with self.starting:  # timers and the violence itself revive it
+            if not self.is_running:
+                self.start()
 
     def stop(self) -> None:
         if self.process is not None and self.is_running:
