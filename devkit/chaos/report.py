@@ -16,6 +16,7 @@ from devkit.chaos.books import Books, books
 from devkit.servers.image_api_faults import BILLED
 from devkit.servers.platform import Job, Platform
 from wearon_cli.adapters.redis import keys
+from wearon_cli.core.errors import CallAmbiguous, GeneratorFault
 from wearon_cli.core.jobs.events import (
     BreakerClosed,
     BreakerOpened,
@@ -32,8 +33,11 @@ from wearon_cli.runtime.events import JobsHandedBack
 RECOVERY_PROMISE_S = 45.0
 #: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
 EXPLAINED = frozenset({"generation_refused", "request_rejected", "storage_refused"})
-#: Pictures bought for a session at most: one that loses so many answers fails, as it should.
+#: A job ends after so many lost pictures, and after so many faulty answers in all.
 MAX_PURCHASES = Settings.model_fields["max_purchases"].default
+MAX_FAULTS = Settings.model_fields["openai_max_retries"].default + 1
+#: What a call's fault is called, when it is repeated.
+FAULTS = frozenset({GeneratorFault.code, CallAmbiguous.code})
 #: Log events after which a worker no longer has a job in hand.
 ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
 
@@ -58,6 +62,7 @@ class Findings:
     completed: int
     failed: int
     innocent: Sequence[str]  # why jobs failed that did nothing wrong
+    unlucky: Sequence[str]  # why jobs failed whose own calls met as many faults as a job may
     lost: int
     leaked: int
     double_refunds: int
@@ -95,6 +100,8 @@ class Findings:
             f"failed and settled          {self.failed:6}",
             f"failed though innocent      {len(self.innocent):6}   (promised: 0) "
             f"{dict(Counter(self.innocent)) or ''}",
+            f"failed by repeated faults   {len(self.unlucky):6}   (every call of the job met one) "
+            f"{dict(Counter(self.unlucky)) or ''}",
             f"lost                        {self.lost:6}   (promised: 0)",
             f"leaked credits              {self.leaked:6}   (promised: 0)",
             f"double refunds              {self.double_refunds:6}   (promised: 0)",
@@ -133,13 +140,16 @@ def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str
     book = arena.api.book(calls=True)
     in_flight, recoveries_s = recovered(arena, lines)
     errors = _errors(arena, failed)
+    blameless = _blameless(jobs, failed - platform.taken_by_cron, errors)
+    unlucky = blameless & _unlucky(lines)
     with Redis.from_url(arena.redis.url) as redis:
         letters = int(redis.zcard(keys.DEAD_LETTERS))
     return Findings(
         jobs=len(jobs),
         completed=len(completed),
         failed=len(failed),
-        innocent=_innocent(jobs, failed - platform.taken_by_cron, errors, lines),
+        innocent=[errors.get(each, "unknown") for each in blameless - unlucky],
+        unlucky=[errors.get(each, "unknown") for each in unlucky],
         lost=len(jobs) - len(completed) - len(failed),
         leaked=_leaked(platform, jobs, before, completed),
         double_refunds=_double_refunds(arena, platform),
@@ -161,19 +171,23 @@ def _explained(in_flight: int, lines: Sequence[Line], calls: Sequence[Mapping[st
     return in_flight + handed_back + sum(call["fault"] in BILLED for call in calls)
 
 
-def _innocent(
-    jobs: list[Job], failed: set[str], errors: dict[str, str], lines: Sequence[Line]
-) -> list[str]:
-    """Errors of good jobs that failed, without those that lost every picture they may buy."""
+def _blameless(jobs: list[Job], failed: set[str], errors: dict[str, str]) -> set[str]:
+    """Good jobs that failed, and not because the model or storage said no."""
+    good = {job.session_id for job in jobs if not job.fails}
+    return {each for each in failed & good if errors.get(each) not in EXPLAINED}
+
+
+def _unlucky(lines: Sequence[Line]) -> set[str]:
+    """Sessions that lost every picture they may buy, or whose calls met every fault they may."""
     lost = Counter(line.session_id for line in lines if line.event == PurchaseLost.name())
-    return [
-        errors.get(job.session_id, "unknown")
-        for job in jobs
-        if job.session_id in failed
-        and not job.fails
-        and errors.get(job.session_id) not in EXPLAINED
-        and lost[job.session_id] < MAX_PURCHASES
-    ]
+    faults = Counter(
+        line.session_id
+        for line in lines
+        if line.event == JobStopped.name() and line.error in FAULTS
+    )
+    return {each for each, n in lost.items() if n >= MAX_PURCHASES} | {
+        each for each, n in faults.items() if n >= MAX_FAULTS
+    }
 
 
 def _leaked(
