@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
+from typer.testing import CliRunner
 
 import wearon_cli
 from devkit.local_stack import JOB_S, STOP_S, stack
@@ -23,9 +24,11 @@ from devkit.servers.image_api_process import ImageApiProcess
 from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
 from wearon_cli.adapters.redis.keys import TASK_LIST
+from wearon_cli.app import app
 from wearon_cli.core.ledger import payer_for
+from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.session import Channel, NewSession, Session, SessionKey, Status
-from wearon_cli.runtime.all.local_stack import attached
+from wearon_cli.runtime.all.local_stack import attached, draws_previews, local_stack
 from wearon_cli.wiring.operator import OperatorTools, open_operator_tools
 
 pytestmark = pytest.mark.slow
@@ -150,6 +153,35 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
     assert all(line.get("request_id") for line in about)
     assert KEY not in running.log.read_text("utf-8")
     assert "token=" not in running.log.read_text("utf-8")
+
+
+def test_a_local_stack_with_a_key_buys_nothing_without_a_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers have the key; the command that orders has none, and needs none."""
+    monkeypatch.chdir(tmp_path)
+    words = ["try-on", *(str(ASSETS / name) for name in ("person.jpg", "garment_tee.jpg"))]
+    with (
+        ImageApiProcess() as api,
+        stack(tmp_path, OPENAI_BASE_URL=api.base_url, OPENAI_API_KEY=KEY),
+    ):
+        words += ["--local", "--data-dir", str(tmp_path / "data"), "--json"]
+        refused = CliRunner().invoke(app, words)
+        bought_unasked = api.book()["purchases"]
+        done = CliRunner().invoke(app, [*words, "--yes"])
+        bought = api.book()["purchases"]
+    assert (refused.exit_code, bought_unasked) == (4, {})
+    assert json.loads(refused.stdout)["error"]["code"] == "consent_missing"
+    assert (done.exit_code, list(bought.values())) == (0, [1]), done.output
+
+
+@pytest.mark.parametrize("key", PROVIDER_KEYS.values())
+def test_a_stack_of_previews_only_has_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv(key, "sk-test")
+    with local_stack(tmp_path, previews_only=True) as settings:
+        assert draws_previews(settings)
 
 
 def test_two_stacks_run_side_by_side_and_leave_no_process(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """`wearon try-on`: one try-on by hand, the whole way, as the platform would order it."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target, followed_result
 from wearon_cli.cli.output import Result
@@ -79,11 +78,12 @@ def try_on(
     Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
     the platform does. Then it follows the session to its end, saves the picture, and prints its
     path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
-    read and whether the credit came back, and exits with 7. In production it asks before it takes
-    the credit; without a terminal it needs --yes.
+    read and whether the credit came back, and exits with 7. Before it takes a credit or buys a
+    picture, it asks; without a terminal it needs --yes.
 
-    With --local it uses the stack that runs in the data folder, or starts one for this run. There,
-    without an OPENAI_API_KEY, the picture is a preview: a composite that costs nothing.
+    With --local it uses the stack that runs in the data folder, or starts one for this run. A local
+    stack without the key of an image provider draws a preview: a composite that costs nothing, and
+    needs no question.
 
     If you stop following (Ctrl-C, or --timeout), the session goes on by itself.
 
@@ -103,20 +103,22 @@ def try_on(
         out=check_target(out) if out else None,
         timeout_s=timeout,
     )
-    if local:
-        with progress("getting ready") as shown, stack_settings(local, data_dir) as settings:
+    with ExitStack() as stack:
+        with progress("getting ready"):
+            settings = stack.enter_context(stack_settings(local, data_dir))
+        if question := _question(command, settings):
+            require_consent(question, yes=yes)
+        with progress("uploading the pictures") as shown:
             return asyncio.run(run(command, settings, shown))
-    return with_tools(partial(_order_if_agreed, command, yes), local=local, data_dir=data_dir)
 
 
-async def _order_if_agreed(
-    command: TryOnCommand, yes: bool, tools: "OperatorTools", settings: "Settings"
-) -> Result:
-    """In production a credit is taken and a picture bought: somebody has to say yes."""
-    question = f"take a credit of {_owner(settings, command)} and buy a picture?"
-    await asyncio.to_thread(require_consent, question, yes=yes)
-    with progress("uploading the pictures") as shown:
-        return await _order(command, settings, tools, shown)
+def _question(command: TryOnCommand, settings: "Settings") -> str | None:
+    """What somebody has to agree to; None when it takes no real credit and costs nothing."""
+    from wearon_cli.runtime.all.local_stack import draws_previews
+
+    if not settings.is_local:
+        return f"take a credit of {_owner(settings, command)} and buy a picture?"
+    return None if draws_previews(settings) else "buy a picture with the key of this local stack?"
 
 
 async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> Result:

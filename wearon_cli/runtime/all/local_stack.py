@@ -26,6 +26,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from wearon_cli.core.errors import ConfigError, UpstreamError
+from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.all.child import dies_with_parent
 
@@ -53,6 +54,17 @@ def attached(data_dir: Path) -> Settings | None:
     return _local_settings(data_dir, redis_url=redis_url, host=host, port=port)
 
 
+def draws_previews(settings: Settings) -> bool:
+    """True when the running local stack of these settings has no key: its pictures cost nothing."""
+    if settings.local_dir is None:
+        return False
+    try:
+        state = json.loads((settings.local_dir / STATE_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(state, dict) and state.get("draws_previews") is True
+
+
 @contextmanager
 def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings]:
     """
@@ -76,9 +88,16 @@ def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings
         state = folder / STATE_FILE
         try:
             _await_redis(server, redis_url)
-            facts = {"pid": os.getpid(), "redis_url": redis_url, "host": host, "port": port}
+            settings = _local_settings(folder, redis_url=redis_url, host=host, port=port)
+            facts = {
+                "pid": os.getpid(),
+                "redis_url": redis_url,
+                "host": host,
+                "port": port,
+                "draws_previews": settings.draws_previews,
+            }
             state.write_text(json.dumps(facts), "utf-8")
-            yield _local_settings(folder, redis_url=redis_url, host=host, port=port)
+            yield settings
         finally:
             state.unlink(missing_ok=True)
             _stop(server, within_s=REDIS_START_S)
@@ -103,7 +122,7 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
 
     Args:
         data_dir: Its data folder; its log goes to `stack.log` there.
-        previews_only: Spend nothing, even where an OPENAI_API_KEY is set.
+        previews_only: Spend nothing, even where the key of an image provider is set.
 
     Raises:
         UpstreamError: It did not start; the hint says where its log is.
@@ -118,7 +137,8 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
         "WEARON_LOG_FORMAT": "json",
     }
     if previews_only:
-        environment = {k: v for k, v in environment.items() if k != "OPENAI_API_KEY"}
+        keys = PROVIDER_KEYS.values()
+        environment = {name: v for name, v in environment.items() if name not in keys}
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [
