@@ -15,7 +15,7 @@ from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
 from wearon_cli.core.errors import InputError, LetterNotFound, SessionFinal, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
-from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
+from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions, credit_step
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ async def _plan(tools: "OperatorTools", letter: DeadLetter, options: ReplayOptio
     try:
         return await tools.replayer.plan(_session_of(letter), options)
     except SessionFinal as exc:
-        hint = f"nothing is left to do: `wearon dead-letters drop {letter.letter_id}`"
-        raise SessionFinal(str(exc), hint=hint) from exc
+        report = await tools.inspector.inspect(_session_of(letter))
+        drop = f"`wearon dead-letters drop {letter.letter_id}`"
+        raise SessionFinal(str(exc), hint=f"{credit_step(report.credit)}; {drop}") from exc
 
 
 def _session_of(letter: DeadLetter) -> str:

@@ -137,6 +137,15 @@ def credit_words(credit: Credit, *, charge: bool) -> str:
     return f"{state}; this run takes none, and owes none if it fails"
 
 
+def credit_step(credit: Credit) -> str:
+    """What is left to do about the credit of a completed session."""
+    if credit.state is CreditState.OWED:
+        return "a credit is still owed: `wearon reconcile --fix` gives it back"
+    if credit.state.needs_a_person:
+        return f"a person must look at its credit: {credit.reason}"
+    return "nothing is left to do"
+
+
 def price_words(price: Price) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
