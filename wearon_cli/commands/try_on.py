@@ -106,10 +106,14 @@ def try_on(
     with ExitStack() as stack:
         with progress("getting ready"):
             settings = stack.enter_context(stack_settings(local, data_dir))
-        if question := _question(command, settings):
-            require_consent(question, yes=yes)
-        with progress("uploading the pictures") as shown:
-            return asyncio.run(run(command, settings, shown))
+        return _run_if_agreed(command, settings, yes)
+
+
+def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool) -> Result:
+    if question := _question(command, settings):
+        require_consent(question, yes=yes)
+    with progress("uploading the pictures") as shown:
+        return asyncio.run(run(command, settings, shown))
 
 
 def _question(command: TryOnCommand, settings: "Settings") -> str | None:
