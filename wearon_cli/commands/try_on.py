@@ -106,14 +106,17 @@ def try_on(
     with ExitStack() as stack:
         with progress("getting ready"):
             settings = stack.enter_context(stack_settings(local, data_dir))
-        return _run_if_agreed(command, settings, yes)
+        return asyncio.run(_run_if_agreed(command, settings, yes))
 
 
-def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool) -> Result:
-    if question := _question(command, settings):
-        require_consent(question, yes=yes)
-    with progress("uploading the pictures") as shown:
-        return asyncio.run(run(command, settings, shown))
+async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool) -> Result:
+    from wearon_cli.wiring.operator import open_operator_tools
+
+    async with open_operator_tools(settings) as tools:
+        if question := _question(command, settings):
+            await asyncio.to_thread(require_consent, question, yes=yes)
+        with progress("uploading the pictures") as shown:
+            return await _order(command, settings, tools, shown)
 
 
 def _question(command: TryOnCommand, settings: "Settings") -> str | None:
