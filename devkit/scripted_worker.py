@@ -16,7 +16,9 @@ import threading
 from contextlib import suppress
 
 from redis import Redis
+from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from wearon_cli.adapters.celery_app import make_celery
 from wearon_cli.core.jobs.journal import Closing, Ending, HandBack
@@ -81,7 +83,8 @@ class ScriptedJobs:
 
 def main(url: str, slots: int, drain_s: float) -> int:
     logging.basicConfig(level=logging.WARNING)
-    with Redis.from_url(url) as redis:
+    # Its own connection may be killed by a test, and its jobs go on.
+    with Redis.from_url(url, retry=Retry(ConstantBackoff(0.1), 50)) as redis:
         controller = Controller(
             make_celery(url),
             ScriptedJobs(redis),
