@@ -34,7 +34,7 @@ class Books:
     silent: int  # of these, a fault ate the answer to the order
     cancelled: int  # orders that were stopped while they were drawn: not billed here
     exact: int  # sessions whose whole bill is known to both
-    differing: Sequence[str]  # of these, where it is not the same
+    differing: Sequence[str]  # of these, where it is not the same: the session and both sums
     estimated: int  # sessions with a purchase whose bill was not told
     with_lost: int  # sessions with a lost purchase: booked at its expected price
 
@@ -50,6 +50,7 @@ class Books:
             f"USD                         {self.ours_usd:6.2f} {self.billed_usd:6.2f}",
             f"bills that both know        {self.exact:6}          "
             f"(of them not the same: {len(self.differing)})",
+            *(f"    {each}" for each in self.differing),
             f"bills by our estimate       {self.estimated:6}",
             f"sessions with a lost one    {self.with_lost:6}",
             f"ours by outcome: {dict(self.ours)}",
@@ -89,7 +90,11 @@ def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) ->
         silent=sum(call["fault"] in seller.silent for call in billed),
         cancelled=sum(call.get("cancelled", False) for call in calls),
         exact=len(known),
-        differing=[s for s, told in known.items() if abs(told.usd - bills[s]) > ROUNDING_USD],
+        differing=[
+            f"{session}: {told.usd:.6f} {bills[session]:.6f}"
+            for session, told in known.items()
+            if abs(told.usd - bills[session]) > ROUNDING_USD
+        ],
         estimated=sum(told.is_estimate for told in ours.values()),
         with_lost=sum(told.lost > 0 for told in ours.values()),
     )
