@@ -10,7 +10,7 @@ from wearon_cli.core.providers import Ticket
 
 #: Between two questions about one picture, at least.
 EVERY_S: Final = 2.0
-#: And at least this share of its age: after 40 s nobody notices whether it is 2 or 4 s.
+#: And at least this share of its age: the picture is then noticed at most a tenth of its time late.
 EVERY_SHARE: Final = 0.1
 #: After a question that failed, unless the provider names a time.
 AFTER_FAILURE_S: Final = 4.0
@@ -20,8 +20,8 @@ MAX_FIRST_S: Final = 60.0
 #: A model's recent times that are remembered, and how many it takes to trust them.
 _REMEMBERED: Final = 50
 _ENOUGH: Final = 5
-#: The first question comes when one picture in ten is there: earlier ones are mostly in vain, and
-#: each costs this machine about 2 ms of processor time.
+#: The first question comes when one picture in ten is ready. An earlier one rarely finds a picture,
+#: and each costs about 2 ms of CPU (`make bench`, bench_providers).
 _QUANTILE: Final = 0.1
 #: More purchases than are ever in flight in one process; of older ones the age is forgotten.
 _MOST_TICKETS: Final = 5000
