@@ -36,6 +36,7 @@ ENVIRONMENT_READERS = {
     "runtime.all.supervisor": "builds the environment of the processes it starts",
     "runtime.all.local_stack": "builds the environment of the processes it starts",
     "adapters.pose.model_file": "hands pip its user's own settings",
+    "adapters.pose.mediapipe_import": "names a proxy to MediaPipe's native library",
 }
 
 #: The only places where an exception of any kind is caught, and what becomes of it.
