@@ -50,7 +50,9 @@ CATCH_ALL = {
 
 #: Libraries that speak to one outside thing, and who may import each: the adapter of that thing.
 VENDORS = {
+    "c2pa": ("adapters.provenance",),
     "celery": ("adapters.celery_app",),
+    "cryptography": ("adapters.provenance",),
     "kombu": ("adapters.celery_app",),
     "flatbuffers": ("adapters.pose",),
     "mediapipe": ("adapters.pose",),
