@@ -73,6 +73,9 @@ COMMANDS: Final = {
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),
+    "provenance": Entry(
+        "provenance:provenance", "Show which marks of its origin a picture carries.", OPERATORS
+    ),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
     "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
 }

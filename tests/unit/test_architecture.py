@@ -36,6 +36,7 @@ ENVIRONMENT_READERS = {
     "runtime.all.supervisor": "builds the environment of the processes it starts",
     "runtime.all.local_stack": "builds the environment of the processes it starts",
     "adapters.pose.model_file": "hands pip its user's own settings",
+    "adapters.pose.mediapipe_import": "names a proxy to MediaPipe's native library",
 }
 
 #: The only places where an exception of any kind is caught, and what becomes of it.
@@ -49,7 +50,9 @@ CATCH_ALL = {
 
 #: Libraries that speak to one outside thing, and who may import each: the adapter of that thing.
 VENDORS = {
+    "c2pa": ("adapters.provenance",),
     "celery": ("adapters.celery_app",),
+    "cryptography": ("adapters.provenance",),
     "kombu": ("adapters.celery_app",),
     "flatbuffers": ("adapters.pose",),
     "mediapipe": ("adapters.pose",),

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wearon_cli.adapters.pose import model_file as pose_model
+from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.app import app
 from wearon_cli.core.errors import ConfigError, UpstreamError, WearonError
 from wearon_cli.core.settings import Settings
@@ -140,6 +141,17 @@ def test_a_wheel_with_other_networks_is_refused(
 def test_a_missing_pip_program_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="could not be started"):
         pose_model.pull_model(Settings(), pip=["/nowhere/pip"])
+
+
+def test_pip_gets_its_users_environment_and_not_the_proxy_of_mediapipe(tmp_path: Path) -> None:
+    with guarded_import():
+        pass
+    seen = tmp_path / "environment"
+    with pytest.raises(UpstreamError):
+        pose_model.pull_model(Settings(), pip=pip_that(tmp_path, f"env > {seen}"))
+    names = {line.partition("=")[0] for line in seen.read_text("utf-8").splitlines()}
+    assert "https_proxy" not in names
+    assert {"HOME", "PATH"} <= names
 
 
 def test_an_index_that_does_not_answer_is_reported_by_the_real_pip(

@@ -155,6 +155,15 @@ class Settings(BaseSettings):
         (), description="Further origins that pictures may come from, comma separated."
     )
 
+    c2pa_certificate: Path | None = Field(
+        None,
+        description="Certificate chain (PEM) that signs pictures which carry no mark of their "
+        "provider, with content credentials (docs/provenance.md). Unset: no signature.",
+    )
+    c2pa_key: Path | None = Field(
+        None, description="Private key (PEM, without a passphrase) of WEARON_C2PA_CERTIFICATE."
+    )
+
     lease_s: float = Field(15.0, gt=0, description="Life of a worker process's lease.")
     lease_renew_s: float = Field(
         4.0, gt=0, description="How often a worker process renews its lease."

@@ -32,6 +32,7 @@ from wearon_cli.wiring.parts import (
     open_settlement,
     open_store,
 )
+from wearon_cli.wiring.provenance import open_marking
 from wearon_cli.wiring.providers import open_catalogue
 
 #: Pictures before and in the pixel processes. One owner alone may have half of them: two for each
@@ -103,6 +104,7 @@ def job_runner(
             journal=journal,
             providers=catalogue.providers,
             pixels=pixels,
+            marking=open_marking(settings),
             timeout_s=settings.openai_timeout_s,
         ),
         keeper=keeper,

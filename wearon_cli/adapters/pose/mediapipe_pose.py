@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wearon_cli.adapters.pose.mediapipe_import import without_drawing
+from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.errors import ConfigError, PictureUnusable
 
@@ -74,7 +74,7 @@ class MediaPipePose:
 
 def _load(model: Path) -> Any:
     try:
-        with without_drawing():
+        with guarded_import():
             from mediapipe.tasks.python.core.base_options import BaseOptions
             from mediapipe.tasks.python.vision.pose_landmarker import (
                 PoseLandmarker,

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from platformdirs import user_cache_path
 
-from wearon_cli.adapters.pose.mediapipe_import import without_drawing
+from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.settings import Settings
 
@@ -182,7 +182,12 @@ def _download_wheel(folder: Path, pip: Sequence[str]) -> Path:
     ]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command, no shell
-            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=False,
+            env=dict(os.environ),  # noqa: TID251 - the user's own; C's may name MediaPipe's proxy
         )
     except subprocess.TimeoutExpired as exc:
         raise UpstreamError(
@@ -222,7 +227,7 @@ def _explained(pip_says: str) -> UpstreamError | ConfigError:
 
 def _with_metadata(network_bytes: bytes, network: Network) -> bytes:
     """Write the input normalisation into a network, in place of any metadata it has."""
-    with without_drawing():
+    with guarded_import():
         from mediapipe.tasks.metadata import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(network_bytes, 0))
@@ -244,7 +249,7 @@ _METADATA_KEY: Final = b"TFLITE_METADATA"
 
 
 def _metadata(network: Network, *, outputs: list[bytes]) -> bytes:
-    with without_drawing():
+    with guarded_import():
         from mediapipe.tasks.metadata import metadata_schema_py_generated as schema
 
     image = schema.ContentT(

@@ -96,15 +96,18 @@ class RedisJournal(RedisJobReader):
         facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd)
         await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd)
 
-    async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:
-        facts = timeline_facts(
+    async def picture_stored(
+        self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
+    ) -> None:
+        line = timeline_facts(
             "picture_stored",
             outcome=outcome.value,
             provider=usage.provider,
             model=usage.model,
             cost_usd=usage.cost_usd,
+            **facts,
         )
-        await self._end_purchase(claim, outcome, facts, cost_usd=usage.cost_usd, usage=usage)
+        await self._end_purchase(claim, outcome, line, cost_usd=usage.cost_usd, usage=usage)
 
     async def _end_purchase(
         self,

@@ -287,8 +287,18 @@ class Journal(Protocol):
         nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`.
         """
 
-    async def picture_stored(self, claim: Claim, usage: Usage, outcome: PurchaseOutcome) -> None:
-        """Write down that the picture is in storage; this ends the open purchase: KEPT, FETCHED."""
+    async def picture_stored(
+        self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
+    ) -> None:
+        """
+        Write down that the picture is in storage; this ends the open purchase: KEPT, FETCHED.
+
+        Args:
+            claim: The job.
+            usage: What the picture used up.
+            outcome: What became of its purchase.
+            facts: Further ones of this line of the timeline.
+        """
 
     async def previous_kept(self, claim: Claim) -> None:
         """Write down that the picture which a redraw replaces was put aside."""

@@ -27,6 +27,8 @@ from wearon_cli.core.jobs.breakers import STORAGE, Breakers
 from wearon_cli.core.jobs.events import LatePictureKept, PictureNotStored, UploadFailed
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.pictures.marking import MarkedBy
+from wearon_cli.core.pictures.marks import read_marks
 from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
@@ -54,6 +56,7 @@ class BoughtPicture:
     usage: Usage
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
     ticket: Ticket | None = None  # where its provider keeps it
+    marked_by: MarkedBy | None = None  # None: not known any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,9 @@ class Keeper:
                 await self._give_up(claim, picture, exc)
                 raise JobGaveUp(f"storage was away for {max_wait_s:.0f} s") from exc
         with suppress(QueueUnavailable):  # stored is stored: the row is what counts
-            await self.journal.picture_stored(claim, picture.usage, picture.outcome)
+            await self.journal.picture_stored(
+                claim, picture.usage, picture.outcome, **_mark_facts(picture)
+            )
             await self.breakers.reset(STORAGE)
         return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
 
@@ -209,6 +214,12 @@ class Keeper:
         except (StorageRefused, StoreUnavailable):
             return True
         return False
+
+
+def _mark_facts(picture: BoughtPicture) -> dict[str, str]:
+    """For the timeline: which marks the stored picture carries, and who set them."""
+    by = {"marked_by": picture.marked_by.value} if picture.marked_by else {}
+    return {"marks": str(read_marks(picture.jpeg)), **by}
 
 
 @dataclass(slots=True)

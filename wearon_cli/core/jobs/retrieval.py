@@ -25,6 +25,7 @@ from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture
 from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.pictures.marking import Marking, SourceType
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket, Usage
 
@@ -36,6 +37,7 @@ class Retriever:
     journal: Journal
     providers: Mapping[str, Provider]
     pixels: PixelPool
+    marking: Marking
     timeout_s: float  # one purchase, from its ticket to its picture
 
     async def recover(self, claim: Claim) -> BoughtPicture | PurchaseOutcome | None:
@@ -206,7 +208,15 @@ class Retriever:
                 await self.journal.note(
                     claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
                 )
-        return BoughtPicture(jpeg=jpeg, usage=picture.usage, outcome=outcome, ticket=ticket)
+        made = SourceType.COMPOSITE if picture.usage.is_preview else SourceType.GENERATED
+        marked = await self.marking.mark(jpeg, answer=picture.data, source_type=made)
+        return BoughtPicture(
+            jpeg=marked.jpeg,
+            usage=picture.usage,
+            marked_by=marked.by,
+            outcome=outcome,
+            ticket=ticket,
+        )
 
     async def _lose(self, claim: Claim, purchase: Purchase, loss: WearonError) -> None:
         emit(

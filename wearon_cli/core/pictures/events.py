@@ -29,3 +29,10 @@ class PixelWorkFailed(ErrorEvent):
     job: str
     kind: str
     at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureNotSigned(ErrorEvent):
+    """A picture got no content credentials, since they could not be signed: stored without."""
+
+    detail: str

@@ -14,8 +14,10 @@ from typing import Final
 from wearon_cli.core.errors import PictureUnusable
 from wearon_cli.core.pictures.headers import Kind, jpeg_segments, png_chunks, sniff, webp_chunks
 
-_APP1, _APP11 = 0xE1, 0xEB
-_XMP_START: Final = b"http://ns.adobe.com/xap/1.0/\0"
+#: A JPEG's segment of XMP: its marker, and how it begins. The marker is shared with EXIF.
+XMP_SEGMENT: Final = 0xE1
+XMP_START: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_APP11: Final = 0xEB
 _SOURCE_TYPE: Final = re.compile(rb"newscodes/digitalsourcetype/([A-Za-z]{1,60})")
 
 
@@ -29,6 +31,14 @@ class Marks:
     @property
     def any(self) -> bool:
         return self.has_c2pa or self.source_type is not None
+
+    def __str__(self) -> str:
+        """In words, for a timeline: `C2PA and XMP trainedAlgorithmicMedia`, or `none`."""
+        names = (
+            *(("C2PA",) if self.has_c2pa else ()),
+            *((f"XMP {self.source_type}",) if self.source_type else ()),
+        )
+        return " and ".join(names) or "none"
 
 
 def read_marks(data: bytes) -> Marks:
@@ -54,7 +64,7 @@ def _in_jpeg(data: bytes) -> Iterator[tuple[bool, bytes]]:
         body = data[start + 4 : end]
         if marker == _APP11 and body.startswith(b"JP") and b"jumb" in body and b"c2pa" in body:
             yield True, body
-        elif marker == _APP1 and body.startswith(_XMP_START):
+        elif marker == XMP_SEGMENT and body.startswith(XMP_START):
             yield False, body
 
 

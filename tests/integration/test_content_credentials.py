@@ -1,0 +1,232 @@
+"""Pictures with real signatures: kept as they come, and set where none is."""
+
+import io
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import c2pa
+import pytest
+from typer.testing import CliRunner
+
+from devkit import pictures as kit
+from devkit.credentials import Certificate, certificate
+from devkit.servers.redis_server import RedisServer
+from devkit.world import PICTURE, World
+from wearon_cli import __version__
+from wearon_cli.adapters.provenance.reading import read_credentials
+from wearon_cli.adapters.provenance.signing import C2paSigner
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.app import app
+from wearon_cli.core.errors import ConfigError, InputError
+from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.pictures.marking import MarkedBy, Marking, SourceType
+from wearon_cli.core.pictures.marks import XMP_START, Marks, read_marks
+from wearon_cli.core.pictures.prepare import verify
+from wearon_cli.core.settings import Settings
+from wearon_cli.wiring.provenance import open_marking
+
+pytestmark = pytest.mark.anyio
+
+USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
+
+
+@pytest.fixture
+def marking(tmp_path: Path) -> Marking:
+    return open_marking(settings_with(certificate(), tmp_path))
+
+
+def settings_with(signing: Certificate, folder: Path) -> Settings:
+    (folder / "chain.pem").write_bytes(signing.chain)
+    (folder / "key.pem").write_bytes(signing.key)
+    return Settings(c2pa_certificate=folder / "chain.pem", c2pa_key=folder / "key.pem")
+
+
+def read(jpeg: bytes) -> tuple[str, dict[str, Any]]:
+    """The state of its signature, and its manifests, as the library reads them."""
+    reader = c2pa.Reader("image/jpeg", io.BytesIO(jpeg))
+    return str(reader.get_validation_state()), json.loads(reader.json())
+
+
+async def test_a_signed_answer_is_stored_byte_for_byte(marking: Marking) -> None:
+    answer = certificate("Provider").sign(kit.encode(kit.corners(256, 384)))
+    assert read(answer)[0] == "Valid"
+    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    assert stored.jpeg == answer
+    assert stored.marks == Marks(has_c2pa=True)
+    assert stored.by is MarkedBy.PROVIDER
+
+
+async def test_an_answer_without_a_mark_is_signed_with_itself_as_parent(marking: Marking) -> None:
+    answer = kit.encode(kit.corners(256, 384))
+    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.COMPOSITE)
+    assert stored.marks == Marks(has_c2pa=True, source_type="compositeSynthetic")
+    state, manifests = read(stored.jpeg)
+    assert state == "Valid"
+    active = manifests["manifests"][manifests["active_manifest"]]
+    assert active["signature_info"]["issuer"] == "Test Shop"
+    assert [each["relationship"] for each in active["ingredients"]] == ["parentOf"]
+    (actions,) = [each["data"]["actions"] for each in active["assertions"]]
+    assert [each["action"] for each in actions] == ["c2pa.opened", "c2pa.edited.metadata"]
+    assert actions[0]["digitalSourceType"].endswith("/compositeSynthetic")
+    assert kit.decode(stored.jpeg).tobytes() == kit.decode(answer).tobytes()
+
+
+async def test_a_signed_answer_that_is_encoded_anew_stays_within_as_the_parent(
+    marking: Marking,
+) -> None:
+    png = kit.encode(kit.corners(256, 384), "PNG")
+    answer = certificate("Provider").sign(png, kind="image/png")
+    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    state, manifests = read(stored.jpeg)
+    assert state == "Valid"
+    active = manifests["manifests"][manifests["active_manifest"]]
+    parent = manifests["manifests"][active["ingredients"][0]["active_manifest"]]
+    assert parent["signature_info"]["issuer"] == "Provider"
+    assert {"action": "c2pa.transcoded"} in active["assertions"][0]["data"]["actions"]
+    assert stored.by is MarkedBy.WORKER
+
+
+async def test_without_a_certificate_an_answer_encoded_anew_has_its_source_type() -> None:
+    answer = certificate("Provider").sign(
+        kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
+    )
+    stored = await Marking().mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    assert stored.marks == Marks(source_type="trainedAlgorithmicMedia")
+
+
+@pytest.fixture
+async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
+    one = World(redis, redis_server.url, tmp_path)
+    await one.ledger.add_user(USER, credits=10)
+    yield one
+    await one.aclose()
+
+
+@pytest.mark.parametrize(
+    ("answer", "marks", "by"),
+    [
+        pytest.param(certificate("Provider").sign(PICTURE), "C2PA", "provider", id="signed"),
+        pytest.param(PICTURE, "XMP trainedAlgorithmicMedia", "worker", id="without a mark"),
+        pytest.param(
+            kit.encode(kit.corners(96, 128), "PNG"),
+            "XMP trainedAlgorithmicMedia",
+            "worker",
+            id="encoded anew",
+        ),
+    ],
+)
+async def test_a_job_stores_its_picture_marked_and_its_timeline_says_how(
+    world: World, answer: bytes, marks: str, by: str
+) -> None:
+    world.generator.plan = [answer]
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    stored = await world.storage.get((await world.row(key)).result_path)
+    assert str(read_marks(stored)) == marks
+    assert (stored == answer) is (by == "provider")
+    (line,) = [
+        each
+        for each in await world.journal.timeline(key.session_id)
+        if each["event"] == "picture_stored"
+    ]
+    assert (line["marks"], line["marked_by"]) == (marks, by)
+
+
+def provenance(*words: object) -> Any:
+    shown = CliRunner().invoke(app, ["provenance", *map(str, words), "--json"])
+    assert shown.exit_code == 0, shown.output
+    return json.loads(shown.stdout)["data"]
+
+
+async def test_what_was_signed_is_read_back(marking: Marking, tmp_path: Path) -> None:
+    answer = certificate("Provider").sign(
+        kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
+    )
+    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    file = tmp_path / "stored.jpg"
+    file.write_bytes(stored.jpeg)
+    data = provenance(file)
+    assert (data["has_c2pa"], data["is_checked"]) == (True, True)
+    assert data["source_type"] == "trainedAlgorithmicMedia"
+    assert data["credentials"] == {
+        "state": "valid",
+        "signed_by": "Test Shop",
+        "made_with": f"wearon {__version__}",
+        "actions": ["c2pa.opened", "c2pa.transcoded"],
+        "source_type": "trainedAlgorithmicMedia",
+        "parents_signed_by": ["Provider"],
+        "faults": [],
+    }
+
+
+def test_a_signature_is_broken_by_one_changed_byte(tmp_path: Path) -> None:
+    signed = bytearray(certificate("Provider").sign(kit.encode(kit.corners(256, 384))))
+    signed[-200] ^= 1
+    file = tmp_path / "changed.jpg"
+    file.write_bytes(signed)
+    credentials = provenance(file)["credentials"]
+    assert credentials["state"] == "invalid"
+    assert credentials["faults"] == ["assertion.dataHash.mismatch"]
+    shown = CliRunner().invoke(app, ["provenance", str(file)])
+    assert "A BROKEN SIGNATURE of Provider" in shown.output
+
+
+def test_nothing_is_asked_of_an_address_that_a_picture_names() -> None:
+    """The library would fetch its manifest from there; a closed loopback port would be seen."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa"
+        assert read_credentials(with_remote_manifest(address)) is None
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def with_remote_manifest(address: str) -> bytes:
+    """A picture whose XMP says that its manifest lies elsewhere (C2PA 2.2, section 11.5)."""
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{address}"/>'
+        "</rdf:RDF></x:xmpmeta>"
+    )
+    body = XMP_START + packet.encode()
+    plain = kit.encode(kit.corners())
+    return plain[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + plain[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        pytest.param("gone.jpg", None, "neither a file nor a session id", id="no such file"),
+        pytest.param("text.jpg", b"no picture", "is not a JPEG", id="not a picture"),
+    ],
+)
+def test_what_cannot_be_read_is_said(
+    tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    shown = CliRunner().invoke(app, ["provenance", str(tmp_path / name)])
+    assert shown.exit_code == InputError.exit_code
+    assert words in shown.output
+
+
+def test_a_certificate_that_cannot_sign_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot sign"):
+        open_marking(settings_with(certificate("Late Shop", expired=True), tmp_path))
+
+
+def test_a_certificate_and_its_key_go_together(tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_bytes(certificate().chain)
+    with pytest.raises(ConfigError, match="go together"):
+        open_marking(Settings(c2pa_certificate=tmp_path / "chain.pem"))
+
+
+@pytest.mark.parametrize("key", [b"", b"-----BEGIN PRIVATE KEY-----\n", b"no key"])
+def test_what_is_no_key_is_said(key: bytes) -> None:
+    with pytest.raises(ConfigError, match="no private key") as caught:
+        C2paSigner(certificate=certificate().chain, key=key)
+    assert caught.value.hint

@@ -1,0 +1,37 @@
+"""
+The C2PA library, of the extra `wearon-cli[c2pa]`, with what all uses of it share.
+
+By default it fetches manifests from addresses that a picture names. A picture is a stranger's: it
+is told not to.
+"""
+
+from importlib import import_module
+from typing import Any, Final
+
+from wearon_cli.core.errors import ConfigError
+
+_SETTINGS: Final = {
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "builder": {"thumbnail": {"enabled": False}},  # tens of kB a picture, for nobody
+}
+
+
+def library() -> Any:
+    """
+    The library.
+
+    Raises:
+        ConfigError: It is not installed, or does not run on this system.
+    """
+    try:
+        return import_module("c2pa")
+    except (ImportError, OSError, RuntimeError) as exc:
+        raise ConfigError(
+            "the library for content credentials is not there",
+            hint="pip install 'wearon-cli[c2pa]'",
+        ) from exc
+
+
+def context(c2pa: Any) -> Any:
+    """The library's context: it talks to nobody."""
+    return c2pa.Context(c2pa.Settings.from_dict(_SETTINGS))
