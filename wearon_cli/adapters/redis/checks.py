@@ -1,4 +1,4 @@
-"""Whether a Redis server can carry the queue. Reads only."""
+"""Whether a Redis or Valkey server can carry the queue. Reads only."""
 
 import time
 from typing import Any, Final
@@ -35,7 +35,8 @@ def _version(facts: dict[str, Any]) -> Finding:
     version = str(facts.get("redis_version", "0"))
     new_enough = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST
     hint = "" if new_enough else "6.2 or later is needed (BLMOVE)"
-    return Finding(name="redis version", ok=new_enough, detail=version, hint=hint)
+    detail = f"Valkey {valkey}" if (valkey := facts.get("valkey_version")) else version
+    return Finding(name="redis version", ok=new_enough, detail=detail, hint=hint)
 
 
 def _eviction(facts: dict[str, Any]) -> Finding:

