@@ -70,6 +70,7 @@ COMMANDS: Final = {
         "reconcile:reconcile", "Find and fix discrepancies between rows and credits.", OPERATORS
     ),
     "costs": Entry("costs:costs", "Sum up what pictures cost.", OPERATORS),
+    "failures": Entry("failures:failures", "Count failed jobs by cause or model.", OPERATORS),
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),

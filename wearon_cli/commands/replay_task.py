@@ -13,7 +13,7 @@ import typer
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import operator_name, with_tools
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
@@ -109,6 +109,7 @@ def replay_task(
     max_cost: MaxCostOption = None,
     undo: UndoOption = False,
     reason: ReasonOption = "",
+    operator: OperatorOption = None,
     out: OutOption = None,
     timeout: TimeoutOption = 600.0,
 ) -> Result:
@@ -138,7 +139,7 @@ def replay_task(
         model=model,
         charge=charge,
         works_here=now,
-        by=operator_name(),
+        by=operator_name(operator),
         reason=reason,
     )
     target = check_target(out) if out else None

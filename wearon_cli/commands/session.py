@@ -15,6 +15,7 @@ from wearon_cli.cli.outcome import credit_words
 from wearon_cli.cli.output import Result
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import InputError
+from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import (
     Found,
@@ -167,6 +168,8 @@ def _facts(report: SessionReport, inputs: Sequence[InputPicture]) -> dict[str, o
         "purchases": record.purchases if record else None,
         "purchases_lost": record.purchases_lost if record else None,
         "replays": record.replays if record else None,
+        "attempts": record.attempts if record else None,
+        "failed_call": record.failed_call if record else None,
         "ledger": [
             {"kind": entry.kind, "amount": entry.amount, "at": entry.created_at}
             for entry in report.facts.entries
@@ -192,6 +195,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
         ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
+        ("last call", record.failed_call.words() if record and record.failed_call else ""),
         ("credit", _credit(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
@@ -225,6 +229,8 @@ def _inputs(inputs: Sequence[InputPicture]) -> str:
 def _paid(report: SessionReport) -> str:
     paid = f"${report.cost_usd:.4f}"
     record = report.record
+    if record is not None and record.model == PREVIEW:
+        return "nothing: a preview"
     if record is None or not record.purchases:
         return paid
     lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""

@@ -58,7 +58,9 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from wearon_cli.core.vendor_answer import VendorAnswer
 
 
 class Reaction(Enum):
@@ -305,6 +307,13 @@ class GeneratorError(UpstreamError):
     """The image generator failed."""
 
     code = "generator_error"
+    #: What it answered, where it did.
+    vendor: VendorAnswer | None = None
+
+    def told_by(self, vendor: VendorAnswer) -> Self:
+        """This error, with what the image generator answered."""
+        self.vendor = vendor
+        return self
 
 
 class RateLimited(GeneratorError):

@@ -54,6 +54,7 @@ class BoughtPicture:
     usage: Usage
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
     ticket: Ticket | None = None  # where its provider keeps it
+    request_id: str | None = None  # the provider's id of its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,9 @@ class Keeper:
                 await self._give_up(claim, picture, exc)
                 raise JobGaveUp(f"storage was away for {max_wait_s:.0f} s") from exc
         with suppress(QueueUnavailable):  # stored is stored: the row is what counts
-            await self.journal.picture_stored(claim, picture.usage, picture.outcome)
+            await self.journal.picture_stored(
+                claim, picture.usage, picture.outcome, request_id=picture.request_id
+            )
             await self.breakers.reset(STORAGE)
         return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
 
@@ -199,7 +202,7 @@ class Keeper:
             if isinstance(error, StorageRefused) and await self._refuses_everything(picture):
                 await self.breakers.trip(STORAGE, error.code)
             await self.journal.end_purchase(
-                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd, cause=error
             )
 
     async def _refuses_everything(self, picture: BoughtPicture) -> bool:
