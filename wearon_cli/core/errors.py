@@ -451,11 +451,12 @@ class Interrupted(WearonError):
 
 def error_named(code: str) -> WearonError:
     """An error of the class with this code, with the class's own words; else a plain one."""
-    errors = (kind() for kind in _classes(WearonError))
+    errors = (kind() for kind in error_classes())
     return next((error for error in errors if error.code == code), WearonError())
 
 
-def _classes(root: type[WearonError]) -> Iterator[type[WearonError]]:
+def error_classes(root: type[WearonError] = WearonError) -> Iterator[type[WearonError]]:
+    """Every class of the tree."""
     yield root
     for below in root.__subclasses__():
-        yield from _classes(below)
+        yield from error_classes(below)
