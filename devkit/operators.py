@@ -5,6 +5,7 @@ from typing import Any
 
 from devkit.world import World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
@@ -92,6 +93,8 @@ class Operators:
             dead_letters=world.dead_letters,
             queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
             book=RedisPurchaseBook(world.redis),
+            failures=RedisFailureCounts(world.redis),
+            journal=world.journal,
         )
 
     async def report(self, key: SessionKey) -> SessionReport:

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wearon_cli import __version__
+from wearon_cli.cli.help_page import make_plain
 from wearon_cli.cli.output import (
     Failure,
     Result,
@@ -32,6 +33,8 @@ USAGE_EXIT: Final = 2
 DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo", "paid"})
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
+
+HELP_NAMES: Final = ["-h", "--help"]
 
 ROLES: Final = "Roles"
 TRY_ONS: Final = "Try-ons"
@@ -70,6 +73,7 @@ COMMANDS: Final = {
         "reconcile:reconcile", "Find and fix discrepancies between rows and credits.", OPERATORS
     ),
     "costs": Entry("costs:costs", "Sum up what pictures cost.", OPERATORS),
+    "failures": Entry("failures:failures", "Count failed jobs by cause or model.", OPERATORS),
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),
@@ -108,6 +112,8 @@ class Deferred(TyperCommand):
             for param in leaf.params:
                 param.allow_from_autoenv = param.name not in DECISIONS
             leaf.params.append(_json_option())
+        for each in {id(each): each for each in (command, *_leaves(command))}.values():
+            _make_plain(each)
         return command
 
 
@@ -127,6 +133,7 @@ class Wearon(TyperGroup):
         """
         options = super().get_params(ctx)
         for option in options:
+            make_plain(option)
             if getattr(option, "is_flag", False) and option.default is None:
                 option.default = False
         return options
@@ -259,6 +266,13 @@ def _leaves(command: Any) -> list[Any]:
     return [command]
 
 
+def _make_plain(command: Any) -> None:
+    """Its parameters and its `--help`, as the page of help shows them."""
+    context = typer.Context(command, help_option_names=HELP_NAMES)
+    for param in (*command.params, command.get_help_option(context)):
+        make_plain(param)
+
+
 def _flowing(text: str) -> str:
     """A docstring's paragraphs as one line each, for the terminal's own width; examples stay."""
     paragraphs = [
@@ -298,7 +312,7 @@ def _remember_call(ctx: typer.Context, value: bool) -> bool:
 app = typer.Typer(
     cls=Wearon,
     name="wearon",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_NAMES},
     pretty_exceptions_enable=False,
 )
 

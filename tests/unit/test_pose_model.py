@@ -138,6 +138,23 @@ def test_a_wheel_with_other_networks_is_refused(
     assert not cache.exists()
 
 
+def test_the_bytes_that_come_are_told(tmp_path: Path, cache: Path) -> None:
+    pip = pip_that(tmp_path, "echo Collecting; echo Progress 10 of 36; echo Progress 36 of 36")
+    told: list[tuple[int, int]] = []
+    with pytest.raises(UpstreamError, match="no wheel"):
+        pose_model.pull_model(Settings(), pip=pip, on_bytes=lambda *each: told.append(each))
+    assert told == [(10, 36), (36, 36)]
+    assert not cache.exists()
+
+
+def test_a_pip_that_cannot_tell_of_bytes_is_asked_without(tmp_path: Path, cache: Path) -> None:
+    refuses = "echo 'argument --progress-bar: invalid choice' >&2; exit 2"
+    pip = pip_that(tmp_path, f'case "$*" in *progress-bar*) {refuses};; esac')
+    with pytest.raises(UpstreamError, match="no wheel"):
+        pose_model.pull_model(Settings(), pip=pip, on_bytes=lambda *_: None)
+    assert not cache.exists()
+
+
 def test_a_missing_pip_program_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="could not be started"):
         pose_model.pull_model(Settings(), pip=["/nowhere/pip"])

@@ -5,14 +5,18 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.stack import stack_settings
+from wearon_cli.core.errors import InputError
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
+
+#: A person's name or handle, not a text.
+MAX_NAME_CHARS: Final = 80
 
 
 def with_tools(
@@ -44,8 +48,24 @@ def with_tools(
         return asyncio.run(run(settings))
 
 
-def operator_name() -> str:
-    """Who runs this command, for the timeline: the user and the machine."""
+def operator_name(given: str | None = None) -> str:
+    """
+    Who acts, for the timeline: the name given with `--as`, else this user and machine.
+
+    Raises:
+        InputError: It is no name: empty, too long, or with characters that are not shown.
+    """
+    if given is None:
+        return _system_user()
+    name = " ".join(given.split())
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise InputError(
+            "--as does not hold a name", hint=f"1 to {MAX_NAME_CHARS} printable characters"
+        )
+    return name
+
+
+def _system_user() -> str:
     try:
         import pwd
 

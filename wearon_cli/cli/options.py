@@ -15,6 +15,17 @@ LocalOption = Annotated[
     ),
 ]
 
+#: Who acts, for the timeline.
+OperatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        envvar="WEARON_OPERATOR",
+        metavar="NAME",
+        help="Your name, kept with what is done. Default: this user and machine.",
+    ),
+]
+
 #: Where that stack keeps its rows, files and queue.
 DataDirOption = Annotated[
     Path | None,

@@ -1,15 +1,18 @@
 """The result of a followed session: picture, cost and time, or why there is no picture."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
 from wearon_cli.cli.output import Result
 from wearon_cli.core.credits import Credit, CreditState, ReturnedBy
-from wearon_cli.core.errors import InputError, TryOnFailed
+from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
 from wearon_cli.core.session import Session, Status
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
 
 #: What an operator reads about the credit.
 _CREDIT_WORDS: Final = {
@@ -71,6 +74,23 @@ def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> 
     }
     error = None if ended.succeeded else _failure(ended)
     return Result(data=data, lines=[_table(ended, picture, elapsed_s)], error=error)
+
+
+def not_followed(row: Session, settings: "Settings") -> Interrupted:
+    """What a person who stopped following has to know: which session, and how to go on."""
+    told = f"session {row.session_id} is in the queue, and was not followed to its end"
+    if settings.is_local:
+        local = f"--local --data-dir {settings.local_dir}"
+        return Interrupted(
+            told,
+            hint=f"`wearon all {local}` goes on with it, where none runs; "
+            f"`wearon session {row.session_id} {local}` tells where it is",
+        )
+    return Interrupted(
+        told,
+        hint=f"it goes on by itself: `wearon session {row.session_id}` tells where it is; if it "
+        f"fails, `wearon replay-task {row.session_id}` runs it again",
+    )
 
 
 def _failure(ended: Ended) -> TryOnFailed:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from uuid import UUID
@@ -101,6 +102,7 @@ def silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@lru_cache(maxsize=8)  # one for each stream: live displays of the same one know of each other
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console  # most answers do not need its 40 ms
 

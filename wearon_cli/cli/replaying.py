@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.consent import require_consent
+from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.outcome import followed_result
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import progress
@@ -155,6 +156,8 @@ async def _working_here(
         return
     from wearon_cli.runtime.worker.in_process import working_here
 
+    if settings.draws_previews:
+        await asyncio.to_thread(ensure_model, settings)
     async with working_here(settings) as work_on:
         yield work_on
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,5 +44,21 @@ def stack_settings(
     if running is not None:
         yield running
         return
+    if needs_workers:
+        ensure_model_for_previews(folder)
     with local_stack(folder) if needs_workers else local_settings(folder) as started:
         yield started
+
+
+def ensure_model_for_previews(folder: Path) -> None:
+    """
+    Have the pose model before a local stack is started that is going to draw previews.
+
+    Raises:
+        ConfigError, UpstreamError: As `ensure_model`.
+    """
+    from wearon_cli.core.settings import load_settings
+
+    settings = load_settings(local_dir=folder)
+    if settings.draws_previews:
+        ensure_model(settings)

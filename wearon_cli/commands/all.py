@@ -15,7 +15,8 @@ from wearon_cli.cli.role_options import (
     PortOption,
     role_options,
 )
-from wearon_cli.core.errors import ConfigError
+from wearon_cli.cli.stack import ensure_model_for_previews
+from wearon_cli.core.errors import ConfigError, UpstreamError
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
@@ -76,6 +77,7 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "I
     configure_logs(settings, "all")
     if local:
         folder = data_dir or DEFAULT_DATA_DIR
+        _fetch_model(folder)
         wanted = settings.port if "port" in settings.model_fields_set else 0
         with local_services(folder, host=settings.host, port=wanted) as ours:
             _print_addresses(ours)
@@ -86,6 +88,14 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "I
     settings.require_production()
     usable_port(settings.host, settings.port)
     yield settings
+
+
+def _fetch_model(folder: Path) -> None:
+    """Previews need the pose model; a stack without it works, so a failure is only told."""
+    try:
+        ensure_model_for_previews(folder)
+    except (ConfigError, UpstreamError) as exc:
+        note(f"previews cannot be drawn here: {exc}\n  {exc.hint}")
 
 
 def _print_addresses(settings: "Settings") -> None:

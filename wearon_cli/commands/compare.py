@@ -9,6 +9,7 @@ import typer
 
 from wearon_cli.cli.comparison import Comparison, run
 from wearon_cli.cli.consent import YesOption
+from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.options import LocalOption
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.uploads import read_uploads
@@ -72,6 +73,8 @@ def compare(
 
         settings = settings.model_copy(update={"local_dir": DEFAULT_DATA_DIR})
     names = _names(models or ",".join(settings.model_names))
+    if PREVIEW in names:
+        ensure_model(settings)
     paths = (person, *garments)
     asked = Comparison(
         paths=paths,

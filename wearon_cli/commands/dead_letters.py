@@ -10,11 +10,12 @@ from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.operator import operator_name, with_tools
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
 from wearon_cli.core.errors import InputError, LetterNotFound, SessionFinal, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
+from wearon_cli.core.operator.dropping import drop_letter
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions, credit_step
 from wearon_cli.core.session import utc_now
 
@@ -83,6 +84,7 @@ def show(
 def requeue(
     letter_id: LetterArgument,
     yes: YesOption = False,
+    operator: OperatorOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
@@ -96,7 +98,7 @@ def requeue(
     async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         options = ReplayOptions(
-            by=operator_name(),
+            by=operator_name(operator),
             reason=f"dead letter {letter_id}",
             letter_id=letter_id,
             payload_urls=_payload_urls(letter),
@@ -119,16 +121,18 @@ def requeue(
 def drop(
     letter_id: LetterArgument,
     yes: YesOption = False,
+    operator: OperatorOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """Throw a letter away for good. Asks; without a terminal it needs --yes."""
+    by = operator_name(operator)
 
     async def work(tools: "OperatorTools") -> Result:
         letter = await _letter(tools, letter_id)
         question = f"throw letter {letter_id} ({letter.error_code}) away for good?"
         await asyncio.to_thread(require_consent, question, yes=yes)
-        await tools.dead_letters.drop(letter.letter_id)
+        await drop_letter(tools.dead_letters, tools.journal, letter, by=by)
         return Result(data=_facts(letter), lines=[f"letter {letter_id} is gone"])
 
     return _with_tools(work, local, data_dir)

@@ -11,12 +11,13 @@ from typing import Annotated, Final
 
 import typer
 
+from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import progress
 from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.commands import try_on
-from wearon_cli.core.errors import UpstreamError
+from wearon_cli.core.errors import Interrupted, UpstreamError
 from wearon_cli.core.session import Channel
 
 #: The bundled sample, inside `wearon_cli.assets`.
@@ -40,13 +41,15 @@ def demo(
     platform would: upload, credit, session, queue. Follows the session to its end, saves the
     picture, stops everything and removes the rest.
 
-    It needs no account and no network, and costs nothing: the picture is a preview, a composite
-    that is marked as one, even where an OPENAI_API_KEY is set. `wearon try-on` uses the key.
+    It needs no account and costs nothing: the picture is a preview, a composite that is marked as
+    one, even where the key of an image provider is set. `wearon try-on` uses the key. The pose
+    model is fetched when it is missing, once; then it needs no network.
     """
     from wearon_cli.core.settings import load_settings
     from wearon_cli.runtime.all.local_stack import local_stack
 
     target = check_target(out)
+    ensure_model(load_settings())
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
         pictures = read_uploads((person, garment), load_settings())
@@ -65,7 +68,10 @@ def demo(
         _log_kept(Path(folder)),
         local_stack(Path(folder), previews_only=True) as settings,
     ):
-        return asyncio.run(try_on.run(command, settings, shown))
+        try:
+            return asyncio.run(try_on.run(command, settings, shown))
+        except Interrupted as exc:
+            raise Interrupted("the demo was stopped", hint="nothing of it is left") from exc
 
 
 @contextmanager

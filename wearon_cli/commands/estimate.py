@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.output import Result, describe, note
 from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError, PhotoRefused
@@ -22,7 +23,7 @@ def estimate(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGE...",
+            metavar="IMAGE",
             help="A photo of one person, from head to feet. Or many, or a folder.",
         ),
     ],
@@ -95,19 +96,11 @@ def _answer(
 
     settings = load_settings()
     photo_sets = find_photo_sets(images, side, annotate)
-    _ensure_model(settings)
+    ensure_model(settings)
     with open_pose_reader(settings) as reader:
         if is_batch(images):
             return _measure_batch(photo_sets, reader, request, settings)
         return _measure_one(photo_sets[0], reader, request, settings)
-
-
-def _ensure_model(settings: "Settings") -> None:
-    from wearon_cli.adapters.pose import model_file as pose_model
-
-    if not settings.pose_model and not pose_model.is_bundle(pose_model.model_path(settings)):
-        note("fetching the pose model's parts, once (36 MB) ...")
-        pose_model.pull_model(settings)
 
 
 def _measure_one(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wearon_cli.cli.model_fetch import ensure_model, fetch_model
 from wearon_cli.cli.output import Result, note
 
 app = typer.Typer(
@@ -29,14 +30,10 @@ def pull(
     came; writes the file in one step. Does nothing when the file is there. Where WEARON_POSE_MODEL
     names a file, only checks that it is one.
     """
-    from wearon_cli.adapters.pose import model_file as pose_model
     from wearon_cli.core.settings import load_settings
 
     settings = load_settings()
-    path = pose_model.model_path(settings)
-    if not settings.pose_model and (again or not pose_model.is_bundle(path)):
-        note("fetching the pose model's parts (36 MB) ...")
-    path = pose_model.pull_model(settings, again=again)
+    path = fetch_model(settings) if again and not settings.pose_model else ensure_model(settings)
     data = {"path": path, "size_bytes": path.stat().st_size}
     return Result(data=data, lines=[str(path)])
 

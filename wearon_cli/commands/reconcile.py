@@ -9,8 +9,8 @@ from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import A_DAY, SinceOption, ago
-from wearon_cli.cli.operator import with_tools
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.operator import operator_name, with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import NeedsAPerson
 from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
@@ -26,6 +26,7 @@ def reconcile(
     fix: Annotated[bool, typer.Option("--fix", help="Correct what is proved wrong.")] = False,
     yes: YesOption = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows compared.")] = 2000,
+    operator: OperatorOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
@@ -40,13 +41,15 @@ def reconcile(
     Exit codes: 0 all fits, or was corrected; 5 something is left for a person.
     """
 
+    by = operator_name(operator)
+
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
         looked_at, cases = await tools.reconciler.find(utc_now() - since, limit=limit)
         fixable = [case for case in cases if case.is_fixable]
         if fix and fixable:
             question = f"give back credits, or hand over sessions, of {len(fixable)} cases?"
             await asyncio.to_thread(require_consent, question, yes=yes)
-            cases = [await tools.reconciler.fix(case) for case in cases]
+            cases = [await tools.reconciler.fix(case, by=by) for case in cases]
         left = [case for case in cases if case.is_left]
         error = NeedsAPerson(f"{len(left)} of {looked_at} sessions need looking at")
         return Result(

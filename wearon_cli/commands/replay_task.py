@@ -13,12 +13,13 @@ import typer
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import operator_name, with_tools
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
 from wearon_cli.core.errors import InputError, SessionError, SessionNotFound
-from wearon_cli.core.operator.inspector import AT_ONCE, Search, checked_session_id
+from wearon_cli.core.operator.filters import checked_error_class, near_owners
+from wearon_cli.core.operator.inspector import AT_ONCE, SEARCHED, Search, checked_session_id
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import Status, utc_now
 
@@ -109,6 +110,7 @@ def replay_task(
     max_cost: MaxCostOption = None,
     undo: UndoOption = False,
     reason: ReasonOption = "",
+    operator: OperatorOption = None,
     out: OutOption = None,
     timeout: TimeoutOption = 600.0,
 ) -> Result:
@@ -138,7 +140,7 @@ def replay_task(
         model=model,
         charge=charge,
         works_here=now,
-        by=operator_name(),
+        by=operator_name(operator),
         reason=reason,
     )
     target = check_target(out) if out else None
@@ -165,7 +167,7 @@ def _search(since: timedelta, owner_id: str | None, error: str | None, limit: in
         since=utc_now() - since,
         statuses={Status.FAILED},
         owner_id=owner_id,
-        error_class=error,
+        error_class=checked_error_class(error),
         limit=limit,
     )
 
@@ -216,6 +218,13 @@ async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
     if command.search is None:
         return command.session_ids
     found = await tools.inspector.search(command.search)
+    if not found and (wanted := command.search.owner_id):
+        rows = await tools.sessions.since(command.search.since, limit=SEARCHED)
+        if near := near_owners(wanted, rows):
+            raise SessionNotFound(
+                f"there are no sessions of {wanted} in this time",
+                hint=f"there are of {', '.join(near)}",
+            )
     return [each.session.session_id for each in found]
 
 

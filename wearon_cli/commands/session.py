@@ -1,7 +1,7 @@
 """`wearon session` and `wearon sessions`: what happened to one, and which there are."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,8 +15,11 @@ from wearon_cli.cli.outcome import credit_words
 from wearon_cli.cli.output import Result
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import InputError
+from wearon_cli.core.image_models import PREVIEW
+from wearon_cli.core.operator.filters import checked_error_class, near_owners
 from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import (
+    SEARCHED,
     Found,
     JobLocation,
     Search,
@@ -115,6 +118,7 @@ def sessions(
     """
     if failed and status not in {None, Status.FAILED}:
         raise InputError("--failed and --status say different things", hint="give one of them")
+    error_class = checked_error_class(error)
     wanted = Status.FAILED if failed or error else status
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
@@ -123,18 +127,29 @@ def sessions(
                 since=utc_now() - since,
                 statuses={wanted} if wanted else (),
                 owner_id=store,
-                error_class=error,
+                error_class=error_class,
                 limit=limit,
             )
         )
+        lines = [_list(found)] if found else await _no_such(store, since, tools)
         data = {
             "sessions": [
                 {**row_facts(each.session), "error_code": each.error_class} for each in found
             ]
         }
-        return Result(data=data, lines=[_list(found)] if found else ["no such sessions"])
+        return Result(data=data, lines=lines)
 
     return with_tools(work, local=local, data_dir=data_dir)
+
+
+async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:
+    """Nothing was found: a store or user of which nothing is known is told, with its like."""
+    lines: list[object] = ["no such sessions"]
+    if store is not None:
+        rows = await tools.sessions.since(utc_now() - since, limit=SEARCHED)
+        if near := near_owners(store, rows):
+            lines.append(f"no store or user {store} in this time; there are {', '.join(near)}")
+    return lines
 
 
 def row_facts(row: Session) -> dict[str, object]:
@@ -167,6 +182,8 @@ def _facts(report: SessionReport, inputs: Sequence[InputPicture]) -> dict[str, o
         "purchases": record.purchases if record else None,
         "purchases_lost": record.purchases_lost if record else None,
         "replays": record.replays if record else None,
+        "attempts": record.attempts if record else None,
+        "failed_call": record.failed_call if record else None,
         "ledger": [
             {"kind": entry.kind, "amount": entry.amount, "at": entry.created_at}
             for entry in report.facts.entries
@@ -192,6 +209,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
         ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
+        ("last call", record.failed_call.words() if record and record.failed_call else ""),
         ("credit", _credit(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
@@ -225,6 +243,8 @@ def _inputs(inputs: Sequence[InputPicture]) -> str:
 def _paid(report: SessionReport) -> str:
     paid = f"${report.cost_usd:.4f}"
     record = report.record
+    if record is not None and record.model == PREVIEW:
+        return "nothing: a preview"
     if record is None or not record.purchases:
         return paid
     lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""

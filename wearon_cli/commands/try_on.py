@@ -11,12 +11,12 @@ import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import check_target, followed_result
+from wearon_cli.cli.outcome import check_target, followed_result, not_followed
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.cli.uploads import read_uploads
-from wearon_cli.core.errors import InputError, Interrupted
+from wearon_cli.core.errors import InputError
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
@@ -140,16 +140,22 @@ async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> R
 async def _order(
     command: TryOnCommand, settings: "Settings", tools: "OperatorTools", shown: Progress
 ) -> Result:
-    row = await tools.orders.place(
-        Order(
-            channel=command.channel,
-            owner_id=_owner(settings, command),
-            pictures=command.pictures,
-            prompt=command.prompt,
-            shopper_email=command.shopper_email,
-            shopper_pays=command.shopper_email is not None,
+    placing = asyncio.create_task(
+        tools.orders.place(
+            Order(
+                channel=command.channel,
+                owner_id=_owner(settings, command),
+                pictures=command.pictures,
+                prompt=command.prompt,
+                shopper_email=command.shopper_email,
+                shopper_pays=command.shopper_email is not None,
+            )
         )
     )
+    try:
+        row = await asyncio.shield(placing)
+    except asyncio.CancelledError:  # its credit may be taken already: the id must be told
+        raise not_followed(await placing, settings) from None
     shown.say(f"session {row.session_id} is queued")
     picture = None
     try:
@@ -160,10 +166,7 @@ async def _order(
             picture = command.out or Path(f"try-on-{row.session_id}.jpg")
             picture.write_bytes(await tools.storage.get(row.result_path))
     except asyncio.CancelledError:
-        raise Interrupted(
-            f"session {row.session_id} goes on by itself",
-            hint=f"`wearon session {row.session_id}` tells where it is",
-        ) from None
+        raise not_followed(row, settings) from None
     return followed_result(ended, picture=picture, elapsed_s=shown.elapsed_s)
 
 

@@ -58,7 +58,9 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from wearon_cli.core.vendor_answer import VendorAnswer
 
 
 class Reaction(Enum):
@@ -305,6 +307,13 @@ class GeneratorError(UpstreamError):
     """The image generator failed."""
 
     code = "generator_error"
+    #: What it answered, where it did.
+    vendor: VendorAnswer | None = None
+
+    def told_by(self, vendor: VendorAnswer) -> Self:
+        """This error, with what the image generator answered."""
+        self.vendor = vendor
+        return self
 
 
 class RateLimited(GeneratorError):
@@ -442,11 +451,12 @@ class Interrupted(WearonError):
 
 def error_named(code: str) -> WearonError:
     """An error of the class with this code, with the class's own words; else a plain one."""
-    errors = (kind() for kind in _classes(WearonError))
+    errors = (kind() for kind in error_classes())
     return next((error for error in errors if error.code == code), WearonError())
 
 
-def _classes(root: type[WearonError]) -> Iterator[type[WearonError]]:
+def error_classes(root: type[WearonError] = WearonError) -> Iterator[type[WearonError]]:
+    """Every class of the tree."""
     yield root
     for below in root.__subclasses__():
-        yield from _classes(below)
+        yield from error_classes(below)

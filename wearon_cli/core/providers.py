@@ -52,6 +52,7 @@ class GeneratedPicture:
     data: bytes
     usage: Usage
     revised_prompt: str | None = None  # what was drawn from, when a model changed our words
+    request_id: str | None = None  # the provider's id of this answer, for its support
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

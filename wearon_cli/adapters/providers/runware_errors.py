@@ -23,6 +23,7 @@ from wearon_cli.core.errors import (
     RateLimited,
     RequestRejected,
 )
+from wearon_cli.core.vendor_answer import VendorAnswer
 
 #: No such task: it never arrived, it failed, or its time is over.
 NOT_THERE: Final = frozenset({"taskFailedOrNotFound", "taskNotFound", "taskCancelled"})
@@ -122,9 +123,13 @@ def from_error(
     detail = f"Runware answered {error.code or status}"
     if error.parameter:
         detail += f", parameter {error.parameter}"
+    vendor = VendorAnswer(
+        status=status, code=error.code, parameter=error.parameter, request_id=error.task_id
+    )
     if made is RateLimited:
-        return RateLimited(detail, retry_after_s=retry_after_s(headers or httpx.Headers()))
-    return made(detail, hint=_HINTS.get(made, ""))
+        pause_s = retry_after_s(headers or httpx.Headers())
+        return RateLimited(detail, retry_after_s=pause_s).told_by(vendor)
+    return made(detail, hint=_HINTS.get(made, "")).told_by(vendor)
 
 
 def class_for(error: TaskError, status: int = 200) -> type[GeneratorError]:

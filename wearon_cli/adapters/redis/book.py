@@ -10,7 +10,8 @@ from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.adapters.redis.entries import MICRO
 from wearon_cli.core.purchases import BookRow
 
-_FIRST_DAY: Final = date(1970, 1, 1)
+#: Days are counted from it.
+FIRST_DAY: Final = date(1970, 1, 1)
 #: A number in the book is this times how many, plus their cost in micro-USD (lua/common.lua).
 _ONE: Final = 10**12
 
@@ -26,7 +27,7 @@ class RedisPurchaseBook:
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for day in days:
-                    pipe.hgetall(keys.book((day - _FIRST_DAY).days))
+                    pipe.hgetall(keys.book((day - FIRST_DAY).days))
                 pages = await pipe.execute()
         return [row for day, page in zip(days, pages, strict=True) for row in _rows(day, page)]
 

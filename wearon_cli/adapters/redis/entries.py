@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wearon_cli.core.errors import GeneratorError, WearonError
 from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
@@ -111,6 +112,14 @@ def timeline_facts(event: str, **facts: object) -> str:
     return json.dumps({"event": event, **given})
 
 
+def cause_facts(cause: WearonError | None) -> dict[str, object]:
+    """Why a purchase ended without a picture: our class of error, and the provider's answer."""
+    if cause is None:
+        return {}
+    vendor = cause.vendor.facts() if isinstance(cause, GeneratorError) and cause.vendor else {}
+    return {"error": cause.code, **vendor}
+
+
 def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
     """What `open.lua` needs of a job."""
     fields: dict[str, object] = {
@@ -121,6 +130,8 @@ def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
         "request_id": job.request_id,
         "event": job.event,
     }
+    if job.earlier_attempts:
+        fields["earlier"] = job.earlier_attempts
     if job.input_paths:
         fields["input_paths"] = json.dumps(job.input_paths)
     return [
@@ -145,6 +156,8 @@ def purchase_json(purchase: Purchase) -> str:
     }
     if purchase.marker is not None:
         facts["marker"] = purchase.marker
+    if purchase.is_free:
+        facts["free"] = True
     return json.dumps(facts)
 
 
@@ -160,6 +173,7 @@ def _purchase(job: Fields) -> Purchase | None:
         expected_usd=facts["expected_micro_usd"] / MICRO,
         marker=facts.get("marker"),
         ticket=_text(job, b"ticket"),
+        is_free=facts.get("free", False),
     )
 
 

@@ -12,8 +12,11 @@ Events of a job and their further members, each of which may be absent:
     claimed                    attempt, worker
     purchase_started           purchase (number), provider, model
     purchase_submitted         ticket
-    purchase_ended             outcome, cost_usd
-    picture_stored             outcome, model, cost_usd
+    preview_started            provider, model (a composite made here: nothing is bought)
+    purchase_ended             outcome, cost_usd, error; and of the provider's answer: status, code,
+                               parameter, vendor_request_id
+    preview_ended              outcome, error
+    picture_stored             outcome, provider, model, cost_usd, vendor_request_id
     picture_held               model
     late_picture               stored (whether under the result's path)
     previous_kept, charged
@@ -23,7 +26,8 @@ Events of a job and their further members, each of which may be absent:
     settling, row_failed       error, detail
     closed                     attempt, ending, error, credit, cost_usd
 
-Others are notes of operator commands. While its job is open, a session's newest lines are kept with
+An attempt has a number over all jobs of its session. Others are notes of operator commands, whose
+member `by` names the operator. While its job is open, a session's newest lines are kept with
 the job.
 """
 
@@ -35,6 +39,7 @@ from typing import Any
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of
+from wearon_cli.core.failures import FailedCall
 from wearon_cli.core.jobs.journal import JobEntry, SessionRecord
 
 
@@ -95,4 +100,19 @@ def _record(kept: Mapping[str, Any], job: Fields) -> SessionRecord:
         cost_usd=total("micro_usd") / MICRO,
         input_paths=tuple(json.loads(paths)),
         parked=kept.get("parked", False),
+        failed_call=_failed_call(kept.get("failed_call")),
+        attempts=int(kept.get("attempts", 0)) + int(job.get(b"attempt") or 0),
+    )
+
+
+def _failed_call(facts: Mapping[str, Any] | None) -> FailedCall | None:
+    if facts is None:
+        return None
+    return FailedCall(
+        provider=facts["provider"],
+        model=facts["model"],
+        error_code=facts.get("error"),
+        status=facts.get("status"),
+        code=facts.get("code"),
+        vendor_request_id=facts.get("vendor_request_id"),
     )

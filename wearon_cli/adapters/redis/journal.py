@@ -7,12 +7,14 @@ worker is fenced by its claim's token.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.adapters.redis.entries import (
+    cause_facts,
     claim_of,
     fields_of,
     micro_usd,
@@ -23,7 +25,7 @@ from wearon_cli.adapters.redis.entries import (
 )
 from wearon_cli.adapters.redis.job_reader import RedisJobReader
 from wearon_cli.adapters.redis.job_scripts import JobScripts
-from wearon_cli.core.errors import LeaseLost
+from wearon_cli.core.errors import LeaseLost, WearonError
 from wearon_cli.core.jobs.journal import (
     Claim,
     Closing,
@@ -65,8 +67,8 @@ class RedisJournal(RedisJobReader):
 
     async def start_purchase(self, claim: Claim, purchase: Purchase, *, pictures: int) -> float:
         facts = timeline_facts(
-            "purchase_started",
-            purchase=purchase.number,
+            "preview_started" if purchase.is_free else "purchase_started",
+            purchase=None if purchase.is_free else purchase.number,
             provider=purchase.provider,
             model=purchase.model,
         )
@@ -91,10 +93,16 @@ class RedisJournal(RedisJobReader):
         await self._write(claim, "ticket", ticket, facts, lane=Lane.FREE.value)
 
     async def end_purchase(
-        self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+        self,
+        claim: Claim,
+        outcome: PurchaseOutcome,
+        *,
+        cost_usd: float | None = None,
+        cause: WearonError | None = None,
     ) -> None:
-        facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd)
-        await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd)
+        why = cause_facts(cause)
+        facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd, **why)
+        await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd, why=why)
 
     async def picture_stored(
         self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
@@ -117,6 +125,7 @@ class RedisJournal(RedisJobReader):
         *,
         cost_usd: float | None,
         usage: Usage | None = None,
+        why: Mapping[str, object] | None = None,
     ) -> None:
         _fence(
             await self._scripts.run(
@@ -128,6 +137,7 @@ class RedisJournal(RedisJobReader):
                 micro_usd(cost_usd),
                 usage.model if usage else "",
                 json.dumps(asdict(usage)) if usage else "",
+                json.dumps(why) if why else "",
             )
         )
 

@@ -36,6 +36,7 @@ _WORKER: Final = f"{_PREFIX}worker:"
 _TIMELINE: Final = f"{_PREFIX}timeline:"
 _RECORD: Final = f"{_PREFIX}record:"
 _BOOK: Final = f"{_PREFIX}book:"
+_FAILURES: Final = f"{_PREFIX}failures:"
 _HELD_PICTURE: Final = f"{_PREFIX}held-picture:"
 
 
@@ -69,6 +70,11 @@ def book(day: int | str) -> str:
     return f"{_BOOK}{day}"
 
 
+def failures(day: int | str) -> str:
+    """The failed jobs of one day, counted from 1970-01-01 (UTC)."""
+    return f"{_FAILURES}{day}"
+
+
 def held_picture(session_id: str) -> str:
     """A bought picture that could not be stored yet."""
     return _HELD_PICTURE + session_id
@@ -99,7 +105,7 @@ TIMELINE_LIFE_S: Final = 7 * _DAY_S
 TIMELINE_ENTRIES: Final = 60
 #: Counted from the end of the session's last job.
 RECORD_LIFE_S: Final = 90 * _DAY_S
-#: A year can be compared with the one before it.
+#: Of purchases and of failures: a year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
 HELD_PICTURE_LIFE_S: Final = HELD_PICTURE_S
 
@@ -121,6 +127,7 @@ LUA_NAMES: Final = {
     "TIMELINE": _TIMELINE,
     "RECORD": _RECORD,
     "BOOK": _BOOK,
+    "FAILURES": _FAILURES,
     "HELD_PICTURE": _HELD_PICTURE,
     "LIMIT_LIFE_S": LIMIT_LIFE_S,
     "BREAKER_LIFE_S": BREAKER_LIFE_S,
@@ -299,7 +306,8 @@ KEYS: Final = (
         expires_s=RECORD_LIFE_S,
         life="until it expires after the last job",
         written_by=_CELERY,
-        holds="what is kept of a session: JSON with its sums, last failure, picture, input paths",
+        holds="what is kept of a session: JSON with its sums, last failure, the "
+        "paid call that it failed by, picture, input paths",
     ),
     RedisKey(
         pattern=book("{day}"),
@@ -309,6 +317,15 @@ KEYS: Final = (
         written_by=_CELERY,
         holds="the book of purchases of a day (days since 1970-01-01): JSON list of merchant store "
         "or `b2c`, provider, model and outcome, with count x 10^12 + cost in micro-USD",
+    ),
+    RedisKey(
+        pattern=failures("{day}"),
+        type="hash",
+        expires_s=BOOK_LIFE_S,
+        life="until it expires",
+        written_by=_CELERY,
+        holds="how many jobs failed on a day: JSON list of merchant store or `b2c`, class of "
+        "error, and provider, model and provider's code of its last paid call, with count",
     ),
     RedisKey(
         pattern=CELERY_QUEUE,

@@ -136,6 +136,11 @@ class PurchaseStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewStarted(Event):
+    """A composite is made here: nothing is bought, and no permit is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCallAnswered(Event):
     """An image API answered, with a picture or with an error; `status` is that of HTTP."""
 

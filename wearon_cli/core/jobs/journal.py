@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from wearon_cli.core.errors import WearonError
+from wearon_cli.core.failures import FailedCall
 from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import Channel, SessionKey
 
@@ -40,6 +42,7 @@ class NewJob:
     #: Written into the timeline by the same atomic step.
     event: str = "taken"
     facts: Mapping[str, object] | None = None
+    earlier_attempts: int = 0  # of this session's jobs before; its timeline goes on counting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Purchase:
     expected_usd: float = 0.0  # what it costs if it was billed and the bill is lost
     marker: str | None = None  # our own mark, when the provider can be asked for it
     ticket: str | None = None  # the provider's id of this purchase, once it is known
+    is_free: bool = False  # a preview: nothing is bought, and no permit is needed
 
 
 class PurchaseOutcome(StrEnum):
@@ -229,6 +233,8 @@ class SessionRecord:
     cost_usd: float = 0.0  # of all of them; lost ones at their expected price
     input_paths: tuple[str, ...] = ()
     parked: bool = False  # its refund was refused: a person must give it back
+    failed_call: FailedCall | None = None  # by the last failure's job, if it made one
+    attempts: int = 0  # claims of all its jobs
 
 
 class Journal(Protocol):
@@ -278,13 +284,19 @@ class Journal(Protocol):
         """
 
     async def end_purchase(
-        self, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+        self,
+        claim: Claim,
+        outcome: PurchaseOutcome,
+        *,
+        cost_usd: float | None = None,
+        cause: WearonError | None = None,
     ) -> None:
         """
         Write down how the open purchase ended without a stored picture: UNUSED, LOST, NOT_BILLED.
 
         It goes into the book with `cost_usd`, or its expected price. Without an open purchase
-        nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`.
+        nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`. `cause`
+        and what the provider answered go into the timeline, and, if the job fails, its record.
         """
 
     async def picture_stored(

@@ -57,6 +57,7 @@ class BoughtPicture:
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
     ticket: Ticket | None = None  # where its provider keeps it
     marked_by: MarkedBy | None = None  # None: not known any more
+    request_id: str | None = None  # the provider's id of its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ class Keeper:
                 raise JobGaveUp(f"storage was away for {max_wait_s:.0f} s") from exc
         with suppress(QueueUnavailable):  # stored is stored: the row is what counts
             await self.journal.picture_stored(
-                claim, picture.usage, picture.outcome, **_mark_facts(picture)
+                claim, picture.usage, picture.outcome, **_picture_facts(picture)
             )
             await self.breakers.reset(STORAGE)
         return await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
@@ -204,7 +205,7 @@ class Keeper:
             if isinstance(error, StorageRefused) and await self._refuses_everything(picture):
                 await self.breakers.trip(STORAGE, error.code)
             await self.journal.end_purchase(
-                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+                claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd, cause=error
             )
 
     async def _refuses_everything(self, picture: BoughtPicture) -> bool:
@@ -216,10 +217,11 @@ class Keeper:
         return False
 
 
-def _mark_facts(picture: BoughtPicture) -> dict[str, str]:
-    """For the timeline: which marks the stored picture carries, and who set them."""
+def _picture_facts(picture: BoughtPicture) -> dict[str, str]:
+    """For the timeline: its provider's id of the answer, its marks, and who set them."""
+    asked = {"vendor_request_id": picture.request_id} if picture.request_id else {}
     by = {"marked_by": picture.marked_by.value} if picture.marked_by else {}
-    return {"marks": str(read_marks(picture.jpeg)), **by}
+    return {**asked, "marks": str(read_marks(picture.jpeg)), **by}
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.errors import QueueUnavailable, WearonError
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 
 #: A write that met an outage of Redis is tried again after this pause, for so long.
@@ -32,7 +32,12 @@ async def write_last(write: Callable[[], Awaitable[None]]) -> None:
 
 
 async def end_purchase(
-    journal: Journal, claim: Claim, outcome: PurchaseOutcome, *, cost_usd: float | None = None
+    journal: Journal,
+    claim: Claim,
+    outcome: PurchaseOutcome,
+    *,
+    cost_usd: float | None = None,
+    cause: WearonError | None = None,
 ) -> None:
     """
     `Journal.end_purchase`, repeated for a while: left open, a purchase counts as lost.
@@ -40,4 +45,4 @@ async def end_purchase(
     Raises:
         QueueUnavailable: Redis stayed away.
     """
-    await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd))
+    await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd, cause=cause))

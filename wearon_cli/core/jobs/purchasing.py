@@ -25,8 +25,9 @@ from wearon_cli.core.errors import (
     QueueUnavailable,
 )
 from wearon_cli.core.events import emit
+from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.jobs.breakers import STORAGE, Breakers, provider_breaker
-from wearon_cli.core.jobs.events import ImageModelUnavailable, PurchaseStarted
+from wearon_cli.core.jobs.events import ImageModelUnavailable, PreviewStarted, PurchaseStarted
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.last_writes import end_purchase
@@ -170,8 +171,8 @@ class Buyer:
             state = await offer.provider.submit(order.request, model=offer.model_id, marker=marker)
         except CallAmbiguous as exc:
             return await self.retriever.look_up(order.claim, purchase, exc)
-        except GeneratorError:
-            await end_purchase(self.journal, order.claim, PurchaseOutcome.NOT_BILLED)
+        except GeneratorError as exc:
+            await end_purchase(self.journal, order.claim, PurchaseOutcome.NOT_BILLED, cause=exc)
             raise
         return await self.retriever.collect(order.claim, purchase, state)
 
@@ -192,6 +193,7 @@ class Buyer:
                 pictures=pictures,
             ),
             marker=marker,
+            is_free=offer.provider.name == PREVIEW,
         )
         while True:
             if not self.gate.is_open:
@@ -204,14 +206,17 @@ class Buyer:
                 raise NoPermit
             await asyncio.sleep(wait_s)
         waited_ms = round((clock() - begun_s) * 1000)
-        emit(
-            PurchaseStarted(
-                provider=purchase.provider,
-                model=purchase.model,
-                number=purchase.number,
-                waited_ms=waited_ms,
+        if purchase.is_free:
+            emit(PreviewStarted())
+        else:
+            emit(
+                PurchaseStarted(
+                    provider=purchase.provider,
+                    model=purchase.model,
+                    number=purchase.number,
+                    waited_ms=waited_ms,
+                )
             )
-        )
         return purchase
 
 

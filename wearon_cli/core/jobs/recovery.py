@@ -72,8 +72,14 @@ class Recovery:
         return adopted
 
 
-def orphan_job(key: SessionKey, owner_id: str) -> NewJob:
-    """A job that only fails an open row and settles its credit."""
+def orphan_job(key: SessionKey, owner_id: str, *, by: str = "") -> NewJob:
+    """A job that only fails an open row and settles its credit. `by`: an operator asked for it."""
     return NewJob(
-        key=key, payload=b"", owner_id=owner_id, pictures=0, lane=Lane.FREE, event="adopted"
+        key=key,
+        payload=b"",
+        owner_id=owner_id,
+        pictures=0,
+        lane=Lane.FREE,
+        event="adopted",
+        facts={"by": by} if by else None,
     )

@@ -85,7 +85,7 @@ class Retriever:
         except GeneratorError as exc:
             raise PurchaseUnresolved(f"{provider.name} could not be asked: {exc}") from exc
         if ticket is None:
-            await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
+            await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED, cause=loss)
             raise GeneratorUnreachable(f"nothing was bought from {provider.name}") from loss
         state = Pending(ticket=ticket, after_s=0.0)
         return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
@@ -149,7 +149,7 @@ class Retriever:
         if claim.purchase is not None:
             await self._lose(claim, claim.purchase, cause)
         else:  # made by this attempt, if at all
-            await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
+            await end_purchase(self.journal, claim, PurchaseOutcome.LOST, cause=cause)
 
     async def _cancel(self, claim: Claim) -> None:
         ticket = ticket_of(claim.purchase) if claim.purchase else None
@@ -174,8 +174,8 @@ class Retriever:
                 await self._lose(claim, purchase, exc)
                 await self.forget(state.ticket)
                 raise
-            except GeneratorError:
-                await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED)
+            except GeneratorError as exc:
+                await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED, cause=exc)
                 await self.forget(state.ticket)
                 raise
             if isinstance(answer, GeneratedPicture):
@@ -196,8 +196,9 @@ class Retriever:
         try:
             jpeg = await self.pixels.verify(picture.data)
         except PictureProblem as exc:
+            usage = picture.usage
             await end_purchase(
-                self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=picture.usage.cost_usd
+                self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=usage.cost_usd, cause=exc
             )
             await self.forget(ticket)
             raise GeneratorFault("the answer holds no usable picture") from exc
@@ -216,6 +217,7 @@ class Retriever:
             marked_by=marked.by,
             outcome=outcome,
             ticket=ticket,
+            request_id=picture.request_id,
         )
 
     async def _lose(self, claim: Claim, purchase: Purchase, loss: WearonError) -> None:
@@ -227,7 +229,7 @@ class Retriever:
                 detail=str(loss),
             )
         )
-        await end_purchase(self.journal, claim, PurchaseOutcome.LOST)
+        await end_purchase(self.journal, claim, PurchaseOutcome.LOST, cause=loss)
 
 
 def ticket_of(purchase: Purchase) -> Ticket | None:

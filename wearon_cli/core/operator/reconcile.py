@@ -122,14 +122,20 @@ class Reconciler:
             return ()
         return [*_credit_cases(report), *_picture_cases(report)]
 
-    async def fix(self, case: Case) -> Case:
-        """Correct a case by the workers' own rules; those that need a person stay as they are."""
+    async def fix(self, case: Case, *, by: str = "") -> Case:
+        """
+        Correct a case by the workers' own rules; those that need a person stay as they are.
+
+        Args:
+            case: As found.
+            by: The operator, for the timeline.
+        """
         try:
             match case.discrepancy:
                 case Discrepancy.OWED | Discrepancy.REFUND_REFUSED:
-                    return await self._give_back(case)
+                    return await self._give_back(case, by)
                 case Discrepancy.STUCK:
-                    return await self._hand_over(case)
+                    return await self._hand_over(case, by)
         except RefundRefused as exc:
             return replace(case, discrepancy=Discrepancy.REFUND_REFUSED, refused=str(exc))
         except UpstreamError as exc:
@@ -140,7 +146,7 @@ class Reconciler:
         row = await self.inspector.sessions.get(case.session.key)
         return await self.inspector.report(row) if row else None
 
-    async def _give_back(self, case: Case) -> Case:
+    async def _give_back(self, case: Case, by: str) -> Case:
         given = 0
         while given < MOST_OWED:
             report = await self._fresh(case)
@@ -155,17 +161,19 @@ class Reconciler:
             given += 1
         if not given:
             return replace(case, fixed="nothing to do any more")
-        await self.journal.note(case.session.session_id, "reconciled", credits_returned=given)
+        await self.journal.note(
+            case.session.session_id, "reconciled", credits_returned=given, by=by or None
+        )
         return replace(case, fixed="credit returned" if given == 1 else f"{given} credits returned")
 
-    async def _hand_over(self, case: Case) -> Case:
+    async def _hand_over(self, case: Case, by: str) -> Case:
         from wearon_cli.core.jobs.recovery import orphan_job  # brings the contract
 
         report = await self._fresh(case)
         if report is None or report.location is not JobLocation.MISSING:
             return replace(case, fixed="nothing to do any more")
         row = report.session
-        await self.journal.open(orphan_job(row.key, row.owner_id))
+        await self.journal.open(orphan_job(row.key, row.owner_id, by=by))
         return replace(case, fixed="handed to the workers")
 
 

@@ -207,4 +207,5 @@ def _job(plan: Plan) -> NewJob:
         input_paths=tuple(each.path for each in plan.inputs if each.path),
         event="replayed",
         facts={name: value for name, value in asked.items() if value},
+        earlier_attempts=plan.report.record.attempts if plan.report.record else 0,
     )

@@ -30,6 +30,10 @@ from wearon_cli.runtime.all.child import dies_with_parent
 from wearon_cli.runtime.all.redis_program import redis_program
 
 DEFAULT_DATA_DIR: Final = Path(".wearon")
+#: What makes a stack ask an image provider.
+_PROVIDER_NAMES: Final = frozenset(
+    {*PROVIDER_KEYS.values(), "WEARON_PROVIDERS", "WEARON_STORE_PROVIDERS"}
+)
 STATE_FILE: Final = "stack.json"
 LOG_FILE: Final = "stack.log"
 #: Longest waits for the Redis server, for the whole stack, and for its end.
@@ -121,7 +125,7 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
 
     Args:
         data_dir: Its data folder; its log goes to `stack.log` there.
-        previews_only: Spend nothing, even where the key of an image provider is set.
+        previews_only: Spend nothing, even where keys and orders of image providers are set.
 
     Raises:
         UpstreamError: It did not start; the hint says where its log is.
@@ -136,15 +140,14 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
         "WEARON_LOG_FORMAT": "json",
     }
     if previews_only:
-        keys = PROVIDER_KEYS.values()
-        environment = {name: v for name, v in environment.items() if name not in keys}
+        environment = {k: v for k, v in environment.items() if k.upper() not in _PROVIDER_NAMES}
     with (folder / LOG_FILE).open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [
                 *(sys.executable, "-m", "wearon_cli", "all", "--local"),
                 *("--data-dir", str(folder), "--port", str(_wanted_port(settings))),
             ],
-            cwd=folder if previews_only else None,  # a .env here may name a key
+            cwd=folder if previews_only else None,  # a .env here may name them
             env=environment,
             pass_fds=(ready_writer,),
             stdin=subprocess.DEVNULL,

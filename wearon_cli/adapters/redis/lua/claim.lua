@@ -17,7 +17,7 @@ local changes = {
   attempt = attempt,
   started_at = job.started_at or tostring(now),
   claimed_at = tostring(now),
-  lines = noted(job.lines, now, facts, ',"attempt":' .. attempt),
+  lines = noted(job.lines, now, facts, numbered({earlier = job.earlier, attempt = attempt})),
 }
 write(id, changes)
 for name, value in pairs(changes) do

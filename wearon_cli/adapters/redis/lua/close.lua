@@ -3,7 +3,7 @@
 local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
 local now = time()
 local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'failed_by_us',
-               'picture_held', unpack(PURCHASE)}
+               'picture_held', 'earlier', 'failed_call', unpack(PURCHASE)}
 local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
 if job.token ~= token then return 0 end
@@ -20,13 +20,23 @@ if booked and not completed then
   booked = nil
 end
 
+local has_failed = ending == 'failed' or ending == 'parked'
+local failed_call = job.failed_call ~= '' and cjson.decode(job.failed_call) or nil
+if has_failed then
+  local call = failed_call or {}
+  local field = {job.book_owner, error_code, call.provider or '', call.model or '', call.code or ''}
+  count_of_day(FAILURES .. math.floor(now / DAY_S), cjson.encode(field), 1)
+end
+
 local record = {
+  attempts = tonumber(job.attempt) or 0,
   purchases = tonumber(job.purchases) or 0,
   lost = tonumber(job.lost) or 0,
   micro_usd = tonumber(job.micro_usd) or 0,
   replays = job.event == 'replayed' and 1 or 0,
   input_paths = job.input_paths ~= '' and job.input_paths or nil,
-  error_code = (ending == 'failed' or ending == 'parked') and error_code or nil,
+  error_code = has_failed and error_code or nil,
+  failed_call = has_failed and failed_call or nil,
   failed_by_us = job.failed_by_us ~= '' or nil,
   parked = ending == 'parked' or nil,
   booked = booked,
@@ -38,17 +48,18 @@ if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') t
     book(old.booked, old.booked.outcome, -1)
     book(old.booked, 'replaced', 1)
   end
-  for _, sum in ipairs({'purchases', 'lost', 'micro_usd', 'replays'}) do
-    record[sum] = record[sum] + old[sum]
+  for _, sum in ipairs({'attempts', 'purchases', 'lost', 'micro_usd', 'replays'}) do
+    record[sum] = record[sum] + (old[sum] or 0)
   end
   if ending == 'dropped' then record.parked = old.parked end
   for _, kept in ipairs({'input_paths', 'error_code', 'failed_by_us', 'booked'}) do
     if record[kept] == nil then record[kept] = old[kept] end
   end
+  if not has_failed then record.failed_call = old.failed_call end -- of the last failure
   redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S)
 end
 
-keep_lines(id, noted(job.lines, now, facts, ',"attempt":' .. job.attempt))
+keep_lines(id, noted(job.lines, now, facts, numbered(job)))
 redis.call('DEL', JOB .. id)
 redis.call('ZREM', JOBS, id)
 if job.picture_held ~= '' then

@@ -47,6 +47,11 @@ local function noted(lines, now, facts, more)
   return lines .. new
 end
 
+-- The number of an attempt, as a member of a line: counted over all jobs of the session.
+local function numbered(job)
+  return string.format(',"attempt":%d', (tonumber(job.earlier) or 0) + (tonumber(job.attempt) or 0))
+end
+
 -- Add lines to the timeline of a session without an open job, and keep the newest.
 local function keep_lines(id, lines)
   local key = TIMELINE .. id
@@ -86,21 +91,27 @@ local function head(lane, now, round)
   return (tonumber(round) or 0) - 0.5
 end
 
--- Count a purchase in the book of a day, or take it out again (sign -1). One number holds how many
--- and what they cost, so that neither is ever without the other.
-local function book(entry, outcome, sign)
-  local field = cjson.encode({entry.owner, entry.provider, entry.model, outcome})
-  local step = sign * (1e12 + entry.micro_usd)
-  local key = BOOK .. entry.day
+-- Add to a count in the hash of a day, which lives from its first one.
+local function count_of_day(key, field, step)
   if redis.call('HINCRBY', key, field, string.format('%.0f', step)) == step then
     redis.call('EXPIRE', key, BOOK_LIFE_S)
   end
 end
 
+-- Count a purchase in the book of a day, or take it out again (sign -1). One number holds how many
+-- and what they cost, so that neither is ever without the other.
+local function book(entry, outcome, sign)
+  if entry.free then return end
+  local field = cjson.encode({entry.owner, entry.provider, entry.model, outcome})
+  count_of_day(BOOK .. entry.day, field, sign * (1e12 + entry.micro_usd))
+end
+
 -- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
--- of its fields. `micro_usd` is '' when the bill is not known. A job without a picture is PAID again.
+-- of its fields. `micro_usd` is '' when the bill is not known; `cause` is a JSON object that says why
+-- there is no picture, or ''. A job without a picture is PAID again. A free purchase (a preview) is
+-- in no book and no sum.
 local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd'}
-local function ended(job, now, outcome, micro_usd, model)
+local function ended(job, now, outcome, micro_usd, model, cause)
   local changes = {purchase = '', ticket = ''}
   if job.ticket ~= '' then
     local ticket = '{"ticket":' .. cjson.encode(job.ticket) .. ','
@@ -108,17 +119,23 @@ local function ended(job, now, outcome, micro_usd, model)
   end
   local has_picture = outcome == 'kept' or outcome == 'fetched'
   if job.ticket ~= '' and not has_picture then changes.lane = 'paid' end
-  if outcome == 'not_billed' then
-    changes.purchases = job.purchases - 1 -- nothing was bought
-    return changes
-  end
   local purchase = cjson.decode(job.purchase)
+  if not has_picture then
+    local failed = cause and cause ~= '' and cjson.decode(cause) or {}
+    failed.provider, failed.model = purchase.provider, purchase.model
+    changes.failed_call = cjson.encode(failed)
+  end
+  if outcome == 'not_billed' or purchase.free then
+    changes.purchases = job.purchases - 1 -- nothing was bought
+    if not has_picture then return changes end
+  end
   local entry = {
     day = math.floor(now / DAY_S),
     owner = job.book_owner,
     provider = purchase.provider,
     model = model or purchase.model,
     micro_usd = tonumber(micro_usd) or purchase.expected_micro_usd or 0,
+    free = purchase.free,
   }
   book(entry, outcome, 1)
   changes.micro_usd = string.format('%.0f', (tonumber(job.micro_usd) or 0) + entry.micro_usd)

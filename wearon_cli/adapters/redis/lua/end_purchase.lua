@@ -1,13 +1,16 @@
--- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or ''
+-- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or '',
+-- cause or ''
 -- Ends the open purchase. With a usage its picture is stored; else it never will be.
-local id, token, facts, outcome, micro_usd, model, usage = unpack(ARGV)
+local id, token, facts, outcome, micro_usd, model, usage, cause = unpack(ARGV)
 local now = time()
 local job = read(id, 'token', 'lines', 'stored', unpack(PURCHASE))
 if job.token ~= token then return 0 end
 if job.purchase == '' and usage == '' or job.stored ~= '' then return 1 end -- sent again
 local changes = {}
 if job.purchase ~= '' then
-  changes = ended(job, now, outcome, micro_usd, model ~= '' and model or nil)
+  changes = ended(job, now, outcome, micro_usd, model ~= '' and model or nil, cause)
+  -- The timeline calls a purchase of a preview what it is.
+  if cjson.decode(job.purchase).free then facts = string.gsub(facts, '"purchase_', '"preview_', 1) end
 end
 if usage ~= '' then
   changes.stored = 1

@@ -23,14 +23,16 @@ local function grant(key, log, wanted, most)
   redis.call('SET', key, log, 'EX', LIMIT_LIFE_S)
 end
 
+local is_free = cjson.decode(purchase).free -- a preview: no request leaves
 local requests_log, pictures_log = redis.call('GET', REQUESTS) or '', ''
 local wait_s = missing_s(requests_log, 1, most_requests)
 if pictures > 0 then
   pictures_log = redis.call('GET', PICTURES) or ''
   wait_s = math.max(wait_s, missing_s(pictures_log, pictures, most_pictures))
 end
+if is_free then wait_s, pictures = 0, 0 end
 if wait_s > 0 then return tostring(wait_s) end
-grant(REQUESTS, requests_log, 1, most_requests)
+if not is_free then grant(REQUESTS, requests_log, 1, most_requests) end
 if pictures > 0 then grant(PICTURES, pictures_log, pictures, most_pictures) end
 
 local changes = {}

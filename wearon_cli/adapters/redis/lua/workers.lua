@@ -13,12 +13,12 @@ local function let_go(number, now, limit, facts, died)
   local held = redis.call('ZRANGEBYSCORE', JOBS, score, score, 'LIMIT', 0, limit)
   local state = redis.call('HMGET', DISPATCH, 'round', 'wanted')
   for _, id in ipairs(held) do
-    local job = read(id, 'lane', 'lines', 'attempt', 'deaths', 'token')
+    local job = read(id, 'lane', 'lines', 'attempt', 'earlier', 'deaths', 'token')
     write(id, {
       token = '',
       worker = '',
       deaths = (tonumber(job.deaths) or 0) + (died and 1 or 0),
-      lines = noted(job.lines, now, facts, ',"attempt":' .. job.attempt),
+      lines = noted(job.lines, now, facts, numbered(job)),
     })
     redis.call('ZADD', JOBS, head(job.lane, now, state[1]), id)
   end

@@ -1,0 +1,40 @@
+"""What the pages of help show of options: what is typed, not Python's names of types."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from wearon_cli.app import COMMANDS, app
+
+#: Types in brackets, floats that are whole numbers, times of Python, and names of its values.
+PYTHON = re.compile(
+    r"<(bool|str|int|float|path|file|dir|list|UUID|\w+\|)"
+    r"|\.0\b|\d:\d\d:\d\d|\b(None|True|False)\b"
+)
+GROUPS = {"dead-letters": ("list", "show", "requeue", "drop"), "model": ("pull", "path")}
+PAGES = [
+    (),
+    *((name,) for name in COMMANDS),
+    *((group, name) for group, names in GROUPS.items() for name in names),
+]
+
+
+def page(*words: str) -> str:
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    return shown.stdout
+
+
+@pytest.mark.parametrize("words", PAGES, ids=" ".join)
+def test_a_page_of_help_shows_what_is_typed(words: tuple[str, ...]) -> None:
+    shown = re.sub(r"127\.0\.0\.1", "", page(*words))
+    assert PYTHON.search(shown) is None
+
+
+def test_a_flag_takes_nothing_and_a_default_is_accepted_back() -> None:
+    shown = page("sessions")
+    assert re.search(r"--failed +Failed ones only", shown)
+    assert "[default: 1h]" in shown
+    assert "N [1<=x<=10000]" in shown
+    assert "[default: 600]" in page("try-on")

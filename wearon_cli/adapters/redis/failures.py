@@ -1,0 +1,44 @@
+"""Counts of failed jobs in Redis: a hash for each day, written by `close.lua`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.book import FIRST_DAY
+from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.core.failures import FailureRow
+
+
+class RedisFailureCounts:
+    """Implements `FailureCounts`."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+
+    async def failures(self, since: date, until: date) -> Sequence[FailureRow]:
+        days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for day in days:
+                    pipe.hgetall(keys.failures((day - FIRST_DAY).days))
+                pages = await pipe.execute()
+        return [row for day, page in zip(days, pages, strict=True) for row in _rows(day, page)]
+
+
+def _rows(day: date, page: Mapping[bytes, bytes]) -> list[FailureRow]:
+    rows = []
+    for field, count in sorted(page.items()):
+        owner, error_code, provider, model, vendor_code = json.loads(field)
+        rows.append(
+            FailureRow(
+                day=day,
+                owner=owner,
+                error_code=error_code,
+                provider=provider,
+                model=model,
+                vendor_code=vendor_code,
+                count=int(count),
+            )
+        )
+    return rows

@@ -1,0 +1,52 @@
+"""`wearon failures`: how many jobs failed, by cause, provider's code, model, store or day."""
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from wearon_cli.cli.durations import A_WEEK, SinceOption
+from wearon_cli.cli.operator import with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result
+from wearon_cli.core.operator.failures import FailuresBy
+from wearon_cli.core.operator.failures import failures as parted
+from wearon_cli.core.session import utc_now
+
+if TYPE_CHECKING:
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
+
+
+def failures(
+    by: Annotated[FailuresBy, typer.Option(help="What to group them by.")] = FailuresBy.CAUSE,
+    since: SinceOption = A_WEEK,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+) -> Result:
+    """
+    Count failed jobs, by cause, provider's code, model, store or day.
+
+    Counted when a job ends, and kept for 400 days: much longer than the timelines. A session that
+    failed, was run again and failed again counts twice. Days are UTC's, and whole: --since 2h is
+    all of today.
+
+      wearon failures --by model --since 30d
+
+      wearon failures --by code
+    """
+
+    async def work(tools: "OperatorTools", _: "Settings") -> Result:
+        now = utc_now().astimezone(UTC)
+        first, last = (now - since).date(), now.date()
+        lines = parted(await tools.failures.failures(first, last), by)
+        total = sum(line.jobs for line in lines)
+        table = Table(by.value, "failed jobs", box=None, pad_edge=False)
+        for line in lines:
+            table.add_row(line.name, str(line.jobs))
+        table.add_row("total", str(total))
+        data = {"by": by, "since": first, "until": last, "lines": lines, "jobs": total}
+        return Result(data=data, lines=[table])
+
+    return with_tools(work, local=local, data_dir=data_dir)

@@ -1,0 +1,23 @@
+"""What an image provider answered, as far as it may be kept and shown: for its support."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorAnswer:
+    """An answer without a picture. Short identifiers only: never the provider's own text."""
+
+    status: int | None = None  # of HTTP
+    code: str | None = None  # the provider's name of the error
+    parameter: str | None = None  # of ours, that it complains of
+    request_id: str | None = None  # what its support asks for
+
+    def facts(self) -> dict[str, object]:
+        """Its members for a log or a timeline, without those that are not known."""
+        known = {
+            "status": self.status,
+            "code": self.code,
+            "parameter": self.parameter,
+            "vendor_request_id": self.request_id,
+        }
+        return {name: value for name, value in known.items() if value is not None}
