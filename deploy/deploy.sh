@@ -26,7 +26,7 @@ run() {
     compose up --detach --remove-orphans --wait-timeout 180
 }
 
-compose pull --quiet redis proxy prometheus grafana
+compose pull --quiet proxy prometheus grafana
 docker pull --quiet "$IMAGE"
 run "$IMAGE"
 if healthy; then

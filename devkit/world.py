@@ -82,6 +82,7 @@ class PaidProvider(OneShot):
 
     plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
     paid: list[str] = field(default_factory=list)
+    asked: list[TryOnRequest] = field(default_factory=list)
     prepared_after: list[str | None] = field(default_factory=list)
     name: str = "openai"
     cost_usd: float = 0.05
@@ -94,6 +95,7 @@ class PaidProvider(OneShot):
         self, request: TryOnRequest, *, model: str, marker: str | None
     ) -> GeneratedPicture:
         del marker
+        self.asked.append(request)
         answer = self.plan.pop(0) if self.plan else PICTURE
         if isinstance(answer, WearonError) and answer.code != "call_ambiguous":
             raise answer
@@ -206,11 +208,17 @@ class World:
             await self.push(key, owner_id, new.request_id or f"req-{uuid4()}")
         return key
 
-    async def push(self, key: SessionKey, owner_id: str, request_id: str) -> Task:
+    async def push(
+        self, key: SessionKey, owner_id: str, request_id: str, *, accessories: int = 0
+    ) -> Task:
         task = new_task(
             key=key,
             owner_id=owner_id,
-            image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
+            image_urls=(
+                "https://a.test/person.jpg",
+                "https://a.test/garment.jpg",
+                *(f"https://a.test/accessory-{number}.jpg" for number in range(accessories)),
+            ),
             prompt="",
             request_id=request_id,
         )

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,25 +12,17 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-import wearon_cli
+from devkit.http_app import ASSETS, PERSON, Photos, ask, client, no_model, open_reader
 from devkit.waiting import reached
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose.model_file import require_model
-from wearon_cli.core.errors import ConfigError, PictureForbidden, PictureUnavailable
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.http import edge, measuring
-from wearon_cli.runtime.http.app import make_app
-from wearon_cli.runtime.http.health import Health
-from wearon_cli.runtime.http.measuring import Measuring
-from wearon_cli.runtime.ops.metrics import Meters
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-ASSETS = Path(wearon_cli.__file__).parent / "assets"
-PERSON = "https://photos.example/person.jpg"
 #: What existing callers parse; they reject an answer with other keys (HTTP contract).
 KNOWN_MEASUREMENTS = {
     *("chest_cm", "waist_cm", "hip_cm", "shoulder_cm", "inseam_cm", "height_cm"),
@@ -39,73 +30,6 @@ KNOWN_MEASUREMENTS = {
 
 
 CHEST_UNKNOWN = {"name": "x", "sizes": ["a", "b"], "up_to_cm": {"hip": [90]}}
-
-
-class Photos:
-    """Implements `Fetcher` over a dictionary."""
-
-    def __init__(self, photos: Mapping[str, bytes], *, delay: asyncio.Event | None = None) -> None:
-        self._photos = photos
-        self._delay = delay
-        self.asked = 0
-
-    async def fetch(self, url: str) -> bytes:
-        self.asked += 1
-        if self._delay is not None:
-            await self._delay.wait()
-        if not url.startswith("https://"):
-            raise PictureForbidden("the picture's link is not https")
-        try:
-            return self._photos[url]
-        except KeyError as exc:
-            raise PictureUnavailable from exc
-
-
-PHOTOS = Photos(
-    {
-        PERSON: (ASSETS / "person.jpg").read_bytes(),
-        "https://photos.example/shirt.jpg": (ASSETS / "garment_tee.jpg").read_bytes(),
-        "https://photos.example/text.jpg": b"no picture",
-    }
-)
-
-
-def open_reader() -> MediaPipePose:
-    return MediaPipePose(require_model(Settings()))
-
-
-def no_model() -> MediaPipePose:
-    raise ConfigError("there is no pose model", hint="run `wearon model pull`")
-
-
-async def here() -> HaltState | None:
-    return halt_state([], Settings())
-
-
-@asynccontextmanager
-async def client(
-    *,
-    settings: Settings | None = None,
-    reader: Callable[[], MediaPipePose] = open_reader,
-    photos: Photos = PHOTOS,
-    look_for_halts: Callable[[], Awaitable[HaltState | None]] = here,
-    files: LocalStorage | None = None,
-    peer: str = "203.0.113.9",
-) -> AsyncIterator[httpx.AsyncClient]:
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(Measuring(reader, photos))
-        health = await stack.enter_async_context(Health(pool, look_for_halts))
-        app = make_app(settings or Settings(), pool, health, files, Meters())
-        transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
-        caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
-        await stack.enter_async_context(caller)
-        if reader is open_reader:
-            await reached(lambda: pool.model_loaded)
-        yield caller
-
-
-async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
-    return await caller.post("/estimate-body", json={"image_url": PERSON, "height_cm": 170, **body})
 
 
 async def test_the_answer_is_what_existing_callers_parse() -> None:

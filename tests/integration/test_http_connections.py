@@ -1,18 +1,13 @@
 """`wearon serve` as a process, and callers who hold connections without getting anywhere."""
 
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
-import httpx
 import pytest
 
-from devkit.ports import free_port
+from devkit.http_app import is_alive, serve_process
 from devkit.waiting import LONGEST_S, until
 
 pytestmark = pytest.mark.slow
@@ -22,29 +17,8 @@ CALLERS = 200
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port = free_port()
-    log: Path = tmp_path_factory.mktemp("serve") / "log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "serve", "--port", str(port)],
-            env={**os.environ, "OPENAI_API_KEY": "", "WEARON_LOG_FORMAT": "json"},
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        until(lambda: is_alive(port), found=lambda: log.read_text("utf-8"), every_s=0.2)
+    with serve_process(tmp_path_factory.mktemp("serve")) as port:
         yield port
-    finally:
-        server.terminate()
-        assert server.wait(LONGEST_S) == 0, log.read_text("utf-8")
-
-
-def is_alive(port: int) -> bool:
-    try:
-        url = f"http://127.0.0.1:{port}/health/live"
-        return httpx.get(url, trust_env=False, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def connected(stack: ExitStack, port: int) -> socket.socket:

@@ -14,6 +14,7 @@ from scripts.configuration import environment_name
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.http.edge import MAX_BODY_BYTES, MOST_PHOTOS
 from wearon_cli.runtime.ops.metrics import PORT_OFFSETS, Meters, QueueCollector
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,13 @@ def test_every_alert_has_its_page() -> None:
         assert rule["alert"] in headings
         assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
     assert len(rules) == len(headings)
+
+
+def test_the_proxy_lets_the_largest_upload_through() -> None:
+    given = re.search(r"max_size (\d+)MiB", (DEPLOY / "Caddyfile").read_text("utf-8"))
+    most_bytes = MOST_PHOTOS * Settings().max_picture_bytes + MAX_BODY_BYTES
+    assert given is not None
+    assert int(given[1]) * 2**20 >= most_bytes
 
 
 def test_the_dashboard_is_one_that_grafana_reads() -> None:

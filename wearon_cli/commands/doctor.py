@@ -35,10 +35,11 @@ def doctor(
     """
     Check everything that the product needs; a failed check says what to do.
 
-    Settings, Redis (version, memory, eviction, clock), consumers and Celery workers, Supabase (key,
-    tables, columns, functions, bucket), image providers (key, each model, when it closes, what
-    serves then and at which price), the pose model on a bundled photo, disk and port. It takes less
-    than 10 s, changes nothing, costs nothing, and shows no secret: it is safe in production.
+    Settings (also against what the platform does by itself), Redis (version, append-only file,
+    memory, eviction, clock), consumers and Celery workers, Supabase (key, tables, columns,
+    functions, bucket), image providers (key, each model, when it closes, what serves then and at
+    which price), the pose model on a bundled photo, disk and port. It takes less than 10 s, changes
+    nothing, costs nothing, and shows no secret: it is safe in production.
 
     With --paid it also buys one small picture of the bundled photos from each configured model, of
     OpenAI's through both of its APIs, and tells what it saw: whether a picture came and when, its

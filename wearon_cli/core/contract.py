@@ -57,7 +57,8 @@ class Task(BaseModel):
     store_id: UUID | None = None
     user_id: UUID | None = None
     session_id: UUID
-    image_urls: tuple[str, ...] = Field(min_length=1, max_length=10)
+    #: Person, garment, accessories. The platform sets no upper limit for b2c; a payload's own does.
+    image_urls: tuple[str, ...] = Field(min_length=1)
     prompt: str = Field(default="", max_length=32_000)
     request_id: str = Field(min_length=1, max_length=512)
     version: int = VERSION

@@ -14,7 +14,7 @@ MOST_MEMORY: Final = 0.8
 
 async def check_redis(redis: Client, *, url: str) -> list[Finding]:
     """
-    Version, memory, eviction, clock, encryption.
+    Version, eviction, append-only file, memory, clock, encryption.
 
     Raises:
         QueueUnavailable, ConfigError: It does not answer, or refuses us.
@@ -25,6 +25,7 @@ async def check_redis(redis: Client, *, url: str) -> list[Finding]:
     return [
         _version(facts),
         _eviction(facts),
+        _append_only(facts),
         _memory(facts),
         _clock(seconds + micros / 1e6 - time.time()),
         _encryption(url),
@@ -44,6 +45,28 @@ def _eviction(facts: dict[str, Any]) -> Finding:
     keeps = policy in {"noeviction", "unknown"} or not facts.get("maxmemory")
     hint = "" if keeps else "set maxmemory-policy noeviction: an evicted job is a lost job"
     return Finding(name="redis eviction", ok=keeps, detail=policy, hint=hint)
+
+
+def _append_only(facts: dict[str, Any]) -> Finding:
+    """Hosted servers often hide it: then only their operator knows."""
+    name, enabled = "redis append-only", facts.get("aof_enabled")
+    if enabled is None:
+        return Finding(
+            name=name,
+            ok=True,
+            detail="cannot be known from here: the server does not tell",
+            hint="ask who runs it whether it keeps an append-only file; without one a restart of "
+            "it loses jobs",
+        )
+    if int(enabled):
+        return Finding(name=name, ok=True, detail="what it was given survives a restart")
+    return Finding(
+        name=name,
+        ok=True,
+        warning=True,
+        detail="off: jobs since its last snapshot are lost when it restarts",
+        hint="set appendonly yes (and in its file, or a restart turns it off)",
+    )
 
 
 def _memory(facts: dict[str, Any]) -> Finding:

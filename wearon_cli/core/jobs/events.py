@@ -186,6 +186,14 @@ class PurchaseLost(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesLeftOut(WarningEvent):
+    """A job has more pictures than any model takes: the last accessories are not drawn."""
+
+    given: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPictureFound(Event):
     """The picture of this session is stored already: none is bought."""
 

@@ -20,7 +20,12 @@ from wearon_cli.core.errors import (
     UpstreamError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.events import HeldPictureFound, JobCompleted, StoredPictureFound
+from wearon_cli.core.jobs.events import (
+    HeldPictureFound,
+    JobCompleted,
+    PicturesLeftOut,
+    StoredPictureFound,
+)
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
@@ -192,7 +197,7 @@ class Generation:
         seen_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.settings.attempt_budget_s):
-                request = await self._request(task)
+                request = await self._request(task, row)
                 check = OpenCheck(look=partial(self._look_again, task, row), seen_s=seen_s)
                 order = Order(
                     claim=claim,
@@ -221,16 +226,25 @@ class Generation:
         if age_s > self.settings.b2c_buy_within_s:
             raise JobTooOld(f"the session is {age_s:.0f} s old: a picture would come too late")
 
-    async def _request(self, task: Task) -> TryOnRequest:
-        pictures = await asyncio.gather(
-            *(self._prepared(url, task.owner_id) for url in task.image_urls)
-        )
+    async def _request(self, task: Task, row: Session) -> TryOnRequest:
+        model = task.replay.model if task.replay else None
+        urls = await self._first_urls(task, row, model)
+        pictures = await asyncio.gather(*(self._prepared(url, task.owner_id) for url in urls))
         return TryOnRequest(
             session_id=str(task.session_id),
             pictures=tuple(pictures),
             prompt=task.prompt or default_prompt(len(pictures)),
-            model=task.replay.model if task.replay else None,
+            model=model,
         )
+
+    async def _first_urls(self, task: Task, row: Session, model: str | None) -> tuple[str, ...]:
+        """As many as a model takes: person, garment and the first accessories. Told if not all."""
+        most = self.buyer.catalogue.most_pictures(row.owner_id, model=model)
+        given = len(task.image_urls)
+        if given > most:
+            emit(PicturesLeftOut(given=given, sent=most))
+            await self.journal.note(row.session_id, "pictures_left_out", given=given, sent=most)
+        return task.image_urls[:most]
 
     async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
         async with self.originals.slot(owner_id):

@@ -54,6 +54,22 @@ class Catalogue:
             there or taking or offers, key=lambda offer: offer.model.best_pictures < pictures
         )
 
+    def most_pictures(self, owner_id: str, *, model: str | None = None) -> int:
+        """
+        Input pictures that an offer takes at most.
+
+        Args:
+            owner_id: As for `offers_for`.
+            model: The offer that an operator named; None: all of them.
+
+        Raises:
+            RequestRejected: As `wished`.
+        """
+        if model is not None:
+            return self.wished(model).model.max_pictures
+        offers = self.per_store.get(owner_id, self.offers)
+        return max(offer.model.max_pictures for offer in offers)
+
     def wished(self, name: str) -> Offer:
         """
         The offer that an operator named, as PROVIDER:MODEL.

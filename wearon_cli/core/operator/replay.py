@@ -35,8 +35,6 @@ from wearon_cli.core.operator.replay_plan import (
 )
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
 
-#: Most pictures of a payload (the queue contract).
-MAX_PICTURES: Final = 10
 #: Stands for an input that is gone where none is needed: nobody answers there (RFC 2606).
 NOWHERE: Final = "https://gone.invalid/picture.jpg"
 
@@ -150,11 +148,6 @@ def _require_inputs(inputs: Sequence[InputPicture]) -> None:
             f"not stored any more: {', '.join(gone)}",
             hint="the shopper has to upload it again; nothing was changed",
         )
-    if len(inputs) > MAX_PICTURES:
-        raise InputError(
-            f"{len(inputs)} input pictures, and a job takes {MAX_PICTURES}",
-            hint="make a new session with fewer accessories: `wearon try-on`",
-        )
 
 
 def _task(
@@ -164,7 +157,7 @@ def _task(
         return new_task(
             key=row.key,
             owner_id=row.owner_id,
-            image_urls=tuple(each.url or NOWHERE for each in inputs[:MAX_PICTURES]),
+            image_urls=tuple(each.url or NOWHERE for each in inputs),
             prompt=row.prompt_system if options.prompt is None else options.prompt,
             request_id=row.request_id or f"req_{uuid4()}",
             replay=ReplayRequest(

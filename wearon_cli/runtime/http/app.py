@@ -1,17 +1,16 @@
 """
 The HTTP app: `POST /estimate-body`, `GET /health`, and with --local the stored pictures.
 
-Its routes, what they take and answer, and which error gets which status (docs/http.md).
+Its routes, who is let in, and which error gets which status (docs/http.md).
 """
 
 import hmac
-from collections.abc import Mapping
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -21,8 +20,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from wearon_cli.adapters.local.storage import ROUTE, LocalStorage, media_type
-from wearon_cli.core.body.estimate import EstimateRequest
-from wearon_cli.core.body.sizes import SizeChart, built_in_chart
 from wearon_cli.core.errors import (
     FetchFailed,
     InputError,
@@ -35,32 +32,19 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.http.edge import EdgeMiddleware
+from wearon_cli.runtime.http.docs_page import CONTENT_SECURITY_POLICY, render
+from wearon_cli.runtime.http.edge import UPLOAD_PATH, EdgeMiddleware, code_of, is_upload
+from wearon_cli.runtime.http.faults import MOST_FAULTS, told
 from wearon_cli.runtime.http.health import Health
-from wearon_cli.runtime.http.measuring import Measuring, Photos
-from wearon_cli.runtime.http.schemas import (
-    EstimateAnswer,
-    EstimateBody,
-    HealthAnswer,
-    Problem,
-    Standing,
-)
+from wearon_cli.runtime.http.measuring import Measuring
+from wearon_cli.runtime.http.reference import PROBLEMS, REQUESTS, describe_uploads
+from wearon_cli.runtime.http.schemas import EstimateAnswer, Fault, HealthAnswer, Problem, Standing
+from wearon_cli.runtime.http.uploads import Uploads
 from wearon_cli.runtime.ops.metrics import Meters
 
 #: The sentence existing callers expect for a photo that cannot be fetched.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
 
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"model": Problem, "description": "The photo cannot be fetched or read."},
-    401: {"model": Problem, "description": "The bearer token is missing or wrong."},
-    413: {"model": Problem, "description": "The request is too large."},
-    422: {"model": Problem, "description": "The request, or the photo, cannot be used."},
-    429: {"model": Problem, "description": "This caller sends too many requests."},
-    503: {
-        "model": Problem,
-        "description": "Not available now: no pose model yet, or too many photos wait.",
-    },
-}
 _bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, when it is set.")
 
 
@@ -76,7 +60,7 @@ def make_app(
         title="WearOn worker",
         description="Body measuring for size advice.",
         version="1",  # of the interface; the program's own version is not public
-        docs_url="/docs" if settings.http_docs else None,
+        docs_url=None,  # FastAPI's own page loads scripts from elsewhere
         openapi_url="/openapi.json" if settings.http_docs else None,
         redoc_url=None,
     )
@@ -86,7 +70,10 @@ def make_app(
     _add_metrics(app, settings, meters)
     if files is not None:
         _add_files(app, files)
-    return EdgeMiddleware(app, with_docs=settings.http_docs)
+    describe_uploads(app)
+    if settings.http_docs:
+        _add_docs(app)
+    return EdgeMiddleware(app, max_picture_bytes=settings.max_picture_bytes)
 
 
 def _add_health(app: FastAPI, health: Health) -> None:
@@ -110,26 +97,35 @@ def _add_health(app: FastAPI, health: Health) -> None:
 
 def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> None:
     guards = [Depends(_token_guard(settings)), Depends(_rate_guard(settings))]
+    uploads = Uploads(max_picture_bytes=settings.max_picture_bytes)
 
-    @app.post("/estimate-body", tags=["measuring"], dependencies=guards, responses=_PROBLEMS)
-    async def estimate_body(body: EstimateBody) -> EstimateAnswer:
+    @app.post(
+        UPLOAD_PATH,
+        tags=["measuring"],
+        dependencies=guards,
+        responses=PROBLEMS,
+        openapi_extra=REQUESTS,
+    )
+    async def estimate_body(request: Request) -> EstimateAnswer:
         """
         Measure the body in a photo.
 
-        One person, standing, facing the camera, from head to feet. Weight, sex and a photo from
-        the side narrow the bands. `confidence` is the probability that the recommended size is
-        right.
+        One person, standing, facing the camera, from head to feet. Send addresses of photos as
+        JSON, photos as files of a form, or one photo as the body with the rest as query
+        parameters. Weight, sex and a photo from the side narrow the bands. `confidence` is the
+        probability that the recommended size is right. Photos are not kept.
         """
-        request = EstimateRequest(
-            height_cm=body.height_cm,
-            weight_kg=body.weight_kg,
-            sex=body.sex,
-            chart=body.chart if isinstance(body.chart, SizeChart) else built_in_chart(body.chart),
-            garment=body.garment,
-        )
-        photos = Photos(front=body.image_url, side=body.side_image_url)
-        measured = await measuring.estimate(photos, request)
+        asked = await uploads.read(request)
+        measured = await measuring.estimate(asked.photos, asked.request)
         return EstimateAnswer.model_validate(measured.to_response())
+
+
+def _add_docs(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(
+            render(app.openapi()), headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        )
 
 
 def _add_metrics(app: FastAPI, settings: Settings, meters: Meters) -> None:
@@ -176,16 +172,21 @@ def _rate_guard(settings: Settings) -> Any:
 def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def wrong_request(_: Request, exc: RequestValidationError) -> JSONResponse:
-        return _problem(422, _first_fault(exc), "invalid_request")
+        faults: Sequence[Fault] = exc.errors()
+        hint = next((each.hint for each in faults if each.hint), "")
+        return _problem(422, told(faults), "invalid_request", hint=hint, faults=faults)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, exc: HTTPException) -> JSONResponse:
-        code = HTTPStatus(exc.status_code).phrase.lower().replace(" ", "_")
-        return _problem(exc.status_code, str(exc.detail), code, headers=exc.headers)
+        return _problem(
+            exc.status_code, str(exc.detail), code_of(exc.status_code), headers=exc.headers
+        )
 
     @app.exception_handler(WearonError)
-    async def failed(_: Request, exc: WearonError) -> JSONResponse:
+    async def failed(request: Request, exc: WearonError) -> JSONResponse:
         status, detail, code = _status(exc)
+        if status == 400 and not is_upload(request.scope):
+            detail = f"{BAD_PHOTO}: {detail}"
         headers = None
         if isinstance(exc, MeasuringUnavailable):
             headers = {"Retry-After": str(max(1, round(exc.retry_after_s)))}
@@ -202,7 +203,7 @@ def _status(exc: WearonError) -> tuple[int, str, str]:
         case PhotoRefused():
             return 422, str(exc), exc.reason
         case PictureProblem() | FetchFailed():
-            return 400, f"{BAD_PHOTO}: {exc}", exc.code
+            return 400, str(exc), exc.code
         case InputError():
             return 422, str(exc), exc.code
         case MeasuringUnavailable() | StoreUnavailable():
@@ -213,16 +214,14 @@ def _status(exc: WearonError) -> tuple[int, str, str]:
 
 
 def _problem(
-    status: int, detail: str, code: str, *, hint: str = "", headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    code: str,
+    *,
+    hint: str = "",
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    body = {"detail": detail, "code": code, "hint": hint}
+    problem = Problem(detail=detail, code=code, hint=hint, faults=list(faults[:MOST_FAULTS]))
+    body = problem.model_dump(exclude=None if faults else {"faults"})
     return JSONResponse(body, status_code=status, headers=headers)
-
-
-def _first_fault(exc: RequestValidationError) -> str:
-    """What is wrong with a request, without what was sent: an address in it may be signed."""
-    fault = exc.errors()[0]
-    if fault["type"] == "json_invalid":
-        return "the request is not JSON"
-    where = ".".join(str(part) for part in fault["loc"] if part != "body")
-    return f"{where}: {fault['msg']}" if where else str(fault["msg"])

@@ -2,7 +2,8 @@
 Handles what all requests share: id, size and time limits, response headers, log line.
 
 A plain ASGI middleware. The body is read here, whole and bounded, before the app sees anything of
-the request: no caller can keep a handler waiting for bytes.
+the request: no caller can keep a handler waiting for bytes. Photos are the exception: the app reads
+them once it has let the caller in, within the same kind of bounds.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wearon_cli.core.events import emit
@@ -22,6 +25,13 @@ from wearon_cli.runtime.events import HttpRequestAnswered
 #: A request with a store's own size chart has less than 4 kB.
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 10.0
+#: Where photos may be sent to, as a body of one of the types below.
+UPLOAD_PATH: Final = "/estimate-body"
+_UPLOAD_TYPES: Final = ("image/", "multipart/form-data", "application/octet-stream")
+#: Photos in one upload, from the front and from the side.
+MOST_PHOTOS: Final = 2
+#: A phone's upload of two photos: 20 MiB at 6 Mbit/s take this long.
+UPLOAD_TIMEOUT_S: Final = 30.0
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
@@ -30,6 +40,9 @@ _HEADERS: Final = [
     (b"cross-origin-resource-policy", b"cross-origin"),  # pictures are shown in stores' pages
 ]
 _NO_STORE: Final = (b"cache-control", b"no-store")
+#: The rest of the request is not read.
+_CLOSE: Final = (b"connection", b"close")
+_TOO_SLOW: Final = "the request did not arrive in time"
 _STRICT_CSP: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 #: Probes and scrapes come every few seconds and are not worth a line.
 _QUIET_PATHS: Final = ("/health", "/metrics")
@@ -38,21 +51,21 @@ _QUIET_PATHS: Final = ("/health", "/metrics")
 class EdgeMiddleware:
     """Wraps an ASGI app."""
 
-    def __init__(self, app: ASGIApp, *, with_docs: bool) -> None:
+    def __init__(self, app: ASGIApp, *, max_picture_bytes: int) -> None:
         """
         Args:
             app: What answers.
-            with_docs: /docs is on, which loads scripts from elsewhere.
+            max_picture_bytes: Largest photo.
         """
         self._app = app
-        self._with_docs = with_docs
+        self._max_upload_bytes = MOST_PHOTOS * max_picture_bytes + MAX_BODY_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        answer = _Answer(send, request_id, self._added_headers(scope["path"]))
+        answer = _Answer(send, request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             begun_s = time.perf_counter()
             try:
@@ -61,49 +74,105 @@ class EdgeMiddleware:
                 _log_request(scope, answer.status, time.perf_counter() - begun_s)
 
     async def _answer(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
+        if is_upload(scope):
+            upload = _Upload(receive, max_bytes=self._max_upload_bytes)
+            send.upload = upload
+            await self._app(scope, upload, send)
+            return
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await _read_body(receive)
         except TimeoutError:
-            await send.refuse(408, "the request did not arrive in time")
+            await send.refuse(408, _TOO_SLOW)
             return
         if body is None:
-            await send.refuse(413, f"a request may have {MAX_BODY_BYTES} bytes at most")
+            await send.refuse(413, _too_large(MAX_BODY_BYTES))
             return
         await self._app(scope, _replay(body, receive), send)
 
-    def _added_headers(self, path: str) -> list[tuple[bytes, bytes]]:
-        if self._with_docs and path == "/docs":
-            return _HEADERS
-        return [*_HEADERS, _STRICT_CSP]
+
+class _Upload:
+    """ASGI's `receive` for a body that the app reads: bounded in size and time."""
+
+    def __init__(self, receive: Receive, *, max_bytes: int) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._ends_at_s = asyncio.get_running_loop().time() + UPLOAD_TIMEOUT_S
+        self._size_bytes = 0
+        self.is_read = False
+
+    async def __call__(self) -> Message:
+        """
+        Raises:
+            HTTPException: The body is too large, comes too slowly, or ends early.
+        """
+        if self.is_read:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._ends_at_s):
+                message = await self._receive()
+        except TimeoutError as exc:
+            raise HTTPException(408, _TOO_SLOW) from exc
+        if message["type"] == "http.disconnect":
+            raise HTTPException(400, "the request ended early")
+        self._size_bytes += len(message.get("body", b""))
+        if self._size_bytes > self._max_bytes:
+            raise HTTPException(413, _too_large(self._max_bytes))
+        self.is_read = not message.get("more_body")
+        return message
 
 
 class _Answer:
     """ASGI's `send` for the response: adds headers, remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._added = [(b"x-request-id", request_id.encode()), *headers]
+        self._added = [(b"x-request-id", request_id.encode()), *_HEADERS]
         self.status = 500  # unless the app says otherwise
+        self.upload: _Upload | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = list(message["headers"])
-            if not any(name == _NO_STORE[0] for name, _ in headers):
-                headers.append(_NO_STORE)
+            given = {name for name, _ in headers}
+            headers += [each for each in (_NO_STORE, _STRICT_CSP) if each[0] not in given]
+            if self.upload is not None and not self.upload.is_read:
+                headers.append(_CLOSE)
             message = {**message, "headers": [*headers, *self._added]}
         await self._send(message)
 
     async def refuse(self, status: int, detail: str) -> None:
-        body = json.dumps({"detail": detail}).encode()
+        body = json.dumps({"detail": detail, "code": code_of(status), "hint": ""}).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),  # the rest of the request is not read
+            _CLOSE,
         ]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
+
+
+def code_of(status: int) -> str:
+    """The stable name of a refusal that has no name of its own."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # Python 3.13 has another phrase for it
+        return "request_too_large"
+    return HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+def media_type_of(scope: Scope) -> str:
+    """The request's content type in lower case, without parameters; empty when it has none."""
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+
+
+def is_upload(scope: Scope) -> bool:
+    """True when the body holds photos."""
+    return scope["path"] == UPLOAD_PATH and media_type_of(scope).startswith(_UPLOAD_TYPES)
+
+
+def _too_large(most_bytes: int) -> str:
+    return f"a request may have {most_bytes} bytes at most"
 
 
 def _request_id(scope: Scope) -> str:

@@ -33,10 +33,10 @@ LOOK_AGAIN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photos:
-    """Addresses of the photos of one person."""
+    """The photos of one person: each an address, or the bytes themselves."""
 
-    front: str
-    side: str | None = None
+    front: str | bytes
+    side: str | bytes | None = None
 
 
 class Measuring:
@@ -112,11 +112,14 @@ class Measuring:
 
     async def _fetch(self, photos: Photos) -> tuple[bytes, bytes | None]:
         if photos.side is None:
-            return await self._fetcher.fetch(photos.front), None
+            return await self._bytes_of(photos.front), None
         front, side = await asyncio.gather(
-            self._fetcher.fetch(photos.front), self._fetcher.fetch(photos.side)
+            self._bytes_of(photos.front), self._bytes_of(photos.side)
         )
         return front, side
+
+    async def _bytes_of(self, photo: str | bytes) -> bytes:
+        return photo if isinstance(photo, bytes) else await self._fetcher.fetch(photo)
 
     async def _load(self) -> None:
         loop = asyncio.get_running_loop()

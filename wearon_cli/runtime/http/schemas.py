@@ -3,22 +3,37 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from wearon_cli.core.body.sizes import SizeChart
+from wearon_cli.core.body.estimate import EstimateRequest
+from wearon_cli.core.body.sizes import SizeChart, built_in_chart
 from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 
 PhotoUrl = Annotated[str, Field(min_length=1, max_length=8192)]
+Photo = Annotated[
+    bytes, Field(strict=True, min_length=1, json_schema_extra={"contentMediaType": "image/*"})
+]
 
-_EXAMPLE_REQUEST: Final[dict[str, Any]] = {
+
+def _kind_of_chart(value: object) -> str:
+    """One kind is looked at, so that its faults alone are told."""
+    return "name" if isinstance(value, str) else "chart"
+
+
+_Chart = Annotated[
+    Annotated[Literal["default", "women", "men"], Tag("name")] | Annotated[SizeChart, Tag("chart")],
+    Discriminator(_kind_of_chart),
+]
+
+EXAMPLE_REQUEST: Final[dict[str, Any]] = {
     "image_url": "https://photos.example.com/front.jpg",
     "height_cm": 172,
 }
-_EXAMPLE_ANSWER: Final[dict[str, Any]] = {
+EXAMPLE_ANSWER: Final[dict[str, Any]] = {
     "recommended_size": "M",
     "measurements": {"chest_cm": 96.4, "waist_cm": 81.2, "hip_cm": 99.0, "height_cm": 172.0},
     "confidence": 0.62,
-    "body_type": None,
+    "body_type": "average",  # or null
     "size_range": {"lower": "M", "upper": "L"},
     "size_odds": {"S": 0.14, "M": 0.62, "L": 0.24},
     "bands": {"chest_cm": [92.0, 100.9]},
@@ -29,12 +44,11 @@ _EXAMPLE_ANSWER: Final[dict[str, Any]] = {
 }
 
 
-class EstimateBody(BaseModel):
-    """A photo, a height, and whatever else is known of the person."""
+class Stated(BaseModel):
+    """What is said of the person, however the photo comes."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE_REQUEST]})
+    model_config = ConfigDict(extra="forbid")
 
-    image_url: PhotoUrl = Field(description="The photo, from the front. https.")
     height_cm: float = Field(
         ge=HEIGHT_RANGE_CM[0], le=HEIGHT_RANGE_CM[1], description="Stature without shoes."
     )
@@ -42,11 +56,47 @@ class EstimateBody(BaseModel):
         None, ge=WEIGHT_RANGE_KG[0], le=WEIGHT_RANGE_KG[1], description="Narrows the bands most."
     )
     sex: Sex | None = None
-    side_image_url: PhotoUrl | None = Field(None, description="A photo exactly from the side.")
-    chart: Literal["default", "women", "men"] | SizeChart = Field(
+    chart: _Chart = Field(
         "default", description="A chart that comes with the product, or a store's own."
     )
     garment: GarmentKind = Field(GarmentKind.TOP, description="Decides which girths count.")
+
+    def to_request(self) -> EstimateRequest:
+        """
+        What measuring asks for.
+
+        Raises:
+            ChartUnusable: The chart has no girth that decides the garment's size.
+        """
+        chart = self.chart if isinstance(self.chart, SizeChart) else built_in_chart(self.chart)
+        chart.girths_for(self.garment)
+        return EstimateRequest(
+            height_cm=self.height_cm,
+            weight_kg=self.weight_kg,
+            sex=self.sex,
+            chart=chart,
+            garment=self.garment,
+        )
+
+
+class EstimateBody(Stated):
+    """JSON: addresses of the photos, a height, and whatever else is known of the person."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_REQUEST]})
+
+    image_url: PhotoUrl = Field(description="The photo, from the front. https.")
+    side_image_url: PhotoUrl | None = Field(None, description="A photo exactly from the side.")
+
+
+class EstimateForm(Stated):
+    """A form with the photos as files. A store's own chart is JSON in its field."""
+
+    image: Photo = Field(description="The photo, from the front: JPEG, PNG or WebP.")
+    side_image: Photo | None = Field(None, description="A photo exactly from the side.")
+
+
+class EstimateQuery(Stated):
+    """Query parameters beside a body that is the photo itself, from the front."""
 
 
 class SizeRange(BaseModel):
@@ -66,7 +116,7 @@ class Warned(BaseModel):
 class EstimateAnswer(BaseModel):
     """Girths in cm with bands, and what they mean for the size."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE_ANSWER]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ANSWER]})
 
     recommended_size: str
     measurements: dict[str, float] = Field(description="In cm. Keys end in _cm.")
@@ -106,9 +156,18 @@ class Standing(BaseModel):
     status: str
 
 
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str = Field(description="Its name; empty when the request as a whole is at fault.")
+    detail: str
+    hint: str = Field("", description="Such as the name of the field that was probably meant.")
+
+
 class Problem(BaseModel):
     """Why there is no answer."""
 
     detail: str = Field(description="What happened, in one sentence.")
     code: str = Field("", description="Stable name to branch on (docs/http.md).")
     hint: str = Field("", description="What to do.")
+    faults: list[Fault] = Field([], description="Everything that is wrong with the request.")

@@ -92,8 +92,9 @@ def _report_ready(
     if settings.http_token is None and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         emit(
             HttpOpenToAll(
-                detail="anyone who reaches this port can have photos measured",
-                hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+                detail="no bearer token is asked for: only the network in front of this port "
+                "guards it",
+                hint="set WEARON_HTTP_TOKEN, or let only the platform's addresses through",
             )
         )
     on_ready()

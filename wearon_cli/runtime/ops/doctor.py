@@ -19,6 +19,7 @@ from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.ops.platform_checks import check_platform_fit
 from wearon_cli.runtime.ops.provider_checks import check_providers
 from wearon_cli.wiring.parts import open_pose_reader, redis_url
 
@@ -75,11 +76,11 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
         return [Finding(name="settings", ok=False, detail=str(exc), hint=exc.hint)]
     detail = f"{', '.join(settings.production_names)} are set"
     names = Finding(name="production settings", ok=True, detail=detail)
-    return [*found, names, _stopping(settings)]
+    return [*found, names, _stopping(settings), *check_platform_fit(settings)]
 
 
 def _stopping(settings: Settings) -> Finding:
-    """What becomes of a paid call that is under way when a worker is detail to stop."""
+    """What becomes of a paid call that is under way when a worker is told to stop."""
     detail = f"running jobs have {settings.drain_s:g} s, as long as any paid call"
     if not settings.drain_holds_a_call:
         detail = (
@@ -216,7 +217,8 @@ def _public_port(settings: Settings) -> Sequence[Finding]:
             name="HTTP",
             ok=True,
             warning=True,
-            detail="anyone who reaches the port can have photos measured",
-            hint="set WEARON_HTTP_TOKEN, or listen on 127.0.0.1 behind a proxy",
+            detail="no bearer token is asked for: only the network in front of the port guards it",
+            hint="set WEARON_HTTP_TOKEN, or let only the platform's addresses through "
+            "(WEARON_ALLOWED_IPS in deploy/.env)",
         )
     ]

@@ -18,7 +18,16 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from wearon_cli.core.settings import Settings
 
 #: Libraries whose own lines would drown ours; what they warn of still comes through.
-QUIET: Final = ("httpx", "httpcore", "celery", "kombu", "uvicorn", "asyncio", "absl")
+QUIET: Final = (
+    "httpx",
+    "httpcore",
+    "celery",
+    "kombu",
+    "uvicorn",
+    "asyncio",
+    "absl",
+    "python_multipart",
+)
 SCRUBBED: Final = "[cut]"
 
 _SECRETS: Final = (

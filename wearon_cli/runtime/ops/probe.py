@@ -1,28 +1,64 @@
 """
 Whether the role of this container answers: `python -m wearon_cli.runtime.ops.probe`.
 
-Exit code 0 when it does, else 1.
+Exit code 0 when it does, else 1, with a sentence on stderr.
 
-Asks `serve` on its port, else the metrics of `consume` or `celery` on theirs.
+The role is read from the command line of the container's first process. `serve` is asked on its
+port, `consume` and `celery` on that of their metrics (the image sets WEARON_METRICS_PORT), `all` on
+all three. Nothing outside of the container is asked: while Redis is away, a restart helps nobody.
 """
 
 import http.client
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from wearon_cli.core.settings import load_settings
+from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.ops.metrics import PORT_OFFSETS
 
 TIMEOUT_S: Final = 3.0
+FIRST_PROCESS: Final = Path("/proc/1/cmdline")
+#: No metric has this name: the answer is empty, and none is collected for it.
+_METRICS: Final = "/metrics?name[]=none"
+
+type Address = tuple[int, str]  # port and path
 
 
-def main() -> int:
-    """Exit code 0 when something of ours answers here."""
-    settings = load_settings()
-    doors = [(settings.port, "/health/live")]
+def main(first_process: Path = FIRST_PROCESS) -> int:
+    """Exit code 0 when the role of this container answers, or any where it has no role of ours."""
+    addresses = _addresses(load_settings())
+    role = _role(first_process)
+    if role is None:
+        return _told(any(_answers(*each) for each in addresses.values()), "no role answers here")
+    asked = ["serve", *PORT_OFFSETS] if role == "all" else [role]
+    if missing := [each for each in asked if each not in addresses]:
+        return _told(False, f"{', '.join(missing)} cannot be asked: set WEARON_METRICS_PORT")
+    silent = [each for each in asked if not _answers(*addresses[each])]
+    return _told(not silent, f"{', '.join(silent)} does not answer")
+
+
+def _addresses(settings: Settings) -> Mapping[str, Address]:
+    addresses = {"serve": (settings.port, "/health/live")}
     if settings.metrics_port is not None:
-        doors += [(settings.metrics_port + n, "/metrics") for n in PORT_OFFSETS.values()]
-    return int(not any(_answers(port, path) for port, path in doors))
+        ports = {role: settings.metrics_port + offset for role, offset in PORT_OFFSETS.items()}
+        addresses |= {role: (port, _METRICS) for role, port in ports.items()}
+    return addresses
+
+
+def _role(first_process: Path) -> str | None:
+    """What `wearon` was started as; None where the first process is something else."""
+    try:
+        words = first_process.read_text("utf-8", errors="replace").split("\0")
+    except OSError:
+        return None
+    return next((word for word in words if word in {"all", "serve", *PORT_OFFSETS}), None)
+
+
+def _told(is_well: bool, sentence: str) -> int:
+    if not is_well:
+        sys.stderr.write(f"{sentence}\n")
+    return int(not is_well)
 
 
 def _answers(port: int, path: str) -> bool:

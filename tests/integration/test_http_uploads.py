@@ -1,0 +1,249 @@
+"""`POST /estimate-body` with the photo itself: what is read, how much of it, and for whom."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from devkit.http_app import ASSETS, ask, client
+from devkit.waiting import reached
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.http import edge, uploads
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+PHOTO = (ASSETS / "person.jpg").read_bytes()
+SHIRT = (ASSETS / "garment_tee.jpg").read_bytes()
+JPEG = {"content-type": "image/jpeg"}
+CHART = '{"name": "store", "sizes": ["36", "38", "40"], "up_to_cm": {"chest": [90, 100]}}'
+
+
+async def by_form(
+    caller: httpx.AsyncClient, files: dict[str, Any] | None = None, **fields: Any
+) -> httpx.Response:
+    files = files or {"image": ("front.jpg", PHOTO, "image/jpeg")}
+    return await caller.post("/estimate-body", files=files, data={"height_cm": "170", **fields})
+
+
+async def as_body(caller: httpx.AsyncClient, photo: bytes = PHOTO, **query: Any) -> httpx.Response:
+    return await caller.post(
+        "/estimate-body", content=photo, headers=JPEG, params={"height_cm": "170", **query}
+    )
+
+
+async def test_a_photo_measures_the_same_however_it_comes() -> None:
+    known: dict[str, Any] = {
+        "weight_kg": "70",
+        "sex": "female",
+        "garment": "dress",
+        "chart": "women",
+    }
+    async with client() as caller:
+        answers = [
+            await ask(caller, **known | {"weight_kg": 70}),
+            await by_form(caller, **known),
+            await as_body(caller, **known),
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+
+
+async def test_a_photo_is_what_its_bytes_are_whatever_it_is_called() -> None:
+    async with client() as caller:
+        named = await by_form(caller, {"image": ("front.txt", PHOTO, "text/plain")})
+        unnamed = await caller.post(
+            "/estimate-body?height_cm=170",
+            content=PHOTO,
+            headers={"content-type": "application/octet-stream"},
+        )
+    assert (named.status_code, unnamed.status_code) == (200, 200)
+
+
+async def test_a_stores_chart_comes_in_a_field_a_file_or_the_query() -> None:
+    async with client() as caller:
+        answers = [
+            await by_form(caller, chart=CHART),
+            await by_form(caller, {"image": PHOTO, "chart": ("chart.json", CHART.encode())}),
+            await as_body(caller, chart=CHART),
+        ]
+    assert [set(answer.json()["size_odds"]) for answer in answers] == 3 * [{"36", "38", "40"}]
+
+
+async def test_fields_that_a_browser_leaves_empty_count_as_not_sent() -> None:
+    files = {"image": ("front.jpg", PHOTO), "side_image": ("", b"")}
+    async with client() as caller:
+        answer = await by_form(caller, files, weight_kg="", sex="", chart="")
+    assert answer.status_code == 200
+    assert answer.json()["based_on"] == "front"
+
+
+async def test_the_gates_are_those_of_photos_that_are_fetched() -> None:
+    async with client() as caller:
+        answers = [
+            await by_form(caller, {"image": PHOTO, "side_image": PHOTO}),
+            await as_body(caller, SHIRT),
+            await as_body(caller, b"no picture"),
+        ]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [
+        (422, "not_from_side"),
+        (422, "no_person"),
+        (400, "picture_unusable"),
+    ]
+    assert "URL" not in answers[2].text  # nobody sent one
+    assert all(answer.json()["hint"] for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("sent", "faults"),
+    [
+        pytest.param(
+            {"files": {"photo": PHOTO}, "data": {"height": "170", "weight_kg": "5"}},
+            {
+                ("height_cm", ""),
+                ("weight_kg", ""),
+                ("image", ""),
+                ("height", "did you mean height_cm?"),
+                ("photo", "did you mean image?"),
+            },
+            id="form",
+        ),
+        pytest.param(
+            {"json": {"height": 170, "image": "x", "gender": "f", "chart": {"sizes": ["a"]}}},
+            {
+                ("height_cm", ""),
+                ("image_url", ""),
+                ("height", "did you mean height_cm?"),
+                ("image", "did you mean image_url?"),
+                ("gender", "did you mean sex?"),
+                ("chart.name", ""),
+                ("chart.sizes", ""),
+                ("chart.up_to_cm", ""),
+            },
+            id="json",
+        ),
+        pytest.param(
+            {"content": b"", "headers": JPEG, "params": {"hight_cm": 170, "q": 1}},
+            {("", ""), ("height_cm", ""), ("hight_cm", "did you mean height_cm?"), ("q", "")},
+            id="photo",
+        ),
+        pytest.param({"json": [1]}, {("", "")}, id="a list"),
+        pytest.param(
+            {"files": {"image": PHOTO}, "data": {"height_cm": ["170", "180"]}},
+            {("height_cm", "")},
+            id="given twice",
+        ),
+        pytest.param({"data": {"chart": "{"}, "files": {"image": PHOTO}}, {("chart", "")}),
+        pytest.param({"data": {"image": "x"}, "files": {"q": b"x"}}, None, id="text for a file"),
+    ],
+)
+async def test_all_that_is_wrong_is_told_at_once_with_near_names(
+    sent: dict[str, Any], faults: set[tuple[str, str]] | None
+) -> None:
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", **sent)
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (422, "invalid_request")
+    assert all(fault["detail"] in told["detail"] for fault in told["faults"])
+    if faults is not None:
+        assert {(fault["field"], fault["hint"]) for fault in told["faults"]} == faults
+
+
+async def test_a_thousand_faults_are_told_in_a_few_lines() -> None:
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", json={f"{'x' * 500}{i}": 1 for i in range(99)})
+    assert len(answer.json()["faults"]) == 16
+    assert answer.json()["detail"].endswith("and 85 more")  # height_cm and image_url are missing
+    assert len(answer.text) < 4000
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+async def test_a_body_of_another_kind_is_told_which_kinds_there_are(kind: str) -> None:
+    async with client() as caller:
+        answer = await caller.post(
+            "/estimate-body", content=b'{"height_cm": 170}', headers={"content-type": kind}
+        )
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in answer.json()["detail"]
+
+
+async def test_sizes_are_bounded_as_for_photos_that_are_fetched() -> None:
+    small = Settings(max_picture_bytes=len(PHOTO))
+    async with client(settings=small) as caller:
+        fits = await by_form(caller)
+        larger = await by_form(caller, {"image": PHOTO + b"x"})
+        flood = await as_body(caller, bytes(2 * len(PHOTO) + edge.MAX_BODY_BYTES + 1))
+    assert fits.status_code == 200
+    assert (larger.status_code, larger.json()["code"]) == (400, "picture_too_large")
+    assert (flood.status_code, flood.json()["code"]) == (413, "request_too_large")
+
+
+class Body:
+    """A request's body that counts what was asked of it, and stays open until it is told."""
+
+    def __init__(self, first: bytes = b"") -> None:
+        self._first = first
+        self.asked = 0
+        self.go_on = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.asked += 1
+        yield self._first
+        await self.go_on.wait()
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        pytest.param({"http_token": SecretStr("letmein-1234")}, 401, id="no token"),
+        pytest.param({"http_requests_per_minute": 1}, 429, id="too often"),
+    ],
+)
+async def test_of_a_caller_who_is_not_let_in_no_photo_is_read(
+    settings: dict[str, Any], status: int
+) -> None:
+    body = Body()
+    async with client(settings=Settings(**settings)) as caller:
+        if status == 429:
+            await ask(caller)
+        refused = await caller.post("/estimate-body?height_cm=170", content=body, headers=JPEG)
+    assert refused.status_code == status
+    assert body.asked == 0
+    assert refused.headers["connection"] == "close"  # what was not read is no next request
+
+
+async def test_an_upload_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "UPLOAD_TIMEOUT_S", 0.05)
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", content=Body(b"x"), headers=JPEG)
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_slow_uploads_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
+    bodies = [Body(PHOTO), Body(PHOTO)]
+    url = "/estimate-body?height_cm=170"
+    async with client() as caller:
+        slow = [asyncio.create_task(caller.post(url, content=b, headers=JPEG)) for b in bodies]
+        await reached(lambda: all(body.asked for body in bodies))
+        refused, fetched = await as_body(caller), await ask(caller)
+        for body in bodies:
+            body.go_on.set()
+        served = await asyncio.gather(*slow)
+        again = await as_body(caller)
+    assert (refused.status_code, fetched.status_code) == (503, 200)
+    assert int(refused.headers["retry-after"]) > 0
+    assert [answer.status_code for answer in (*served, again)] == [200, 200, 200]
+
+
+async def test_no_photo_touches_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    assert len(PHOTO) > 0
+    padded = PHOTO + bytes(3 * 1024 * 1024)  # more than starlette keeps in memory by itself
+    async with client() as caller:
+        answer = await by_form(caller, {"image": padded})
+    assert answer.status_code == 200

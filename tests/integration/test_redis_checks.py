@@ -1,0 +1,51 @@
+"""What `wearon doctor` reads of a Redis server: whether it keeps what it is given."""
+
+from typing import Any
+
+import pytest
+
+from wearon_cli.adapters.redis.checks import check_redis
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.core.operator.checks import Finding
+
+pytestmark = pytest.mark.anyio
+
+
+class Hosted:
+    """A server whose operator hides how it keeps data, as several hosted ones do."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+        self.time = redis.time
+
+    async def info(self) -> dict[str, Any]:
+        facts: dict[str, Any] = await self._redis.info()
+        return {name: value for name, value in facts.items() if not name.startswith("aof_")}
+
+
+async def append_only(redis: Any) -> Finding:
+    findings = await check_redis(redis, url="redis://redis:6379/0")
+    return next(finding for finding in findings if finding.name == "redis append-only")
+
+
+async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) -> None:
+    kept = (await redis.config_get("appendonly"))["appendonly"]
+    try:
+        await redis.config_set("appendonly", "no")
+        without = await append_only(redis)
+        await redis.config_set("appendonly", "yes")
+        with_it = await append_only(redis)
+    finally:
+        await redis.config_set("appendonly", kept)
+    assert (without.ok, without.warning) == (True, True)
+    assert "appendonly yes" in without.hint
+    assert (with_it.ok, with_it.warning, with_it.hint) == (True, False, "")
+
+
+async def test_a_server_that_does_not_tell_is_nobodys_fault_and_is_asked_about(
+    redis: Client,
+) -> None:
+    finding = await append_only(Hosted(redis))
+    assert (finding.ok, finding.warning) == (True, False)
+    assert "cannot be known" in finding.detail
+    assert finding.hint

@@ -1,0 +1,75 @@
+"""Whether our settings fit what the platform does by itself (docs/platform.md)."""
+
+from typing import Final
+
+from wearon_cli.core.cross_checks import PLATFORM_CRON_S
+from wearon_cli.core.image_models import named_model
+from wearon_cli.core.operator.checks import Finding
+from wearon_cli.core.settings import Settings
+
+#: A payload of the queue contract: person, garment, eight accessories. The platform sets no limit
+#: for b2c, but hardly anybody wears more.
+USUAL_MOST_PICTURES: Final = 10
+
+
+def check_platform_fit(settings: Settings) -> list[Finding]:
+    """How long jobs wait, and how many pictures they may have."""
+    return [_max_wait(settings), _picture_limit(settings), _model_pictures(settings)]
+
+
+def _max_wait(settings: Settings) -> Finding:
+    wait_s, buy_s = settings.max_wait_s, settings.b2c_buy_within_s
+    if wait_s <= PLATFORM_CRON_S:
+        return Finding(
+            name="max wait",
+            ok=True,
+            detail=f"jobs wait {wait_s:g} s at most; the platform ends b2c sessions after "
+            f"{PLATFORM_CRON_S:g} s",
+        )
+    return Finding(
+        name="max wait",
+        ok=True,
+        warning=True,
+        detail=f"jobs may wait {wait_s:g} s, but the platform fails and refunds b2c sessions after "
+        f"{PLATFORM_CRON_S:g} s: nothing is bought for them from {buy_s:g} s on, and only b2b jobs "
+        "wait longer",
+        hint=f"set WEARON_MAX_WAIT_S to {PLATFORM_CRON_S:g} where only b2c is sold, or keep it for "
+        "b2b",
+    )
+
+
+def _picture_limit(settings: Settings) -> Finding:
+    limit, jobs = settings.input_images_per_minute, settings.requests_per_minute
+    name = "picture limit"
+    if limit is None:
+        return Finding(name=name, ok=True, detail="input pictures a minute are not limited")
+    most = USUAL_MOST_PICTURES
+    detail = f"{limit} input pictures a minute for {jobs} requests"
+    if limit < most:
+        return Finding(
+            name=name,
+            ok=True,
+            warning=True,
+            detail=f"{detail}: a job of {most} pictures is over the limit even alone, and the "
+            "image API may refuse it",
+            hint=f"set WEARON_INPUT_IMAGES_PER_MINUTE to {most} or more, or unset it",
+        )
+    if limit < most * jobs:
+        detail += f": of jobs with {most} pictures, {limit // most} a minute; with 2, {limit // 2}"
+    return Finding(name=name, ok=True, detail=detail)
+
+
+def _model_pictures(settings: Settings) -> Finding:
+    models = [*map(named_model, settings.model_names)]
+    most = max(model.max_pictures for model in models)
+    name, wanted = "pictures of a job", USUAL_MOST_PICTURES
+    if most >= wanted:
+        return Finding(name=name, ok=True, detail=f"up to {most} are drawn")
+    return Finding(
+        name=name,
+        ok=True,
+        warning=True,
+        detail=f"no model takes more than {most}: accessories of jobs with up to {wanted} are left "
+        "out",
+        hint="add a model that takes more to WEARON_PROVIDERS, if accessories matter",
+    )
