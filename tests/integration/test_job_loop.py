@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,10 +13,11 @@ import pytest
 from devkit.faults import Faulty
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
+from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.worker.job_loop import JobLoop
+from wearon_cli.runtime.worker.job_loop import RETRY_PAUSE_S, JobLoop
 from wearon_cli.wiring.worker import WorkerParts
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +40,24 @@ def loop_over(**parts: Any) -> Iterator[JobLoop]:
     jobs._ready.set_result(cast(WorkerParts, SimpleNamespace(**parts)))
     yield jobs
     jobs._loop.close()
+
+
+async def test_a_refused_renewal_does_not_end_the_renewals(world: World) -> None:
+    """Else the lease runs out, and the jobs of a worker that lives are given to others."""
+    with loop_over() as jobs:
+        await world.registry.register(jobs.worker)
+        keeper = asyncio.create_task(jobs._keep_lease(world.registry))
+        rights = partial(world.redis.execute_command, "ACL", "SETUSER", "default")
+        await rights("-pexpire")
+        try:
+            await asyncio.sleep(0.2)
+        finally:
+            await rights("+pexpire")
+        await world.redis.pexpire(keys.worker(jobs.worker.worker_id), 1)
+        await asyncio.sleep(2 * RETRY_PAUSE_S)
+        assert not keeper.done()
+        assert await world.redis.exists(keys.worker(jobs.worker.worker_id))
+        keeper.cancel()
 
 
 async def test_a_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> None:
