@@ -277,6 +277,26 @@ async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
     assert (await world.row(key)).status is Status.COMPLETED
 
 
+async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that lives keeps its lease: nobody else would ever settle the job."""
+
+    async def an_odd_row(_row: object) -> None:
+        raise KeyError("a column that is not there")
+
+    key = await world.sell(owner_id=USER)
+    world.generator.plan = [GenerationRefused()]
+    monkeypatch.setattr(world.ledger, "entries_of", an_odd_row)
+    assert await world.run_all() == [HandBack.WAITING]
+    assert await world.registry.renew(world.worker.worker_id)
+    monkeypatch.undo()
+    await world.pass_time()
+    assert await world.run_one() is Ending.FAILED
+    assert (await world.row(key)).status is Status.FAILED
+    assert await balance(world) == 10
+
+
 async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     ghost = type(key)(channel=Channel.B2C, session_id=str(uuid4()))

@@ -12,6 +12,7 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import PaidProvider, World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
+from wearon_cli.core.contract import new_task
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -128,6 +129,34 @@ async def test_the_next_model_of_a_provider_draws_and_nothing_is_halted(
     assert (record.provider, record.model) == ("openai", "gpt-image-2")
     assert await open_breakers(world) == set()
     assert world.second.paid == []
+
+
+async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
+    make_world: MakeWorld,
+) -> None:
+    """Else each job that waits asks all of them again, every few seconds."""
+    world = await make_world(
+        providers=("openai",), openai_image_models=("gpt-image-1.5", "gpt-image-2")
+    )
+    world.generator.plan = [ModelUnavailable(), ModelUnavailable()]
+    await world.sell(owner_id=USER)
+    assert await world.run_all() == [HandBack.WAITING]
+    assert await open_breakers(world) == {OPENAI}
+
+
+async def test_a_closed_model_that_alone_takes_so_many_pictures_halts_nobody_else(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world(providers=("runware",), runware_models=(P_IMAGE, "bfl:flux@vto"))
+    world.second.plan = [ModelUnavailable()]
+    key = await world.sell(owner_id=USER, push=False)
+    photos = tuple(f"https://a.test/{name}.jpg" for name in ("person", "shirt", "skirt"))
+    task = new_task(key=key, owner_id=USER, image_urls=photos, prompt="", request_id="req-1")
+    await world.intake.push(task.to_json())
+    assert await world.run_all() == [HandBack.WAITING]
+    assert await open_breakers(world) == set()
+    await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
 
 
 async def test_a_halted_provider_is_not_asked_until_its_probe(make_world: MakeWorld) -> None:

@@ -11,6 +11,7 @@ from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import RateLimited
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack
+from wearon_cli.core.jobs.last_writes import MAX_WAIT_S
 from wearon_cli.core.providers import GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
@@ -18,6 +19,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 AWAY_S = 2.5
+#: Longer than other writes are repeated.
+LONG_AWAY_S = MAX_WAIT_S + 2.0
 
 
 @pytest.fixture
@@ -49,23 +52,25 @@ async def sold_and_claimed(world: World) -> tuple[SessionKey, Claim]:
     return key, claim
 
 
-def away_during_the_call(world: World, server: RedisServer) -> None:
+def away_during_the_call(world: World, server: RedisServer, away_s: float = AWAY_S) -> None:
     """Redis dies while the picture is drawn, and is back some time after the answer."""
     draw = world.generator.submit
 
     async def submit(request: TryOnRequest, *, model: str, marker: str | None) -> GeneratedPicture:
         server.kill()
-        asyncio.get_running_loop().call_later(AWAY_S, server.start)
+        asyncio.get_running_loop().call_later(away_s, server.start)
         return await draw(request, model=model, marker=marker)
 
     world.generator.submit = submit  # type: ignore[method-assign]
 
 
+@pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
 async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
-    world: World, server: RedisServer
+    world: World, server: RedisServer, away_s: float
 ) -> None:
+    """Its worker lives, and so keeps the job: left undone, nobody would ever close it."""
     key, claim = await sold_and_claimed(world)
-    away_during_the_call(world, server)
+    away_during_the_call(world, server, away_s)
     disposition = await world.runner().run(claim)
     assert disposition.closing is not None
     assert disposition.closing.ending is Ending.COMPLETED

@@ -45,7 +45,7 @@ class WorkerReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimFailed(WarningEvent):
-    """A Celery message came while Redis was away: its job stays ready and is sent again."""
+    """Redis was away when a job was to be claimed: it is asked again."""
 
     error: str
 

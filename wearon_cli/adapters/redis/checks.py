@@ -17,7 +17,7 @@ async def check_redis(redis: Client, *, url: str) -> list[Finding]:
     Version, eviction, append-only file, memory, clock, encryption.
 
     Raises:
-        QueueUnavailable, ConfigError: It does not answer, or refuses us.
+        QueueUnavailable: It does not answer, or refuses us.
     """
     with redis_errors():
         facts: dict[str, Any] = await redis.info()

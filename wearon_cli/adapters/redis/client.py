@@ -30,6 +30,9 @@ CONNECT_TIMEOUT_S: Final = 3.0
 #: Most connections one process opens. Jobs share them: calls are short, and those beyond this
 #: number wait for a free one, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
+#: The server does not let us in, or not do this. Wrong settings at start; later an outage, which
+#: ends when the server's rights are as they were, and which no job is to blame for.
+REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
 
 def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> Client:
@@ -62,8 +65,8 @@ def redis_errors() -> Iterator[None]:
     """Say what went wrong with Redis in terms of our error tree."""
     try:
         yield
-    except (AuthenticationError, NoPermissionError) as exc:
-        raise ConfigError(
+    except REFUSALS as exc:
+        raise QueueUnavailable(
             "Redis refuses the user or password of REDIS_URL", hint="check the password in it"
         ) from exc
     except ResponseError as exc:
@@ -116,8 +119,13 @@ async def require_server(redis: Client) -> None:
         QueueUnavailable: It does not answer.
         ConfigError: It is older than 6.2, or refuses the login.
     """
-    with redis_errors():
-        facts = await redis.info("server")
+    try:
+        with redis_errors():
+            facts = await redis.info("server")
+    except QueueUnavailable as exc:
+        if isinstance(exc.__cause__, REFUSALS):
+            raise ConfigError(str(exc), hint=exc.hint) from exc
+        raise
     version = str(facts.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
         raise ConfigError(

@@ -99,7 +99,7 @@ class RefundParked(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlementUnfinished(ErrorEvent):
-    """The database or Redis did not let a failed job be settled; it is tried again."""
+    """An attempt could not be brought to its end, most often a settlement; it is tried again."""
 
     error: str
     detail: str
@@ -119,7 +119,7 @@ class JobAbandoned(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLeftToRecovery(WarningEvent):
-    """Redis stayed away at an attempt's end: the job is found when this worker's lease ends."""
+    """Redis was away as this worker stopped: the job is found when the worker's lease ends."""
 
 
 # --------------------------------------------------------------------------------- purchases

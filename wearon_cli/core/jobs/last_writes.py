@@ -13,15 +13,15 @@ RETRY_PAUSE_S: Final = 1.0
 MAX_WAIT_S: Final = 10.0
 
 
-async def write_last(write: Callable[[], Awaitable[None]]) -> None:
+async def write_last(write: Callable[[], Awaitable[None]], *, within_s: float = MAX_WAIT_S) -> None:
     """
     Repeat a write to the journal while Redis is away.
 
     Raises:
-        QueueUnavailable: It stayed away.
+        QueueUnavailable: It stayed away for so long.
     """
     clock = asyncio.get_running_loop().time
-    give_up_s = clock() + MAX_WAIT_S
+    give_up_s = clock() + within_s
     while True:
         try:
             return await write()

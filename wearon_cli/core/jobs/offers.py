@@ -48,8 +48,7 @@ class Catalogue:
         """
         offers = self.per_store.get(owner_id, self.offers)
         taking = [offer for offer in offers if offer.model.takes(pictures)]
-        now_s = time.monotonic()
-        there = [o for o in taking if self._gone_until_s.get(o.model.key, 0.0) <= now_s]
+        there = [offer for offer in taking if not self._is_gone(offer)]
         return sorted(
             there or taking or offers, key=lambda offer: offer.model.best_pictures < pictures
         )
@@ -89,6 +88,15 @@ class Catalogue:
     def pass_over(self, offer: Offer) -> None:
         """Its model is not there: ask the others first, for a while."""
         self._gone_until_s[offer.model.key] = time.monotonic() + self.gone_for_s
+
+    def has_model_of(self, provider: Provider) -> bool:
+        """Whether a configured model of this provider, for whatever job, may be there."""
+        orders = (self.offers, *self.per_store.values())
+        offers = (offer for order in orders for offer in order if offer.provider is provider)
+        return any(not self._is_gone(offer) for offer in offers)
+
+    def _is_gone(self, offer: Offer) -> bool:
+        return self._gone_until_s.get(offer.model.key, 0.0) > time.monotonic()
 
 
 def expected_usd(offer: Offer, *, size: str, quality: str, pictures: int) -> float:

@@ -142,7 +142,7 @@ class Buyer:
         except ModelUnavailable as exc:
             self.catalogue.pass_over(offer)
             emit(ImageModelUnavailable(model=offer.model.key, detail=str(exc)))
-            if not self._has_another_model(offer, order):
+            if not self.catalogue.has_model_of(offer.provider):
                 await self._halt(breaker, exc)
             raise
         except AccountBlocked as exc:
@@ -151,12 +151,6 @@ class Buyer:
         with suppress(QueueUnavailable):  # never at the price of the picture
             await self.breakers.reset(breaker)
         return picture
-
-    def _has_another_model(self, offer: Offer, order: Order) -> bool:
-        offers = self._offers(order)
-        return any(
-            each.provider is offer.provider and each.model_id != offer.model_id for each in offers
-        )
 
     async def _halt(self, breaker: str, error: GeneratorError) -> None:
         with suppress(QueueUnavailable):

@@ -7,7 +7,9 @@ Turns every error into what the tree says: settle, repeat, wait, halt, yield or 
 """
 
 import asyncio
+import math
 import random
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +55,7 @@ from wearon_cli.core.jobs.journal import (
     Journal,
     SettlementIntent,
 )
-from wearon_cli.core.jobs.last_writes import write_last
+from wearon_cli.core.jobs.last_writes import MAX_WAIT_S, write_last
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, Status, requeue
 from wearon_cli.core.settings import Settings
@@ -107,7 +109,7 @@ class JobRunner:
             attempt = _Attempt(claim, asyncio.get_running_loop().time())
             try:
                 disposition = await self._attempt(attempt)
-                await self._write_last(claim, disposition)
+                await self._write_last(claim, disposition, within_s=math.inf)
             except LeaseLost:
                 emit(JobAbandoned())
                 raise
@@ -117,31 +119,43 @@ class JobRunner:
                     raise
                 with suppress(LeaseLost):
                     disposition = await self._hand_back(attempt, Interrupted())
-                    await self._write_last(claim, disposition)
+                    await self._write_last(claim, disposition, within_s=MAX_WAIT_S)
                 raise
             return disposition
 
     async def _attempt(self, attempt: "_Attempt") -> Disposition:
-        claim = attempt.claim
+        """Always ends with a disposition: without one nobody would do the job any more."""
+        end = await self._end_of(self._work(attempt))
+        if isinstance(end, WearonError):
+            end = await self._end_of(self._react(attempt, end))
+        return self._unfinished(attempt, end) if isinstance(end, WearonError) else end
+
+    async def _end_of(self, step: Awaitable[Disposition]) -> Disposition | WearonError:
         try:
-            if claim.payload:
-                attempt.task = parse_task(claim.payload)
-                structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
-            if claim.intent is not None:
-                return await self._settle(attempt, claim.intent)
-            await self.generation.retriever.forget(claim.to_forget)
-            if claim.deaths >= self.settings.max_deaths:
-                end = JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
-                await self.generation.retriever.write_off(claim, end)
-                raise end
-            if claim.expired and claim.purchase is None:
-                raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
-            return await self._make_picture(attempt)
+            return await step
+        except LeaseLost:
+            raise
         except WearonError as error:
-            return await self._react(attempt, error)
+            return error
         except Exception as exc:  # noqa: BLE001 - logged, and the job settled
             emit(JobCrashed(kind=type(exc).__name__), exc_info=exc)
-            return await self._react(attempt, WearonError(f"unexpected {type(exc).__name__}"))
+            return WearonError(f"unexpected {type(exc).__name__}")
+
+    async def _work(self, attempt: "_Attempt") -> Disposition:
+        claim = attempt.claim
+        if claim.payload:
+            attempt.task = parse_task(claim.payload)
+            structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
+        if claim.intent is not None:
+            return await self._settle(attempt, claim.intent)
+        await self.generation.retriever.forget(claim.to_forget)
+        if claim.deaths >= self.settings.max_deaths:
+            end = JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
+            await self.generation.retriever.write_off(claim, end)
+            raise end
+        if claim.expired and claim.purchase is None:
+            raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
+        return await self._make_picture(attempt)
 
     async def _make_picture(self, attempt: "_Attempt") -> Disposition:
         claim, task = attempt.claim, attempt.task
@@ -170,8 +184,6 @@ class JobRunner:
         emit(JobStopped(error=error.code, detail=str(error), attempt=claim.attempt))
         match error.reaction:
             case Reaction.DROP:
-                if isinstance(error, LeaseLost):
-                    raise error
                 return await self._drop(attempt, error)
             case Reaction.YIELD:
                 return await self._hand_back(attempt, error)
@@ -227,7 +239,7 @@ class JobRunner:
             return self._unfinished(attempt, exc)
         return Disposition(closing=closing)
 
-    def _unfinished(self, attempt: "_Attempt", error: UpstreamError) -> Disposition:
+    def _unfinished(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         emit(SettlementUnfinished(error=error.code, detail=str(error)))
         pause_s = min(SETTLEMENT_PAUSE_S * attempt.claim.attempt, LONGEST_PAUSE_S * 5)
         return Disposition(why=HandBack.WAITING, after_s=pause_s, error=error.code)
@@ -248,8 +260,8 @@ class JobRunner:
         why = HandBack.STOPPING if stopping else HandBack.WAITING
         return Disposition(why=why, after_s=after_s, error=error.code)
 
-    async def _write_last(self, claim: Claim, disposition: Disposition) -> None:
-        """Left undone, the job waits for the end of this worker's lease."""
+    async def _write_last(self, claim: Claim, disposition: Disposition, *, within_s: float) -> None:
+        """Left undone, the job stays this worker's until the process ends, or its lease."""
         closing = disposition.closing
         write = (
             partial(self.journal.close, claim, closing)
@@ -263,7 +275,7 @@ class JobRunner:
             )
         )
         try:
-            await write_last(write)
+            await write_last(write, within_s=within_s)
         except QueueUnavailable:
             emit(JobLeftToRecovery())
 

@@ -24,8 +24,8 @@ from wearon_cli.wiring.worker import WorkerParts, open_worker
 
 #: Cancelled jobs are handed back within this time, storing a bought picture included.
 HAND_BACK_S: Final = 12.0
-#: A renewal that met an outage is tried again after this pause: before recovery looks for dead
-#: workers, when Redis is back.
+#: A renewal or a claim that met an outage is tried again after this pause: before recovery looks
+#: for dead workers, when Redis is back.
 RETRY_PAUSE_S: Final = 1.0
 
 
@@ -87,17 +87,16 @@ class JobLoop:
         return await self._do(claim) if claim else None
 
     async def _claim(self, session_id: str) -> Claim | None:
-        if not self._accepts:
-            return None
+        """Asked again with the same token while Redis is away: it may have given us the job."""
         token = secrets.token_hex(8)
-        parts = self._ready.result()
-        try:
-            return await parts.journal.claim(
-                session_id, worker_id=self.worker.worker_id, token=token
-            )
-        except QueueUnavailable as exc:
-            emit(ClaimFailed(error=exc.code))
-            return None
+        journal = self._ready.result().journal
+        while self._accepts:
+            try:
+                return await journal.claim(session_id, worker_id=self.worker.worker_id, token=token)
+            except QueueUnavailable as exc:
+                emit(ClaimFailed(error=exc.code))
+                await asyncio.sleep(RETRY_PAUSE_S)
+        return None
 
     async def _do(self, claim: Claim) -> Disposition | None:
         job = asyncio.create_task(self._ready.result().runner.run(claim))

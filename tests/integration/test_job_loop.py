@@ -1,0 +1,80 @@
+"""The loop of a worker process: what it does when Redis does not answer it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from devkit.faults import Faulty
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.worker.job_loop import RETRY_PAUSE_S, JobLoop
+from wearon_cli.wiring.worker import WorkerParts
+
+pytestmark = pytest.mark.anyio
+
+USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
+
+
+@pytest.fixture
+async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
+    one = World(redis, redis_server.url, tmp_path)
+    await one.ledger.add_user(USER, credits=10)
+    yield one
+    await one.aclose()
+
+
+@contextmanager
+def loop_over(**parts: Any) -> Iterator[JobLoop]:
+    """A loop that was opened over these parts."""
+    jobs = JobLoop(Settings(lease_renew_s=0.01))
+    jobs._ready.set_result(cast(WorkerParts, SimpleNamespace(**parts)))
+    yield jobs
+    jobs._loop.close()
+
+
+async def test_a_refused_renewal_does_not_end_the_renewals(world: World) -> None:
+    """Else the lease runs out, and the jobs of a worker that lives are given to others."""
+    with loop_over() as jobs:
+        await world.registry.register(jobs.worker)
+        keeper = asyncio.create_task(jobs._keep_lease(world.registry))
+        rights = partial(world.redis.execute_command, "ACL", "SETUSER", "default")
+        await rights("-pexpire")
+        try:
+            await asyncio.sleep(0.2)
+        finally:
+            await rights("+pexpire")
+        await world.redis.pexpire(keys.worker(jobs.worker.worker_id), 1)
+        await asyncio.sleep(2 * RETRY_PAUSE_S)
+        assert not keeper.done()
+        assert await world.redis.exists(keys.worker(jobs.worker.worker_id))
+        keeper.cancel()
+
+
+async def test_a_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> None:
+    """Redis has given the job to this worker: nobody else can claim it while the worker lives."""
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    lost: list[object] = []
+
+    async def lose_the_first_answer(claim: Any, *args: Any, **kwargs: Any) -> Any:
+        found = await claim(*args, **kwargs)
+        if not lost:
+            lost.append(found)
+            raise QueueUnavailable
+        return found
+
+    with loop_over(journal=Faulty(world.journal, claim=lose_the_first_answer)) as jobs:
+        await world.registry.register(jobs.worker)
+        claim = await asyncio.wait_for(jobs._claim(key.session_id), timeout=60)
+    assert lost
+    assert claim == lost[0]
