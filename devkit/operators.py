@@ -5,9 +5,12 @@ from typing import Any
 
 from devkit.world import World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.ending_counts import RedisEndingCounts
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+from wearon_cli.adapters.redis.workforce import RedisWorkforce
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
+from wearon_cli.core.operator.letters import LetterTools
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
@@ -89,8 +92,10 @@ class Operators:
             orders=self.orders,
             sessions=store.sessions,
             storage=store.storage,
-            dead_letters=world.dead_letters,
+            letters=LetterTools(dead_letters=world.dead_letters, replayer=self.replayer),
             queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
+            workforce=RedisWorkforce(world.redis),
+            endings=RedisEndingCounts(world.redis),
             book=RedisPurchaseBook(world.redis),
         )
 

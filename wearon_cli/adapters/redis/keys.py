@@ -36,6 +36,7 @@ _WORKER: Final = f"{_PREFIX}worker:"
 _TIMELINE: Final = f"{_PREFIX}timeline:"
 _RECORD: Final = f"{_PREFIX}record:"
 _BOOK: Final = f"{_PREFIX}book:"
+_MINUTES: Final = f"{_PREFIX}minutes:"
 _HELD_PICTURE: Final = f"{_PREFIX}held-picture:"
 
 
@@ -67,6 +68,11 @@ def record(session_id: str) -> str:
 def book(day: int | str) -> str:
     """The purchases of one day, counted from 1970-01-01 (UTC)."""
     return f"{_BOOK}{day}"
+
+
+def minutes(hour: int | str) -> str:
+    """Jobs that ended in the minutes of one hour, counted from 1970-01-01 (UTC)."""
+    return f"{_MINUTES}{hour}"
 
 
 def held_picture(session_id: str) -> str:
@@ -101,6 +107,8 @@ TIMELINE_ENTRIES: Final = 60
 RECORD_LIFE_S: Final = 90 * _DAY_S
 #: A year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
+#: A week can be compared with the day before it.
+MINUTES_LIFE_S: Final = 8 * _DAY_S
 HELD_PICTURE_LIFE_S: Final = HELD_PICTURE_S
 
 #: What the scripts about jobs call these keys, prefixes and lives.
@@ -121,6 +129,7 @@ LUA_NAMES: Final = {
     "TIMELINE": _TIMELINE,
     "RECORD": _RECORD,
     "BOOK": _BOOK,
+    "MINUTES": _MINUTES,
     "HELD_PICTURE": _HELD_PICTURE,
     "LIMIT_LIFE_S": LIMIT_LIFE_S,
     "BREAKER_LIFE_S": BREAKER_LIFE_S,
@@ -128,6 +137,7 @@ LUA_NAMES: Final = {
     "TIMELINE_ENTRIES": TIMELINE_ENTRIES,
     "RECORD_LIFE_S": RECORD_LIFE_S,
     "BOOK_LIFE_S": BOOK_LIFE_S,
+    "MINUTES_LIFE_S": MINUTES_LIFE_S,
 }
 
 # ---------------------------------------------------------------- the table
@@ -309,6 +319,15 @@ KEYS: Final = (
         written_by=_CELERY,
         holds="the book of purchases of a day (days since 1970-01-01): JSON list of merchant store "
         "or `b2c`, provider, model and outcome, with count x 10^12 + cost in micro-USD",
+    ),
+    RedisKey(
+        pattern=minutes("{hour}"),
+        type="hash",
+        expires_s=MINUTES_LIFE_S,
+        life="until it expires",
+        written_by=_CELERY,
+        holds="how many jobs ended in each minute of an hour (hours since 1970-01-01): "
+        "`MINUTE completed`, and `MINUTE failed CODE` by the code of the error",
     ),
     RedisKey(
         pattern=CELERY_QUEUE,
