@@ -5,10 +5,13 @@ from typing import Any
 
 from devkit.world import World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.ending_counts import RedisEndingCounts
 from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+from wearon_cli.adapters.redis.workforce import RedisWorkforce
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
+from wearon_cli.core.operator.letters import LetterTools
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
@@ -90,11 +93,14 @@ class Operators:
             orders=self.orders,
             sessions=store.sessions,
             storage=store.storage,
-            dead_letters=world.dead_letters,
+            letters=LetterTools(
+                dead_letters=world.dead_letters, replayer=self.replayer, journal=world.journal
+            ),
             queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
+            workforce=RedisWorkforce(world.redis),
+            endings=RedisEndingCounts(world.redis),
             book=RedisPurchaseBook(world.redis),
             failures=RedisFailureCounts(world.redis),
-            journal=world.journal,
         )
 
     async def report(self, key: SessionKey) -> SessionReport:

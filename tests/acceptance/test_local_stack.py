@@ -128,7 +128,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
             push(running.redis_url, json.dumps(payload(new)))
             row = await ended(tools, new)
             stored = await tools.storage.get(row.result_path)
-            letters = await tools.dead_letters.list(limit=10)
+            letters = await tools.letters.list(limit=10)
         shown = await as_shopper(row)
         book = api.book()
         ports = (metrics_port, metrics_port + 1, running.settings.port)

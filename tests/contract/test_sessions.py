@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -11,6 +11,7 @@ from devkit.stores import DONE, StoreUnderTest
 from wearon_cli.core.errors import StoreRefused
 from wearon_cli.core.session import (
     Channel,
+    RowQuery,
     Session,
     SessionKey,
     SessionMove,
@@ -196,6 +197,65 @@ async def test_rows_since_a_time_come_from_both_tables_newest_first(
     assert len(await store.sessions.since(rows[0].created_at, limit=2)) == 2
     later = datetime.now(UTC) + timedelta(seconds=5)
     assert await store.sessions.since(later, limit=5) == []
+
+
+@CHANNELS
+async def test_rows_are_listed_by_status_owner_and_how_their_id_begins(
+    store: StoreUnderTest, channel: Channel
+) -> None:
+    rows = [await inserted(store, channel) for _ in range(3)]
+    await store.sessions.apply(rows[1].key, start())
+    await store.sessions.apply(rows[1].key, fail("no"))
+    mine = RowQuery(owner_ids=frozenset({rows[0].owner_id}))
+    newest = [row.session_id for row in await store.sessions.newest(mine, limit=10)]
+    assert newest == [row.session_id for row in reversed(rows)]
+    failed = replace(mine, statuses=frozenset({Status.FAILED, Status.PENDING}))
+    assert [row.session_id for row in await store.sessions.newest(failed, limit=10)] == [
+        rows[1].session_id
+    ]
+    for prefix in (rows[2].session_id[:11], rows[2].session_id.replace("-", "")[:9].upper()):
+        found = await store.sessions.newest(replace(mine, id_prefix=prefix), limit=10)
+        assert [row.session_id for row in found] == [rows[2].session_id]
+
+
+@CHANNELS
+async def test_a_list_goes_on_before_its_last_row_also_among_equal_times(
+    store: StoreUnderTest, channel: Channel
+) -> None:
+    rows = [await inserted(store, channel) for _ in range(5)]
+    mine = RowQuery(owner_ids=frozenset({rows[0].owner_id}), since=rows[0].created_at)
+    seen: list[str] = []
+    query = mine
+    while page := await store.sessions.newest(query, limit=2):
+        seen += [row.session_id for row in page]
+        query = replace(mine, before=(page[-1].created_at, page[-1].session_id))
+    assert seen == [row.session_id for row in reversed(rows)]
+    at = rows[2].created_at
+    lower_ids, higher_ids = str(UUID(int=0)), str(UUID(int=2**128 - 1))
+    for last_id, expected in ((higher_ids, rows[2::-1]), (lower_ids, rows[1::-1])):
+        page = await store.sessions.newest(replace(mine, before=(at, last_id)), limit=9)
+        assert [row.session_id for row in page] == [row.session_id for row in expected]
+
+
+async def test_rows_are_found_by_request_id_and_by_shopper(store: StoreUnderTest) -> None:
+    mail = f"Ann_{uuid4().hex[:6]}@Shop.test"
+    row = await inserted(store, Channel.B2B, shopper_email=mail)
+    await inserted(store, Channel.B2B, shopper_email=mail.replace("_", "x"))
+    await inserted(store, Channel.B2C)
+    by_mail = await store.sessions.newest(RowQuery(shopper_email=mail.lower()), limit=10)
+    by_request = await store.sessions.newest(RowQuery(request_id=row.request_id), limit=10)
+    assert [each.session_id for each in by_mail] == [row.session_id]
+    assert [each.session_id for each in by_request] == [row.session_id]
+
+
+async def test_merchant_stores_have_names(store: StoreUnderTest) -> None:
+    domains = await store.sessions.store_domains([store.store_id, str(uuid4())])
+    assert list(domains) == [store.store_id]
+    domain = domains[store.store_id]
+    part = domain[:20].upper()
+    assert (await store.sessions.stores_named(part, limit=5))[store.store_id] == domain
+    assert await store.sessions.stores_named("100%_no_such*", limit=5) == {}
+    assert await store.sessions.store_domains([]) == {}
 
 
 async def test_rows_of_one_request_id_come_oldest_first_and_of_one_store(

@@ -8,7 +8,6 @@ import pytest
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.book import FIRST_DAY, RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
-from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.workers import RedisWorkers
@@ -25,7 +24,6 @@ from wearon_cli.core.jobs.journal import (
     SessionRecord,
     Worker,
 )
-from wearon_cli.core.operator.dropping import drop_letter
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 from wearon_cli.core.vendor_answer import VendorAnswer
@@ -193,16 +191,3 @@ async def test_a_preview_that_fails_is_told_as_one(jobs: Jobs) -> None:
     (line,) = await jobs.lines("preview_ended")
     assert line["error"] == "request_rejected"
     assert await jobs.lines("purchase_ended") == []
-
-
-async def test_a_dropped_letter_says_who_dropped_it(jobs: Jobs, redis: Client) -> None:
-    letters = RedisDeadLetters(redis)
-    letter_id = await letters.bury(
-        b"{}", reason="no job", error_code="task_invalid", attempts=1, session_id=ID
-    )
-    letter = await letters.get(letter_id)
-    assert letter is not None
-    await drop_letter(letters, jobs.journal, letter, by="ada")
-    assert await letters.get(letter_id) is None
-    (line,) = await jobs.lines("letter_dropped")
-    assert line.items() >= {"letter": letter_id, "error": "task_invalid", "by": "ada"}.items()

@@ -568,3 +568,16 @@ async def test_a_letter_stays_until_its_session_has_completed(
         await world.run_all()
         assert (await world.dead_letters.get(letter) is not None) is is_there
     assert (await world.row(key)).status is Status.COMPLETED
+
+
+async def test_a_dropped_letter_says_who_dropped_it(world: World, operators: Operators) -> None:
+    key = await b2c(world)
+    letter_id = await world.dead_letters.bury(
+        b"{}", reason="x", error_code="task_invalid", attempts=1, session_id=key.session_id
+    )
+    letters = operators.tools.letters
+    await letters.drop(await letters.get(letter_id), by="ada")
+    assert await world.dead_letters.get(letter_id) is None
+    line = (await world.journal.timeline(key.session_id))[-1]
+    assert line["event"] == "letter_dropped"
+    assert line.items() >= {"letter": letter_id, "error": "task_invalid", "by": "ada"}.items()

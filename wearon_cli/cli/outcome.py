@@ -1,42 +1,18 @@
 """The result of a followed session: picture, cost and time, or why there is no picture."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from wearon_cli.cli.output import Result
-from wearon_cli.core.credits import Credit, CreditState, ReturnedBy
 from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
+from wearon_cli.core.operator.words import credit_words
 from wearon_cli.core.session import Session, Status
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
-
-#: What an operator reads about the credit.
-_CREDIT_WORDS: Final = {
-    CreditState.HELD: "held: taken, and the session has not ended",
-    CreditState.SPENT: "spent on this picture",
-    CreditState.FREE: "free: it was returned, and the replay took none",
-    CreditState.CHARGED: "charged: a replay took one for this picture",
-    CreditState.OWED: "owed: taken, and not given back yet",
-    CreditState.OVERAGE: "charged outside the credits: a person must look at it",
-    CreditState.NEVER_TAKEN: "none was taken for it",
-}
-_RETURNED_BY: Final = {
-    ReturnedBy.WORKER: "returned",
-    ReturnedBy.PLATFORM: "returned by the platform",
-}
-
-
-def credit_words(credit: Credit) -> str:
-    """Where the credit is, for a person."""
-    if credit.state is CreditState.UNCLEAR:
-        return f"unclear: {credit.reason}"
-    if credit.returned_by and credit.state is CreditState.RETURNED:
-        return _RETURNED_BY[credit.returned_by]
-    return _CREDIT_WORDS[credit.state]
 
 
 def check_target(out: Path) -> Path:

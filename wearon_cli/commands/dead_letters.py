@@ -13,10 +13,7 @@ from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
-from wearon_cli.core.errors import InputError, LetterNotFound, SessionFinal, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter
-from wearon_cli.core.operator.dropping import drop_letter
-from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions, credit_step
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ def list_letters(
     """List the letters, newest first."""
 
     async def work(tools: "OperatorTools") -> Result:
-        letters = await tools.dead_letters.list(limit=limit)
+        letters = await tools.letters.list(limit=limit)
         table = Table("letter", "died", "tries", "error", "session", box=None, pad_edge=False)
         for letter in letters:
             died = letter.died_at.astimezone().strftime("%m-%d %H:%M")
@@ -63,7 +60,7 @@ def show(
     """Show one letter: why it died, and its bytes as they came."""
 
     async def work(tools: "OperatorTools") -> Result:
-        letter = await _letter(tools, letter_id)
+        letter = await tools.letters.get(letter_id)
         age_h = (utc_now() - letter.died_at).total_seconds() / 3600
         text = letter.raw.decode("utf-8", "backslashreplace")
         lines = [
@@ -96,14 +93,8 @@ def requeue(
     """
 
     async def work(tools: "OperatorTools") -> Result:
-        letter = await _letter(tools, letter_id)
-        options = ReplayOptions(
-            by=operator_name(operator),
-            reason=f"dead letter {letter_id}",
-            letter_id=letter_id,
-            payload_urls=_payload_urls(letter),
-        )
-        plan = await _plan(tools, letter, options)
+        letter = await tools.letters.get(letter_id)
+        plan = await tools.letters.plan(letter, by=operator_name(operator))
         for sentence in plan.sentences():
             note(sentence)
         await asyncio.to_thread(require_consent, "run this session again?", yes=yes)
@@ -129,10 +120,10 @@ def drop(
     by = operator_name(operator)
 
     async def work(tools: "OperatorTools") -> Result:
-        letter = await _letter(tools, letter_id)
+        letter = await tools.letters.get(letter_id)
         question = f"throw letter {letter_id} ({letter.error_code}) away for good?"
         await asyncio.to_thread(require_consent, question, yes=yes)
-        await drop_letter(tools.dead_letters, tools.journal, letter, by=by)
+        await tools.letters.drop(letter, by=by)
         return Result(data=_facts(letter), lines=[f"letter {letter_id} is gone"])
 
     return _with_tools(work, local, data_dir)
@@ -145,43 +136,6 @@ def _with_tools(
         return await work(tools)
 
     return with_tools(run, local=local, data_dir=data_dir)
-
-
-async def _plan(tools: "OperatorTools", letter: DeadLetter, options: ReplayOptions) -> Plan:
-    try:
-        return await tools.replayer.plan(_session_of(letter), options)
-    except SessionFinal as exc:
-        report = await tools.inspector.inspect(_session_of(letter))
-        drop = f"`wearon dead-letters drop {letter.letter_id}`"
-        raise SessionFinal(str(exc), hint=f"{credit_step(report.credit)}; {drop}") from exc
-
-
-def _session_of(letter: DeadLetter) -> str:
-    if letter.session_id is None:
-        raise InputError(
-            f"letter {letter.letter_id} names no session, so nothing can run again",
-            hint="its producer has to push it anew; `show` prints its bytes, `drop` throws it away",
-        )
-    return letter.session_id
-
-
-def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
-    """The input pictures of a payload that is a job: it may name more than the row keeps."""
-    from wearon_cli.core.contract import parse_task  # brings pydantic
-
-    try:
-        return parse_task(letter.raw).image_urls
-    except TaskInvalid:
-        return ()
-
-
-async def _letter(tools: "OperatorTools", letter_id: str) -> DeadLetter:
-    letter = await tools.dead_letters.get(letter_id)
-    if letter is None:
-        raise LetterNotFound(
-            f"there is no dead letter {letter_id}", hint="`wearon dead-letters list` shows them"
-        )
-    return letter
 
 
 def _facts(letter: DeadLetter) -> dict[str, object]:

@@ -11,9 +11,7 @@ from wearon_cli.cli.durations import AN_HOUR, SinceOption, ago
 from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
-from wearon_cli.cli.outcome import credit_words
 from wearon_cli.cli.output import Result
-from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import InputError
 from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.operator.filters import checked_error_class, near_owners
@@ -21,11 +19,11 @@ from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import (
     SEARCHED,
     Found,
-    JobLocation,
     Search,
     SessionReport,
     checked_session_id,
 )
+from wearon_cli.core.operator.words import LOCATION_WORDS, credit_sentence
 from wearon_cli.core.session import Channel, Session, Status, utc_now
 
 if TYPE_CHECKING:
@@ -35,16 +33,6 @@ if TYPE_CHECKING:
 
 #: Members of a timeline's line that have a column of their own.
 _HEAD: Final = frozenset({"at", "event"})
-LOCATION_WORDS: Final = {
-    JobLocation.QUEUE: "waits in the platform's list: no consumer has taken it yet",
-    JobLocation.READY: "ready: it is released to a worker as the rate limit allows",
-    JobLocation.RELEASED: "released: its message is on its way to a worker",
-    JobLocation.RUNNING: "running: a worker has it",
-    JobLocation.WAITING: "waiting: for a rate limit or the end of an outage",
-    JobLocation.SETTLING: "a worker is ending it",
-    JobLocation.ENDED: "ended: nothing is left to do",
-    JobLocation.MISSING: "missing: there is none; recovery fails and settles old rows",
-}
 
 
 def session(
@@ -210,7 +198,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("shopper reads", row.error_message or ""),
         ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
         ("last call", record.failed_call.words() if record and record.failed_call else ""),
-        ("credit", _credit(report)),
+        ("credit", credit_sentence(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
         ("inputs", _inputs(inputs)),
@@ -223,17 +211,6 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         if fact:
             sheet.add_row(name, fact)
     return sheet
-
-
-def _credit(report: SessionReport) -> str:
-    words = credit_words(report.credit)
-    if report.credit.state is not CreditState.OWED:
-        return words
-    if report.location is JobLocation.SETTLING:
-        return f"{words}: a worker is at it"
-    refused = report.record is not None and report.record.parked
-    why = "the ledger refused it: a person must look" if refused else "`wearon reconcile --fix`"
-    return f"{words}: {why}"
 
 
 def _inputs(inputs: Sequence[InputPicture]) -> str:

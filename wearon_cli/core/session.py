@@ -5,11 +5,12 @@ Every move is a compare-and-swap: an adapter applies it only while the row is in
 `expected` states, and returns the row, or None. The rules are here; adapters only apply them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Protocol
+from uuid import UUID
 
 
 class Channel(StrEnum):
@@ -183,9 +184,36 @@ def sign_again(url: str) -> SessionMove:
     return SessionMove(expected=completed, to=Status.COMPLETED, writes=writes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowQuery:
+    """Which rows to list. Everything that is given must hold."""
+
+    since: datetime | None = None  # made then or later
+    before: tuple[datetime, str] | None = None  # older than this row: its `created_at` and id
+    statuses: frozenset[Status] = frozenset()  # none: all
+    owner_ids: frozenset[str] = frozenset()  # users or merchant stores; none: all
+    id_prefix: str = ""  # how the id begins: hex digits, with or without hyphens
+    request_id: str | None = None  # b2b
+    shopper_email: str | None = None  # b2b; lower case
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Whose table can hold such rows."""
+        only_b2b = self.request_id is not None or self.shopper_email is not None
+        return (Channel.B2B,) if only_b2b else tuple(Channel)
+
+    @property
+    def id_range(self) -> tuple[str, str] | None:
+        """The lowest and the highest id that begins so; None: any."""
+        digits = self.id_prefix.replace("-", "").lower()[:32]
+        if not digits:
+            return None
+        return str(UUID(digits.ljust(32, "0"))), str(UUID(digits.ljust(32, "f")))
+
+
 class Sessions(Protocol):
     """
-    The session rows of both channels.
+    The session rows of both channels, and the names of the merchant stores among their owners.
 
     Raises `StoreUnavailable` when the session store does not answer (the write may or may not have
     happened, unless said otherwise) and `StoreRefused` when it answers no.
@@ -214,6 +242,15 @@ class Sessions(Protocol):
 
     async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """Rows of both tables created at or after `time`, newest first."""
+
+    async def newest(self, query: RowQuery, *, limit: int) -> Sequence[Session]:
+        """The newest rows that match, newest first: of equal times, the highest id first."""
+
+    async def store_domains(self, store_ids: Collection[str]) -> Mapping[str, str]:
+        """The shop domains of merchant stores by id; unknown ids are left out."""
+
+    async def stores_named(self, text: str, *, limit: int) -> Mapping[str, str]:
+        """Ids of merchant stores to their shop domains, which contain this text."""
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """b2b rows of one store that share a request id, oldest first."""

@@ -7,24 +7,28 @@ from functools import partial
 
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
+from wearon_cli.adapters.redis.ending_counts import RedisEndingCounts
 from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
+from wearon_cli.adapters.redis.workforce import RedisWorkforce
 from wearon_cli.core.credit_facts import CreditReader
 from wearon_cli.core.failures import FailureCounts
 from wearon_cli.core.image_models import named_model
 from wearon_cli.core.image_prices import try_on_usd
-from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.intake import Intake
-from wearon_cli.core.jobs.journal import JobReader, Journal
+from wearon_cli.core.jobs.journal import JobReader
 from wearon_cli.core.operator.inputs import InputReader
 from wearon_cli.core.operator.inspector import Inspector
+from wearon_cli.core.operator.letters import LetterTools
+from wearon_cli.core.operator.minutes import EndingCounts
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
 from wearon_cli.core.operator.replay_plan import Price
 from wearon_cli.core.operator.try_on import OrderService
 from wearon_cli.core.operator.undo import Undo
+from wearon_cli.core.operator.workforce import Workforce
 from wearon_cli.core.purchases import PurchaseBook
 from wearon_cli.core.session import Sessions
 from wearon_cli.core.session_store import SessionStore
@@ -50,11 +54,12 @@ class OperatorTools:
     orders: OrderService
     sessions: Sessions
     storage: Storage
-    dead_letters: DeadLetters
+    letters: LetterTools
     queue_stats: QueueStatsPort
+    workforce: Workforce
+    endings: EndingCounts
     book: PurchaseBook
     failures: FailureCounts
-    journal: Journal
 
 
 @asynccontextmanager
@@ -78,9 +83,10 @@ async def open_operator_tools(
         intake = open_intake(stack, redis, settings, wait_s=1.0)
         settlement = open_settlement(redis, store, journal, dead_letters)
         inspector = operator_inspector(store, intake, journal, settings)
+        replayer = operator_replayer(inspector, journal, settings)
         yield OperatorTools(
             inspector=inspector,
-            replayer=operator_replayer(inspector, journal, settings),
+            replayer=replayer,
             undo=Undo(
                 inspector=inspector,
                 sessions=store.sessions,
@@ -99,11 +105,12 @@ async def open_operator_tools(
             ),
             sessions=store.sessions,
             storage=store.storage,
-            dead_letters=dead_letters,
+            letters=LetterTools(dead_letters=dead_letters, replayer=replayer, journal=journal),
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
+            workforce=RedisWorkforce(redis),
+            endings=RedisEndingCounts(redis),
             book=RedisPurchaseBook(redis),
             failures=RedisFailureCounts(redis),
-            journal=journal,
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from wearon_cli.core.session import (
     OPEN,
     Channel,
     NewSession,
+    RowQuery,
     Session,
     SessionKey,
     SessionMove,
@@ -92,10 +93,39 @@ class LocalSessions:
 
     async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """See `Sessions.since`."""
-        where = "created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?"
-        args = (time_text(time), limit)
-        found = [row for channel in Channel for row in await self._select(channel, where, args)]
+        return await self.newest(RowQuery(since=time), limit=limit)
+
+    async def newest(self, query: RowQuery, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.newest`."""
+        found = [
+            row for channel in query.channels for row in await self._newest(channel, query, limit)
+        ]
         return sorted(found, key=_time_and_id, reverse=True)[:limit]
+
+    async def _newest(self, channel: Channel, query: RowQuery, limit: int) -> list[Session]:
+        terms = list(_terms(channel, query))
+        where = " AND ".join(term for term, _ in terms) or "TRUE"
+        args = [value for _, values in terms for value in values]
+        order = "ORDER BY created_at DESC, id DESC LIMIT ?"
+        return await self._select(channel, f"{where} {order}", (*args, limit))
+
+    async def store_domains(self, store_ids: Collection[str]) -> Mapping[str, str]:
+        """See `Sessions.store_domains`."""
+        ids = [uuid_text(each) for each in store_ids]
+        return await self._stores(f"id IN ({_marks(ids)})", tuple(ids))
+
+    async def stores_named(self, text: str, *, limit: int) -> Mapping[str, str]:
+        """See `Sessions.stores_named`."""
+        where = "instr(shop_domain, ?) > 0 ORDER BY shop_domain LIMIT ?"
+        return await self._stores(where, (text.lower(), limit))
+
+    async def _stores(self, where: str, args: tuple[Any, ...]) -> dict[str, str]:
+        sql = f"SELECT id, shop_domain FROM stores WHERE {where}"  # noqa: S608 - ours
+
+        def look(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+            return connection.execute(sql, args).fetchall()
+
+        return {row["id"]: row["shop_domain"] for row in await self._db.read(look)}
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """See `Sessions.with_request_id`."""
@@ -109,6 +139,27 @@ class LocalSessions:
             return connection.execute(sql, args).fetchall()
 
         return [_session(channel, row) for row in await self._db.read(look)]
+
+
+def _terms(channel: Channel, query: RowQuery) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Conditions of SQL with their values."""
+    if query.since is not None:
+        yield "created_at >= ?", (time_text(query.since),)
+    if query.before is not None:
+        at, session_id = query.before
+        yield "(created_at, id) < (?, ?)", (time_text(at), uuid_text(session_id))
+    if query.statuses:
+        statuses = sorted(status.value for status in query.statuses)
+        yield f"status IN ({_marks(statuses)})", tuple(statuses)
+    if query.owner_ids:
+        owners = tuple(uuid_text(each) for each in sorted(query.owner_ids))
+        yield f"{channel.owner_column} IN ({_marks(owners)})", owners
+    if query.id_range is not None:
+        yield "id BETWEEN ? AND ?", query.id_range
+    if query.request_id is not None:
+        yield "request_id = ?", (query.request_id,)
+    if query.shopper_email is not None:
+        yield "lower(shopper_email) = ?", (query.shopper_email,)
 
 
 def _time_and_id(row: Session) -> tuple[datetime, str]:

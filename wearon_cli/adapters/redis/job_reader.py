@@ -75,6 +75,22 @@ class RedisJobReader:
             return None
         return _record(json.loads(kept) if kept else {}, job)
 
+    async def records(self, session_ids: Sequence[str]) -> Sequence[SessionRecord | None]:
+        kept = await self._values([keys.record(each) for each in session_ids])
+        return [None if text is None else _record(json.loads(text), {}) for text in kept]
+
+    async def timelines(
+        self, session_ids: Sequence[str]
+    ) -> Sequence[Sequence[Mapping[str, object]]]:
+        kept = await self._values([keys.timeline(each) for each in session_ids])
+        return [list(_lines(text or b"")) for text in kept]
+
+    async def _values(self, names: Sequence[str]) -> list[bytes | None]:
+        if not names:
+            return []
+        with redis_errors():
+            return list(await self._redis.mget(names))
+
 
 def _lines(text: bytes) -> Iterable[Mapping[str, object]]:
     for line in map(json.loads, text.splitlines()):

@@ -37,6 +37,7 @@ _TIMELINE: Final = f"{_PREFIX}timeline:"
 _RECORD: Final = f"{_PREFIX}record:"
 _BOOK: Final = f"{_PREFIX}book:"
 _FAILURES: Final = f"{_PREFIX}failures:"
+_MINUTES: Final = f"{_PREFIX}minutes:"
 _HELD_PICTURE: Final = f"{_PREFIX}held-picture:"
 
 
@@ -75,6 +76,11 @@ def failures(day: int | str) -> str:
     return f"{_FAILURES}{day}"
 
 
+def minutes(hour: int | str) -> str:
+    """Jobs that ended in the minutes of one hour, counted from 1970-01-01 (UTC)."""
+    return f"{_MINUTES}{hour}"
+
+
 def held_picture(session_id: str) -> str:
     """A bought picture that could not be stored yet."""
     return _HELD_PICTURE + session_id
@@ -107,6 +113,8 @@ TIMELINE_ENTRIES: Final = 60
 RECORD_LIFE_S: Final = 90 * _DAY_S
 #: Of purchases and of failures: a year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
+#: A week can be compared with the day before it.
+MINUTES_LIFE_S: Final = 8 * _DAY_S
 HELD_PICTURE_LIFE_S: Final = HELD_PICTURE_S
 
 #: What the scripts about jobs call these keys, prefixes and lives.
@@ -128,6 +136,7 @@ LUA_NAMES: Final = {
     "RECORD": _RECORD,
     "BOOK": _BOOK,
     "FAILURES": _FAILURES,
+    "MINUTES": _MINUTES,
     "HELD_PICTURE": _HELD_PICTURE,
     "LIMIT_LIFE_S": LIMIT_LIFE_S,
     "BREAKER_LIFE_S": BREAKER_LIFE_S,
@@ -135,6 +144,7 @@ LUA_NAMES: Final = {
     "TIMELINE_ENTRIES": TIMELINE_ENTRIES,
     "RECORD_LIFE_S": RECORD_LIFE_S,
     "BOOK_LIFE_S": BOOK_LIFE_S,
+    "MINUTES_LIFE_S": MINUTES_LIFE_S,
 }
 
 # ---------------------------------------------------------------- the table
@@ -326,6 +336,15 @@ KEYS: Final = (
         written_by=_CELERY,
         holds="how many jobs failed on a day: JSON list of merchant store or `b2c`, class of "
         "error, and provider, model and provider's code of its last paid call, with count",
+    ),
+    RedisKey(
+        pattern=minutes("{hour}"),
+        type="hash",
+        expires_s=MINUTES_LIFE_S,
+        life="until it expires",
+        written_by=_CELERY,
+        holds="how many jobs ended in each minute of an hour (hours since 1970-01-01): "
+        "`MINUTE completed`, and `MINUTE failed CODE` by the code of the error",
     ),
     RedisKey(
         pattern=CELERY_QUEUE,

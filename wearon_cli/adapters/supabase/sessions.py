@@ -1,6 +1,8 @@
 """Session rows in Supabase."""
 
-from collections.abc import Sequence
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -17,9 +19,11 @@ from wearon_cli.core.session import (
     OPEN,
     Channel,
     NewSession,
+    RowQuery,
     Session,
     SessionKey,
     SessionMove,
+    Status,
 )
 
 #: The column whose value no other attempt writes: an address signed for this one. The row also has
@@ -29,6 +33,8 @@ WITNESS: Final = "generated_image_url"
 COST_STEP_USD: Final = 1e-6
 #: Rows asked for at once: hosted Supabase gives no more in one answer.
 PAGE_ROWS: Final = 1000
+#: Characters that mean something in a pattern.
+_PATTERN_CHARS: Final = re.compile(r"[%_\\]")
 
 
 class SupabaseSessions:
@@ -136,21 +142,45 @@ class SupabaseSessions:
         return sorted(found, key=_time_and_id)[:limit]
 
     async def since(self, time: datetime, *, limit: int) -> Sequence[Session]:
-        """See `Sessions.since`. Asked for in pages: one answer holds a thousand rows at most."""
-        found = [
-            row for channel in Channel for row in await self._newest(channel, time, limit=limit)
-        ]
+        """See `Sessions.since`."""
+        return await self.newest(RowQuery(since=time), limit=limit)
+
+    async def newest(self, query: RowQuery, *, limit: int) -> Sequence[Session]:
+        """See `Sessions.newest`. Asked for in pages: one answer holds a thousand rows at most."""
+        pages = (self._newest(channel, query, limit=limit) for channel in query.channels)
+        found = [row for page in await asyncio.gather(*pages) for row in page]
         return sorted(found, key=_time_and_id, reverse=True)[:limit]
 
-    async def _newest(self, channel: Channel, time: datetime, *, limit: int) -> list[Session]:
+    async def _newest(self, channel: Channel, query: RowQuery, *, limit: int) -> list[Session]:
         found: list[Session] = []
         while len(found) < limit:
             first, last = len(found), min(limit, len(found) + PAGE_ROWS) - 1
-            page = await self._select(channel, partial(_newest_page, time, first, last))
+            page = await self._select(channel, partial(_newest_page, channel, query, first, last))
             found += page
             if len(page) <= last - first:
                 break
         return found
+
+    async def store_domains(self, store_ids: Collection[str]) -> Mapping[str, str]:
+        """See `Sessions.store_domains`."""
+        if not store_ids:
+            return {}
+        return await self._stores(lambda q: q.in_("id", sorted(store_ids)))
+
+    async def stores_named(self, text: str, *, limit: int) -> Mapping[str, str]:
+        """See `Sessions.stores_named`."""
+        pattern = f"*{_as_pattern(text)}*"
+        return await self._stores(
+            lambda q: q.ilike("shop_domain", pattern).order("shop_domain").limit(limit)
+        )
+
+    async def _stores(self, narrow: Any) -> dict[str, str]:
+        async def look() -> list[dict[str, Any]]:
+            query = narrow(self._supabase.client.table("stores").select("id,shop_domain"))
+            return rows_of("select stores", (await query.execute()).data)
+
+        rows = await self._supabase.repeatable("select stores", look)
+        return {str(row["id"]): str(row["shop_domain"]) for row in rows}
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """See `Sessions.with_request_id`."""
@@ -176,13 +206,35 @@ class SupabaseSessions:
         return [session_from_row(channel, row) for row in rows]
 
 
-def _newest_page(time: datetime, first: int, last: int, query: Any) -> Any:
-    return (
-        query.gte("created_at", time.isoformat())
-        .order("created_at", desc=True)
-        .order("id", desc=True)
-        .range(first, last)
-    )
+def _newest_page(channel: Channel, wanted: RowQuery, first: int, last: int, query: Any) -> Any:
+    narrowed = _narrowed(channel, wanted, query)
+    return narrowed.order("created_at", desc=True).order("id", desc=True).range(first, last)
+
+
+def _narrowed(channel: Channel, wanted: RowQuery, query: Any) -> Any:
+    """The query with its conditions."""
+    if wanted.since is not None:
+        query = query.gte("created_at", wanted.since.isoformat())
+    if wanted.before is not None:
+        at, session_id = f'"{wanted.before[0].isoformat()}"', wanted.before[1]
+        query = query.or_(f"created_at.lt.{at},and(created_at.eq.{at},id.lt.{session_id})")
+    if wanted.statuses:
+        unknown = {Status.PENDING} if channel is Channel.B2B else set()
+        query = query.in_("status", sorted(each.value for each in wanted.statuses - unknown))
+    if wanted.owner_ids:
+        query = query.in_(channel.owner_column, sorted(wanted.owner_ids))
+    if wanted.id_range is not None:
+        query = query.gte("id", wanted.id_range[0]).lte("id", wanted.id_range[1])
+    if wanted.request_id is not None:
+        query = query.eq("request_id", wanted.request_id)
+    if wanted.shopper_email is not None:
+        query = query.ilike("shopper_email", _as_pattern(wanted.shopper_email))
+    return query
+
+
+def _as_pattern(text: str) -> str:
+    """A pattern that this text matches. PostgREST makes each `*` a `%`, and knows no escape."""
+    return _PATTERN_CHARS.sub(r"\\\g<0>", text).replace("*", "_")
 
 
 def _time_and_id(row: Session) -> tuple[datetime, str]:

@@ -357,6 +357,14 @@ class JobReader(Protocol):
     async def record(self, session_id: str) -> SessionRecord | None:
         """What is kept of the session for 90 days."""
 
+    async def records(self, session_ids: Sequence[str]) -> Sequence[SessionRecord | None]:
+        """As `record`, of many sessions at once; what open jobs have done so far is left out."""
+
+    async def timelines(
+        self, session_ids: Sequence[str]
+    ) -> Sequence[Sequence[Mapping[str, object]]]:
+        """As `timeline`, of many sessions at once; the lines of open jobs are left out."""
+
 
 class Dispatcher(Protocol):
     """What every `consume` does to the journal, at the same time as others."""

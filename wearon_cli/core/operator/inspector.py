@@ -6,9 +6,8 @@ workers did, the bucket whether there is a picture; and somewhere, or nowhere, t
 Every operator's command reads sessions here and has no second way.
 """
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
 from wearon_cli.core.jobs.journal import JobEntry, JobPlace, JobReader, SessionRecord
 from wearon_cli.core.operator.inputs import InputPicture, InputReader
-from wearon_cli.core.session import Channel, Session, Sessions, Status
+from wearon_cli.core.session import Channel, RowQuery, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
@@ -28,9 +27,12 @@ if TYPE_CHECKING:
 
 #: A signed address is only asked for to see whether the object is there.
 LOOK_LIFE_S: Final = 60
-#: Rows that a search reads at most, and sessions looked at together.
+#: Rows that a search reads at most, and at once; and sessions looked at together.
 SEARCHED: Final = 10_000
+BATCH: Final = 500
 AT_ONCE: Final = 16
+#: Stores that a hint names.
+NEAR_STORES: Final = 5
 #: The class of error when neither timeline nor record is left.
 UNKNOWN: Final = "unknown"
 
@@ -184,24 +186,63 @@ class Inspector:
 
     async def search(self, wanted: Search) -> list[Found]:
         """Sessions of both tables, newest first."""
-        rows = [
-            row
-            for row in await self.sessions.since(wanted.since, limit=SEARCHED)
-            if (not wanted.statuses or row.status in wanted.statuses)
-            and wanted.owner_id in {None, row.owner_id}
-        ]
+        query = RowQuery(
+            since=wanted.since,
+            statuses=frozenset(wanted.statuses),
+            owner_ids=frozenset({await self.owner(wanted.owner_id)} if wanted.owner_id else ()),
+        )
         found: list[Found] = []
-        for start in range(0, len(rows), AT_ONCE):
-            some = rows[start : start + AT_ONCE]
-            classes = await asyncio.gather(*map(self.error_class, some))
+        looked_at = 0
+        while len(found) < wanted.limit and looked_at < SEARCHED:
+            # Without a class to look for, each row that is read is shown.
+            size = BATCH if wanted.error_class else min(BATCH, wanted.limit - len(found))
+            rows = await self.sessions.newest(query, limit=size)
+            classes = await self.error_classes(rows)
             found += [
                 Found(session=row, error_class=each)
-                for row, each in zip(some, classes, strict=True)
+                for row, each in zip(rows, classes, strict=True)
                 if wanted.error_class in {None, each}
             ]
-            if len(found) >= wanted.limit:
+            looked_at += len(rows)
+            if len(rows) < size:
                 break
+            query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
         return found[: wanted.limit]
+
+    async def owner(self, text: str) -> str:
+        """
+        The id of a user or store, from that id or from the domain of the store.
+
+        Raises:
+            InputError: It is neither; the hint names stores of a similar domain.
+        """
+        try:
+            return str(UUID(text))
+        except ValueError:
+            near = await self.sessions.stores_named(text, limit=NEAR_STORES)
+        exact = [store_id for store_id, domain in near.items() if domain == text.lower()]
+        if exact:
+            return exact[0]
+        names = ", ".join(near.values()) or "none has a similar domain"
+        raise InputError(
+            f"there is no store or user {text!r}", hint=f"give an id, or a shop's domain: {names}"
+        )
+
+    async def error_classes(self, rows: Sequence[Session]) -> list[str | None]:
+        """As `error_class`, of many sessions at once."""
+        failed = [row for row in rows if row.status is Status.FAILED]
+        records = await self.jobs.records([row.session_id for row in failed])
+        untold = [
+            row.session_id
+            for row, record in zip(failed, records, strict=True)
+            if record is None or record.error_code is None
+        ]
+        lines = dict(zip(untold, await self.jobs.timelines(untold), strict=True))
+        classes = {
+            row.session_id: _error_class(row, record, lines.get(row.session_id, ()))
+            for row, record in zip(failed, records, strict=True)
+        }
+        return [classes.get(row.session_id) for row in rows]
 
 
 def checked_session_id(text: str) -> str:

@@ -8,6 +8,15 @@ local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
 if job.token ~= token then return 0 end
 
+-- Count this job in its minute. What was dropped had ended before.
+local function count_ending()
+  if ending == 'dropped' then return end
+  local key = MINUTES .. math.floor(now / 3600)
+  local field = string.format('%d ', math.floor(now / 60) % 60)
+  field = field .. (ending == 'completed' and ending or 'failed ' .. error_code)
+  if redis.call('HINCRBY', key, field, 1) == 1 then redis.call('EXPIRE', key, MINUTES_LIFE_S) end
+end
+
 local completed = ending == 'completed'
 if job.purchase ~= '' then -- its end could not be written down
   local changes = ended(job, now, completed and 'kept' or 'lost', micro_usd)
@@ -59,6 +68,7 @@ if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') t
   redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S)
 end
 
+count_ending()
 keep_lines(id, noted(job.lines, now, facts, numbered(job)))
 redis.call('DEL', JOB .. id)
 redis.call('ZREM', JOBS, id)

@@ -1,0 +1,254 @@
+"""
+Finding sessions by anything that somebody pastes, and by filters.
+
+Filters of the row are the store's work. Cause, model and provider are in the sessions' records, so
+rows are read in batches, newest first, until a page is full or enough were looked at.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from wearon_cli.core.jobs.journal import SessionRecord
+from wearon_cli.core.operator.inspector import Inspector
+from wearon_cli.core.session import RowQuery, Session, Status
+
+#: Rows read at once when a filter needs their records, and in all for one page.
+BATCH: Final = 500
+MOST_LOOKED_AT: Final = 5_000
+#: Sessions whose timelines are looked through for a provider's id.
+MOST_TIMELINES: Final = 20_000
+#: Stores whose domain contains the text.
+MOST_STORES: Final = 20
+#: Fewest characters that are taken for the beginning of a session id.
+LEAST_PREFIX: Final = 4
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PREFIX: Final = re.compile(r"[0-9a-f][0-9a-f-]*")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+class Pasted(StrEnum):
+    """What a pasted text was taken for."""
+
+    NOTHING = "nothing"
+    SESSION = "a session id"
+    PREFIX = "the beginning of a session id"
+    ADDRESS = "an address with a session id in it"
+    OWNER = "the id of a store or user"
+    REQUEST = "a request id"
+    PROVIDER_ID = "an id of the image provider"
+    SHOPPER = "a shopper's e-mail"
+    STORE = "a store's domain"
+    UNKNOWN = "nothing that is known here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to find."""
+
+    text: str = ""  # as pasted
+    since: datetime | None = None
+    statuses: frozenset[Status] = frozenset()
+    owner: str = ""  # id of a store or user, or a shop's domain
+    cause: str = ""  # code of the error of failed ones
+    model: str = ""
+    provider: str = ""
+    before: tuple[datetime, str] | None = None  # `Page.next`: goes on there
+    limit: int = 50
+
+    @property
+    def reads_records(self) -> bool:
+        """True when the row alone does not tell."""
+        return bool(self.cause or self.model or self.provider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A session of a page."""
+
+    session: Session
+    record: SessionRecord | None
+    cause: str | None  # of a failed one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What was found, newest first."""
+
+    sessions: Sequence[Listed] = ()
+    pasted: Pasted = Pasted.NOTHING
+    next: tuple[datetime, str] | None = None  # there may be more from here on
+    looked_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """A pasted text, understood: rows that are found already, or how to ask for them."""
+
+    pasted: Pasted
+    rows: Sequence[Session] = ()
+    query: RowQuery | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSearch:
+    """
+    Finds sessions. Changes nothing.
+
+    Raises `StoreUnavailable`, `StoreRefused` and `QueueUnavailable`.
+    """
+
+    inspector: Inspector
+    most_timelines: int = field(default=MOST_TIMELINES)
+
+    async def find(self, wanted: Wanted) -> Page:
+        """
+        One page.
+
+        Raises:
+            InputError: The owner is neither an id nor the domain of a store.
+        """
+        text = wanted.text.strip()
+        reading = await self._read(text) if text else _Reading(pasted=Pasted.NOTHING)
+        if reading.rows:
+            return Page(
+                sessions=await self._listed(reading.rows),
+                pasted=reading.pasted,
+                looked_at=len(reading.rows),
+            )
+        if text and reading.query is None:
+            return Page(pasted=reading.pasted)
+        query = await self._query(wanted, reading.query or RowQuery())
+        return replace(await self._page(wanted, query), pasted=reading.pasted)
+
+    async def _query(self, wanted: Wanted, query: RowQuery) -> RowQuery:
+        owners = query.owner_ids
+        if wanted.owner:
+            owners = frozenset({await self.inspector.owner(wanted.owner.strip())})
+        statuses = frozenset({Status.FAILED}) if wanted.cause else wanted.statuses
+        return replace(
+            query,
+            since=wanted.since,
+            before=wanted.before,
+            statuses=statuses,
+            owner_ids=owners,
+        )
+
+    async def _page(self, wanted: Wanted, query: RowQuery) -> Page:
+        found: list[Listed] = []
+        looked_at = 0
+        while True:
+            size = BATCH if wanted.reads_records else wanted.limit
+            rows = await self.inspector.sessions.newest(query, limit=size)
+            looked_at += len(rows)
+            found += [each for each in await self._listed(rows) if _fits(wanted, each)]
+            whole = len(rows) < size
+            if rows:
+                query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
+            if len(found) >= wanted.limit or whole or looked_at >= MOST_LOOKED_AT:
+                break
+        shown = found[: wanted.limit]
+        more = query.before if not whole else None
+        if len(found) > wanted.limit:  # goes on after the last one shown
+            more = (shown[-1].session.created_at, shown[-1].session.session_id)
+        return Page(sessions=shown, next=more, looked_at=looked_at)
+
+    async def _listed(self, rows: Sequence[Session]) -> list[Listed]:
+        records = await self.inspector.jobs.records([row.session_id for row in rows])
+        causes = await self.inspector.error_classes(rows)
+        return [
+            Listed(session=row, record=record, cause=cause)
+            for row, record, cause in zip(rows, records, causes, strict=True)
+        ]
+
+    async def _read(self, text: str) -> _Reading:
+        """What it is, by its form first; ids of others last, since they have no form."""
+        plain = text.lower()
+        if "://" in text or plain.startswith("/"):
+            return await self._by_address(plain)
+        if _EMAIL.fullmatch(text):
+            return _Reading(pasted=Pasted.SHOPPER, query=RowQuery(shopper_email=plain))
+        if _UUID.fullmatch(plain):
+            return await self._by_uuid(plain, Pasted.SESSION)
+        if _PREFIX.fullmatch(plain) and len(plain) >= LEAST_PREFIX:
+            rows = await self.inspector.sessions.newest(RowQuery(id_prefix=plain), limit=50)
+            if rows:
+                return _Reading(pasted=Pasted.PREFIX, rows=rows)
+        if _DOMAIN.fullmatch(plain):
+            stores = await self.inspector.sessions.stores_named(plain, limit=MOST_STORES)
+            if stores:
+                return _Reading(pasted=Pasted.STORE, query=RowQuery(owner_ids=frozenset(stores)))
+        return await self._by_request(text)
+
+    async def _by_address(self, address: str) -> _Reading:
+        """The result's path ends with the session's id; an input's holds none, or an owner's."""
+        for found in reversed(_UUID.findall(unquote(urlsplit(address).path))):
+            row = await self.inspector.sessions.find(found)
+            if row is not None:
+                return _Reading(pasted=Pasted.ADDRESS, rows=[row])
+        domain = urlsplit(address).hostname or ""
+        stores = await self.inspector.sessions.stores_named(domain, limit=2) if domain else {}
+        if stores:
+            return _Reading(pasted=Pasted.STORE, query=RowQuery(owner_ids=frozenset(stores)))
+        return _Reading(pasted=Pasted.UNKNOWN)
+
+    async def _by_uuid(self, session_id: str, pasted: Pasted) -> _Reading:
+        row = await self.inspector.sessions.find(session_id)
+        if row is not None:
+            return _Reading(pasted=pasted, rows=[row])
+        owned = RowQuery(owner_ids=frozenset({session_id}))
+        if await self.inspector.sessions.newest(owned, limit=1):
+            return _Reading(pasted=Pasted.OWNER, query=owned)
+        return await self._by_request(session_id)
+
+    async def _by_request(self, text: str) -> _Reading:
+        rows = await self.inspector.sessions.newest(RowQuery(request_id=text), limit=50)
+        if rows:
+            return _Reading(pasted=Pasted.REQUEST, rows=rows)
+        row = await self._with_in_timeline(text)
+        if row is not None:
+            return _Reading(pasted=Pasted.PROVIDER_ID, rows=[row])
+        stores = await self.inspector.sessions.stores_named(text, limit=MOST_STORES)
+        if stores:
+            return _Reading(pasted=Pasted.STORE, query=RowQuery(owner_ids=frozenset(stores)))
+        return _Reading(pasted=Pasted.UNKNOWN)
+
+    async def _with_in_timeline(self, text: str) -> Session | None:
+        """The newest session whose timeline names this id; failed ones are looked through first."""
+        for statuses in (frozenset({Status.FAILED}), frozenset[Status]()):
+            query, looked_at = RowQuery(statuses=statuses), 0
+            while looked_at < self.most_timelines:
+                rows = await self.inspector.sessions.newest(query, limit=BATCH)
+                ids = [row.session_id for row in rows]
+                lines = await self.inspector.jobs.timelines(ids)
+                for row, timeline in zip(rows, lines, strict=True):
+                    if any(_names(line, text) for line in timeline):
+                        return row
+                looked_at += len(rows)
+                if len(rows) < BATCH or not any(lines):  # older ones are kept no longer
+                    break
+                query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
+        return None
+
+
+def _fits(wanted: Wanted, each: Listed) -> bool:
+    record = each.record
+    return (
+        wanted.cause in {"", each.cause}
+        and wanted.model in {"", record.model if record else None}
+        and wanted.provider in {"", record.provider if record else None}
+    )
+
+
+def _names(line: object, text: str) -> bool:
+    """True when a member of a timeline's line is this id, or holds it as a word."""
+    if not isinstance(line, dict):
+        return False
+    word = re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w-])")
+    return any(isinstance(value, str) and word.search(value) for value in line.values())
