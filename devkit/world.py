@@ -39,11 +39,12 @@ from wearon_cli.core.contract import Task, new_task
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.intake import TakeIn
-from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, Worker
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack
 from wearon_cli.core.jobs.offers import Catalogue
 from wearon_cli.core.jobs.recovery import Recovery
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import (

@@ -22,8 +22,8 @@ from wearon_cli.core.jobs.journal import (
     Purchase,
     PurchaseOutcome,
     SessionRecord,
-    Worker,
 )
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 from wearon_cli.core.vendor_answer import VendorAnswer

@@ -17,8 +17,8 @@ from wearon_cli.core.jobs.journal import (
     NewJob,
     Purchase,
     PurchaseOutcome,
-    Worker,
 )
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 

@@ -34,8 +34,8 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     Recovered,
     SettlementIntent,
-    Worker,
 )
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.operator.minutes import in_steps
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now

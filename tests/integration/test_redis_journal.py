@@ -24,8 +24,8 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     SessionRecord,
     SettlementIntent,
-    Worker,
 )
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 

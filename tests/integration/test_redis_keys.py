@@ -18,14 +18,8 @@ from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.jobs.breakers import STORAGE
-from wearon_cli.core.jobs.journal import (
-    Closing,
-    Ending,
-    NewJob,
-    Purchase,
-    PurchaseOutcome,
-    Worker,
-)
+from wearon_cli.core.jobs.journal import Closing, Ending, NewJob, Purchase, PurchaseOutcome
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.providers import Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 

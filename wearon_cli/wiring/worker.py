@@ -13,13 +13,14 @@ from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.jobs.breakers import Breakers
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.generation import Generation
-from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal, WorkerRegistry
+from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal
 from wearon_cli.core.jobs.keeping import Keeper
 from wearon_cli.core.jobs.offers import Catalogue
 from wearon_cli.core.jobs.purchasing import Buyer, Gate
 from wearon_cli.core.jobs.retrieval import Retriever
 from wearon_cli.core.jobs.runner import JobRunner
 from wearon_cli.core.jobs.settlement import Settlement
+from wearon_cli.core.jobs.workers import WorkerRegistry
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool
 from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.session_store import SessionStore

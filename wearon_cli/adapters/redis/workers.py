@@ -4,7 +4,7 @@ from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.adapters.redis.entries import timeline_facts
 from wearon_cli.adapters.redis.job_scripts import JobScripts
-from wearon_cli.core.jobs.journal import Worker
+from wearon_cli.core.jobs.workers import Worker
 
 
 class RedisWorkers:

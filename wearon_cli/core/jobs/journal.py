@@ -144,16 +144,6 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """A worker process, as it registers."""
-
-    worker_id: str
-    slots: int  # jobs it does at once
-    host: str
-    pid: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """A job that a worker may claim from now on; its message is to be sent."""
 
@@ -395,16 +385,3 @@ class Dispatcher(Protocol):
         While breakers have held back the PAID lane for longer than `max_wait_s`, jobs opened
         longer ago than that move to the FREE lane, marked `expired`: a worker fails them.
         """
-
-
-class WorkerRegistry(Protocol):
-    """The lease of a worker process: all its jobs hang on it."""
-
-    async def register(self, worker: Worker) -> None:
-        """Join, with a new lease."""
-
-    async def renew(self, worker_id: str) -> bool:
-        """Keep the lease for another life. False: it ran out, and the jobs are others' now."""
-
-    async def leave(self, worker_id: str) -> None:
-        """Go: no more jobs are released for it. Jobs it still holds become ready."""

@@ -11,7 +11,8 @@ from typing import Final
 
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.journal import JobPlace, Worker
+from wearon_cli.core.jobs.journal import JobPlace
+from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import JobAwaited

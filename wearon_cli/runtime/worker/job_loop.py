@@ -16,8 +16,9 @@ from typing import Final
 
 from wearon_cli.core.errors import Interrupted, LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.journal import Claim, Worker, WorkerRegistry
+from wearon_cli.core.jobs.journal import Claim
 from wearon_cli.core.jobs.runner import LEASE_LOST, Disposition
+from wearon_cli.core.jobs.workers import Worker, WorkerRegistry
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ClaimFailed, DrainStarted, JobsHandedBack, WorkerLeaseLost
 from wearon_cli.wiring.worker import WorkerParts, open_worker
