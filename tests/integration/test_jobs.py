@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, World
+from devkit.world import PICTURE, PaidProvider, World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import (
     AccountBlocked,
@@ -23,7 +23,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, Status, utc_now
 
 pytestmark = pytest.mark.anyio
@@ -245,6 +245,35 @@ async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> No
     assert entry.due_at is not None
     assert entry.waiting_since is not None
     assert (entry.due_at - entry.waiting_since).total_seconds() <= world.settings.max_wait_s + 1
+
+
+class AsksForAnHour(PaidProvider):
+    """Has sold a picture, and answers each question about it with a long `retry-after`."""
+
+    powers = Powers(fetch=True)
+
+    async def submit(  # type: ignore[override]
+        self, request: TryOnRequest, *, model: str, marker: str | None
+    ) -> Pending:
+        self.paid.append(request.session_id)
+        ticket = Ticket(provider=self.name, model=model, provider_id="t1", marker=marker)
+        return Pending(ticket=ticket, after_s=0.0)
+
+    async def collect(self, ticket: Ticket) -> Pending:
+        return Pending(ticket=ticket, after_s=3600.0, failure=RateLimited(retry_after_s=3600.0))
+
+
+async def test_a_seller_that_asks_for_an_hour_keeps_no_slot_for_it(world: World) -> None:
+    world.generator = AsksForAnHour()
+    key = await world.sell(owner_id=USER)
+    assert await asyncio.wait_for(world.run_all(), timeout=60) == [HandBack.WAITING]
+    entry = await world.journal.entry(key.session_id)
+    assert entry is not None
+    assert entry.purchase is not None
+    assert entry.due_at is not None
+    assert entry.waiting_since is not None
+    wait_s = (entry.due_at - entry.waiting_since).total_seconds()
+    assert wait_s == pytest.approx(world.settings.max_wait_s, abs=1)
 
 
 async def claimed(world: World) -> Claim:

@@ -23,7 +23,13 @@ from devkit.waiting import LONGEST_S, reached
 from wearon_cli.adapters.providers import openai_errors
 from wearon_cli.adapters.providers.openai_checks import ModelInfo, model_info
 from wearon_cli.adapters.providers.openai_edits import OpenAIImages, image_api_client
-from wearon_cli.adapters.providers.openai_errors import from_transport, retry_after_s
+from wearon_cli.adapters.providers.openai_errors import (
+    ErrorBody,
+    from_answer,
+    from_transport,
+    retry_after_s,
+)
+from wearon_cli.adapters.providers.runware_errors import TaskError, from_error
 from wearon_cli.adapters.providers.vendor_http import MAX_ANSWER_BYTES
 from wearon_cli.core.errors import (
     AccountBlocked,
@@ -289,6 +295,18 @@ async def test_an_error_never_repeats_what_the_vendor_said(fault: str) -> None:
         "limit 5",
     ):
         assert word not in shown
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_fault_says_how_long_to_wait(status: int) -> None:
+    headers, overloaded = httpx.Headers({"retry-after": "20"}), "server_is_overloaded"
+    faults = (
+        from_answer(status, headers, ErrorBody(code=overloaded, is_json=True)),
+        from_error(TaskError(code="serviceUnavailable"), status=status, headers=headers),
+    )
+    for fault in faults:
+        assert isinstance(fault, GeneratorFault)
+        assert fault.retry_after_s == 20
 
 
 @pytest.mark.parametrize(

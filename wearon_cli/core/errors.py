@@ -362,6 +362,10 @@ class PurchaseUnresolved(GeneratorError):
     code = "purchase_unresolved"
     reaction = Reaction.WAIT
 
+    def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s  # until its seller is to be asked again; 0: not told
+
 
 class GenerationRefused(GeneratorError):
     """The image generator's safety system refused these pictures."""

@@ -131,8 +131,8 @@ def from_answer(
     vendor = VendorAnswer(
         status=status, code=body.code, parameter=body.param, request_id=request_id(headers)
     )
-    if made is RateLimited:
-        return RateLimited(detail, retry_after_s=retry_after_s(headers)).told_by(vendor)
+    if issubclass(made, RateLimited | GeneratorFault):
+        return made(detail, retry_after_s=retry_after_s(headers)).told_by(vendor)
     return made(detail, hint=_HINTS.get(made, "")).told_by(vendor)
 
 

@@ -5,7 +5,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Final
 
-from wearon_cli.core.errors import GeneratorError, RateLimited
+from wearon_cli.core.errors import GeneratorError, GeneratorFault, RateLimited
 from wearon_cli.core.providers import Ticket
 
 #: Between two questions about one picture, at least.
@@ -75,5 +75,5 @@ class Pace:
     @staticmethod
     def after_failure_s(failure: GeneratorError) -> float:
         """Seconds to the next question after one that failed."""
-        told_s = failure.retry_after_s if isinstance(failure, RateLimited) else 0.0
+        told_s = failure.retry_after_s if isinstance(failure, RateLimited | GeneratorFault) else 0.0
         return max(told_s, AFTER_FAILURE_S)

@@ -126,9 +126,9 @@ def from_error(
     vendor = VendorAnswer(
         status=status, code=error.code, parameter=error.parameter, request_id=error.task_id
     )
-    if made is RateLimited:
+    if issubclass(made, RateLimited | GeneratorFault):
         pause_s = retry_after_s(headers or httpx.Headers())
-        return RateLimited(detail, retry_after_s=pause_s).told_by(vendor)
+        return made(detail, retry_after_s=pause_s).told_by(vendor)
     return made(detail, hint=_HINTS.get(made, "")).told_by(vendor)
 
 

@@ -18,6 +18,7 @@ from wearon_cli.core.errors import (
     PictureProblem,
     PurchaseUnresolved,
     QueueUnavailable,
+    RateLimited,
     WearonError,
 )
 from wearon_cli.core.events import emit
@@ -83,7 +84,9 @@ class Retriever:
             await self._lose(claim, purchase, exc)
             raise
         except GeneratorError as exc:
-            raise PurchaseUnresolved(f"{provider.name} could not be asked: {exc}") from exc
+            raise PurchaseUnresolved(
+                f"{provider.name} could not be asked: {exc}", retry_after_s=_told_s(exc)
+            ) from exc
         if ticket is None:
             await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED, cause=loss)
             raise GeneratorUnreachable(f"nothing was bought from {provider.name}") from loss
@@ -167,7 +170,7 @@ class Retriever:
         clock = asyncio.get_running_loop().time
         give_up_s = clock() + self.timeout_s
         while True:
-            await asyncio.sleep(state.after_s)
+            await asyncio.sleep(min(state.after_s, self.timeout_s))
             try:
                 answer = await provider.collect(state.ticket)
             except CallAmbiguous as exc:
@@ -181,9 +184,10 @@ class Retriever:
             if isinstance(answer, GeneratedPicture):
                 return await self._verified(claim, answer, state.ticket, outcome)
             state = answer
-            if clock() > give_up_s:
+            if clock() + state.after_s > give_up_s:
                 raise PurchaseUnresolved(
-                    f"no picture of {state.ticket.provider_id} from {provider.name} yet"
+                    f"no picture of {state.ticket.provider_id} from {provider.name} yet",
+                    retry_after_s=_told_s(state.failure),
                 )
 
     async def _verified(
@@ -242,3 +246,10 @@ def ticket_of(purchase: Purchase) -> Ticket | None:
         provider_id=purchase.ticket,
         marker=purchase.marker,
     )
+
+
+def _told_s(failure: GeneratorError | None) -> float:
+    """The pause that the seller asked for; 0 when it asked for none."""
+    if isinstance(failure, RateLimited | GeneratorFault):
+        return failure.retry_after_s
+    return 0.0

@@ -167,8 +167,8 @@ class JobRunner:
             row = await self.generation.begin(task)
             await self.settlement.charge(row, task.replay.replay_id)
             await self.journal.charged(claim)
-        left_s = self.settings.max_wait_s - attempt.waited_s()
-        usage = await self.generation.make(claim, task, max_wait_s=max(0.0, left_s))
+        left_s = max(0.0, self._left_s(attempt))
+        usage = await self.generation.make(claim, task, max_wait_s=left_s)
         await self._drop_letter(task)
         cost = usage.cost_usd if usage else None
         return Disposition(closing=Closing(ending=Ending.COMPLETED, cost_usd=cost))
@@ -188,21 +188,24 @@ class JobRunner:
             case Reaction.YIELD:
                 return await self._hand_back(attempt, error)
             case Reaction.REPEAT if claim.faults < self.settings.openai_max_retries:
-                pause_s = max(_backoff_s(claim.faults), _asked_s(error))
+                asked_s = min(_asked_s(error), self._left_s(attempt))
+                pause_s = max(_backoff_s(claim.faults), asked_s)
                 return Disposition(why=HandBack.FAULT, after_s=pause_s, error=error.code)
             case Reaction.WAIT | Reaction.HALT if self._may_wait(attempt, error):
-                left_s = self.settings.max_wait_s - attempt.waited_s()
-                pause_s = min(_pause_s(error), max(1.0, left_s))
+                pause_s = min(_pause_s(error), max(1.0, self._left_s(attempt)))
                 return await self._hand_back(attempt, error, after_s=pause_s)
             case _:
                 return await self._give_up(attempt, error)
+
+    def _left_s(self, attempt: "_Attempt") -> float:
+        return self.settings.max_wait_s - attempt.waited_s()
 
     def _may_wait(self, attempt: "_Attempt", error: WearonError) -> bool:
         wished = attempt.task and attempt.task.replay and attempt.task.replay.model
         if wished and error.reaction is Reaction.HALT:
             return False  # a model that an operator chose halts no other job
         expired = attempt.claim.expired is not None
-        return not expired and attempt.waited_s() < self.settings.max_wait_s
+        return not expired and self._left_s(attempt) > 0
 
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         """The session ended without this attempt: by an earlier one of this job, or otherwise."""
@@ -317,7 +320,9 @@ def _backoff_s(faults: int) -> float:
 
 def _asked_s(error: WearonError) -> float:
     """The pause that the service asked for; 0 when it asked for none."""
-    return error.retry_after_s if isinstance(error, RateLimited | GeneratorFault) else 0.0
+    if isinstance(error, RateLimited | GeneratorFault | PurchaseUnresolved):
+        return error.retry_after_s
+    return 0.0
 
 
 def _pause_s(error: WearonError) -> float:
