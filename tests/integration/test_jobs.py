@@ -22,9 +22,10 @@ from wearon_cli.core.errors import (
     RateLimited,
     WearonError,
 )
+from wearon_cli.core.jobs import purchasing
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
 from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
-from wearon_cli.core.session import Channel, Status, utc_now
+from wearon_cli.core.session import Channel, Status, requeue, utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -234,6 +235,25 @@ async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
         await world.pass_time()
     assert (await world.row(key)).status is Status.COMPLETED
     assert await balance(world) == 9
+
+
+async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the job is dropped, and nothing brings its session to an end for 20 minutes."""
+    key = await world.sell(owner_id=USER)
+    monkeypatch.setattr(purchasing, "SEEN_FOR_S", -1.0)  # the row is looked at before paying
+
+    async def fetch_meanwhile(_url: str) -> bytes:
+        await world.sessions.apply(key, requeue())  # no token fences a row
+        return PICTURE
+
+    monkeypatch.setattr(world.fetcher, "fetch", fetch_meanwhile)
+    assert await world.run_all() == [HandBack.WAITING]
+    monkeypatch.undo()
+    await world.pass_time()
+    assert await world.run_one() is Ending.COMPLETED
+    assert len(world.generator.paid) == 1
 
 
 async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> None:

@@ -215,6 +215,8 @@ class Generation:
         """Before paying: the platform may have ended the session, or it may be too old by now."""
         self._require_young(row)
         now = await self.sessions.get(task.key)
+        if now is not None and now.status in WAITING:  # by a worker that lost its lease
+            raise StoreUnavailable("the row was put back to queued before anything was bought")
         if now is None or now.status is not row.status:
             raise SessionFinal("the row moved on before anything was bought")
 
