@@ -18,8 +18,8 @@ from wearon_cli.core.purchases import BookRow
 
 #: Our book counts in micro-USD; a bill may be rounded once for each purchase.
 ROUNDING_USD = 5e-6
-#: A purchase found by its conversation has this for a ticket: its bill is an estimate.
-ESTIMATED = b'"ticket": "conv_'
+#: In a timeline: a picture whose bill was not told, or was lost with the worker that had it.
+ESTIMATED = b'"estimate": true'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

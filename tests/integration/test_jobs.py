@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from devkit.faults import Crash
 from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, PaidProvider, World
 from wearon_cli.adapters.redis.client import Client
@@ -18,14 +19,16 @@ from wearon_cli.core.errors import (
     GenerationRefused,
     GeneratorFault,
     GeneratorUnreachable,
+    LeaseLost,
     PictureUnavailable,
+    QueueUnavailable,
     RateLimited,
     WearonError,
 )
 from wearon_cli.core.jobs import purchasing
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
 from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
-from wearon_cli.core.session import Channel, Status, requeue, utc_now
+from wearon_cli.core.session import Channel, Status, fail, requeue, utc_now
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +124,72 @@ async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker
     assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
     assert await world.storage.get((await world.row(key)).result_path) == PICTURE
+
+
+async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_person(
+    world: World,
+) -> None:
+    """It was bought, and is at hand: its purchase is not lost."""
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    claim = await claimed(world)
+    purchase = Purchase(
+        number=1, provider="openai", model="m", started_at=utc_now(), expected_usd=0.07
+    )
+    assert await world.journal.start_purchase(claim, purchase, pictures=2) == 0
+    await world.journal.keep_picture(claim, PICTURE, Usage(model="m", cost_usd=0.05))
+    await world.kill_worker()
+    await world.sessions.apply(key, fail("The platform took it for stuck."))
+    assert await world.run_all() == [Ending.DROPPED]
+    assert await world.storage.get((await world.row(key)).result_path) == PICTURE
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (1, 0)
+    assert record.cost_usd == pytest.approx(0.05)
+
+
+async def test_a_bill_that_could_not_be_written_down_is_read_from_the_completed_row(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker lost the lease while the picture was drawn, and finished all the same."""
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    claim = await claimed(world)
+
+    async def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable
+
+    async def lease_lost(*_: object, **__: object) -> None:
+        raise LeaseLost
+
+    monkeypatch.setattr(world.journal, "picture_stored", away)
+    monkeypatch.setattr(world.journal, "close", lease_lost)
+    with pytest.raises(LeaseLost):
+        await world.runner().run(claim)
+    monkeypatch.undo()
+    await world.kill_worker()
+    assert await world.run_all() == [Ending.COMPLETED]
+    record = await world.journal.record(key.session_id)
+    assert record is not None
+    assert (record.purchases, record.purchases_lost) == (1, 0)
+    assert record.cost_usd == pytest.approx(0.05)
+
+
+async def test_a_bill_that_was_lost_with_its_worker_is_called_an_estimate(world: World) -> None:
+    """The picture is stored; what it cost was in the answer alone."""
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    claim = await claimed(world)
+    world.fuse.crash_in = "picture_stored"
+    with pytest.raises(Crash):
+        await world.runner().run(claim)
+    world.fuse.crash_in = None
+    await world.kill_worker()
+    assert await world.run_all() == [Ending.COMPLETED]
+    lines = await world.journal.timeline(key.session_id)
+    (stored,) = [line for line in lines if line["event"] == "picture_stored"]
+    assert stored["estimate"] is True
+    assert len(world.generator.paid) == 1
 
 
 async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(world: World) -> None:

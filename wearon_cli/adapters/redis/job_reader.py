@@ -16,7 +16,8 @@ Events of a job and their further members, each of which may be absent:
     purchase_ended             outcome, cost_usd, error; and of the provider's answer: status, code,
                                parameter, vendor_request_id
     preview_ended              outcome, error
-    picture_stored             outcome, provider, model, cost_usd, vendor_request_id
+    picture_stored             outcome, provider, model, cost_usd, vendor_request_id; estimate: true
+                               when the cost was not told
     picture_held               model
     late_picture               stored (whether under the result's path)
     previous_kept, charged

@@ -113,6 +113,7 @@ class RedisJournal(RedisJobReader):
             provider=usage.provider,
             model=usage.model,
             cost_usd=usage.cost_usd,
+            estimate=usage.is_estimate or None,
             **facts,
         )
         await self._end_purchase(claim, outcome, line, cost_usd=usage.cost_usd, usage=usage)

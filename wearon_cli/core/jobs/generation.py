@@ -6,7 +6,7 @@ sign -> complete. Leaves by an error of the tree at any step; `runner` decides w
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -113,10 +113,10 @@ class Generation:
         if claim.purchase is None or row is None:
             return
         if row.status is Status.COMPLETED:  # by an attempt that could not write down its picture
-            await self._stored_usage(claim)
+            await self._stored_usage(claim, completed=row)
             await self.retriever.forget(ticket_of(claim.purchase))
             return
-        picture = await self.retriever.abandon(claim)
+        picture = await self._held_picture(claim) or await self.retriever.abandon(claim)
         if picture is not None:
             await self.keeper.keep_for_a_person(claim, row, picture)
             await self.retriever.forget(picture.ticket)
@@ -162,11 +162,28 @@ class Generation:
         ticket = ticket_of(claim.purchase) if claim.purchase else None
         return _Found(url=url, usage=usage, ticket=ticket)
 
-    async def _stored_usage(self, claim: Claim) -> Usage | None:
-        """What the stored picture used up; written down, where an earlier attempt could not."""
+    async def _stored_usage(
+        self, claim: Claim, *, completed: Session | None = None
+    ) -> Usage | None:
+        """
+        What the stored picture used up; written down, where an earlier attempt could not.
+
+        Args:
+            claim: The job.
+            completed: Its row, if that attempt completed it: what it cost stands there.
+        """
         if claim.purchase is None:
             return claim.usage
-        usage = await self.retriever.bill(claim.purchase)
+        held = await self._held_picture(claim)
+        usage = held.usage if held else await self.retriever.bill(claim.purchase)
+        if usage.is_estimate and completed and completed.estimated_cost_usd is not None:
+            usage = replace(
+                usage,
+                input_tokens=completed.input_tokens,
+                output_tokens=completed.output_tokens,
+                cost_usd=completed.estimated_cost_usd,
+                is_estimate=False,
+            )
         await self.journal.picture_stored(claim, usage, PurchaseOutcome.KEPT)
         return usage
 
@@ -181,14 +198,10 @@ class Generation:
             return False
 
     async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
-        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
+        held = await self._held_picture(claim)
         if held is not None:
             emit(HeldPictureFound())
-            jpeg, usage = held
-            ticket = ticket_of(claim.purchase) if claim.purchase else None
-            return BoughtPicture(
-                jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT, ticket=ticket
-            )
+            return held
         recovered = await self.retriever.recover(claim)
         if isinstance(recovered, BoughtPicture):
             return recovered
@@ -210,6 +223,15 @@ class Generation:
                 return await self.buyer.buy(order)
         except TimeoutError as exc:
             raise UpstreamError("the attempt ran out of its time budget") from exc
+
+    async def _held_picture(self, claim: Claim) -> BoughtPicture | None:
+        """The picture of the open purchase, if it is held in Redis."""
+        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
+        if held is None:
+            return None
+        jpeg, usage = held
+        ticket = ticket_of(claim.purchase) if claim.purchase else None
+        return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT, ticket=ticket)
 
     async def _look_again(self, task: Task, row: Session) -> None:
         """Before paying: the platform may have ended the session, or it may be too old by now."""
