@@ -15,7 +15,8 @@ $$;
 -- ------------------------------------------------------------------ owners
 
 CREATE TABLE public.users (
-    id uuid PRIMARY KEY
+    id uuid PRIMARY KEY,
+    email text UNIQUE -- taken to be there: what was told of the platform does not say
 );
 
 CREATE TABLE public.stores (

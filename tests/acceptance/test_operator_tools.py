@@ -18,6 +18,7 @@ from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import ANON_KEY, SupabaseServer
 from devkit.waiting import LONGEST_S
+from devkit.workers import workers
 
 pytestmark = pytest.mark.slow
 
@@ -61,8 +62,8 @@ def test_a_failed_session_is_shown_and_run_again_and_everything_adds_up(tmp_path
     ):
         tools = OperatorTools(running)
         api.rules(faults=[{"name": "moderation_input", "times": 2}])
-        tools.ask("try-on", *PICTURES, "--channel", "b2c", code=7)
-        failed = tools.ask("try-on", *PICTURES, "--channel", "b2b", code=7)
+        tools.ask("try-on", *PICTURES, "--yes", code=7)
+        failed = tools.ask("try-on", *PICTURES, "--store", "demo.shop.test", "--yes", code=7)
         session_id = failed["data"]["session_id"]
 
         listed = tools.ask("sessions", "--failed", "--since", "1h")["data"]["sessions"]
@@ -146,14 +147,39 @@ def test_now_works_on_the_named_session_and_on_nobody_elses(
         assert client.lrange("wearon:tasks:generation", 0, -1) == [other.payload]
 
 
+def test_in_production_a_trial_takes_the_credit_it_says_or_none(
+    supabase: SupabaseServer, environment: dict[str, str], photos: str, tmp_path: Path
+) -> None:
+    platform = Platform(supabase, photos)
+    before = platform.balances()
+    order = ("try-on", *PICTURES, "--store", f"https://{platform.absorb}.example/", "--yes")
+    with workers(environment, tmp_path / "workers.log"):
+        free = wearon(environment, *order, "--free", "--out", str(tmp_path / "free.jpg"))["data"]
+        assert platform.balances() == before
+        paid = wearon(environment, *order, "--out", str(tmp_path / "paid.jpg"))["data"]
+    assert (free["status"], free["credit"]) == ("completed", "never_taken")
+    assert (paid["status"], paid["credit"]) == ("completed", "spent")
+    assert (tmp_path / "free.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert platform.balances() == {**before, "store": before["store"] - 1}
+
+
 def test_in_production_nobody_orders_or_corrects_without_a_yes(
     supabase: SupabaseServer, environment: dict[str, str], photos: str
 ) -> None:
     platform = Platform(supabase, photos)
-    owner = ("--owner", platform.user)
+    before = platform.balances()
+    owner = ("--user", platform.user)
     refused = wearon(environment, "try-on", *PICTURES, *owner, code=4)
     assert refused["error"]["code"] == "consent_missing"
-    assert platform.balances()["user"] == 1000
+    assert f"one of the 1000 credits of user {platform.user}" in refused["error"]["message"]
+    domain = f"{platform.absorb}.example"
+    store = wearon(environment, "try-on", *PICTURES, "--store", domain, code=4)["error"]
+    assert f"one of the 1000 credits of store {domain}" in store["message"]
+    free = wearon(environment, "try-on", *PICTURES, "--store", domain, "--free", code=4)["error"]
+    assert "take no credit" in free["message"]
+    nobody = wearon(environment, "try-on", *PICTURES, code=4)["error"]
+    assert "--store" in nobody["hint"]
+    assert platform.balances() == before
     anon = {**environment, "SUPABASE_SERVICE_ROLE_KEY": ANON_KEY}
     for command in ("reconcile", "costs", "sessions"):
         assert wearon(anon, command, code=3)["error"]["code"] == "config_error"

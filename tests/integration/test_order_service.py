@@ -13,11 +13,13 @@ from devkit.crashes import CREDITS, SHOPPER, STORE, USER, credits_left, open_acc
 from devkit.faults import Faulty
 from devkit.operators import Operators
 from devkit.servers.redis_server import RedisServer
-from devkit.world import World
+from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.contract import Task, parse_task
+from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (
+    GenerationRefused,
     Interrupted,
     NoCreditLeft,
     QueueUnavailable,
@@ -100,6 +102,32 @@ async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Orde
     assert (person, garment) == (row.model_image_url, row.outfit_image_url)
     kept = [each["url"] for each in row.accessories]
     assert kept == ([hat] if placed.channel is Channel.B2C else [])
+
+
+async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) -> None:
+    """The store's ledger has nothing for its request id: so nothing is owed, however it ends."""
+    free = order(Channel.B2B, is_free=True)
+    for answer in (PICTURE, GenerationRefused("refused")):
+        world.generator.plan = [answer]
+        row = await Operators(world).orders.place(free)
+        await world.run_all()
+        report = await Operators(world).report(row.key)
+        assert report.session.status.is_final
+        assert report.credit.state is CreditState.NEVER_TAKEN
+    assert await balances(world) == (CREDITS, CREDITS, CREDITS)
+
+
+async def test_a_free_trial_that_cannot_be_queued_gives_nothing_back(world: World) -> None:
+    async def away(*_: Any) -> None:
+        raise QueueUnavailable
+
+    with pytest.raises(QueueUnavailable):
+        await changed(world, intake=Faulty(world.intake, push=away)).place(
+            order(Channel.B2B, is_free=True)
+        )
+    (row,) = await rows(world)
+    assert row.status is Status.FAILED
+    assert await balances(world) == (CREDITS, CREDITS, CREDITS)
 
 
 async def test_the_payload_is_the_platforms_own(world: World) -> None:

@@ -67,11 +67,13 @@ CASES: dict[str, Case] = {
     "a user's shopper": Case(
         words=TRY.format("good.jpg") + " --shopper a@b.test", exit_code=4, said="shopper"
     ),
-    "an unknown channel": Case(
-        words=TRY.format("good.jpg") + " --channel b2x", exit_code=2, said="--channel"
+    "a user and a store": Case(
+        words=TRY.format("good.jpg") + " --user a@b.test --store b.test",
+        exit_code=4,
+        said="or of a store",
     ),
-    "an owner that is no id": Case(
-        words=TRY.format("good.jpg") + " --owner 12", exit_code=2, said="--owner"
+    "a free trial for a user": Case(
+        words=TRY.format("good.jpg") + " --user a@b.test --free", exit_code=4, said="never taken"
     ),
     "nowhere to save": Case(
         words=TRY.format("good.jpg") + " --out none/a.jpg", exit_code=4, said="no folder none"

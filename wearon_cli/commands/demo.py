@@ -18,7 +18,6 @@ from wearon_cli.cli.progress import progress
 from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.commands import try_on
 from wearon_cli.core.errors import Interrupted, UpstreamError
-from wearon_cli.core.session import Channel
 
 #: The bundled sample, inside `wearon_cli.assets`.
 PERSON: Final = "person.jpg"
@@ -53,15 +52,7 @@ def demo(
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
         pictures = read_uploads((person, garment), load_settings())
-    command = try_on.TryOnCommand(
-        pictures=pictures,
-        channel=Channel.B2C,
-        owner_id=None,
-        shopper_email=None,
-        prompt="",
-        out=target,
-        timeout_s=timeout,
-    )
+    command = try_on.TryOnCommand(pictures=pictures, out=target, timeout_s=timeout)
     with (
         progress("starting a temporary stack") as shown,
         tempfile.TemporaryDirectory(prefix="wearon-demo-") as folder,

@@ -5,19 +5,24 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.outcome import check_target, followed_result, not_followed
-from wearon_cli.cli.output import Result
+from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.cli.uploads import read_uploads
 from wearon_cli.core.errors import InputError
 from wearon_cli.core.operator.follow import follow
+from wearon_cli.core.operator.payers import (
+    FREE_HINT,
+    FREE_NEEDS_STORE,
+    PayerChoice,
+    choose_payer,
+)
 from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel
 
@@ -26,15 +31,30 @@ if TYPE_CHECKING:
     from wearon_cli.wiring.operator import OperatorTools
 
 
+UserOption = Annotated[
+    str | None, typer.Option(help="Whose credit is taken: a user, by id or e-mail (b2c).")
+]
+StoreOption = Annotated[
+    str | None, typer.Option(help="Whose credit is taken: a merchant store, by id or domain (b2b).")
+]
+ShopperOption = Annotated[
+    str | None,
+    typer.Option(
+        help="E-mail of the store's shopper whom it is for; pays where shoppers do (b2b)."
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryOnCommand:
     """What was asked for on the command line, checked."""
 
     pictures: tuple[Upload, ...]
-    channel: Channel
-    owner_id: str | None
-    shopper_email: str | None
-    prompt: str
+    channel: Channel = Channel.B2C
+    owner: str | None = None  # id, e-mail or domain; None: a local stack's sample user
+    shopper_email: str | None = None
+    is_free: bool = False
+    prompt: str = ""
     out: Path | None
     timeout_s: float
 
@@ -46,20 +66,12 @@ def try_on(
     ],
     local: LocalOption = False,
     data_dir: DataDirOption = None,
-    channel: Annotated[
-        Channel, typer.Option(help="Who sells it: a store (b2b), or we to a user (b2c).")
-    ] = Channel.B2C,
-    owner: Annotated[
-        UUID | None,
-        typer.Option(
-            help="The user (b2c) or store (b2b) whose credit is taken. "
-            "With --local: a customer made up for it."
-        ),
-    ] = None,
-    shopper: Annotated[
-        str | None,
-        typer.Option(help="E-mail of the store's shopper, whose credit is taken then (b2b)."),
-    ] = None,
+    user: UserOption = None,
+    store: StoreOption = None,
+    shopper: ShopperOption = None,
+    free: Annotated[
+        bool, typer.Option("--free", help="A trial for a store that takes no credit (b2b).")
+    ] = False,
     prompt: Annotated[
         str, typer.Option(help="Prompt of the image model, instead of our own.")
     ] = "",
@@ -78,27 +90,33 @@ def try_on(
     Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
     the platform does. Then it follows the session to its end, saves the picture, and prints its
     path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
-    read and whether the credit came back, and exits with 7. Before it takes a credit or buys a
-    picture, it asks; without a terminal it needs --yes.
+    read and whether the credit came back, and exits with 7.
 
-    With --local it uses the stack that runs in the data folder, or starts one for this run. A local
-    stack without the key of an image provider draws a preview: a composite that costs nothing, and
-    needs no question.
+    It says whose credit it takes, of how many, and asks before it takes it or buys a picture;
+    without a terminal it needs --yes. The platform's rules hold: in a store whose shoppers pay,
+    --shopper says who. --free takes no credit, so none is given back if the trial fails; only a
+    store's ledger can tell that, so it goes with --store.
+
+    With --local it uses the stack that runs in the data folder, or starts one for this run, and
+    needs no owner: its stores are demo.shop.test and, where shopper@shop.test pays,
+    resell.shop.test. A local stack without the key of an image provider draws a preview: a
+    composite that costs nothing, and needs no question.
 
     If you stop following (Ctrl-C, or --timeout), the session goes on by itself.
 
       wearon try-on me.jpg shirt.png --local
 
-      wearon try-on me.jpg shirt.png hat.jpg --channel b2b --owner STORE_ID --out me-dressed.jpg
+      wearon try-on me.jpg shirt.png hat.jpg --store shop.example.com --out me-dressed.jpg
     """
 
     from wearon_cli.core.settings import load_settings  # brings pydantic
 
     command = TryOnCommand(
         pictures=read_uploads((person, *garments), load_settings()),
-        channel=channel,
-        owner_id=str(owner) if owner else None,
-        shopper_email=_checked_shopper(shopper, channel),
+        channel=_channel(user, store, shopper, free=free),
+        owner=user or store,
+        shopper_email=shopper,
+        is_free=free,
         prompt=prompt,
         out=check_target(out) if out else None,
         timeout_s=timeout,
@@ -113,19 +131,45 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
     from wearon_cli.wiring.operator import open_operator_tools
 
     async with open_operator_tools(settings) as tools:
-        if question := _question(command, settings):
+        choice = await _payer(command, settings, tools)
+        question = _question(choice, settings)
+        if settings.is_local or yes:  # else the question says it
+            note(f"going to {choice.sentence}")
+        if question is not None:
             await asyncio.to_thread(require_consent, question, yes=yes)
         with progress("uploading the pictures") as shown:
-            return await _order(command, settings, tools, shown)
+            return await _order(command, choice, settings, tools, shown)
 
 
-def _question(command: TryOnCommand, settings: "Settings") -> str | None:
+def _question(choice: PayerChoice, settings: "Settings") -> str | None:
     """What somebody has to agree to; None when it takes no real credit and costs nothing."""
     from wearon_cli.runtime.all.local_stack import draws_previews
 
     if not settings.is_local:
-        return f"take a credit of {_owner(settings, command)} and buy a picture?"
+        return f"{choice.sentence} and buy a picture?"
     return None if draws_previews(settings) else "buy a picture with the key of this local stack?"
+
+
+async def _payer(
+    command: TryOnCommand, settings: "Settings", tools: "OperatorTools"
+) -> PayerChoice:
+    name = command.owner
+    if name is None:
+        if not settings.is_local:
+            raise InputError(
+                "whose credit is to be taken?",
+                hint="--user ID or E-MAIL, --store ID or DOMAIN, or --local to try it here",
+            )
+        from wearon_cli.adapters.local.accounts import DEMO_USER_ID  # brings sqlite3
+
+        name = DEMO_USER_ID
+    return await choose_payer(
+        tools.orders.ledger,
+        command.channel,
+        name,
+        shopper_email=command.shopper_email,
+        is_free=command.is_free,
+    )
 
 
 async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
@@ -134,24 +178,27 @@ async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> R
 
     async with open_operator_tools(settings) as tools:
         shown.say("uploading the pictures")
-        return await _order(command, settings, tools, shown)
+        choice = await _payer(command, settings, tools)
+        return await _order(command, choice, settings, tools, shown)
 
 
 async def _order(
-    command: TryOnCommand, settings: "Settings", tools: "OperatorTools", shown: Progress
+    command: TryOnCommand,
+    choice: PayerChoice,
+    settings: "Settings",
+    tools: "OperatorTools",
+    shown: Progress,
 ) -> Result:
-    placing = asyncio.create_task(
-        tools.orders.place(
-            Order(
-                channel=command.channel,
-                owner_id=_owner(settings, command),
-                pictures=command.pictures,
-                prompt=command.prompt,
-                shopper_email=command.shopper_email,
-                shopper_pays=command.shopper_email is not None,
-            )
-        )
+    order = Order(
+        channel=command.channel,
+        owner_id=choice.account.owner_id,
+        pictures=command.pictures,
+        prompt=command.prompt,
+        shopper_email=command.shopper_email,
+        shopper_pays=choice.shopper_pays,
+        is_free=choice.is_free,
     )
+    placing = asyncio.create_task(tools.orders.place(order))
     try:
         row = await asyncio.shield(placing)
     except asyncio.CancelledError:  # its credit may be taken already: the id must be told
@@ -170,22 +217,15 @@ async def _order(
     return followed_result(ended, picture=picture, elapsed_s=shown.elapsed_s)
 
 
-def _checked_shopper(shopper: str | None, channel: Channel) -> str | None:
-    if shopper and channel is Channel.B2C:
-        raise InputError("only a store has shoppers", hint="--shopper goes with --channel b2b")
-    return shopper
-
-
-def _owner(settings: "Settings", command: TryOnCommand) -> str:
-    if command.owner_id:
-        return command.owner_id
-    if not settings.is_local:
-        raise InputError(
-            "whose credit is to be taken?",
-            hint=f"--owner {command.channel.owner_column.upper()}, or --local to try it here",
-        )
-    from wearon_cli.adapters.local import accounts  # brings sqlite3
-
-    if command.channel is Channel.B2C:
-        return accounts.DEMO_USER_ID
-    return accounts.DEMO_RESELL_STORE_ID if command.shopper_email else accounts.DEMO_STORE_ID
+def _channel(user: str | None, store: str | None, shopper: str | None, *, free: bool) -> Channel:
+    """
+    Raises:
+        InputError: The options do not go together.
+    """
+    if user and store:
+        raise InputError("a credit is taken of a user or of a store", hint="give one of the two")
+    if shopper and not store:
+        raise InputError("only a store has shoppers", hint="--shopper goes with --store")
+    if free and not store:
+        raise InputError(FREE_NEEDS_STORE, hint=FREE_HINT)
+    return Channel.B2B if store else Channel.B2C

@@ -56,6 +56,18 @@ class Payer:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user or merchant store that has credits."""
+
+    channel: Channel
+    owner_id: str
+    credits: int  # left
+    shop_domain: str = ""  # b2b
+    shoppers_pay: bool = False  # b2b: resell mode
+    is_active: bool = True  # b2b: the store has the app installed
+
+
 def payer_for(new: NewSession, *, shopper_pays: bool = False) -> Payer:
     """Who pays for a session that is about to be made."""
     return Payer(
@@ -84,6 +96,14 @@ class Ledger(Protocol):
 
         b2c: those whose description names the session. b2b: those of its request id (which other
         sessions may share), and those of its replays (`replay:SESSION_ID:...`).
+        """
+
+    async def account(self, channel: Channel, name: str) -> Account | None:
+        """
+        The account of this name: an id, a user's e-mail (b2c), a store's domain (b2b).
+
+        Raises:
+            InputError: Users cannot be found by e-mail here.
         """
 
     async def user_refunds(

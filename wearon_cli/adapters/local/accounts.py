@@ -8,6 +8,8 @@ from wearon_cli.adapters.local.ledger import LocalLedger
 DEMO_USER_ID: Final = "00000000-0000-4000-8000-000000000001"
 DEMO_STORE_ID: Final = "00000000-0000-4000-8000-000000000002"
 DEMO_RESELL_STORE_ID: Final = "00000000-0000-4000-8000-000000000003"
+DEMO_STORE: Final = "demo.shop.test"
+DEMO_RESELL_STORE: Final = "resell.shop.test"
 DEMO_SHOPPER: Final = "shopper@shop.test"
 DEMO_CREDITS: Final = 1000
 
@@ -15,6 +17,8 @@ DEMO_CREDITS: Final = 1000
 async def ensure_demo_accounts(ledger: LocalLedger, *, credits: int = DEMO_CREDITS) -> None:
     """Make the customers that are missing; those that exist keep what they have."""
     await ledger.add_user(DEMO_USER_ID, credits=credits)
-    await ledger.add_store(DEMO_STORE_ID, credits=credits)
-    await ledger.add_store(DEMO_RESELL_STORE_ID, credits=0, billing_mode="resell_mode")
+    await ledger.add_store(DEMO_STORE_ID, credits=credits, shop_domain=DEMO_STORE)
+    await ledger.add_store(
+        DEMO_RESELL_STORE_ID, credits=0, billing_mode="resell_mode", shop_domain=DEMO_RESELL_STORE
+    )
     await ledger.add_shopper(DEMO_RESELL_STORE_ID, DEMO_SHOPPER, credits=credits)

@@ -92,13 +92,15 @@ def open_user(db: sqlite3.Connection, user_id: str, credits: int) -> None:
         _write_user(db, user_id, credits, "signup_bonus", "Welcome")
 
 
-def open_store(db: sqlite3.Connection, store_id: str, credits: int, billing_mode: str) -> None:
+def open_store(
+    db: sqlite3.Connection, store_id: str, domain: str, credits: int, billing_mode: str
+) -> None:
     """A new store with bought credits; one that exists is left alone."""
     sql = (
         "INSERT INTO stores (id, shop_domain, billing_mode) VALUES (?, ?, ?) "
         "ON CONFLICT (id) DO NOTHING"
     )
-    if _is_new(db, sql, store_id, f"{store_id}.shop.test", billing_mode):
+    if _is_new(db, sql, store_id, domain, billing_mode):
         db.execute(
             "INSERT INTO store_credits (store_id, balance, total_purchased) VALUES (?, ?, ?)",
             (store_id, credits, credits),

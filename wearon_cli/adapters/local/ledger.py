@@ -4,15 +4,37 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from wearon_cli.adapters.local import functions
 from wearon_cli.adapters.local.db import LocalDatabase, time_text, uuid_text
 from wearon_cli.adapters.rows import pg_codes
-from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key
+from wearon_cli.adapters.rows.ledger import (
+    account_from_rows,
+    domain_of,
+    entry_from_row,
+    is_id,
+    refund_key,
+)
 from wearon_cli.core.credits import replay_request_id
-from wearon_cli.core.errors import NoCreditLeft, StoreRefused
-from wearon_cli.core.ledger import LedgerEntry, Payer
+from wearon_cli.core.errors import InputError, NoCreditLeft, StoreRefused
+from wearon_cli.core.ledger import Account, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session
+
+#: By channel, and whether an id is given: the owner's row, and the one of its credits.
+_ACCOUNTS: Final = {
+    (Channel.B2C, True): (
+        "SELECT id FROM users WHERE id = ?",
+        "SELECT balance FROM user_credits WHERE user_id = ?",
+    ),
+    **{
+        (Channel.B2B, by_id): (
+            f"SELECT * FROM stores WHERE {column} = ?",  # noqa: S608 - both are ours
+            "SELECT balance FROM store_credits WHERE store_id = ?",
+        )
+        for by_id, column in ((True, "id"), (False, "shop_domain"))
+    },
+}
 
 
 class LocalLedger:
@@ -41,6 +63,24 @@ class LocalLedger:
         )
         replays = replay_request_id(session.session_id, "")
         return await self._entries(sql, owner, session.request_id, replays)
+
+    async def account(self, channel: Channel, name: str) -> Account | None:
+        """See `Ledger.account`."""
+        if channel is Channel.B2C and not is_id(name):
+            raise InputError(
+                "the users of a local stack have no e-mail", hint="give the user's id, or none"
+            )
+        owner_sql, credits_sql = _ACCOUNTS[channel, is_id(name)]
+
+        def look(db: sqlite3.Connection) -> tuple[sqlite3.Row, sqlite3.Row | None] | None:
+            owner = db.execute(owner_sql, (_plain(name),)).fetchone()
+            return (owner, db.execute(credits_sql, (owner["id"],)).fetchone()) if owner else None
+
+        found = await self._db.read(look)
+        if found is None:
+            return None
+        owner, credits = found
+        return account_from_rows(channel, dict(owner), dict(credits) if credits else None)
 
     async def user_refunds(
         self, user_id: str, *, since: datetime, until: datetime
@@ -109,11 +149,17 @@ class LocalLedger:
         await self._db.write(lambda db: functions.open_user(db, uuid_text(user_id), credits))
 
     async def add_store(
-        self, store_id: str, *, credits: int, billing_mode: str = "absorb_mode"
+        self,
+        store_id: str,
+        *,
+        credits: int,
+        billing_mode: str = "absorb_mode",
+        shop_domain: str | None = None,
     ) -> None:
-        """Make a store that has bought credits."""
+        """Make a store that has bought credits. Without a domain its id makes one."""
+        domain = shop_domain or f"{store_id}.shop.test"
         await self._db.write(
-            lambda db: functions.open_store(db, uuid_text(store_id), credits, billing_mode)
+            lambda db: functions.open_store(db, uuid_text(store_id), domain, credits, billing_mode)
         )
 
     async def add_shopper(self, store_id: str, email: str, *, credits: int) -> None:
@@ -150,3 +196,8 @@ class LocalLedger:
             return int(found[0]) if found else 0
 
         return await self._db.read(look)
+
+
+def _plain(name: str) -> str:
+    """An id or a domain, as the file has them."""
+    return uuid_text(name) if is_id(name) else domain_of(name)

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from wearon_cli.core.errors import StoreRefused
-from wearon_cli.core.ledger import EntryKind, LedgerEntry
+from wearon_cli.core.ledger import Account, EntryKind, LedgerEntry
+from wearon_cli.core.session import Channel
 
 _KINDS = {kind.value: kind for kind in EntryKind}
 
@@ -27,6 +29,42 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise _unreadable(exc) from exc
+
+
+def account_from_rows(
+    channel: Channel, owner: Mapping[str, Any], credits: Mapping[str, Any] | None
+) -> Account:
+    """
+    Read a row of `users` or `stores`, and the one of its credits, if there is one.
+
+    Raises:
+        StoreRefused: A column is missing or has an invalid value.
+    """
+    try:
+        return Account(
+            channel=channel,
+            owner_id=str(owner["id"]),
+            credits=int(credits["balance"]) if credits else 0,
+            shop_domain=owner["shop_domain"] if channel is Channel.B2B else "",
+            shoppers_pay=owner.get("billing_mode") == "resell_mode",
+            is_active=owner.get("status", "active") == "active",
+        )
+    except (KeyError, ValueError, TypeError) as exc:
+        raise _unreadable(exc) from exc
+
+
+def is_id(name: str) -> bool:
+    """True when this is the id of an account, not its e-mail or domain."""
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
+def domain_of(name: str) -> str:
+    """The domain in what an operator pasted: a store's address, or its domain in any case."""
+    return name.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
 def refund_key(request_id: str | None) -> str:

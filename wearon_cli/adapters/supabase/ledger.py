@@ -5,11 +5,17 @@ from datetime import datetime
 from typing import Any, Final
 
 from wearon_cli.adapters.rows import pg_codes
-from wearon_cli.adapters.rows.ledger import entry_from_row, refund_key
+from wearon_cli.adapters.rows.ledger import (
+    account_from_rows,
+    domain_of,
+    entry_from_row,
+    is_id,
+    refund_key,
+)
 from wearon_cli.adapters.supabase.client import Supabase, rows_of
 from wearon_cli.core.credits import replay_request_id
-from wearon_cli.core.errors import NoCreditLeft, StoreRefused, StoreUnavailable
-from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer
+from wearon_cli.core.errors import InputError, NoCreditLeft, StoreRefused, StoreUnavailable
+from wearon_cli.core.ledger import Account, EntryKind, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session
 
 #: Credits one try-on costs.
@@ -40,6 +46,42 @@ class SupabaseLedger:
             _STORE_LEDGER,
             lambda query: query.eq("store_id", session.owner_id).or_(mine + replays),
         )
+
+    async def account(self, channel: Channel, name: str) -> Account | None:
+        """
+        See `Ledger.account`. That `users` has a column `email` is not in what the platform told:
+        without one, users are found by id alone.
+        """
+        b2b = channel is Channel.B2B
+        table, owner_column = ("stores", "store_id") if b2b else ("users", "user_id")
+        column = "id" if is_id(name) else "shop_domain" if b2b else "email"
+        names = [domain_of(name)] if column == "shop_domain" else [name, name.strip().lower()]
+        columns = "id,shop_domain,billing_mode,status" if b2b else "id"
+        try:
+            owner = await self._first(table, columns, column, names)
+        except StoreRefused as exc:
+            if column != "email" or exc.vendor_code != pg_codes.NO_COLUMN:
+                raise
+            raise InputError(
+                "this platform's users have no e-mail to be found by", hint="give the user's id"
+            ) from exc
+        if owner is None:
+            return None
+        credits = await self._first(
+            "store_credits" if b2b else "user_credits", "balance", owner_column, [str(owner["id"])]
+        )
+        return account_from_rows(channel, owner, credits)
+
+    async def _first(
+        self, table: str, columns: str, column: str, values: Sequence[str]
+    ) -> dict[str, Any] | None:
+        what = f"select {table}"
+
+        async def look() -> list[dict[str, Any]]:
+            query = self._supabase.client.table(table).select(columns).in_(column, values).limit(1)
+            return rows_of(what, (await query.execute()).data)
+
+        return next(iter(await self._supabase.repeatable(what, look)), None)
 
     async def user_refunds(
         self, user_id: str, *, since: datetime, until: datetime

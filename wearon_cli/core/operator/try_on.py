@@ -62,6 +62,7 @@ class Order:
     prompt: str = ""
     shopper_email: str | None = None  # b2b
     shopper_pays: bool = False  # b2b resell: the shopper's credit instead of the store's
+    is_free: bool = False  # b2b: a trial that takes no credit, and so gives none back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,9 @@ class OrderService:
             raise _interrupted(placing.result()) from None
 
     async def _place(self, new: NewSession, order: Order, urls: tuple[str, ...]) -> Session:
-        payer = payer_for(new, shopper_pays=order.shopper_pays)
-        await self._take(new, payer)
+        payer = None if order.is_free else payer_for(new, shopper_pays=order.shopper_pays)
+        if payer is not None:
+            await self._take(new, payer)
         try:
             row = await self.sessions.insert(new)
             await self._push(row, urls, order.prompt)
@@ -146,7 +148,7 @@ class OrderService:
         )
         await self.intake.push(task.to_json())
 
-    async def _undo(self, new: NewSession, payer: Payer) -> None:
+    async def _undo(self, new: NewSession, payer: Payer | None) -> None:
         """
         Fail the row and return the credit, unless a worker has the job after all: a push whose
         answer was lost may have arrived.
@@ -156,7 +158,8 @@ class OrderService:
         failed = await self.sessions.apply(key, unclaimed)
         if failed is None and await self.sessions.get(key) is not None:
             return
-        await self.ledger.refund(payer, refund_text(new.session_id))
+        if payer is not None:
+            await self.ledger.refund(payer, refund_text(new.session_id))
 
 
 def _as_row(new: NewSession) -> Session:
