@@ -61,8 +61,8 @@ def test_a_failed_session_is_shown_and_run_again_and_everything_adds_up(tmp_path
     ):
         tools = OperatorTools(running)
         api.rules(faults=[{"name": "moderation_input", "times": 2}])
-        tools.ask("try-on", *PICTURES, "--channel", "b2c", code=7)
-        failed = tools.ask("try-on", *PICTURES, "--channel", "b2b", code=7)
+        tools.ask("try-on", *PICTURES, "--yes", "--channel", "b2c", code=7)
+        failed = tools.ask("try-on", *PICTURES, "--yes", "--channel", "b2b", code=7)
         session_id = failed["data"]["session_id"]
 
         listed = tools.ask("sessions", "--failed", "--since", "1h")["data"]["sessions"]

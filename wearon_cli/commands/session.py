@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.session_pictures import save_pictures, shown
 from wearon_cli.cli.session_sheet import session_lines
 from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.core.errors import InputError
@@ -28,11 +30,21 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
+OpenOption = Annotated[bool, typer.Option("--open", help="Show its pictures.")]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option("--save", file_okay=False, help="Save its pictures in this folder."),
+]
+
 
 def session(
     session_id: Annotated[str, typer.Argument(help="The session, from either table.")],
+    opens: OpenOption = False,
+    save: SaveOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
+    *,
+    ctx: typer.Context,
 ) -> Result:
     """
     Tell everything that is known of one session.
@@ -42,17 +54,34 @@ def session(
     job is now. Changes nothing. A timeline is kept for seven days, a record of it for 90; the row
     and the ledger stay.
 
+    --open shows person, garment and result: in the terminal where it can (kitty, iTerm2, sixel),
+    else in the desktop's viewer. --save keeps them in a folder. Both print links to the files.
+
       wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
+
+      wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01 --save pictures/
     """
     wanted = checked_session_id(session_id)
+    as_json = ctx.find_root().obj.as_json
+
+    wants_pictures = opens or save is not None
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
         halt, refund_at = await _halt(tools, settings, report)
+        saved, pictures = [], []
+        if wants_pictures:
+            saved = await save_pictures(report, inputs, tools.storage, save)
+            pictures = [] if as_json else ["", *await shown(saved, settings, opens=opens)]
         return Result(
-            data={**_facts(report, inputs), "halt": halt, "refund_at": refund_at},
-            lines=session_lines(report, inputs, halt, refund_at),
+            data={
+                **_facts(report, inputs),
+                "halt": halt,
+                "refund_at": refund_at,
+                **({"pictures": saved} if wants_pictures else {}),
+            },
+            lines=[*session_lines(report, inputs, halt, refund_at), *pictures],
         )
 
     return with_tools(work, local=local, data_dir=data_dir)
