@@ -83,7 +83,7 @@ def test_a_known_body_is_measured(words: tuple[object, ...], based_on: str, off_
 def test_the_table_holds_every_girth_and_the_odds_of_every_size() -> None:
     result = run(FRONT, *HEIGHT)
     assert result.exit_code == 0
-    for word in ("chest", "waist", "hip", "shoulder", "inseam", "80 % band", "XXL", "#"):
+    for word in ("chest", "waist", "hip", "shoulder", "inseam", "80 % band", "XXL", "█"):
         assert word in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     assert result.stderr == ""

@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from devkit.bodies import STATURE_CM, FixedReader, from_side, photo_of, standing
+from devkit.drawing import drawn
 from wearon_cli.app import app
-from wearon_cli.cli.girth_table import lines_of
+from wearon_cli.cli.bars import bar
+from wearon_cli.cli.girth_table import batch_table, lines_of
 from wearon_cli.cli.output import Result, emit
 from wearon_cli.cli.photo_batch import PhotoSet, find_photo_sets, is_batch
 from wearon_cli.core.body.drawing import COLOURS, HEIGHT_PX, PANEL_PX, annotate
@@ -113,17 +115,30 @@ def test_bars_are_as_long_as_the_odds(capsys: pytest.CaptureFixture[str]) -> Non
     answer = measured(EstimateRequest(height_cm=STATURE_CM))
     lines = printed(answer, capsys)
     for size, odds in answer.odds.odds.items():
-        bar = next(line for line in lines if line[2:].split()[:1] == [size])
-        assert bar.count("#") == round(30 * odds)
-        assert bar.endswith(f"{odds:.0%}")
-        assert bar.startswith(">") == (size == answer.odds.recommended)
+        line = next(line for line in lines if line[2:].split()[:1] == [size])
+        assert bar(odds) in line
+        assert line.endswith(f"{odds:.0%}")
+        assert line.startswith(">") == (size == answer.odds.recommended)
 
 
 def test_a_band_is_drawn_a_mark_a_cm(capsys: pytest.CaptureFixture[str]) -> None:
     answer = measured(EstimateRequest(height_cm=STATURE_CM))
     line = next(each for each in printed(answer, capsys) if each.startswith("chest"))
     low, high = answer.girths.band("chest")
-    assert line.count("-") == 2 * round((high - low) / 2)
+    assert line.count("─") == 2 * round((high - low) / 2)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_many_photos_are_a_table_that_fits(width: int) -> None:
+    answer = measured(EstimateRequest(height_cm=STATURE_CM))
+    refused = InputError("photos/far.jpg: the person is too far away")
+    shown = drawn(batch_table(["near.jpg", "far.jpg"], [answer, refused]), width=width)
+    assert max(map(len, shown)) <= width
+    assert "near.jpg" in shown[1]
+    assert answer.odds.recommended in shown[1]
+    assert "none" in "".join(shown[2:])
+    assert ("chest" in shown[0]) == (width >= 80)
+    assert "the person is too far away" in " ".join(" ".join(shown[2:]).split())
 
 
 @pytest.mark.parametrize("with_side", [False, True])

@@ -1,12 +1,21 @@
 """An estimate as a person reads it: girths with their bands, and the odds of each size as bars."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.table import Table
+from rich.text import Text
 
+from wearon_cli.cli.bars import bar
+from wearon_cli.cli.looks import Tone, shows_unicode
+from wearon_cli.cli.tables import ByWidth, Column, fitted
 from wearon_cli.core.body.estimate import Estimate
 from wearon_cli.core.body.girths import MEASURES, Girths
+from wearon_cli.core.errors import InputError
 
+#: What a band is drawn with: line, middle, its ends, and ends where it goes on.
+_DRAWN: Final = ("─", "●", ("├", "┤"), ("◄", "►"))
+_DRAWN_ASCII: Final = ("-", "o", ("|", "|"), ("<", ">"))
 #: Characters of a bar that stands for certainty, and of the scale that a band is drawn on.
 BAR_WIDTH: Final = 30
 #: cm that the scale of the bands reaches to either side of the middle.
@@ -17,6 +26,47 @@ def lines_of(measured: Estimate) -> list[object]:
     """What `Result.lines` takes."""
     build = f"build: {measured.body_type.value}" if measured.body_type else "build: no clear word"
     return [_girths(measured), build, "", *_sizes(measured)]
+
+
+def batch_table(photos: Sequence[str], ends: Sequence[Estimate | InputError]) -> ByWidth:
+    """Many photos: size and girths of each, in cm, or why it could not be measured."""
+    girths = [
+        Column(name=name, cells=[_girth(end, name) for end in ends], rank=2, is_number=True)
+        for name in MEASURES
+    ]
+    return fitted(
+        [
+            Column(name="photo", cells=list(photos), least=20),
+            Column(name="size", cells=[_size(end) for end in ends]),
+            *girths,
+            Column(name="bands", cells=[_bands(end) for end in ends], rank=4, is_number=True),
+            Column(name="note", cells=[_note(end) for end in ends], rank=1, least=20),
+        ]
+    )
+
+
+def _girth(end: Estimate | InputError, name: str) -> str:
+    return "" if isinstance(end, InputError) else f"{end.girths.value(name):.0f}"
+
+
+def _size(end: Estimate | InputError) -> Text:
+    if isinstance(end, InputError):
+        return Tone.FAILED.text("none")
+    return Tone.OK.text(f"{end.odds.recommended} {end.odds.confidence:4.0%}")
+
+
+def _bands(end: Estimate | InputError) -> str:
+    """Half of the widest band: how sure the girths are."""
+    if isinstance(end, InputError):
+        return ""
+    halves = [(high - low) / 2 for low, high in (end.girths.band(name) for name in MEASURES)]
+    return f"{'±' if shows_unicode() else '+-'}{max(halves):.0f}"
+
+
+def _note(end: Estimate | InputError) -> str:
+    if isinstance(end, InputError):
+        return str(end).rpartition(": ")[2] or str(end)
+    return "; ".join(warning.text for warning in end.warnings)
 
 
 def _girths(measured: Estimate) -> Table:
@@ -35,11 +85,12 @@ def _girths(measured: Estimate) -> Table:
 
 
 def _scale(girths: Girths, name: str) -> str:
-    """The band around its middle, a character a cm; `<` and `>` where it goes on."""
+    """The band around its middle, a character a cm; arrows where it goes on."""
     half = (girths.band(name)[1] - girths.band(name)[0]) / 2
     reach = min(round(half), int(SCALE_CM))
-    start, end = ("<", ">") if half > SCALE_CM else ("|", "|")
-    return " " * (int(SCALE_CM) - reach) + start + "-" * reach + "o" + "-" * reach + end
+    line, middle, ends, open_ends = _DRAWN if shows_unicode() else _DRAWN_ASCII
+    start, end = open_ends if half > SCALE_CM else ends
+    return " " * (int(SCALE_CM) - reach) + start + line * reach + middle + line * reach + end
 
 
 def _sizes(measured: Estimate) -> list[str]:
@@ -47,7 +98,7 @@ def _sizes(measured: Estimate) -> list[str]:
     widest = max(len(size) for size in odds.odds)
     bars = [
         f"{'>' if size == odds.recommended else ' '} {size:<{widest}}  "
-        f"{'#' * round(p * BAR_WIDTH):<{BAR_WIDTH}} {p:4.0%}"
+        f"{bar(p, width=BAR_WIDTH):<{BAR_WIDTH}} {p:4.0%}"
         for size, p in odds.odds.items()
     ]
     run = odds.lower if odds.lower == odds.upper else f"{odds.lower} to {odds.upper}"

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
+from wearon_cli.cli.looks import status_text
 from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
@@ -83,10 +85,10 @@ def _failure(ended: Ended) -> TryOnFailed:
 
 def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> Table:
     row = ended.report.session
-    facts = [
+    facts: list[tuple[str, str | Text | None]] = [
         ("picture", str(picture) if picture else None),
         ("session", row.session_id),
-        ("status", row.status.value),
+        ("status", status_text(row.status)),
         ("message", row.error_message),
         ("credit", credit_words(ended.report.credit)),
         ("cost", f"${ended.cost_usd:.4f}" if ended.cost_usd else "nothing"),
@@ -97,7 +99,7 @@ def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> Table:
     table.add_column(overflow="fold")
     for name, fact in facts:
         if fact:
-            table.add_row(name, fact)
+            table.add_row(name, Text(fact) if isinstance(fact, str) else fact)
     return table
 
 

@@ -115,7 +115,7 @@ def _write_lines(lines: Sequence[object]) -> None:
             _write(sys.stdout, f"{line}\n")
         else:
             sys.stdout.flush()
-            stdout_console().print(line)
+            stdout_console().print(line, crop=False)  # an id that is wider is not cut
     sys.stdout.flush()
 
 

@@ -4,12 +4,13 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
+from wearon_cli.cli.bars import bars
 from wearon_cli.cli.durations import A_WEEK, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.operator.costs import GroupBy
 from wearon_cli.core.operator.costs import costs as parted
 from wearon_cli.core.session import utc_now
@@ -43,10 +44,23 @@ def costs(
         lines = parted(await tools.book.rows(first, last), by)
         total_usd = sum(line.cost_usd for line in lines)
         purchases = sum(line.purchases for line in lines)
-        table = Table(by.value, "purchases", "USD", box=None, pad_edge=False)
-        for line in lines:
-            table.add_row(line.name, str(line.purchases), f"{line.cost_usd:.2f}")
-        table.add_row("total", str(purchases), f"{total_usd:.2f}")
+        usd = [line.cost_usd for line in lines]
+        table = fitted(
+            [
+                Column(name=by.value, cells=[*(line.name for line in lines), "total"]),
+                Column(
+                    name="purchases",
+                    cells=[*(str(line.purchases) for line in lines), str(purchases)],
+                    is_number=True,
+                ),
+                Column(
+                    name="USD",
+                    cells=[*(f"{each:.2f}" for each in usd), f"{total_usd:.2f}"],
+                    is_number=True,
+                ),
+                Column(name="share", cells=[*bars(usd), ""], rank=1),
+            ]
+        )
         data = {
             "by": by,
             "since": first,

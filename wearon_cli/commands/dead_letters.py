@@ -1,18 +1,19 @@
 """`wearon dead-letters`: payloads that are not retried by themselves."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replaying import plan_facts
+from wearon_cli.cli.tables import ByWidth, Column, fitted
 from wearon_cli.core.jobs.dead_letters import DeadLetter
 from wearon_cli.core.session import utc_now
 
@@ -42,13 +43,8 @@ def list_letters(
 
     async def work(tools: "OperatorTools") -> Result:
         letters = await tools.letters.list(limit=limit)
-        table = Table("letter", "died", "tries", "error", "session", box=None, pad_edge=False)
-        for letter in letters:
-            died = letter.died_at.astimezone().strftime("%m-%d %H:%M")
-            session = letter.session_id or "-"
-            table.add_row(letter.letter_id, died, str(letter.attempts), letter.error_code, session)
         data = {"letters": [_facts(letter) for letter in letters]}
-        return Result(data=data, lines=[table] if letters else ["no dead letters"])
+        return Result(data=data, lines=[_table(letters)] if letters else ["no dead letters"])
 
     return _with_tools(work, local, data_dir)
 
@@ -136,6 +132,21 @@ def _with_tools(
         return await work(tools)
 
     return with_tools(run, local=local, data_dir=data_dir)
+
+
+def _table(letters: Sequence[DeadLetter]) -> ByWidth:
+    died = [local_time(letter.died_at) for letter in letters]
+    tries = [str(letter.attempts) for letter in letters]
+    return fitted(
+        [
+            Column(name="letter", cells=[letter.letter_id for letter in letters]),
+            Column(name="died", cells=died, rank=2),
+            Column(name="tries", cells=tries, rank=3, is_number=True),
+            Column(name="error", cells=[letter.error_code for letter in letters], rank=1, least=8),
+            Column(name="session", cells=[letter.session_id or "-" for letter in letters]),
+            Column(name="reason", cells=[letter.reason for letter in letters], rank=4, least=30),
+        ]
+    )
 
 
 def _facts(letter: DeadLetter) -> dict[str, object]:

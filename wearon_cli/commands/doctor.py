@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from wearon_cli.cli.comparison import price_question
 from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import progress
@@ -114,10 +116,15 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column(max_width=36, overflow="fold")
     table.add_column(overflow="fold")
     for finding in findings:
-        mark = "[red]FAIL[/]" if not finding.ok else "[yellow]!![/]" if finding.warning else "ok"
         hint = f"\n-> {finding.hint}" if finding.hint else ""
-        table.add_row(mark, finding.name, f"{finding.detail}{hint}")
+        table.add_row(_mark(finding), finding.name, Text(f"{finding.detail}{hint}"))
     return table
+
+
+def _mark(finding: Finding) -> Text:
+    if not finding.ok:
+        return Tone.FAILED.text("FAIL")
+    return Tone.WARNING.text("look") if finding.warning else Tone.OK.text("ok")
 
 
 def _summary(findings: list[Finding]) -> str:

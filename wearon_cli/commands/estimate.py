@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wearon_cli.cli.model_fetch import ensure_model
-from wearon_cli.cli.output import Result, describe, note
+from wearon_cli.cli.output import Result, describe, note, stdout_console
 from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG, GarmentKind, Sex
 from wearon_cli.core.errors import InputError, PhotoRefused
 from wearon_cli.wiring.parts import open_pose_reader
 
 if TYPE_CHECKING:
     from wearon_cli.cli.photo_batch import PhotoSet
-    from wearon_cli.core.body.estimate import EstimateRequest
+    from wearon_cli.core.body.estimate import Estimate, EstimateRequest
     from wearon_cli.core.body.pose import PoseReader
     from wearon_cli.core.settings import Settings
 
@@ -64,8 +64,9 @@ def estimate(
     four cases of five, and the odds of each size. The photo shows one person, standing, facing the
     camera, from head to feet, in close-fitting clothes. Nothing leaves this machine.
 
-    Several photos, or a folder of them, give one line of JSON each. --side and --annotate then name
-    folders, with photos of the same names; height, weight and sex hold for all.
+    Several photos, or a folder of them, give a table on a terminal, and one line of JSON each
+    elsewhere. --side and --annotate then name folders, with photos of the same names; height,
+    weight and sex hold for all.
 
     The pose model is fetched when it is missing (see `wearon model --help`).
 
@@ -129,19 +130,35 @@ def _measure_batch(
     from wearon_cli.cli.photo_batch import measure_set
 
     answers: list[dict[str, object]] = []
+    ends: list[Estimate | InputError] = []
     for photo_set in photo_sets:
         try:
             measured = measure_set(photo_set, reader, request, max_px=settings.max_picture_px)
         except InputError as exc:
+            ends.append(exc)
             answers.append(_data(photo_set, {"error": _fault(exc)}))
         else:
+            ends.append(measured)
             answers.append(_data(photo_set, measured.to_response()))
     failed = sum("error" in answer for answer in answers)
     return Result(
         data={"photos": answers, "failed": failed},
-        lines=[json.dumps(answer, default=str) for answer in answers],
+        lines=_batch_lines(photo_sets, ends, answers),
         error=_some_failed(failed, len(answers)) if failed else None,
     )
+
+
+def _batch_lines(
+    photo_sets: "list[PhotoSet]",
+    ends: "list[Estimate | InputError]",
+    answers: list[dict[str, object]],
+) -> list[object]:
+    """A table for a person who looks, a line of JSON for each photo for a program that reads."""
+    if stdout_console().is_terminal:
+        from wearon_cli.cli.girth_table import batch_table
+
+        return [batch_table([each.front.name for each in photo_sets], ends)]
+    return [json.dumps(answer, default=str) for answer in answers]
 
 
 def _data(photo_set: "PhotoSet", answer: dict[str, object]) -> dict[str, object]:

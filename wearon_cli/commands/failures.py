@@ -4,12 +4,13 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
+from wearon_cli.cli.bars import bars
 from wearon_cli.cli.durations import A_WEEK, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.operator.failures import FailuresBy
 from wearon_cli.core.operator.failures import failures as parted
 from wearon_cli.core.session import utc_now
@@ -42,10 +43,14 @@ def failures(
         first, last = (now - since).date(), now.date()
         lines = parted(await tools.failures.failures(first, last), by)
         total = sum(line.jobs for line in lines)
-        table = Table(by.value, "failed jobs", box=None, pad_edge=False)
-        for line in lines:
-            table.add_row(line.name, str(line.jobs))
-        table.add_row("total", str(total))
+        jobs = [line.jobs for line in lines]
+        table = fitted(
+            [
+                Column(name=by.value, cells=[*(line.name for line in lines), "total"]),
+                Column(name="failed jobs", cells=[*map(str, jobs), str(total)], is_number=True),
+                Column(name="share", cells=[*bars(jobs), ""], rank=1),
+            ]
+        )
         data = {"by": by, "since": first, "until": last, "lines": lines, "jobs": total}
         return Result(data=data, lines=[table])
 

@@ -5,13 +5,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import A_DAY, SinceOption, ago
+from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.errors import NeedsAPerson
 from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
 from wearon_cli.core.session import utc_now
@@ -85,11 +87,17 @@ def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]
     part = ["there are more: raise --limit"] if looked_at >= limit else []
     if not cases:
         return [f"{looked_at} sessions compared: all of them fit together", *part]
-    table = Table("session", "made", "discrepancy", "done", box=None, pad_edge=False)
-    for case in cases:
-        row = case.session
-        done = case.fixed or (f"refused: {case.refused}" if case.refused else "-")
-        table.add_row(row.session_id, f"{ago(row.created_at)} ago", case.discrepancy.value, done)
+    table = fitted(
+        [
+            Column(name="session", cells=[case.session.session_id for case in cases]),
+            Column(
+                name="made", cells=[f"{ago(case.session.created_at)} ago" for case in cases], rank=2
+            ),
+            Column(name="discrepancy", cells=[_discrepancy(case) for case in cases]),
+            Column(name="done", cells=[_done(case) for case in cases], rank=1, least=10),
+            Column(name="store or user", cells=[case.session.owner_id for case in cases], rank=3),
+        ]
+    )
     kinds = Counter(case.discrepancy for case in cases if not case.fixed)
     hints = [f"  {kind.value} ({count}): {HINTS[kind]}" for kind, count in kinds.items()]
     reasons = [
@@ -99,3 +107,12 @@ def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]
     ]
     head = f"{looked_at} sessions compared, {len(cases)} do not fit:"
     return [head, "", table, "", *hints, *reasons, *part]
+
+
+def _discrepancy(case: Case) -> Text:
+    tone = Tone.OK if case.fixed else Tone.FAILED if case.is_left else Tone.WARNING
+    return tone.text(case.discrepancy.value)
+
+
+def _done(case: Case) -> str:
+    return case.fixed or (f"refused: {case.refused}" if case.refused else "-")

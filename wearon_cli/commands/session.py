@@ -2,43 +2,49 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from wearon_cli.cli.durations import AN_HOUR, SinceOption, ago
-from wearon_cli.cli.durations import local as local_time
+from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
+from wearon_cli.cli.session_pictures import save_pictures, shown
+from wearon_cli.cli.session_sheet import session_lines
+from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.core.errors import InputError
-from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.operator.filters import checked_error_class, near_owners
 from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import (
     SEARCHED,
-    Found,
     Search,
     SessionReport,
     checked_session_id,
 )
-from wearon_cli.core.operator.words import LOCATION_WORDS, credit_sentence
-from wearon_cli.core.session import Channel, Session, Status, utc_now
+from wearon_cli.core.session import Session, Status, utc_now
 
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.halts import HaltState
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Members of a timeline's line that have a column of their own.
-_HEAD: Final = frozenset({"at", "event"})
+OpenOption = Annotated[bool, typer.Option("--open", help="Show its pictures.")]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option("--save", file_okay=False, help="Save its pictures in this folder."),
+]
 
 
 def session(
     session_id: Annotated[str, typer.Argument(help="The session, from either table.")],
+    opens: OpenOption = False,
+    save: SaveOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
+    *,
+    ctx: typer.Context,
 ) -> Result:
     """
     Tell everything that is known of one session.
@@ -48,17 +54,34 @@ def session(
     job is now. Changes nothing. A timeline is kept for seven days, a record of it for 90; the row
     and the ledger stay.
 
+    --open shows person, garment and result: in the terminal where it can (kitty, iTerm2, sixel),
+    else in the desktop's viewer. --save keeps them in a folder. Both print links to the files.
+
       wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
+
+      wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01 --save pictures/
     """
     wanted = checked_session_id(session_id)
+    as_json = ctx.find_root().obj.as_json
+
+    wants_pictures = opens or save is not None
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
         halt, refund_at = await _halt(tools, settings, report)
+        saved, pictures = [], []
+        if wants_pictures:
+            saved = await save_pictures(report, inputs, tools.storage, save)
+            pictures = [] if as_json else ["", *await shown(saved, settings, opens=opens)]
         return Result(
-            data={**_facts(report, inputs), "halt": halt, "refund_at": refund_at},
-            lines=[_sheet(report, inputs), *_halt_lines(halt, refund_at), "", _timeline(report)],
+            data={
+                **_facts(report, inputs),
+                "halt": halt,
+                "refund_at": refund_at,
+                **({"pictures": saved} if wants_pictures else {}),
+            },
+            lines=[*session_lines(report, inputs, halt, refund_at), *pictures],
         )
 
     return with_tools(work, local=local, data_dir=data_dir)
@@ -74,13 +97,6 @@ async def _halt(
         return None, None
     halt = halt_state((await tools.queue_stats.look()).halts, settings)
     return halt, refund_at(halt, report.session, report.job, settings)
-
-
-def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
-    lines = halt.lines() if halt else []
-    if refund_at is not None:
-        lines.append(f"unless that ends, this job's credit goes back at {refund_at:%H:%M:%S UTC}")
-    return lines
 
 
 def sessions(
@@ -119,7 +135,7 @@ def sessions(
                 limit=limit,
             )
         )
-        lines = [_list(found)] if found else await _no_such(store, since, tools)
+        lines = [sessions_table(found)] if found else await _no_such(store, since, tools)
         data = {
             "sessions": [
                 {**row_facts(each.session), "error_code": each.error_class} for each in found
@@ -178,79 +194,3 @@ def _facts(report: SessionReport, inputs: Sequence[InputPicture]) -> dict[str, o
         ],
         "timeline": list(report.timeline),
     }
-
-
-def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
-    row, record = report.session, report.record
-    sheet = Table.grid(padding=(0, 2))
-    sheet.add_column(style="dim")
-    sheet.add_column(overflow="fold")
-    kind = "store" if row.channel is Channel.B2B else "user"
-    entries = ", ".join(
-        f"{e.kind.value} {e.amount:+d} at {local_time(e.created_at)}" for e in report.facts.entries
-    )
-    facts = [
-        ("session", f"{row.session_id} ({row.channel.value})"),
-        (kind, row.owner_id),
-        ("made", f"{local_time(row.created_at)} ({ago(row.created_at)} ago)"),
-        ("status", row.status.value),
-        ("ended", local_time(row.completed_at) if row.completed_at else ""),
-        ("shopper reads", row.error_message or ""),
-        ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
-        ("last call", record.failed_call.words() if record and record.failed_call else ""),
-        ("credit", credit_sentence(report)),
-        ("ledger", entries),
-        ("picture", "stored" if report.is_stored else "none stored"),
-        ("inputs", _inputs(inputs)),
-        ("paid", _paid(report)),
-        ("replays", str(record.replays) if record and record.replays else ""),
-        ("request", row.request_id or ""),
-        ("job", LOCATION_WORDS[report.location]),
-    ]
-    for name, fact in facts:
-        if fact:
-            sheet.add_row(name, fact)
-    return sheet
-
-
-def _inputs(inputs: Sequence[InputPicture]) -> str:
-    return ", ".join(f"{each.kind.value} {each.state.value}" for each in inputs)
-
-
-def _paid(report: SessionReport) -> str:
-    paid = f"${report.cost_usd:.4f}"
-    record = report.record
-    if record is not None and record.model == PREVIEW:
-        return "nothing: a preview"
-    if record is None or not record.purchases:
-        return paid
-    lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""
-    return f"{paid} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
-
-
-def _timeline(report: SessionReport) -> object:
-    if not report.timeline:
-        return "no timeline is kept of it (any more)"
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
-    table.add_column(overflow="fold")
-    for event in report.timeline:
-        at = datetime.fromisoformat(str(event["at"]))
-        facts = (_fact(name, value) for name, value in event.items() if name not in _HEAD)
-        table.add_row(local_time(at), str(event["event"]), " ".join(facts))
-    return table
-
-
-def _fact(name: str, value: object) -> str:
-    is_money = name.endswith("_usd") and isinstance(value, int | float)
-    return f"{name}={value:.4f}" if is_money else f"{name}={value}"
-
-
-def _list(found: Sequence[Found]) -> Table:
-    table = Table("session", "made", "status", "why", box=None, pad_edge=False)
-    for each in found:
-        row = each.session
-        made = f"{ago(row.created_at)} ago"
-        table.add_row(row.session_id, made, row.status.value, each.error_class or "")
-    return table

@@ -1,0 +1,52 @@
+"""Bars and sparklines of block characters, or of ASCII where the terminal takes no more."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wearon_cli.cli.looks import shows_unicode
+
+#: Characters of the longest bar.
+WIDTH: Final = 30
+#: Eighths of a character, from the left and from below.
+_LEFT: Final = " ▏▎▍▌▋▊▉█"
+_BELOW: Final = " ▁▂▃▄▅▆▇█"
+_ASCII_BELOW: Final = " .:-=+*#@"
+_EIGHTHS: Final = 8
+
+
+def bar(share: float, *, width: int = WIDTH) -> str:
+    """
+    A bar for a share of 0 to 1, to an eighth of a character. What is more than 0 shows something.
+    """
+    share = min(max(share, 0.0), 1.0)
+    if not shows_unicode():
+        return "#" * max(round(share * width), share > 0)
+    eighths = max(round(share * width * _EIGHTHS), share > 0)
+    whole, part = divmod(eighths, _EIGHTHS)
+    return "█" * whole + (_LEFT[part] if part else "")
+
+
+def bars(values: Sequence[float], *, width: int = WIDTH) -> list[str]:
+    """A bar for each, the largest of them over the whole width."""
+    most = max(values, default=0)
+    return [bar(value / most, width=width) if most else "" for value in values]
+
+
+def sparkline(values: Sequence[float], *, most: float | None = None) -> str:
+    """
+    A character for each value, its height the share of the largest.
+
+    Args:
+        values: 0 or more.
+        most: What the whole height stands for; None: the largest of them.
+    """
+    levels = _BELOW if shows_unicode() else _ASCII_BELOW
+    top = most if most is not None else max(values, default=0)
+    if top <= 0:
+        return levels[0] * len(values)
+    return "".join(levels[_level(value / top)] for value in values)
+
+
+def _level(share: float) -> int:
+    """0 for nothing alone: a single failure in a busy hour is seen."""
+    return max(round(min(share, 1.0) * _EIGHTHS), 1) if share > 0 else 0

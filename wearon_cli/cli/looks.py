@@ -1,0 +1,60 @@
+"""How a state looks: a colour with a meaning, and a glyph that says the same without colours."""
+
+import sys
+from enum import Enum
+from typing import Final
+
+from rich.text import Text
+
+from wearon_cli.core.session import Status
+
+
+class Tone(Enum):
+    """What a state means for whoever looks: glyph, the same in ASCII, and style."""
+
+    OK = ("✓", "+", "green")
+    WAITING = ("○", "o", "cyan")
+    RUNNING = ("▶", ">", "blue")
+    WARNING = ("!", "!", "yellow")
+    FAILED = ("✗", "x", "red")
+    HALTED = ("■", "#", "bold magenta")
+
+    @property
+    def glyph(self) -> str:
+        """As far as stdout can show it."""
+        glyph, ascii_glyph, _ = self.value
+        return glyph if shows_unicode() else ascii_glyph
+
+    @property
+    def style(self) -> str:
+        return self.value[2]
+
+    def text(self, words: str) -> Text:
+        """The words with their glyph, which stays where colours go: in a pipe, with NO_COLOR."""
+        return Text(f"{self.glyph} {words}", style=self.style)
+
+
+#: What a row's status means.
+STATUS_TONES: Final = {
+    Status.QUEUED: Tone.WAITING,
+    Status.PENDING: Tone.WAITING,
+    Status.PROCESSING: Tone.RUNNING,
+    Status.COMPLETED: Tone.OK,
+    Status.FAILED: Tone.FAILED,
+}
+
+
+def status_text(status: Status) -> Text:
+    """A row's status, as every table shows it."""
+    return STATUS_TONES[status].text(status.value)
+
+
+def shows_unicode() -> bool:
+    """Whether stdout takes more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def masked_email(email: str) -> str:
+    """`ann@shop.example` as `a...@shop.example`: enough to recognise, not to write to."""
+    name, _, domain = email.partition("@")
+    return f"{name[:1]}...@{domain}"

@@ -1,0 +1,70 @@
+"""Sessions as a table: the id and how each ended always, more where the terminal is wide."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from wearon_cli.cli.durations import ago
+from wearon_cli.cli.looks import STATUS_TONES, masked_email, status_text
+from wearon_cli.cli.tables import ByWidth, Column, table_of
+from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.session import Status
+
+#: Below it, how a failed session ended stands in place of its status.
+NARROW: Final = 80
+
+
+def sessions_table(found: Sequence[Found]) -> RenderableType:
+    """One row a session, in the order given."""
+    return ByWidth(lambda width: table_of(_columns(found, narrow=width < NARROW), width))
+
+
+def _columns(found: Sequence[Found], *, narrow: bool) -> list[Column]:
+    rows = [each.session for each in found]
+    causes = [each.error_class or "" for each in found]
+    ends = [_end(each) if narrow else status_text(each.session.status) for each in found]
+    return [
+        Column(name="session", cells=[row.session_id for row in rows]),
+        Column(name="made", cells=[_made(row.created_at) for row in rows], rank=2),
+        Column(name="status", cells=ends),
+        *(() if narrow else (Column(name="why", cells=causes, rank=1, least=13),)),
+        Column(
+            name="cost",
+            cells=[_cost(row.estimated_cost_usd) for row in rows],
+            rank=3,
+            is_number=True,
+        ),
+        Column(
+            name="took",
+            cells=[_took(row.processing_time_ms) for row in rows],
+            rank=4,
+            is_number=True,
+        ),
+        Column(name="store or user", cells=[row.owner_id for row in rows], rank=5),
+        Column(
+            name="shopper",
+            cells=[masked_email(row.shopper_email) if row.shopper_email else "" for row in rows],
+            rank=6,
+        ),
+    ]
+
+
+def _end(found: Found) -> Text:
+    status = found.session.status
+    failed = status is Status.FAILED and found.error_class
+    return STATUS_TONES[status].text(found.error_class or "" if failed else status.value)
+
+
+def _made(at: datetime) -> str:
+    return f"{ago(at)} ago"
+
+
+def _cost(cost_usd: float | None) -> str:
+    return "" if cost_usd is None else f"${cost_usd:.4f}"
+
+
+def _took(took_ms: int | None) -> str:
+    return "" if took_ms is None else f"{took_ms / 1000:.1f} s"

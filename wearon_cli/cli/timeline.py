@@ -1,0 +1,88 @@
+"""A session's timeline: a line for each event, its facts below it where the terminal is narrow."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from wearon_cli.cli.durations import local as local_time
+from wearon_cli.cli.looks import Tone
+from wearon_cli.cli.tables import ByWidth
+
+#: Members of a line that have a column of their own.
+_HEAD: Final = frozenset({"at", "event"})
+#: Below it, facts stand under their event, so that ids in them are whole.
+NARROW: Final = 80
+#: Where facts begin beside their event: after the time, a glyph and the longest name.
+FACTS_AT: Final = 38
+_TONES: Final = {
+    "picture_stored": Tone.OK,
+    "row_failed": Tone.FAILED,
+    "settling": Tone.FAILED,
+    "handed_back": Tone.WAITING,
+    "expired": Tone.HALTED,
+    "worker_lost": Tone.WARNING,
+    "late_picture": Tone.WARNING,
+}
+#: What became of a purchase or a job decides how its last line looks.
+_BY_END: Final = {
+    "completed": Tone.OK,
+    "failed": Tone.FAILED,
+    "parked": Tone.FAILED,
+    "lost": Tone.WARNING,
+    "not_billed": Tone.WARNING,
+    "unused": Tone.WARNING,
+}
+
+type Line = Mapping[str, object]
+
+
+def timeline(lines: Sequence[Line]) -> RenderableType:
+    """The lines, oldest first, in this machine's zone. No id in them is cut or broken."""
+    if not lines:
+        return "no timeline is kept of it (any more)"
+    return ByWidth(lambda width: Group(*(each for line in lines for each in _shown(line, width))))
+
+
+def _shown(line: Line, width: int) -> list[Text]:
+    """One event: its facts beside it, or below it where they do not fit."""
+    facts = _facts(line)
+    head = Text.assemble((_time(line), "dim"), "  ", _event(line), no_wrap=True)
+    beside = width - FACTS_AT
+    longest = max(map(len, facts.split()), default=0)
+    if width < NARROW or longest > beside or len(head) > FACTS_AT:
+        return [head, *(_fact_line(" " * 4, part) for part in _wrapped(facts, width - 4))]
+    first, *rest = _wrapped(facts, beside) or [""]
+    head.append(" " * (FACTS_AT - len(head)) + first)
+    return [head, *(_fact_line(" " * FACTS_AT, part) for part in rest)]
+
+
+def _wrapped(facts: str, width: int) -> list[str]:
+    return textwrap.wrap(facts, max(width, 1), break_long_words=False, break_on_hyphens=False)
+
+
+def _fact_line(indent: str, part: str) -> Text:
+    return Text(indent + part, no_wrap=True, overflow="ignore")
+
+
+def _time(line: Line) -> str:
+    return local_time(datetime.fromisoformat(str(line["at"])))
+
+
+def _event(line: Line) -> Text:
+    event = str(line["event"])
+    end = line.get("ending") or line.get("outcome")
+    tone = _TONES.get(event) or _BY_END.get(str(end))
+    return tone.text(event) if tone else Text(f"  {event}")
+
+
+def _facts(line: Line) -> str:
+    return " ".join(_fact(name, value) for name, value in line.items() if name not in _HEAD)
+
+
+def _fact(name: str, value: object) -> str:
+    is_money = name.endswith("_usd") and isinstance(value, int | float)
+    return f"{name}={value:.4f}" if is_money else f"{name}={value}"
