@@ -206,7 +206,7 @@ async def test_rows_are_listed_by_status_owner_and_how_their_id_begins(
     rows = [await inserted(store, channel) for _ in range(3)]
     await store.sessions.apply(rows[1].key, start())
     await store.sessions.apply(rows[1].key, fail("no"))
-    mine = RowQuery(owner_ids=frozenset({rows[0].owner_id}))
+    mine = RowQuery(owner_ids=frozenset({rows[0].owner_id}), since=rows[0].created_at)
     newest = [row.session_id for row in await store.sessions.newest(mine, limit=10)]
     assert newest == [row.session_id for row in reversed(rows)]
     failed = replace(mine, statuses=frozenset({Status.FAILED, Status.PENDING}))

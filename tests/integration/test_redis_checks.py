@@ -1,9 +1,11 @@
 """What `wearon doctor` reads of a Redis server: whether it keeps what it is given."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from devkit.waiting import LONGEST_S
 from wearon_cli.adapters.redis.checks import check_redis
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.operator.checks import Finding
@@ -37,6 +39,9 @@ async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) ->
         with_it = await append_only(redis)
     finally:
         await redis.config_set("appendonly", kept)
+        async with asyncio.timeout(LONGEST_S):  # until the file is written, it ignores SIGTERM
+            while (await redis.info("persistence"))["aof_rewrite_in_progress"]:
+                await asyncio.sleep(0.05)
     assert (without.ok, without.warning) == (True, True)
     assert "appendonly yes" in without.hint
     assert (with_it.ok, with_it.warning, with_it.hint) == (True, False, "")

@@ -44,6 +44,7 @@ def picture() -> Image.Image:
 def test_kitty_gets_the_picture_in_chunks(picture: Image.Image) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     large = Image.fromarray(noise)
+    commands: list[tuple[str, str]] = []
     for each in (picture, large):
         sent = inline(each, Graphics.KITTY, columns=40)
         commands = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", sent)
