@@ -71,10 +71,10 @@ def _alone(data: bytes, *, marker: str) -> Answer:
     return {"alone": True}, b""
 
 
-def _prepare(data: bytes, *, max_px: int) -> Answer:
+def _prepare(data: bytes, *, max_px: int, longest_px: int) -> Answer:
     if data.endswith(POISON):
         os.kill(os.getpid(), signal.SIGSEGV)
-    return jobs.JOBS["prepare"](data, max_px=max_px)
+    return jobs.JOBS["prepare"](data, max_px=max_px, longest_px=longest_px)
 
 
 JOBS = {

@@ -94,13 +94,14 @@ class Operators:
             sessions=store.sessions,
             storage=store.storage,
             letters=LetterTools(
-                dead_letters=world.dead_letters, replayer=self.replayer, journal=world.journal
+                dead_letters=world.dead_letters, journal=world.journal, replayer=self.replayer
             ),
             queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
             workforce=RedisWorkforce(world.redis),
             endings=RedisEndingCounts(world.redis),
             book=RedisPurchaseBook(world.redis),
             failures=RedisFailureCounts(world.redis),
+            require_whole_view=store.require_whole_view,
         )
 
     async def report(self, key: SessionKey) -> SessionReport:

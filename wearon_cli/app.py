@@ -30,7 +30,9 @@ from wearon_cli.core.errors import Interrupted, WearonError
 USAGE_EXIT: Final = 2
 #: Flags that stand for a decision for one run: none of them has an environment variable, so one
 #: that is left behind in a shell or a container decides nothing.
-DECISIONS: Final = frozenset({"yes", "force", "charge", "fix", "now", "undo", "paid"})
+DECISIONS: Final = frozenset(
+    {"yes", "force", "charge", "fix", "now", "undo", "paid", "allow_actions"}
+)
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
@@ -57,6 +59,7 @@ COMMANDS: Final = {
     "consume": Entry("consume:consume", "Take jobs from the queue; recover lost ones.", ROLES),
     "celery": Entry("celery:celery", "Run the jobs. Start more of these to scale.", ROLES),
     "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
+    "web": Entry("web:web", "Show the page for operators: pictures, jobs, money.", OPERATORS),
     "demo": Entry("demo:demo", "Run one try-on end to end on this machine.", TRY_ONS),
     "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
     "compare": Entry(

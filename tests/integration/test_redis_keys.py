@@ -113,10 +113,10 @@ async def test_every_key_in_redis_is_in_the_table_and_every_row_is_in_redis(
         await census.take()
     await journal.picture_stored(claim, USAGE, PurchaseOutcome.KEPT)
     await journal.close(claim, Closing(ending=Ending.COMPLETED))
-    other = SessionKey(channel=Channel.B2B, session_id="s2")
-    await journal.open(NewJob(key=other, payload=b"payload", owner_id="o", pictures=2))
+    failed = SessionKey(channel=Channel.B2B, session_id="s2")
+    await journal.open(NewJob(key=failed, payload=b"payload", owner_id="o", pictures=2))
     claim = await journal.claim("s2", worker_id="w", token="t")
     assert claim is not None
-    await journal.close(claim, Closing(ending=Ending.FAILED, error_code="e"))
+    await journal.close(claim, Closing(ending=Ending.FAILED, error_code="rate_limited"))
     await census.take()
     assert census.seen == {row.pattern for row in keys.KEYS}

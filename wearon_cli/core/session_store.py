@@ -1,10 +1,15 @@
 """The session store: rows, credits and files, opened and closed together."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from wearon_cli.core.ledger import Ledger
 from wearon_cli.core.session import Sessions
 from wearon_cli.core.storage import Storage
+
+
+async def sees_all() -> None:
+    """Every row can be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +19,5 @@ class SessionStore:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
+    #: Raises `ConfigError` when only a part of the rows can be seen. A local file shows all.
+    require_whole_view: Callable[[], Awaitable[None]] = sees_all

@@ -113,6 +113,46 @@ class HttpOpenToAll(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebReady(Event):
+    """`wearon web` listens. The token of its address is never logged."""
+
+    host: str
+    port: int
+    allow_actions: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOpenToOthers(WarningEvent):
+    """`wearon web` listens beyond this machine, without encryption."""
+
+    detail: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebLoginOpened(Event):
+    """A browser brought the token of `wearon web`."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRequestRefused(WarningEvent):
+    """A request to `wearon web` came from where none should come: `reason` says from where."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebActionDone(Event):
+    """Somebody acted on the page; `target` is a session or a dead letter."""
+
+    action: str
+    target: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequestAnswered(Event):
     """
     A request was answered; `path` is that of the route.

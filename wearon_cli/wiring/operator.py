@@ -1,6 +1,6 @@
 """Builds what operators' commands work with, and nothing that a worker needs alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +60,8 @@ class OperatorTools:
     endings: EndingCounts
     book: PurchaseBook
     failures: FailureCounts
+    #: Raises `ConfigError` when the key sees only a part of the rows: nothing true could be said.
+    require_whole_view: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -105,12 +107,13 @@ async def open_operator_tools(
             ),
             sessions=store.sessions,
             storage=store.storage,
-            letters=LetterTools(dead_letters=dead_letters, replayer=replayer, journal=journal),
+            letters=LetterTools(dead_letters=dead_letters, journal=journal, replayer=replayer),
             queue_stats=RedisQueueStats(redis, heartbeat_s=settings.heartbeat_s),
             workforce=RedisWorkforce(redis),
             endings=RedisEndingCounts(redis),
             book=RedisPurchaseBook(redis),
             failures=RedisFailureCounts(redis),
+            require_whole_view=store.require_whole_view,
         )
 
 

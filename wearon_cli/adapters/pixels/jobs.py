@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from wearon_cli.core.pictures.prepare import prepare, verify
+from wearon_cli.core.pictures.prepare import LONGEST_PX, prepare, verify
 
 #: A picture file and named arguments in; a note and bytes out.
 type Job = Callable[..., tuple[dict[str, Any], bytes]]
 
 
-def _prepare(data: bytes, *, max_px: int) -> tuple[dict[str, Any], bytes]:
-    made = prepare(data, max_px=max_px)
+def _prepare(
+    data: bytes, *, max_px: int, longest_px: int = LONGEST_PX
+) -> tuple[dict[str, Any], bytes]:
+    made = prepare(data, longest_px=longest_px, max_px=max_px)
     return {"width_px": made.width_px, "height_px": made.height_px}, made.jpeg
 
 

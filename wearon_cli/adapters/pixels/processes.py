@@ -31,7 +31,7 @@ from wearon_cli.core.pictures.events import (
     PixelWorkFailed,
 )
 from wearon_cli.core.pictures.ports import PreparedPicture
-from wearon_cli.core.pictures.prepare import prepare_need, verify_need
+from wearon_cli.core.pictures.prepare import LONGEST_PX, prepare_need, verify_need
 
 #: Most memory of one process in all. Its own code takes 15 MB; the rest is a little more than
 #: `core/pictures/budget.py` lets one picture have.
@@ -104,9 +104,13 @@ class PixelProcesses:
         """The processes that run now."""
         return [process.pid for process in self._running]
 
-    async def prepare(self, data: bytes, *, max_px: int) -> PreparedPicture:
-        need_bytes = prepare_need(data, max_px=max_px)
-        note, jpeg = await self.run("prepare", data, need_bytes=need_bytes, max_px=max_px)
+    async def prepare(
+        self, data: bytes, *, max_px: int, longest_px: int = LONGEST_PX
+    ) -> PreparedPicture:
+        need_bytes = prepare_need(data, longest_px=longest_px, max_px=max_px)
+        note, jpeg = await self.run(
+            "prepare", data, need_bytes=need_bytes, max_px=max_px, longest_px=longest_px
+        )
         return PreparedPicture(
             jpeg=jpeg, width_px=int(note["width_px"]), height_px=int(note["height_px"])
         )

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from wearon_cli.adapters.supabase.client import OnCall, Supabase, connect
+from wearon_cli.adapters.supabase.key_role import require_whole_view
 from wearon_cli.adapters.supabase.ledger import SupabaseLedger
 from wearon_cli.adapters.supabase.sessions import SupabaseSessions
 from wearon_cli.adapters.supabase.storage import SupabaseStorage
@@ -17,6 +19,7 @@ def session_store(supabase: Supabase, settings: Settings) -> SessionStore:
         sessions=SupabaseSessions(supabase),
         ledger=SupabaseLedger(supabase),
         storage=SupabaseStorage(supabase, bucket=settings.bucket),
+        require_whole_view=partial(require_whole_view, supabase),
     )
 
 

@@ -41,6 +41,15 @@ class InputPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputPlace:
+    """Where a picture lies, or lay. Neither path nor address: nothing says so any more."""
+
+    kind: InputKind
+    path: str | None = None  # in our bucket
+    url: str | None = None  # somebody else's; grants access: never shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputReader:
     """Looks the pictures up. Changes nothing."""
 
@@ -64,11 +73,20 @@ class InputReader:
         Raises:
             StoreUnavailable: Storage does not answer.
         """
+        places = self.places(row, kept_paths=kept_paths, payload_urls=payload_urls)
+        return tuple(await asyncio.gather(*map(self._look, places)))
+
+    def places(
+        self, row: Session, *, kept_paths: Sequence[str] = (), payload_urls: Sequence[str] = ()
+    ) -> list[InputPlace]:
+        """As `read`, without a look whether they are there."""
         urls = tuple(payload_urls) or row_urls(row)
         places = self._places(urls, kept_paths, longer=row.channel is Channel.B2B)
         has_garment = bool(payload_urls) or row.outfit_image_url is not None or len(urls) == 1
-        kinds = [_kind(number, has_garment=has_garment) for number in range(len(places))]
-        return tuple(await asyncio.gather(*map(self._look, kinds, places)))
+        return [
+            InputPlace(kind=_kind(number, has_garment=has_garment), path=path, url=url)
+            for number, (path, url) in enumerate(places)
+        ]
 
     def _places(
         self, urls: Sequence[str], kept: Sequence[str], *, longer: bool
@@ -90,8 +108,8 @@ class InputReader:
         further = kept[len(ours) :] if fits and longer and not foreign else ()
         return [*places, *((path, None) for path in further)]
 
-    async def _look(self, kind: InputKind, place: tuple[str | None, str | None]) -> InputPicture:
-        path, url = place
+    async def _look(self, place: InputPlace) -> InputPicture:
+        kind, path, url = place.kind, place.path, place.url
         if url is not None:
             return InputPicture(kind=kind, state=InputState.ELSEWHERE, url=url)
         gone = InputPicture(kind=kind, state=InputState.GONE, path=path)

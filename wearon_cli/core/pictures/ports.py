@@ -39,9 +39,9 @@ class PixelPool(Protocol):
     A call that is cancelled leaves no trace.
     """
 
-    async def prepare(self, data: bytes, *, max_px: int) -> PreparedPicture:
+    async def prepare(self, data: bytes, *, max_px: int, longest_px: int = 1024) -> PreparedPicture:
         """
-        Make an input picture safe and small.
+        Make an input picture safe and small: its longer side is at most `longest_px`.
 
         Raises:
             PictureUnusable: It cannot be read, or reading it went wrong.

@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
@@ -33,17 +33,18 @@ MOST_PHOTOS: Final = 2
 #: A phone's upload of two photos: 20 MiB at 6 Mbit/s take this long.
 UPLOAD_TIMEOUT_S: Final = 30.0
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_HEADERS: Final = [
+#: Of every answer of `serve`, unless it has its own.
+_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"cross-origin"),  # pictures are shown in stores' pages
-]
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 _NO_STORE: Final = (b"cache-control", b"no-store")
 #: The rest of the request is not read.
 _CLOSE: Final = (b"connection", b"close")
 _TOO_SLOW: Final = "the request did not arrive in time"
-_STRICT_CSP: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 #: Probes and scrapes come every few seconds and are not worth a line.
 _QUIET_PATHS: Final = ("/health", "/metrics")
 
@@ -51,13 +52,21 @@ _QUIET_PATHS: Final = ("/health", "/metrics")
 class EdgeMiddleware:
     """Wraps an ASGI app."""
 
-    def __init__(self, app: ASGIApp, *, max_picture_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_picture_bytes: int = 0,
+        headers: Sequence[tuple[bytes, bytes]] = _HEADERS,
+    ) -> None:
         """
         Args:
             app: What answers.
             max_picture_bytes: Largest photo.
+            headers: Added to every answer that does not have its own of that name.
         """
         self._app = app
+        self._headers = headers
         self._max_upload_bytes = MOST_PHOTOS * max_picture_bytes + MAX_BODY_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +74,7 @@ class EdgeMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, self._headers)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             begun_s = time.perf_counter()
             try:
@@ -125,9 +134,9 @@ class _Upload:
 class _Answer:
     """ASGI's `send` for the response: adds headers, remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self._send = send
-        self._added = [(b"x-request-id", request_id.encode()), *_HEADERS]
+        self._added = ((b"x-request-id", request_id.encode()), _NO_STORE, *headers)
         self.status = 500  # unless the app says otherwise
         self.upload: _Upload | None = None
 
@@ -136,10 +145,10 @@ class _Answer:
             self.status = message["status"]
             headers = list(message["headers"])
             given = {name for name, _ in headers}
-            headers += [each for each in (_NO_STORE, _STRICT_CSP) if each[0] not in given]
+            headers += [each for each in self._added if each[0] not in given]
             if self.upload is not None and not self.upload.is_read:
                 headers.append(_CLOSE)
-            message = {**message, "headers": [*headers, *self._added]}
+            message = {**message, "headers": headers}
         await self._send(message)
 
     async def refuse(self, status: int, detail: str) -> None:

@@ -9,13 +9,13 @@ from typing import Final
 
 import uvicorn
 
-from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import HttpOpenToAll, ServerReady, ServerStopped
 from wearon_cli.runtime.http.app import make_app
 from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
 from wearon_cli.runtime.http.health import Health
+from wearon_cli.runtime.http.listening import AnnouncingServer, listener_on
 from wearon_cli.runtime.http.measuring import Measuring
 from wearon_cli.runtime.ops.metrics import Meters
 from wearon_cli.wiring.parts import open_pose_reader
@@ -25,7 +25,6 @@ from wearon_cli.wiring.serve import open_serve
 FETCH_TIMEOUT_S: Final = 4.0
 #: Requests under way at a stop may take this long.
 GRACE_S: Final = 10
-BACKLOG: Final = 512
 
 
 def serve(
@@ -37,7 +36,7 @@ def serve(
     Raises:
         ConfigError: The port is taken, or a setting is wrong.
     """
-    with _listener(settings.host, settings.port) as listener:
+    with listener_on(settings.host, settings.port) as listener:
         asyncio.run(_serve(settings, meters, listener, on_ready))
 
 
@@ -52,7 +51,7 @@ async def _serve(
             Measuring(lambda: open_pose_reader(settings), adapters.fetcher)
         )
         health = await stack.enter_async_context(Health(measuring, adapters.look_for_halts))
-        server = _Server(
+        server = AnnouncingServer(
             uvicorn.Config(
                 make_app(settings, measuring, health, adapters.files, meters),
                 log_config=None,  # ours is set up already
@@ -73,18 +72,6 @@ async def _serve(
     emit(ServerStopped())
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-
 def _report_ready(
     settings: Settings, listener: socket.socket, on_ready: Callable[[], None]
 ) -> None:
@@ -98,21 +85,3 @@ def _report_ready(
             )
         )
     on_ready()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named, because asyncio looks at it: without, it leaves Nagle's algorithm on,
-    # and every answer waits 40 ms for the caller's acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise ConfigError(
-            f"port {port} on {host} cannot be listened on: {exc.strerror}",
-            hint="choose another with --port or WEARON_PORT; 0 takes any free one",
-        ) from exc
-    return listener

@@ -1,0 +1,246 @@
+"""
+A local stack as operators find it, and `wearon web` over it: sessions of every kind, with pictures.
+
+`python -m devkit.operator_page FOLDER` makes one and shows its page until Ctrl-C.
+"""
+
+import argparse
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from devkit.world import World
+from wearon_cli.adapters.local.accounts import (
+    DEMO_RESELL_STORE_ID,
+    DEMO_SHOPPER,
+    DEMO_STORE_ID,
+    DEMO_USER_ID,
+    ensure_demo_accounts,
+)
+from wearon_cli.adapters.local.ledger import LocalLedger
+from wearon_cli.adapters.local.storage import LocalStorage
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.contract import new_task
+from wearon_cli.core.errors import GenerationRefused, RequestRejected
+from wearon_cli.core.ledger import payer_for
+from wearon_cli.core.session import Channel, NewSession, SessionKey
+from wearon_cli.core.settings import Settings
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S
+from wearon_cli.runtime.all.local_stack import local_services
+
+ASSETS = files("wearon_cli.assets")
+START_S = 60.0
+STORES = {DEMO_STORE_ID: "linden-mode.example", DEMO_RESELL_STORE_ID: "atelier-nord.example"}
+
+
+class PageWorld(World):
+    """A world whose files a `wearon web --local` of the same folder can read."""
+
+    def __init__(self, redis: object, settings: Settings) -> None:
+        assert settings.redis_url is not None
+        assert settings.local_dir is not None
+        folder = settings.local_dir
+        super().__init__(redis, settings.redis_url.get_secret_value(), folder)
+        self.storage = LocalStorage(
+            folder / "files",
+            base_url=f"http://127.0.0.1:{settings.port}",
+            secret_path=folder / "signing-secret",
+        )
+
+    async def order(
+        self, channel: Channel, *, owner_id: str, garment: str, shopper: str | None = None
+    ) -> SessionKey:
+        """As the platform: pictures into storage, a credit, the row, the push."""
+        urls = []
+        for name in ("person.jpg", garment):
+            path = f"uploads/{uuid4()}/{name}"
+            data = ASSETS.joinpath(name).read_bytes()
+            await self.storage.put(path, data, content_type="image/jpeg")
+            urls.append(await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S))
+        new = NewSession(
+            session_id=str(uuid4()),
+            channel=channel,
+            owner_id=owner_id,
+            model_image_url=urls[0],
+            outfit_image_url=urls[1],
+            prompt_system="Dress the person of image 1 in the garment of image 2.",
+            request_id=f"req_{uuid4()}" if channel is Channel.B2B else None,
+            shopper_email=shopper,
+        )
+        await self.ledger.take(payer_for(new, shopper_pays=shopper is not None), "Try-on")
+        await self.sessions.insert(new)
+        key = SessionKey(channel=channel, session_id=new.session_id)
+        task = new_task(
+            key=key,
+            owner_id=owner_id,
+            image_urls=tuple(urls),
+            prompt=new.prompt_system,
+            request_id=new.request_id or f"req_{uuid4()}",
+        )
+        await self.intake.push(task.to_json())
+        return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageStack:
+    """What is in a peopled stack."""
+
+    settings: Settings
+    completed: SessionKey  # b2b, of a shopper who pays
+    of_user: SessionKey  # b2c, completed
+    refused: SessionKey  # b2b, failed: moderation; its credit is back
+    rejected: SessionKey  # b2c, failed
+    running: SessionKey
+    letter_id: str  # a payload that is no job
+
+
+async def people(settings: Settings) -> PageStack:
+    """Let a day happen in a few seconds: jobs that end well and badly, run, wait and die."""
+    assert settings.local_dir is not None
+    with closing(LocalLedger(settings.local_dir / "wearon.db")) as ledger:
+        await ensure_demo_accounts(ledger)
+    _name_stores(settings.local_dir / "wearon.db")
+    assert settings.redis_url is not None
+    redis = connect(settings.redis_url.get_secret_value())
+    world = PageWorld(redis, settings)
+    try:
+        return await _peopled(world, settings)
+    finally:
+        await world.aclose()
+        await redis.aclose()
+
+
+def _name_stores(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        for store_id, domain in STORES.items():
+            db.execute("UPDATE stores SET shop_domain = ? WHERE id = ?", (domain, store_id))
+
+
+async def _peopled(world: PageWorld, settings: Settings) -> PageStack:
+    b2b, tee, sweater = Channel.B2B, "garment_tee.jpg", "garment_sweater.jpg"
+    drawn = ASSETS.joinpath("person.jpg").read_bytes()
+    refused_by = "the image API answered 400, code moderation_blocked (request req_00000003)"
+    rejected_by = "the image API answered 400, code invalid_image_file (request req_00000004)"
+    world.fetcher.plan = [
+        ASSETS.joinpath(name).read_bytes() for name in ("person.jpg", tee) for _ in range(30)
+    ]
+    world.generator.plan = [
+        drawn,
+        drawn,
+        GenerationRefused(refused_by),
+        RequestRejected(rejected_by),
+        drawn,
+    ]
+    keys = []
+    for channel, owner_id, garment, shopper in (
+        (b2b, DEMO_RESELL_STORE_ID, sweater, DEMO_SHOPPER),
+        (Channel.B2C, DEMO_USER_ID, tee, None),
+        (b2b, DEMO_STORE_ID, tee, None),
+        (Channel.B2C, DEMO_USER_ID, sweater, None),
+        (b2b, DEMO_STORE_ID, sweater, None),
+        (b2b, DEMO_STORE_ID, tee, None),  # is being drawn
+    ):
+        keys.append(await world.order(channel, owner_id=owner_id, garment=garment, shopper=shopper))
+        if len(keys) < 6:
+            await world.run_all()
+    await world.take_all_in()
+    await world.dispatcher.release(limit=1)
+    assert await world.claim(keys[5].session_id) is not None
+    await world.order(b2b, owner_id=DEMO_STORE_ID, garment=tee)
+    letter_id = await world.dead_letters.bury(
+        b'{"task_id": "1", "image_urls": ["https://a.test/p.jpg?token=geheim"]}',
+        reason="session_id: Field required",
+        error_code="task_invalid",
+        attempts=0,
+        session_id=None,
+    )
+    return PageStack(
+        settings=settings,
+        completed=keys[0],
+        of_user=keys[1],
+        refused=keys[2],
+        rejected=keys[3],
+        running=keys[5],
+        letter_id=letter_id,
+    )
+
+
+@contextmanager
+def peopled_stack(folder: Path) -> Iterator[PageStack]:
+    """The Redis of a local stack that runs, its rows and files; without workers."""
+    with local_services(folder, host="127.0.0.1", port=0) as settings:
+        yield asyncio.run(people(settings))
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningPage:
+    """A `wearon web` process."""
+
+    process: subprocess.Popen[str]
+    address: str  # the first one, with its token
+
+    @property
+    def origin(self) -> str:
+        return self.address.partition("/login")[0]
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """Logged in."""
+        with httpx.Client(base_url=self.origin, trust_env=False, timeout=START_S) as client:
+            client.get(self.address.removeprefix(self.origin)).raise_for_status()
+            yield client
+
+
+@contextmanager
+def web_page(data_dir: Path, *options: str) -> Iterator[RunningPage]:
+    """`wearon web --local` as somebody starts it."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "wearon_cli", "web", "--port", "0"),
+            *("--local", "--data-dir", str(data_dir), *options),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield RunningPage(process=process, address=_first_address(process))
+    finally:
+        process.terminate()
+        process.communicate(timeout=START_S)
+
+
+def _first_address(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if "the page is at " in line:
+            return line.rpartition(" ")[2].strip()
+    raise AssertionError("".join(seen))
+
+
+def main() -> None:
+    """Make one and show its page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=float, default=10.0, help="ends it by itself")
+    asked = parser.parse_args()
+    with peopled_stack(asked.folder) as made, web_page(asked.folder, "--allow-actions") as page:
+        print(page.address, flush=True)
+        print(made, flush=True)
+        time.sleep(timedelta(minutes=asked.minutes).total_seconds())
+
+
+if __name__ == "__main__":
+    main()

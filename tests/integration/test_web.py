@@ -1,0 +1,302 @@
+"""The page over a local stack, through its own port: what it shows, and what it refuses."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from devkit.operator_page import PageStack, RunningPage, peopled_stack, web_page
+from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID, DEMO_USER_ID
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("/", "/sessions", "/failures", "/dead-letters", "/reconcile", "/costs", "/doctor")
+#: Of the first page, without pictures.
+MOST_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStack]:
+    with peopled_stack(tmp_path_factory.mktemp("stack")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(stack: PageStack) -> Iterator[RunningPage]:
+    assert stack.settings.local_dir is not None
+    with web_page(stack.settings.local_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(page: RunningPage) -> Iterator[httpx.Client]:
+    with page.client() as client:
+        yield client
+
+
+def addresses(stack: PageStack) -> list[str]:
+    keys = (stack.completed, stack.of_user, stack.refused, stack.rejected, stack.running)
+    sessions = [f"/sessions/{key.session_id}" for key in keys]
+    return [*PAGES, *sessions, "/reconcile?since=1d", f"/dead-letters/{stack.letter_id}"]
+
+
+# ---------------------------------------------------------------------- what it shows
+
+
+def test_every_page_is_whole_and_small(browser: httpx.Client, stack: PageStack) -> None:
+    for address in addresses(stack):
+        answer = browser.get(address)
+        assert answer.status_code == 200, address
+        assert answer.text.rstrip().endswith("</html>")
+        assert len(answer.content) < MOST_BYTES
+        assert answer.text.count("<h1") == 1, address
+
+
+def test_the_first_page_tells_what_is_going_on(browser: httpx.Client) -> None:
+    text = browser.get("/").text
+    assert "3 done" in text
+    assert "2 failed" in text
+    assert "generation_refused" in text
+    assert "No consumer runs" in text
+    assert "world-" in text  # the worker, with its job
+
+
+def test_the_list_shows_sessions_with_their_causes(browser: httpx.Client, stack: PageStack) -> None:
+    text = browser.get("/sessions").text
+    assert text.count('class="thumbs"') == 7
+    assert "linden-mode.example" in text
+    assert "request_rejected" in text
+    failed = browser.get("/sessions?status=failed").text
+    assert failed.count('class="thumbs"') == 2
+    refused = browser.get("/sessions?cause=generation_refused&store=linden-mode.example").text
+    assert refused.count('class="thumbs"') == 1
+    assert stack.refused.session_id in refused
+    assert browser.get("/sessions?model=gpt-image-2.6-flare").text.count('class="thumbs"') == 3
+    assert browser.get("/sessions?provider=runware").text.count('class="thumbs"') == 0
+
+
+def pasted(browser: httpx.Client, text: str) -> httpx.Response:
+    return browser.get(f"/sessions?q={quote(text, safe='')}")
+
+
+def test_anything_that_is_pasted_finds_its_session(browser: httpx.Client, stack: PageStack) -> None:
+    completed = stack.completed.session_id
+    for text in (completed, completed.upper(), f" {completed} "):
+        assert pasted(browser, text).headers["location"] == f"/sessions/{completed}"
+    result = (
+        f"https://x.supabase.co/storage/v1/object/sign/b/stores/{DEMO_STORE_ID}/generated/"
+        f"{completed}.jpg?token=abc"
+    )
+    assert pasted(browser, result).headers["location"] == f"/sessions/{completed}"
+    by_request = pasted(browser, "req_00000003")  # of the image API
+    assert by_request.headers["location"] == f"/sessions/{stack.refused.session_id}"
+    for text, words in (
+        (completed[:9], "the beginning of a session id"),
+        (DEMO_SHOPPER.upper(), "e-mail"),
+        ("atelier-nord.example", "domain"),
+        ("atelier", "domain"),
+    ):
+        answer = pasted(browser, text).text
+        assert completed in answer, text
+        assert words in answer
+    of_user = pasted(browser, DEMO_USER_ID).text
+    assert stack.of_user.session_id in of_user
+    assert completed not in of_user
+    request_id = re.search(r"req_[0-9a-f-]{36}", browser.get(f"/sessions/{completed}").text)
+    assert request_id is not None
+    assert completed in pasted(browser, request_id[0]).text
+    assert "nothing that is known here" in pasted(browser, "no such thing 4711").text
+
+
+def test_a_session_tells_its_whole_story(browser: httpx.Client, stack: PageStack) -> None:
+    text = browser.get(f"/sessions/{stack.refused.session_id}").text
+    for words in (
+        "400, code moderation_blocked (request req_00000003)",
+        "Asked the provider for a picture",
+        "Returned.",
+        "refund",
+        "deduction",
+        "wearon replay-task",
+        "Dress the person of image 1",
+    ):
+        assert words in text, words
+    running = browser.get(f"/sessions/{stack.running.session_id}").text
+    assert "image_urls" in running  # its payload, while the job is open
+    assert f"/live/sessions/{stack.running.session_id}" in running
+
+
+def test_pictures_come_from_our_own_origin(browser: httpx.Client, stack: PageStack) -> None:
+    base = f"/pictures/{stack.completed.session_id}"
+    for name in ("person", "garment", "result"):
+        large, small = browser.get(f"{base}/{name}"), browser.get(f"{base}/{name}?size=small")
+        assert large.headers["content-type"] == "image/jpeg"
+        assert large.content.startswith(b"\xff\xd8\xff")
+        assert len(small.content) < len(large.content) / 4
+        assert "no-store" not in small.headers["cache-control"]
+        assert small.headers["x-content-type-options"] == "nosniff"
+    assert browser.get(f"{base}/previous").status_code == 404
+    assert browser.get(f"{base}/payload").status_code == 404
+    gone = browser.get(f"/pictures/{stack.refused.session_id}/result")
+    assert (gone.status_code, gone.headers["content-type"]) == (404, "image/svg+xml")
+
+
+def test_no_page_holds_a_signed_address_a_secret_or_an_email(
+    browser: httpx.Client, page: RunningPage, stack: PageStack
+) -> None:
+    for address in addresses(stack):
+        text = browser.get(address).text
+        assert "token=" not in text, address
+        assert "geheim" not in text
+        assert DEMO_SHOPPER not in text, address
+        assert page.address.rpartition("=")[2] not in text
+
+
+def test_an_email_is_shown_when_it_is_asked_for(browser: httpx.Client, stack: PageStack) -> None:
+    address = f"/sessions/{stack.completed.session_id}"
+    assert "s•••@shop.test" in browser.get(address).text
+    assert DEMO_SHOPPER in browser.get(f"{address}?emails=shown").text
+
+
+def test_nothing_comes_from_elsewhere(browser: httpx.Client, stack: PageStack) -> None:
+    for address in addresses(stack):
+        text = browser.get(address).text
+        for found in re.findall(r"""(?:src|href|action|data-live)=["']([^"']*)""", text):
+            assert found.startswith(("/", "#")), (address, found)
+        assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:", text), address
+
+
+def test_a_live_page_sends_its_part(browser: httpx.Client) -> None:
+    with browser.stream("GET", "/live/now") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        assert next(lines) == "event: part"
+        assert "<h1>Now</h1>" in next(lines)
+
+
+def test_wrong_addresses_are_told_kindly(browser: httpx.Client) -> None:
+    for address, status in (
+        ("/nope", 404),
+        ("/sessions/not-an-id", 422),
+        ("/sessions/0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01", 404),
+        ("/dead-letters/nope", 404),
+        ("/sessions?status=nonsense", 422),
+        ("/sessions?before=yesterday", 422),
+        ("/sessions?before=2026-01-01T00:00:00%2B00:00%20x'%20or%201=1", 422),
+        ("/costs?by=weather", 422),
+        ("/failures?since=ever", 422),
+        ("/sessions?store=no-such-shop", 422),
+        ("/static/../app.py", 404),
+        ("/static/web.py", 404),
+    ):
+        answer = browser.get(address)
+        assert answer.status_code == status, address
+        assert "Traceback" not in answer.text
+
+
+# ---------------------------------------------------------------------- what it refuses
+
+
+def test_without_a_login_nothing_is_shown(page: RunningPage, stack: PageStack) -> None:
+    with httpx.Client(base_url=page.origin, trust_env=False) as stranger:
+        pictures = f"/pictures/{stack.completed.session_id}/person"
+        for address in (*addresses(stack), pictures, "/live/now", "/nope", "/docs"):
+            answer = stranger.get(address)
+            assert answer.status_code == 401, address
+            assert "Open the address that" in answer.text
+        for token in ("", "x", page.address.rpartition("=")[2][:-1], "%00", "ä"):
+            answer = stranger.get(f"/login?token={token}")
+            assert answer.status_code == 401
+            assert "set-cookie" not in answer.headers
+        assert stranger.post("/logout").status_code == 401
+        assert stranger.get("/static/web.css").status_code == 200
+
+
+def test_the_cookie_is_for_the_browser_alone(page: RunningPage) -> None:
+    with httpx.Client(base_url=page.origin, trust_env=False) as browser:
+        answer = browser.get(page.address.removeprefix(page.origin))
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert page.address.rpartition("=")[2].lower() not in cookie
+
+
+def test_a_host_that_is_not_ours_gets_nothing_even_with_the_cookie(browser: httpx.Client) -> None:
+    for host in ("rebind.attacker.test", "127.0.0.1.attacker.test:80", ""):
+        answer = browser.get("/", headers={"Host": host})
+        assert answer.status_code in {400, 421}, host
+        assert "Sessions" not in answer.text
+
+
+def test_every_answer_has_the_strict_headers(browser: httpx.Client, stack: PageStack) -> None:
+    for address in (*addresses(stack), "/nope", "/static/web.js"):
+        headers = browser.get(address).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "server" not in headers
+    assert browser.get("/").headers["cache-control"] == "no-store"
+
+
+def form_token(browser: httpx.Client) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', browser.get("/").text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_page_that_only_reads_takes_no_form(
+    browser: httpx.Client, page: RunningPage, stack: PageStack
+) -> None:
+    form = {"csrf": form_token(browser), "name": "ann"}
+    for address in (
+        f"/sessions/{stack.refused.session_id}/replay",
+        f"/sessions/{stack.completed.session_id}/undo",
+        f"/dead-letters/{stack.letter_id}/drop",
+        f"/reconcile/{stack.refused.session_id}",
+        "/sessions",
+    ):
+        answer = browser.post(address, data=form, headers={"Origin": page.origin})
+        assert answer.status_code == 403, address
+    assert browser.get(f"/sessions/{stack.refused.session_id}/replay").status_code == 404
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        assert browser.request(method, "/sessions").status_code == 405
+
+
+def test_too_large_a_request_is_cut_off(browser: httpx.Client, page: RunningPage) -> None:
+    answer = browser.post("/logout", content=b"a" * 100_000, headers={"Origin": page.origin})
+    assert answer.status_code == 413
+
+
+def test_logging_out_ends_the_login(page: RunningPage) -> None:
+    with page.client() as client:
+        form = {"csrf": form_token(client)}
+        assert client.post("/logout", data=form).status_code == 403  # no Origin
+        answer = client.post("/logout", data=form, headers={"Origin": page.origin})
+        assert answer.status_code == 303
+        assert client.get("/").status_code == 401
+
+
+def test_the_log_holds_neither_token_nor_search(stack: PageStack) -> None:
+    folder = stack.settings.local_dir
+    assert folder is not None
+    with web_page(folder) as page, page.client() as client:
+        token = page.address.rpartition("=")[2]
+        client.get("/sessions?q=ann@shop.example")
+        client.get("/", headers={"Host": "attacker.test"})
+        page.process.terminate()
+        _, log = page.process.communicate(timeout=60)
+    assert page.process.returncode == 0
+    assert "web_request_refused" in log
+    assert token not in log
+    assert "ann@" not in log
+
+
+def test_it_works_with_a_data_folder_that_no_stack_runs_in(tmp_path: Path) -> None:
+    with web_page(tmp_path / "data") as page, page.client() as client:
+        assert "No consumer runs" in client.get("/").text

@@ -1,0 +1,169 @@
+"""Who may see the page, and what no page shows."""
+
+import pytest
+
+from wearon_cli.runtime.web.guard import (
+    LOGIN_LIFE_S,
+    MOST_LOGINS,
+    Logins,
+    checked_name,
+    is_csrf_right,
+    is_own_host,
+    is_same_origin,
+    read_form,
+)
+from wearon_cli.runtime.web.redaction import masked_email, redacted
+from wearon_cli.runtime.web.server import is_loopback
+from wearon_cli.runtime.web.templates import Pages, span_words, usd
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        pytest.param("127.0.0.1:8090", True, id="loopback"),
+        pytest.param("localhost:9000", True, id="another port, as behind a tunnel"),
+        pytest.param("LOCALHOST", True, id="in capitals"),
+        pytest.param("[::1]:8090", True, id="loopback of IPv6"),
+        pytest.param("10.1.2.3", True, id="an address: no name can be turned to us"),
+        pytest.param("rebind.attacker.test:8090", False, id="a name that may point here"),
+        pytest.param("127.0.0.1.attacker.test", False, id="a name that begins like us"),
+        pytest.param("localhost.attacker.test", False, id="a name that begins like localhost"),
+        pytest.param("attacker.test@127.0.0.1", True, id="our address after a login"),
+        pytest.param("127.0.0.1@attacker.test", False, id="our address as a login"),
+        pytest.param("", False, id="none"),
+        pytest.param("[::1", False, id="no host at all"),
+        pytest.param("ops.shop.example", True, id="the name that was asked for"),
+    ],
+)
+def test_only_hosts_that_no_strangers_dns_can_say_are_ours(host: str, is_own: bool) -> None:
+    assert is_own_host(host, listening_on="ops.shop.example") is is_own
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_same"),
+    [
+        ({"host": "127.0.0.1:1", "origin": "http://127.0.0.1:1"}, True),
+        ({"host": "127.0.0.1:1", "sec-fetch-site": "same-origin"}, True),
+        ({"host": "127.0.0.1:1", "origin": "http://127.0.0.1:2"}, False),
+        ({"host": "127.0.0.1:1", "origin": "null"}, False),
+        ({"host": "127.0.0.1:1", "origin": "https://attacker.test"}, False),
+        ({"host": "127.0.0.1:1", "sec-fetch-site": "same-site"}, False),
+        ({"host": "127.0.0.1:1", "sec-fetch-site": "none"}, False),
+        ({"host": "a:1", "origin": "http://a:1", "sec-fetch-site": "cross-site"}, False),
+        ({"host": "127.0.0.1:1"}, False),
+    ],
+)
+def test_a_form_must_come_from_a_page_of_ours(headers: dict[str, str], is_same: bool) -> None:
+    assert is_same_origin(headers) is is_same
+
+
+def test_a_login_needs_the_token_and_ends() -> None:
+    logins = Logins(port=1)
+    assert logins.open("", name="ann", now_s=0) is None
+    assert logins.open(logins.token[:-1], name="ann", now_s=0) is None
+    assert logins.open("ä", name="ann", now_s=0) is None
+    login = logins.open(logins.token, name="ann", now_s=0)
+    assert login is not None
+    cookies = f"other=1; {logins.cookie}={login.login_id}"
+    assert logins.find(cookies, now_s=1) is login
+    assert logins.find(f"wearon_web_2={login.login_id}", now_s=1) is None
+    assert logins.find(f"{logins.cookie}=", now_s=1) is None
+    assert logins.find(cookies, now_s=LOGIN_LIFE_S + 1) is None
+    assert logins.find(cookies, now_s=1) is None  # it is forgotten
+
+
+def test_a_login_can_be_ended_and_only_so_many_are_kept() -> None:
+    logins = Logins(port=1)
+    opened = [logins.open(logins.token, name="", now_s=0) for _ in range(MOST_LOGINS + 1)]
+    first, second = opened[0], opened[1]
+    assert first is not None
+    assert second is not None
+    assert logins.find(f"{logins.cookie}={first.login_id}", now_s=0) is None
+    assert logins.find(f"{logins.cookie}={second.login_id}", now_s=0) is second
+    logins.close(second)
+    assert logins.find(f"{logins.cookie}={second.login_id}", now_s=0) is None
+
+
+def test_each_login_has_a_form_token_of_its_own() -> None:
+    logins = Logins(port=1)
+    one, two = (logins.open(logins.token, name="", now_s=0) for _ in range(2))
+    assert one is not None
+    assert two is not None
+    assert is_csrf_right(one, {"csrf": one.csrf})
+    assert not is_csrf_right(one, {"csrf": two.csrf})
+    assert not is_csrf_right(one, {})
+
+
+def test_a_form_is_read_and_a_flood_of_fields_is_none() -> None:
+    assert read_form(b"a=1&b=x%20y&a=2&c=") == {"a": "2", "b": "x y", "c": ""}
+    assert read_form("ä=1".encode()) == {}
+    assert read_form(b"&".join(b"%d=1" % n for n in range(100))) == {}
+
+
+def test_a_name_is_one_line_of_bounded_length() -> None:
+    assert checked_name("  Ann \n of\tsupport\x00 ") == "Ann of support"
+    assert checked_name("\n \x07") == ""
+    assert len(checked_name("a" * 500)) == 80
+
+
+SIGNED = "https://x.supabase.co/storage/v1/object/sign/b/stores/1/a.jpg?token=eyJhbGciOi.J9.abc"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIGNED,
+        f'{{"image_urls": ["{SIGNED}"]}}',
+        f"could not fetch {SIGNED}, gave up",
+        SIGNED.replace("https", "HTTPS"),
+        "rediss://default:geheim@redis.example:6379/0",
+        "key sk-proj-abcdefgh1234 refused",
+        "eyJhbGciOiJI.eyJyb2xlIjoi.c2VjcmV0",
+        "ann.lee+shop@mail.shop.example wrote",
+    ],
+)
+def test_nothing_that_grants_access_or_names_a_shopper_is_put_out(text: str) -> None:
+    shown = redacted(text)
+    for secret in ("token=e", "geheim", "abcdefgh1234", "c2VjcmV0", "ann.lee"):
+        assert secret not in shown
+
+
+def test_what_helps_is_kept() -> None:
+    assert redacted(SIGNED).startswith("https://x.supabase.co/storage/v1/object/sign/b/stores/1/a")
+    assert redacted("400, invalid_image_file (request req_1)").endswith("(request req_1)")
+    assert redacted("a@b.test", show_emails=True) == "a@b.test"
+    assert masked_email("ann@shop.example") == "a•••@shop.example"
+
+
+def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
+    html = Pages().render(
+        "problem.html",
+        message='<script>alert("x")</script> ann@shop.example',
+        hint=f"see {SIGNED}",
+        code=500,
+        path="/",
+        query='"><img src=x>',
+        is_local=False,
+        allow_actions=False,
+        csrf="c",
+        show_emails=False,
+    )
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "ann@" not in html
+    assert "token=" not in html
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("ops", False)],
+)
+def test_what_only_this_machine_reaches(host: str, is_here: bool) -> None:
+    assert is_loopback(host) is is_here
+
+
+def test_times_and_money_in_words() -> None:
+    assert [span_words(s) for s in (0, 119, 120, 7200, 200_000)] == [
+        "0 s", "119 s", "2 min", "2 h", "2 d",
+    ]  # fmt: skip
+    assert [usd(x) for x in (None, 0.0, 0.05, 1234.5)] == ["-", "$0.00", "$0.0500", "$1,234.50"]

@@ -1,0 +1,1 @@
+"""`wearon web`: the page for operators."""

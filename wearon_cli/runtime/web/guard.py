@@ -1,0 +1,126 @@
+"""
+Who may see the pages, and from where a request may come.
+
+Loopback alone protects nothing: any page in the operator's browser may send requests there, and a
+name that an attacker owns may point there (DNS rebinding). So the Host is checked, a login is asked
+for, and whatever changes something must come from a page of ours and carry its login's own token.
+"""
+
+import hmac
+import ipaddress
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+#: Logins that are remembered; the one that was used longest ago goes first.
+MOST_LOGINS: Final = 100
+TOKEN_BYTES: Final = 32
+#: A working day.
+LOGIN_LIFE_S: Final = 12 * 3600
+#: Most characters of a name that goes into a timeline.
+MAX_NAME_CHARS: Final = 80
+
+
+@dataclass(slots=True, kw_only=True)
+class Login:
+    """A browser that brought the token."""
+
+    login_id: str
+    csrf: str
+    ends_at_s: float  # by the clock of `Logins`
+    name: str  # who acts
+
+
+class Logins:
+    """Those who may see the pages. In memory only: a restart ends all."""
+
+    def __init__(self, *, port: int) -> None:
+        self.token = secrets.token_urlsafe(TOKEN_BYTES)
+        #: Cookies do not tell ports apart, so the name does: two of these pages do not disturb
+        #: each other.
+        self.cookie = f"wearon_web_{port}"
+        self._open: OrderedDict[str, Login] = OrderedDict()
+
+    def open(self, token: str, *, name: str, now_s: float) -> Login | None:
+        """A new login for the token of the first address; None for any other text."""
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
+            return None
+        login = Login(
+            login_id=secrets.token_urlsafe(TOKEN_BYTES),
+            csrf=secrets.token_urlsafe(TOKEN_BYTES),
+            ends_at_s=now_s + LOGIN_LIFE_S,
+            name=name,
+        )
+        self._open[login.login_id] = login
+        while len(self._open) > MOST_LOGINS:
+            self._open.popitem(last=False)
+        return login
+
+    def find(self, cookies: str, *, now_s: float) -> Login | None:
+        """The login that a Cookie header brings."""
+        for part in cookies.split(";"):
+            name, _, value = part.strip().partition("=")
+            login = self._open.get(value) if name == self.cookie else None
+            if login is not None:
+                if login.ends_at_s > now_s:
+                    self._open.move_to_end(value)
+                    return login
+                del self._open[value]
+        return None
+
+    def close(self, login: Login) -> None:
+        """Log out."""
+        self._open.pop(login.login_id, None)
+
+
+def is_own_host(header: str, *, listening_on: str) -> bool:
+    """
+    Whether a Host header names this program by something that no stranger's DNS can say.
+
+    Args:
+        header: `name[:port]`. A tunnel may have another port than the listener.
+        listening_on: The host that was asked for, which may be a name.
+    """
+    try:
+        name = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return False
+    if name in {"localhost", listening_on.lower()}:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a page of ours sent a form. A browser says so in one of these headers or both."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if origin is None and site is None:
+        return False
+    return site in {None, "same-origin"} and (
+        origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    )
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """The fields of a form; of several of one name the last."""
+    try:
+        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        return {}
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def is_csrf_right(login: Login, form: Mapping[str, str]) -> bool:
+    """Whether a form carries its login's own token."""
+    return hmac.compare_digest(form.get("csrf", "").encode(), login.csrf.encode())
+
+
+def checked_name(text: str) -> str:
+    """A name as it may stand in a timeline: one line, not too long; empty when it is none."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_NAME_CHARS]

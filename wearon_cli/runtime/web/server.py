@@ -1,0 +1,130 @@
+"""The `web` role: the page behind uvicorn, with our signals and our logs."""
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+
+from wearon_cli.core.events import emit
+from wearon_cli.core.operator.checks import Finding
+from wearon_cli.core.operator.search import SessionSearch
+from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.events import ServerStopped, WebOpenToOthers, WebReady
+from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
+from wearon_cli.runtime.http.listening import AnnouncingServer, listener_on
+from wearon_cli.runtime.web.app import make_app
+from wearon_cli.runtime.web.checks import run_doctor
+from wearon_cli.runtime.web.guard import Logins
+from wearon_cli.runtime.web.pictures import Pictures
+from wearon_cli.runtime.web.site import Site
+from wearon_cli.wiring.web import WebTools, open_web
+
+#: Requests under way at a stop may take this long; live pages end at once.
+GRACE_S: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """How the page is to run."""
+
+    host: str
+    port: int
+    allow_actions: bool
+    operator: str  # who acts, unless somebody says another name
+
+
+def serve_web(settings: Settings, options: WebOptions, *, on_ready: Callable[[str], None]) -> None:
+    """
+    Show the page until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of production, or of a local stack.
+        options: Where, and what it may do.
+        on_ready: Gets the first address, with the token in it: for a person's eyes, for no log.
+
+    Raises:
+        ConfigError: The port is taken, or a setting is missing or wrong.
+    """
+    with listener_on(options.host, options.port, variable="WEARON_WEB_PORT") as listener:
+        port = listener.getsockname()[1]
+        logins = Logins(port=port)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+
+        def ready() -> None:
+            _report(options, port)
+            on_ready(f"http://{host}:{port}/login?token={logins.token}")
+
+        async def run() -> None:
+            async with open_web(settings) as tools:
+                site = _site(settings, options, tools, logins)
+                server = _server(site, ready)
+                # uvicorn raises the signals it got once more when it is done.
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, lambda *_: None)
+                await server.serve(sockets=[listener])
+            emit(ServerStopped())
+
+        asyncio.run(run())
+
+
+def _site(settings: Settings, options: WebOptions, tools: WebTools, logins: Logins) -> Site:
+    operator = tools.operator
+
+    async def doctor() -> list[Finding]:
+        return await run_doctor(settings)
+
+    return Site(
+        settings=settings,
+        tools=operator,
+        search=SessionSearch(inspector=operator.inspector),
+        pictures=Pictures(
+            inspector=operator.inspector,
+            storage=operator.storage,
+            open_pixels=tools.open_pixels,
+            fetcher=tools.fetcher,
+            max_px=settings.max_picture_px,
+        ),
+        doctor=doctor,
+        logins=logins,
+        allow_actions=options.allow_actions,
+        operator=options.operator,
+        host=options.host,
+    )
+
+
+def _server(site: Site, on_ready: Callable[[], None]) -> AnnouncingServer:
+    config = uvicorn.Config(
+        make_app(site),
+        log_config=None,  # ours is set up already
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="off",
+        http=BoundedConnection,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        ws="none",
+    )
+    return AnnouncingServer(config, on_ready=on_ready, on_stop=site.stopping.set)
+
+
+def _report(options: WebOptions, port: int) -> None:
+    emit(WebReady(host=options.host, port=port, allow_actions=options.allow_actions))
+    if not is_loopback(options.host):
+        emit(
+            WebOpenToOthers(
+                detail="whoever listens on the way can read the token and the pictures",
+                hint="listen on 127.0.0.1 and come through an SSH tunnel, or a proxy with TLS",
+            )
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
