@@ -11,7 +11,7 @@ from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import RateLimited
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack
-from wearon_cli.core.jobs.last_writes import MAX_WAIT_S
+from wearon_cli.core.jobs.runner import STOPPING_WAIT_S
 from wearon_cli.core.providers import GeneratedPicture, TryOnRequest
 from wearon_cli.core.session import SessionKey, Status
 
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 AWAY_S = 2.5
-#: Longer than other writes are repeated.
-LONG_AWAY_S = MAX_WAIT_S + 2.0
+#: Longer than a worker waits that is stopping.
+LONG_AWAY_S = STOPPING_WAIT_S + 5.0
 
 
 @pytest.fixture
@@ -79,13 +79,14 @@ async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
     assert len(world.generator.paid) == 1
 
 
+@pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
 async def test_a_job_handed_back_meanwhile_is_nobodys_fault(
-    world: World, server: RedisServer
+    world: World, server: RedisServer, away_s: float
 ) -> None:
     """Else a Redis that comes and goes makes every job give up."""
     key, claim = await sold_and_claimed(world)
     world.generator.plan = [RateLimited(retry_after_s=0.1)]
-    away_during_the_call(world, server)
+    away_during_the_call(world, server, away_s)
     disposition = await world.runner().run(claim)
     assert (disposition.closing, disposition.why) == (None, HandBack.WAITING)
     await world.pass_time()

@@ -1,6 +1,7 @@
-"""Writes at the end of something, repeated for a while: left undone, others would have to guess."""
+"""Writes at the end of something, repeated until they are done: else others would have to guess."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -8,12 +9,11 @@ from typing import Final
 from wearon_cli.core.errors import QueueUnavailable, WearonError
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 
-#: A write that met an outage of Redis is tried again after this pause, for so long.
+#: A write that met an outage of Redis is tried again after this pause.
 RETRY_PAUSE_S: Final = 1.0
-MAX_WAIT_S: Final = 10.0
 
 
-async def write_last(write: Callable[[], Awaitable[None]], *, within_s: float = MAX_WAIT_S) -> None:
+async def write_last(write: Callable[[], Awaitable[None]], *, within_s: float = math.inf) -> None:
     """
     Repeat a write to the journal while Redis is away.
 
@@ -40,9 +40,6 @@ async def end_purchase(
     cause: WearonError | None = None,
 ) -> None:
     """
-    `Journal.end_purchase`, repeated for a while: left open, a purchase counts as lost.
-
-    Raises:
-        QueueUnavailable: Redis stayed away.
+    `Journal.end_purchase`, repeated while Redis is away: left open, a purchase counts as lost.
     """
     await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd, cause=cause))

@@ -55,7 +55,7 @@ from wearon_cli.core.jobs.journal import (
     Journal,
     SettlementIntent,
 )
-from wearon_cli.core.jobs.last_writes import MAX_WAIT_S, write_last
+from wearon_cli.core.jobs.last_writes import write_last
 from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, Status, requeue
 from wearon_cli.core.settings import Settings
@@ -65,6 +65,8 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 #: Pause while an outage gives no time of its own.
 OUTAGE_PAUSE_S: Final = 10.0
+#: A worker that is stopping waits this long for Redis, to hand a job back.
+STOPPING_WAIT_S: Final = 10.0
 #: Message of a cancellation after which nothing more may be written: others have the job.
 LEASE_LOST: Final = "lease lost"
 #: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
@@ -119,7 +121,7 @@ class JobRunner:
                     raise
                 with suppress(LeaseLost):
                     disposition = await self._hand_back(attempt, Interrupted())
-                    await self._write_last(claim, disposition, within_s=MAX_WAIT_S)
+                    await self._write_last(claim, disposition, within_s=STOPPING_WAIT_S)
                 raise
             return disposition
 
@@ -229,10 +231,7 @@ class JobRunner:
             error, (JobGaveUp, TaskInvalid, StorageRefused, PurchaseUnresolved)
         )
         if isinstance(error, PurchaseUnresolved):
-            try:
-                await self.generation.retriever.write_off(attempt.claim, error)
-            except QueueUnavailable as exc:
-                return self._unfinished(attempt, exc)
+            await self.generation.retriever.write_off(attempt.claim, error)
         return await self._settle(attempt, intent_for(error, dead_letter=for_a_person))
 
     async def _settle(self, attempt: "_Attempt", intent: SettlementIntent) -> Disposition:
