@@ -16,7 +16,9 @@ from devkit.world import World
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.session import Status
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.worker.in_process import _Hands
 from wearon_cli.runtime.worker.job_loop import RETRY_PAUSE_S, JobLoop
 from wearon_cli.wiring.worker import WorkerParts
 
@@ -42,6 +44,19 @@ def loop_over(**parts: Any) -> Iterator[JobLoop]:
     jobs._loop.close()
 
 
+def losing_a_claim(world: World, lost: list[object]) -> Any:
+    """A journal that gives a job once without an answer, and says in `lost` what it gave."""
+
+    async def lose_the_first_answer(claim: Any, *args: Any, **kwargs: Any) -> Any:
+        found = await claim(*args, **kwargs)
+        if not lost:
+            lost.append(found)
+            raise QueueUnavailable
+        return found
+
+    return Faulty(world.journal, claim=lose_the_first_answer)
+
+
 async def test_a_refused_renewal_does_not_end_the_renewals(world: World) -> None:
     """Else the lease runs out, and the jobs of a worker that lives are given to others."""
     with loop_over() as jobs:
@@ -65,16 +80,26 @@ async def test_a_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> N
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     lost: list[object] = []
-
-    async def lose_the_first_answer(claim: Any, *args: Any, **kwargs: Any) -> Any:
-        found = await claim(*args, **kwargs)
-        if not lost:
-            lost.append(found)
-            raise QueueUnavailable
-        return found
-
-    with loop_over(journal=Faulty(world.journal, claim=lose_the_first_answer)) as jobs:
+    with loop_over(journal=losing_a_claim(world, lost)) as jobs:
         await world.registry.register(jobs.worker)
         claim = await asyncio.wait_for(jobs._claim(key.session_id), timeout=60)
     assert lost
     assert claim == lost[0]
+
+
+async def test_an_operators_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> None:
+    """Else `replay-task --now` waits for a job that it has itself."""
+    key = await world.sell(owner_id=USER)
+    await world.take_all_in()
+    lost: list[object] = []
+    parts = SimpleNamespace(
+        journal=losing_a_claim(world, lost),
+        reader=world.journal,
+        dispatcher=world.dispatcher,
+        runner=world.runner(),
+    )
+    await world.registry.register(world.worker)
+    hands = _Hands(cast(WorkerParts, parts), world.worker, world.settings)
+    await asyncio.wait_for(hands._work_on(key.session_id), timeout=30)
+    assert lost
+    assert (await world.row(key)).status is Status.COMPLETED

@@ -11,7 +11,7 @@ from typing import Final
 
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.journal import JobPlace
+from wearon_cli.core.jobs.journal import Claim, JobPlace
 from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
@@ -101,10 +101,19 @@ class _Hands:
             return True
         if entry.place is JobPlace.WAITING and entry.due_at and entry.due_at <= utc_now():
             await self.parts.dispatcher.recover(limit=BATCH, max_wait_s=self.settings.max_wait_s)
-        token = secrets.token_hex(8)
-        claim = await self.parts.journal.claim(
-            session_id, worker_id=self.worker.worker_id, token=token
-        )
+        claim = await self._claim(session_id)
         if claim is not None:
             await self.parts.runner.run(claim)
         return False
+
+    async def _claim(self, session_id: str) -> Claim | None:
+        """Asked again with the same token while Redis is away: it may have given us the job."""
+        token = secrets.token_hex(8)
+        while True:
+            try:
+                return await self.parts.journal.claim(
+                    session_id, worker_id=self.worker.worker_id, token=token
+                )
+            except QueueUnavailable as exc:
+                emit(JobAwaited(session_id=session_id, error=exc.code))
+            await asyncio.sleep(CLAIM_PAUSE_S)
