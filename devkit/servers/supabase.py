@@ -215,7 +215,7 @@ class _Passing:
         answer = await self._http.request(
             request.method,
             f"{self._origin}/{request.path_params['path']}",
-            params=request.query_params.multi_items(),
+            params=httpx.QueryParams(str(request.query_params)),  # each value of a name
             headers=headers,
             content=await request.body(),
         )

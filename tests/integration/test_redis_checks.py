@@ -30,6 +30,15 @@ async def append_only(redis: Any) -> Finding:
     return next(finding for finding in findings if finding.name == "redis append-only")
 
 
+async def written(redis: Client) -> None:
+    """Until its append-only file is written: before that it ignores SIGTERM."""
+    async with asyncio.timeout(LONGEST_S):
+        while True:
+            if not (await redis.info("persistence"))["aof_rewrite_in_progress"]:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) -> None:
     kept = (await redis.config_get("appendonly"))["appendonly"]
     try:
@@ -39,9 +48,7 @@ async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) ->
         with_it = await append_only(redis)
     finally:
         await redis.config_set("appendonly", kept)
-        async with asyncio.timeout(LONGEST_S):  # until the file is written, it ignores SIGTERM
-            while (await redis.info("persistence"))["aof_rewrite_in_progress"]:
-                await asyncio.sleep(0.05)
+        await written(redis)
     assert (without.ok, without.warning) == (True, True)
     assert "appendonly yes" in without.hint
     assert (with_it.ok, with_it.warning, with_it.hint) == (True, False, "")

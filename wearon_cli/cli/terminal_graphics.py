@@ -3,8 +3,8 @@ Pictures inside of the terminal: whether it can show them, and how they are sent
 
 The terminal is asked, not the environment: the answer holds over ssh and in a multiplexer too.
 
-    kitty     https://sw.kovidgoyal.net/kitty/graphics-protocol/
-    iTerm2    https://iterm2.com/documentation-images.html
+    kitty     sw.kovidgoyal.net/kitty/graphics-protocol/
+    iTerm2    iterm2.com/documentation-images.html
     sixel     DEC VT340: six rows of pixels a character
 """
 
