@@ -162,13 +162,14 @@ def _tell(plans: "Sequence[ForgetPlan]") -> None:
 
 
 def _sentence(plan: "ForgetPlan") -> str:
-    parts = [
-        f"{_counted(len(plan.inputs), 'input picture')} and its results",
-        _counted(len(plan.letters), "dead letter"),
-        _counted(len(plan.tickets), "copy at providers", "copies at providers"),
-    ]
-    kept = f"; stays: {plan.kept_inputs} inputs of other sessions" if plan.kept_inputs else ""
-    return f"{plan.session.session_id} ({plan.session.status.value}): {', '.join(parts)}{kept}"
+    parts = [f"{_counted(len(plan.inputs), 'input picture')}, its results, its timeline"]
+    if plan.letters:
+        parts.append(_counted(len(plan.letters), "dead letter"))
+    if plan.tickets:
+        parts.append(_counted(len(plan.tickets), "copy at a provider", "copies at providers"))
+    if plan.kept_inputs:
+        parts.append(f"but not {_counted(plan.kept_inputs, 'input')} of other sessions")
+    return f"{plan.session.session_id} ({plan.session.status.value}): {', '.join(parts)}"
 
 
 def _counted(count: int, one: str, many: str = "") -> str:
