@@ -75,6 +75,7 @@ def picture(colour: str = "white") -> bytes:
 
 
 PICTURE = picture()
+IMAGE_URLS = ("https://a.test/person.jpg", "https://a.test/garment.jpg")
 
 
 @dataclass
@@ -188,14 +189,15 @@ class World:
         shopper: str | None = None,
         take: bool = True,
         push: bool = True,
+        image_urls: tuple[str, str] = IMAGE_URLS,
     ) -> SessionKey:
         """Take a credit, insert the row, push the job."""
         new = NewSession(
             session_id=str(uuid4()),
             channel=channel,
             owner_id=owner_id,
-            model_image_url="https://a.test/person.jpg",
-            outfit_image_url="https://a.test/garment.jpg",
+            model_image_url=image_urls[0],
+            outfit_image_url=image_urls[1],
             prompt_system="p",
             request_id=(request_id or f"req-{uuid4()}") if channel is Channel.B2B else None,
             shopper_email=shopper,
@@ -206,18 +208,24 @@ class World:
         await self.sessions.insert(new)
         key = SessionKey(channel=channel, session_id=new.session_id)
         if push:
-            await self.push(key, owner_id, new.request_id or f"req-{uuid4()}")
+            request_id = new.request_id or f"req-{uuid4()}"
+            await self.push(key, owner_id, request_id, image_urls=image_urls)
         return key
 
     async def push(
-        self, key: SessionKey, owner_id: str, request_id: str, *, accessories: int = 0
+        self,
+        key: SessionKey,
+        owner_id: str,
+        request_id: str,
+        *,
+        image_urls: tuple[str, ...] = IMAGE_URLS,
+        accessories: int = 0,
     ) -> Task:
         task = new_task(
             key=key,
             owner_id=owner_id,
             image_urls=(
-                "https://a.test/person.jpg",
-                "https://a.test/garment.jpg",
+                *image_urls,
                 *(f"https://a.test/accessory-{number}.jpg" for number in range(accessories)),
             ),
             prompt="",

@@ -31,7 +31,7 @@ USAGE_EXIT: Final = 2
 #: Flags that stand for a decision for one run: none of them has an environment variable, so one
 #: that is left behind in a shell or a container decides nothing.
 DECISIONS: Final = frozenset(
-    {"yes", "force", "charge", "fix", "now", "undo", "paid", "allow_actions"}
+    {"yes", "force", "charge", "fix", "now", "undo", "paid", "whose", "allow_actions"}
 )
 #: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
@@ -80,6 +80,7 @@ COMMANDS: Final = {
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),
+    "forget": Entry("forget:forget", "Delete what is kept of sessions, for good.", OPERATORS),
     "provenance": Entry(
         "provenance:provenance", "Show which marks of its origin a picture carries.", OPERATORS
     ),

@@ -183,3 +183,27 @@ def test_in_production_nobody_orders_or_corrects_without_a_yes(
     anon = {**environment, "SUPABASE_SERVICE_ROLE_KEY": ANON_KEY}
     for command in ("reconcile", "costs", "sessions"):
         assert wearon(anon, command, code=3)["error"]["code"] == "config_error"
+
+
+def test_a_session_is_forgotten_in_production_and_its_credit_stays_spent(
+    supabase: SupabaseServer, environment: dict[str, str], photos: str
+) -> None:
+    platform = Platform(supabase, photos)
+    job = platform.order("b2c", "")
+    wearon(environment, "replay-task", job.session_id, "--now", "--yes")
+    stored = [name for name in supabase.storage.objects if job.session_id in name]
+    assert len(stored) == 1
+    marks = wearon(environment, "provenance", job.session_id)["data"]
+    assert marks["has_c2pa"]  # as the provider sent it
+    refused = wearon(environment, "forget", job.session_id, code=4)
+    assert refused["error"]["code"] == "consent_missing"
+    (receipt,) = wearon(environment, "forget", "--owner", platform.user, "--yes")["data"][
+        "forgotten"
+    ]
+    assert (receipt["session_id"], receipt["pictures"]) == (job.session_id, 1)
+    assert not set(stored) & set(supabase.storage.objects)
+    told = wearon(environment, "session", job.session_id)["data"]
+    assert (told["status"], told["credit"], told["picture_stored"]) == ("completed", "spent", False)
+    assert [each["event"] for each in told["timeline"]] == ["forgotten"]
+    assert wearon(environment, "reconcile", "--fix", "--yes")["data"]["cases"] == []
+    assert platform.balances()["user"] == 999

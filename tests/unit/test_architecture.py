@@ -278,6 +278,25 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
     assert not touched or name in ENVIRONMENT_READERS
 
 
+@pytest.mark.parametrize("name", modules())
+def test_mediapipes_tasks_are_imported_with_its_reports_kept_here(name: str) -> None:
+    """Else this process would report to MediaPipe's vendor (docs/security.md)."""
+    tree = modules()[name]
+    guards = [
+        range(node.lineno, (node.end_lineno or 0) + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        and any(ast.unparse(item.context_expr) == "guarded_import()" for item in node.items)
+    ]
+    imported = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and any(each.startswith("mediapipe.tasks") for each in names_of(node))
+    ]
+    assert all(any(line in guard for guard in guards) for line in imported)
+
+
 def catches_all(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True

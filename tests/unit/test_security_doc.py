@@ -24,18 +24,25 @@ NOT_TALKED_TO = {
     "cv.iptc.org": "the name of the source types in XMP",
     "iptc.org": "a namespace in XMP",
     "www.w3.org": "a namespace in XMP",
-    "host": "a form of address in docstrings and hints",
+    "host": "a form of address in a hint",
     "...": "the same",
     "<project>.supabase.co": "the same",
 }
 
 
 def hosts(source: Path) -> set[str]:
-    """Hosts of the addresses in a module's strings."""
+    """Hosts of the addresses in a module's strings, its docstrings left out."""
+    nodes = list(ast.walk(ast.parse(source.read_text("utf-8"))))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in nodes
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
     strings = (
         node.value
-        for node in ast.walk(ast.parse(source.read_text("utf-8")))
-        if isinstance(node, ast.Constant)
+        for node in nodes
+        if isinstance(node, ast.Constant) and id(node) not in docstrings
     )
     texts = (each.decode("latin-1") if isinstance(each, bytes) else each for each in strings)
     urls = (

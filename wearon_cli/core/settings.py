@@ -228,6 +228,11 @@ class Settings(BaseSettings):
         None,
         description="File descriptor a role reports readiness on. Set by `wearon all`.",
     )
+    local_keep_s: float = Field(
+        2_592_000.0,
+        gt=0,
+        description="Age at which pictures of a local stack are removed; 30 days.",
+    )
     local_dir: Path | None = Field(
         None, description="Data folder of the local stack, which replaces Supabase. Set by --local."
     )

@@ -178,9 +178,12 @@ def _purchase(job: Fields) -> Purchase | None:
 
 
 def _to_forget(job: Fields) -> Ticket | None:
-    if not job.get(b"to_forget"):
-        return None
-    facts = json.loads(job[b"to_forget"])
+    return ticket_of(job[b"to_forget"]) if job.get(b"to_forget") else None
+
+
+def ticket_of(text: str | bytes) -> Ticket:
+    """The ticket of a purchase that has ended, as a script wrote it."""
+    facts = json.loads(text)
     return Ticket(
         provider=facts["provider"],
         model=facts["model"],

@@ -10,14 +10,14 @@ Events of a job and their further members, each of which may be absent:
 
     taken, replayed, adopted   (how the job was opened; what the opener adds)
     claimed                    attempt, worker
-    purchase_started           purchase (number), provider, model
+    purchase_started           purchase (number), provider, model, marker
     purchase_submitted         ticket
     preview_started            provider, model (a composite made here: nothing is bought)
     purchase_ended             outcome, cost_usd, error; and of the provider's answer: status, code,
                                parameter, vendor_request_id
     preview_ended              outcome, error
-    picture_stored             outcome, provider, model, cost_usd, vendor_request_id; estimate: true
-                               when the cost was not told
+    picture_stored             outcome, provider, model, cost_usd, vendor_request_id, marks,
+                               marked_by; estimate: true when the cost was not told
     picture_held               model
     late_picture               stored (whether under the result's path)
     previous_kept, charged
@@ -28,8 +28,8 @@ Events of a job and their further members, each of which may be absent:
     closed                     attempt, ending, error, credit, cost_usd
 
 An attempt has a number over all jobs of its session. Others are notes of operator commands, whose
-member `by` names the operator. While its job is open, a session's newest lines are kept with
-the job.
+member `by` names the operator. `forgotten` is the first line that is left: those before it are
+deleted. While its job is open, a session's newest lines are kept with the job.
 """
 
 import json
@@ -39,7 +39,7 @@ from typing import Any
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
-from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of
+from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of, ticket_of
 from wearon_cli.core.failures import FailedCall
 from wearon_cli.core.jobs.journal import JobEntry, SessionRecord
 
@@ -119,6 +119,8 @@ def _record(kept: Mapping[str, Any], job: Fields) -> SessionRecord:
         parked=kept.get("parked", False),
         failed_call=_failed_call(kept.get("failed_call")),
         attempts=int(kept.get("attempts", 0)) + int(job.get(b"attempt") or 0),
+        tickets=tuple(map(ticket_of, kept.get("tickets", ()))),
+        is_forgotten="forgotten_at" in kept,
     )
 
 

@@ -71,6 +71,7 @@ class RedisJournal(RedisJobReader):
             purchase=None if purchase.is_free else purchase.number,
             provider=purchase.provider,
             model=purchase.model,
+            marker=purchase.marker,
         )
         answer = await self._scripts.run(
             "start_purchase",
@@ -208,6 +209,10 @@ class RedisJournal(RedisJobReader):
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         await self._scripts.run("note", session_id, timeline_facts(event, **facts))
+
+    async def forget(self, session_id: str, **facts: object) -> bool:
+        line = timeline_facts("forgotten", **facts)
+        return bool(await self._scripts.run("forget", session_id, line))
 
     async def _write(self, claim: Claim, field: str, value: str, facts: str, **more: str) -> None:
         flat = (part for pair in more.items() for part in pair)

@@ -225,6 +225,8 @@ class SessionRecord:
     parked: bool = False  # its refund was refused: a person must give it back
     failed_call: FailedCall | None = None  # by the last failure's job, if it made one
     attempts: int = 0  # claims of all its jobs
+    tickets: tuple[Ticket, ...] = ()  # its providers may keep copies under these
+    is_forgotten: bool = False  # its pictures were deleted on purpose
 
 
 class Journal(Protocol):
@@ -333,6 +335,14 @@ class Journal(Protocol):
 
     async def note(self, session_id: str, event: str, **facts: object) -> None:
         """Add a line to the session's timeline, kept for seven days after the last one."""
+
+    async def forget(self, session_id: str, **facts: object) -> bool:
+        """
+        Delete what is kept of a session, for good: timeline, held picture, paths of its inputs.
+
+        Its record keeps the sums, and what became of its credit; the timeline has one line, with
+        these facts. False: it has an open job, and nothing was deleted.
+        """
 
 
 class JobReader(Protocol):

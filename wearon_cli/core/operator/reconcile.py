@@ -201,7 +201,8 @@ def _case(report: SessionReport, discrepancy: Discrepancy) -> Case:
 
 def _picture_cases(report: SessionReport) -> list[Case]:
     completed = report.session.status is Status.COMPLETED
-    if completed is report.is_stored:
+    forgotten = report.record is not None and report.record.is_forgotten
+    if completed is report.is_stored or (forgotten and not report.is_stored):
         return []
     kind = Discrepancy.NO_PICTURE if completed else Discrepancy.UNUSED_PICTURE
     reason = "its picture is not in the bucket" if completed else "its picture is in the bucket"

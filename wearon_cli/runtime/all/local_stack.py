@@ -23,6 +23,7 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import RedisError
 
+from wearon_cli.adapters.local.expiry import old_pictures_removed
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.provider_settings import PROVIDER_KEYS
 from wearon_cli.core.settings import Settings, load_settings
@@ -100,7 +101,8 @@ def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings
                 "draws_previews": settings.draws_previews,
             }
             state.write_text(json.dumps(facts), "utf-8")
-            yield settings
+            with old_pictures_removed(folder / "files", keep_s=settings.local_keep_s):
+                yield settings
         finally:
             state.unlink(missing_ok=True)
             _stop(server, within_s=REDIS_START_S)

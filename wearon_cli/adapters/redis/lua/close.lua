@@ -3,7 +3,8 @@
 local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
 local now = time()
 local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'failed_by_us',
-               'picture_held', 'earlier', 'failed_call', unpack(PURCHASE)}
+               'picture_held', 'earlier', 'failed_call', 'to_forget',
+               unpack(PURCHASE)}
 local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
 if job.token ~= token then return 0 end
@@ -49,6 +50,7 @@ local record = {
   failed_by_us = job.failed_by_us ~= '' or nil,
   parked = ending == 'parked' or nil,
   booked = booked,
+  tickets = job.to_forget ~= '' and {job.to_forget} or nil,
 }
 local key = RECORD .. id
 if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') then
@@ -61,6 +63,11 @@ if not redis.call('SET', key, cjson.encode(record), 'EX', RECORD_LIFE_S, 'NX') t
     record[sum] = record[sum] + (old[sum] or 0)
   end
   if ending == 'dropped' then record.parked = old.parked end
+  if not completed then record.forgotten_at = old.forgotten_at end
+  for _, ticket in ipairs(old.tickets or {}) do
+    record.tickets = record.tickets or {}
+    table.insert(record.tickets, ticket)
+  end
   for _, kept in ipairs({'input_paths', 'error_code', 'failed_by_us', 'booked'}) do
     if record[kept] == nil then record[kept] = old[kept] end
   end

@@ -1,0 +1,374 @@
+"""Forgetting a session deletes what is kept of it, and touches no credit."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from devkit.crashes import STORE, USER, credits_left, open_accounts
+from devkit.faults import Crash, Faulty
+from devkit.operators import Operators
+from devkit.providers import ProviderUnderTest, open_provider
+from devkit.servers.redis_server import RedisServer
+from devkit.world import PICTURE, World
+from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.locks import RedisRefundLock
+from wearon_cli.core.credits import CreditState
+from wearon_cli.core.errors import (
+    GenerationRefused,
+    GeneratorFault,
+    ObjectNotFound,
+    SessionError,
+    SessionRunning,
+    StoreRefused,
+    WearonError,
+)
+from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.operator import reconcile
+from wearon_cli.core.operator.forgetting import Forgetter, Receipt
+from wearon_cli.core.providers import Provider
+from wearon_cli.core.session import Channel, SessionKey, Status
+from wearon_cli.core.storage import SIGNED_URL_LIFE_S, previous_path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+#: More steps to the outside than forgetting takes.
+MANY = 60
+
+
+@pytest.fixture
+async def world(
+    redis: Client, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    monkeypatch.setattr(reconcile, "YOUNG", timedelta(0))
+    one = World(redis, redis_server.url, tmp_path)
+    await open_accounts(one)
+    yield one
+    await one.aclose()
+
+
+@pytest.fixture
+def operators(world: World) -> Operators:
+    return Operators(world)
+
+
+def forgetter(world: World) -> Forgetter:
+    wrap = world.fuse.wrap
+    return Forgetter(
+        inspector=Operators(world).inspector,
+        storage=wrap(world.storage),
+        journal=wrap(world.journal),
+        dead_letters=wrap(world.dead_letters),
+        lock=RedisRefundLock(world.redis),
+    )
+
+
+async def forget(
+    world: World, key: SessionKey, *, shared: frozenset[str] = frozenset(), **providers: Provider
+) -> Receipt:
+    forgetting = forgetter(world)
+    around = await forgetting.look_around(shared_paths=shared)
+    return await forgetting.run(await world.row(key), around, providers)
+
+
+async def upload(world: World, path: str) -> str:
+    await world.storage.put(path, PICTURE, content_type="image/jpeg")
+    return await world.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
+
+
+def new_paths() -> tuple[str, str]:
+    return f"uploads/{uuid4()}-person.jpg", f"uploads/{uuid4()}-garment.jpg"
+
+
+async def sold(
+    world: World, paths: tuple[str, str], channel: Channel = Channel.B2C, *, run: bool = True
+) -> SessionKey:
+    """A session whose photos lie in our bucket."""
+    person, garment = [await upload(world, path) for path in paths]
+    owner = USER if channel is Channel.B2C else STORE
+    key = await world.sell(channel, owner_id=owner, image_urls=(person, garment))
+    if run:
+        await world.run_all()
+    return key
+
+
+async def bury(world: World, key: SessionKey) -> None:
+    await world.dead_letters.bury(
+        b"{}", reason="look at it", error_code="x", attempts=1, session_id=key.session_id
+    )
+
+
+async def is_there(world: World, path: str) -> bool:
+    try:
+        await world.storage.get(path)
+    except ObjectNotFound:
+        return False
+    return True
+
+
+async def names_of(world: World, word: str) -> list[bytes]:
+    """Every key whose name or value holds this word, in all of Redis."""
+    found = []
+    async for name in world.redis.scan_iter("*"):
+        kind = await world.redis.type(name)
+        reads = {
+            b"string": world.redis.get,
+            b"hash": world.redis.hgetall,
+            b"list": lambda key: world.redis.lrange(key, 0, -1),
+            b"zset": lambda key: world.redis.zrange(key, 0, -1),
+        }
+        if word.encode() in name or word in str(await reads[kind](name)):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+async def test_everything_of_a_session_goes_and_row_and_credit_stay(
+    world: World, operators: Operators, channel: Channel
+) -> None:
+    paths = new_paths()
+    key = await sold(world, paths, channel)
+    await operators.replay(key, force=True)
+    assert await world.run_all() == [Ending.COMPLETED]
+    await world.dead_letters.bury(
+        b"{}",
+        reason="a person wants to look",
+        error_code="x",
+        attempts=1,
+        session_id=key.session_id,
+    )
+    row, credit = await world.row(key), (await operators.report(key)).credit
+    results = (row.result_path, previous_path(row.result_path))
+    assert all([await is_there(world, path) for path in (*paths, *results)])
+    assert await names_of(world, Path(paths[0]).name)
+
+    receipt = await forget(world, key)
+
+    assert receipt == Receipt(
+        session_id=key.session_id, pictures=4, dead_letters=1, provider_copies=0, not_asked=()
+    )
+    assert not any([await is_there(world, path) for path in (*paths, *results)])
+    assert not any([await names_of(world, Path(path).name) for path in paths])
+    assert await world.dead_letters.list(limit=10) == []
+    report = await operators.report(key)
+    assert [line["event"] for line in report.timeline] == ["forgotten"]
+    assert (report.session, report.credit) == (row, credit)
+    assert report.record is not None
+    assert report.record.purchases == 2
+    assert await operators.reconciler.cases(row) == []
+
+
+async def completed(world: World, _: Operators) -> SessionKey:
+    return await sold(world, new_paths())
+
+
+async def refunded(world: World, _: Operators) -> SessionKey:
+    world.generator.plan = [GenerationRefused()]
+    return await sold(world, new_paths())
+
+
+async def free(world: World, operators: Operators) -> SessionKey:
+    key = await refunded(world, operators)
+    await operators.replay(key)
+    assert await world.run_all() == [Ending.COMPLETED]
+    return key
+
+
+async def charged(world: World, operators: Operators) -> SessionKey:
+    key = await refunded(world, operators)
+    await operators.replay(key, charge=True)
+    assert await world.run_all() == [Ending.COMPLETED]
+    return key
+
+
+@pytest.mark.parametrize(
+    ("made", "state"),
+    [
+        pytest.param(completed, CreditState.SPENT, id="spent"),
+        pytest.param(refunded, CreditState.RETURNED, id="returned"),
+        pytest.param(free, CreditState.FREE, id="free"),
+        pytest.param(charged, CreditState.CHARGED, id="charged"),
+    ],
+)
+async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
+    world: World,
+    operators: Operators,
+    made: Callable[[World, Operators], Awaitable[SessionKey]],
+    state: CreditState,
+) -> None:
+    key = await made(world, operators)
+    before, left = (await operators.report(key)).credit, await credits_left(world)
+    assert before.state is state
+    await forget(world, key)
+    assert (await operators.report(key)).credit == before
+    for case in await operators.reconciler.cases(await world.row(key)):
+        await operators.reconciler.fix(case)
+    assert await credits_left(world) == left
+
+
+async def test_a_credit_that_is_owed_is_given_back_before(
+    world: World, operators: Operators
+) -> None:
+    """Seen from the record alone: without it nobody would know that this refund is owed."""
+    paths = new_paths()
+    world.generator.plan = [GenerationRefused()]
+    refund = world.ledger.refund
+    world.ledger.refund = Faulty(world.ledger, refund=StoreRefused("no")).refund  # type: ignore[method-assign]
+    key = await sold(world, paths)
+    world.ledger.refund = refund  # type: ignore[method-assign]
+    with pytest.raises(SessionError, match="a credit is owed") as refused:
+        await forget(world, key)
+    assert "reconcile --fix" in refused.value.hint
+    assert await is_there(world, paths[0])
+    left = await credits_left(world)
+    (case,) = await operators.reconciler.cases(await world.row(key))
+    await operators.reconciler.fix(case)
+    assert await credits_left(world) == left + 1
+    await forget(world, key)
+    assert (await operators.report(key)).credit.state is CreditState.RETURNED
+    assert await operators.reconciler.cases(await world.row(key)) == []
+
+
+async def test_a_session_that_is_not_at_its_end_is_refused(
+    world: World, operators: Operators
+) -> None:
+    paths = new_paths()
+    key = await sold(world, paths, run=False)
+    with pytest.raises(SessionRunning, match="queue"):
+        await forget(world, key)
+    await world.take_all_in()
+    with pytest.raises(SessionRunning, match="ready"):
+        await forget(world, key)
+    await world.run_all()
+    await operators.replay(key, force=True)  # its row stays completed
+    with pytest.raises(SessionRunning, match="ready"):
+        await forget(world, key)
+    await world.run_all()
+    await world.push(key, USER, "again")  # a second copy of its payload
+    with pytest.raises(SessionRunning, match="queue"):
+        await forget(world, key)
+    assert await is_there(world, paths[0])
+    await world.run_all()
+    await forget(world, key)
+
+
+async def test_a_job_that_is_opened_while_it_is_forgotten_is_told(
+    world: World, operators: Operators
+) -> None:
+    key = await sold(world, new_paths())
+
+    async def opened_meanwhile(method: Callable[..., Awaitable[None]], path: str) -> None:
+        if not await world.open_jobs():
+            await operators.replay(key, force=True)
+        await method(path)
+
+    forgetting = replace(forgetter(world), storage=Faulty(world.storage, remove=opened_meanwhile))
+    with pytest.raises(SessionRunning, match="opened again"):
+        await forgetting.run(await world.row(key), await forgetting.look_around(), {})
+    world.fetcher.plan = [WearonError()] * 2  # its photos are gone
+    await world.run_all()
+    assert (await world.row(key)).status is Status.COMPLETED
+
+
+async def test_pictures_of_other_sessions_stay(world: World) -> None:
+    """An input that another session uses; and another's result, which a payload named as input."""
+    person, garment = new_paths()
+    other = await sold(world, (f"uploads/{uuid4()}.jpg", garment))
+    result = (await world.row(other)).result_path
+    key = await sold(world, (person, garment))
+    named = await sold(world, (result, garment))
+    await bury(world, other)
+    shared = forgetter(world).paths_of(await world.row(other))
+    await forget(world, key, shared=shared)
+    await forget(world, named, shared=shared)
+    assert not await is_there(world, person)
+    assert await is_there(world, garment)
+    assert await is_there(world, result)
+    assert len(await world.dead_letters.list(limit=10)) == 1
+    assert (await world.journal.record(other.session_id)) is not None
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, after: bool) -> None:
+    steps = set()
+    for step in range(1, MANY):
+        paths = new_paths()
+        key = await sold(world, paths)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        crashed = False
+        try:
+            await forget(world, key)
+        except Crash:
+            crashed = True
+            steps.add(world.fuse.burnt)
+        world.fuse.crash_at = None
+        if crashed:
+            await world.pass_time()  # a lock that was held runs out
+            await forget(world, key)
+        result = (await world.row(key)).result_path
+        where = f"step {step}, {world.fuse.burnt}"
+        assert not any([await is_there(world, path) for path in (*paths, result)]), where
+        assert await names_of(world, Path(paths[0]).name) == [], where
+        if not crashed:
+            break
+    assert {"remove", "forget"} <= steps
+
+
+@pytest.fixture
+async def sold_by() -> AsyncIterator[ProviderUnderTest]:
+    async with open_provider("responses") as seller:
+        yield seller
+
+
+@asynccontextmanager
+async def world_of(
+    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, folder: Path
+) -> AsyncIterator[World]:
+    world = World(redis, redis_server.url, folder, sold_by=sold_by)
+    try:
+        await open_accounts(world)
+        yield world
+    finally:
+        await world.aclose()
+
+
+async def test_copies_that_a_provider_still_keeps_are_deleted(
+    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """The worker's own deletion failed, as it does while the provider is away."""
+    away = Faulty(sold_by.provider, forget=GeneratorFault("away"))
+    async with world_of(replace(sold_by, provider=away), redis, redis_server, tmp_path) as world:
+        paths = new_paths()
+        key = await sold(world, paths)
+        assert (await world.row(key)).status is Status.COMPLETED
+        assert sold_by.api.kept()
+        with pytest.raises(GeneratorFault):
+            await forget(world, key, openai=away)
+        assert await is_there(world, paths[0])
+        receipt = await forget(world, key, openai=sold_by.provider)
+        assert sold_by.api.kept() == 0
+        assert receipt.provider_copies == 1
+
+
+async def test_a_provider_without_a_key_is_named_in_the_receipt(
+    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
+        receipt = await forget(world, await sold(world, new_paths()))
+    assert (receipt.provider_copies, receipt.not_asked) == (0, ("openai",))
+
+
+async def test_tickets_outlive_the_timeline(
+    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """OpenAI keeps an answer for 30 days and more; a timeline ends after seven."""
+    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
+        key = await sold(world, new_paths())
+        await redis.delete(keys.timeline(key.session_id))
+        receipt = await forget(world, key, openai=sold_by.provider)
+    assert receipt.provider_copies == 1

@@ -1,0 +1,17 @@
+-- ARGV: session_id, facts
+-- Deletes what is kept of a session without an open job, for good. The record keeps its sums and
+-- what the credit's state depends on, the timeline this one line. Returns 0 for an open job.
+local id, facts = unpack(ARGV)
+if redis.call('ZSCORE', JOBS, id) then return 0 end
+local now = time()
+local kept = redis.call('GET', RECORD .. id)
+local record = kept and cjson.decode(kept) or {}
+record.input_paths = nil
+record.tickets = nil
+record.failed_call = nil
+record.forgotten_at = now
+redis.call('SET', RECORD .. id, cjson.encode(record), 'EX', RECORD_LIFE_S)
+redis.call('SET', TIMELINE .. id, noted('', now, facts), 'EX', TIMELINE_LIFE_S)
+redis.call('DEL', HELD_PICTURE .. id)
+redis.call('ZREM', HELD_PICTURES, id)
+return 1

@@ -1,0 +1,210 @@
+"""`wearon forget`: deletes what is kept of sessions."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
+
+import typer
+
+from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.operator import with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.output import Result, note
+from wearon_cli.core.errors import (
+    GeneratorError,
+    InputError,
+    NeedsAPerson,
+    SessionError,
+    WearonError,
+)
+from wearon_cli.core.session import RowQuery
+
+if TYPE_CHECKING:
+    from wearon_cli.core.operator.forgetting import ForgetPlan, Forgetter, Receipt, Surroundings
+    from wearon_cli.core.session import Session
+    from wearon_cli.core.settings import Settings
+    from wearon_cli.wiring.operator import OperatorTools
+
+#: Sessions of one owner.
+MOST_ROWS: Final = 100_000
+#: Sessions named one by one before it happens; of more, how many.
+NAMED: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What was asked for, and what may be done about it."""
+
+    plans: "Sequence[ForgetPlan]"
+    refused: Sequence[WearonError]
+    around: "Surroundings"
+
+
+def forget(
+    sessions: Annotated[
+        list[str] | None, typer.Argument(metavar="SESSION...", help="Ids of sessions.")
+    ] = None,
+    whose: Annotated[
+        str | None,
+        typer.Option("--owner", help="All sessions of this user or merchant store, by its id."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, and stop.")
+    ] = False,
+    yes: YesOption = False,
+    local: LocalOption = False,
+    data_dir: DataDirOption = None,
+) -> Result:
+    """
+    Delete what is kept of sessions: pictures, timelines, copies.
+
+    Deletes the input pictures in our bucket, the result and what replays put aside, the timeline,
+    dead letters, payloads and pictures in Redis, and the copies at providers that keep them. Asks
+    first. What was deleted cannot be brought back, and the sessions cannot be run again.
+
+    The row and its ledger entries stay: they are the platform's. What is left here is a record of
+    sums and one line in the timeline, without anything about a person. A session that is being
+    worked on is refused, and one whose credit is owed: give that back first. An input picture that
+    another session of the owner uses stays.
+
+    Exit codes: 5 some sessions could not be forgotten.
+    """
+    if bool(sessions) is bool(whose):
+        raise InputError("name sessions, or an owner with --owner", hint="one of the two")
+
+    async def work(tools: "OperatorTools", settings: "Settings") -> Result:
+        from wearon_cli.wiring.forgetting import forgetter
+
+        forgetting = forgetter(tools)
+        rows = await _rows(tools, sessions or [], whose)
+        request = await _planned(tools, forgetting, rows)
+        if not dry_run and request.plans:
+            _tell(request.plans)
+            question = f"delete all this of {_counted(len(request.plans), 'session')} for good?"
+            await asyncio.to_thread(require_consent, question, yes=yes)
+            return await _forgotten(forgetting, request, settings)
+        return _answer(request, ())
+
+    return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)
+
+
+async def _rows(
+    tools: "OperatorTools", names: Sequence[str], owner: str | None
+) -> "Sequence[Session]":
+    if owner is None:
+        return [await tools.inspector.find(name) for name in dict.fromkeys(names)]
+    rows = await _rows_of(tools, {_owner_id(owner)})
+    if not rows:
+        raise InputError(f"{owner} has no sessions", hint="is the id complete?")
+    return rows
+
+
+def _owner_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError as exc:
+        raise InputError(
+            f"{text!r} is not the id of a user or a merchant store",
+            hint="`wearon session` shows the owner of a session",
+        ) from exc
+
+
+async def _rows_of(tools: "OperatorTools", owners: Collection[str]) -> "Sequence[Session]":
+    query = RowQuery(owner_ids=frozenset(owners))
+    rows = await tools.sessions.newest(query, limit=MOST_ROWS)
+    if len(rows) >= MOST_ROWS:
+        raise InputError(f"there are {MOST_ROWS} sessions and more: too many for one run")
+    return rows
+
+
+async def _planned(
+    tools: "OperatorTools", forgetting: "Forgetter", rows: "Sequence[Session]"
+) -> _Request:
+    chosen, owners = {row.session_id for row in rows}, {row.owner_id for row in rows}
+    others = [row for row in await _rows_of(tools, owners) if row.session_id not in chosen]
+    shared = frozenset(path for row in others for path in forgetting.paths_of(row))
+    around = await forgetting.look_around(shared_paths=shared)
+    plans: list[ForgetPlan] = []
+    refused: list[WearonError] = []
+    for row in rows:
+        try:
+            plans.append(await forgetting.plan(row, around))
+        except SessionError as exc:
+            refused.append(exc)
+    if len(rows) == 1 and refused:
+        raise refused[0]  # in its own words
+    return _Request(plans=plans, refused=refused, around=around)
+
+
+async def _forgotten(forgetting: "Forgetter", request: _Request, settings: "Settings") -> Result:
+    from wearon_cli.wiring.forgetting import open_keepers
+
+    names = {ticket.provider for plan in request.plans for ticket in plan.tickets}
+    receipts: list[Receipt] = []
+    refused = list(request.refused)
+    async with open_keepers(settings, names) as providers:
+        for plan in request.plans:
+            try:
+                receipts.append(await forgetting.run(plan.session, request.around, providers))
+            except (SessionError, GeneratorError) as exc:  # it began anew, or a copy is left
+                refused.append(exc)
+    done = _Request(plans=request.plans, refused=refused, around=request.around)
+    return _answer(done, receipts)
+
+
+def _tell(plans: "Sequence[ForgetPlan]") -> None:
+    for plan in plans[:NAMED]:
+        note(_sentence(plan))
+    if len(plans) > NAMED:
+        note(f"and {len(plans) - NAMED} more")
+
+
+def _sentence(plan: "ForgetPlan") -> str:
+    parts = [f"{_counted(len(plan.inputs), 'input picture')}, its results, its timeline"]
+    if plan.letters:
+        parts.append(_counted(len(plan.letters), "dead letter"))
+    if plan.tickets:
+        parts.append(_counted(len(plan.tickets), "copy at a provider", "copies at providers"))
+    if plan.kept_inputs:
+        parts.append(f"but not {_counted(plan.kept_inputs, 'input')} of other sessions")
+    return f"{plan.session.session_id} ({plan.session.status.value}): {', '.join(parts)}"
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one}" if count == 1 else f"{count} {many or f'{one}s'}"
+
+
+def _answer(request: _Request, receipts: "Sequence[Receipt]") -> Result:
+    data = {
+        "forgotten": [asdict(each) for each in receipts],
+        "plans": [] if receipts else [_plan_facts(plan) for plan in request.plans],
+        "refused": [{"code": each.code, "reason": str(each)} for each in request.refused],
+    }
+    lines = [_done(each) for each in receipts] or [_sentence(plan) for plan in request.plans]
+    lines += [f"refused: {each}" for each in request.refused]
+    not_asked = sorted({name for each in receipts for name in each.not_asked})
+    if not_asked:
+        note(f"{', '.join(not_asked)} may keep copies, and has no key here to delete them with")
+    error = NeedsAPerson(f"{len(request.refused)} sessions could not be forgotten")
+    return Result(data=data, lines=lines, error=error if request.refused else None)
+
+
+def _done(receipt: "Receipt") -> str:
+    return (
+        f"{receipt.session_id} is forgotten: {_counted(receipt.pictures, 'picture')}, "
+        f"{_counted(receipt.dead_letters, 'dead letter')}, "
+        f"{_counted(receipt.provider_copies, 'copy', 'copies')} at providers"
+    )
+
+
+def _plan_facts(plan: "ForgetPlan") -> dict[str, object]:
+    return {
+        "session_id": plan.session.session_id,
+        "status": plan.session.status,
+        "inputs": len(plan.inputs),
+        "kept_inputs": plan.kept_inputs,
+        "dead_letters": len(plan.letters),
+        "provider_copies": len(plan.tickets),
+    }

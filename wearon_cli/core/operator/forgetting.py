@@ -1,0 +1,240 @@
+"""
+Forgetting a session: its pictures, what Redis keeps of it, and the copies at its providers.
+
+    copies at providers -> pictures -> dead letters -> what Redis keeps, in one step
+
+What the others are found by goes last, so a run that was stopped anywhere is finished by the next.
+The row and its ledger are the platform's and stay; so does everything that `credit_of` reads of the
+record. A credit that is owed is settled before: forgetting never decides about money.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wearon_cli.core.contract import parse_task
+from wearon_cli.core.credits import CreditState
+from wearon_cli.core.errors import SessionError, SessionRunning, TaskInvalid
+from wearon_cli.core.jobs.dead_letters import DeadLetter, DeadLetters
+from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.jobs.settlement import RefundLock
+from wearon_cli.core.operator.inputs import row_urls
+from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionReport
+from wearon_cli.core.payloads import salvage
+from wearon_cli.core.providers import Provider, Ticket
+from wearon_cli.core.session import Session
+from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_path
+
+#: Dead letters are looked through; more than this are not kept in 30 days.
+MOST_LETTERS: Final = 100_000
+#: Results lie in folders of this name. A payload may name a result as an input: it stays.
+_RESULTS: Final = "generated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is looked at once for several sessions."""
+
+    queued: Collection[str]  # sessions whose payload is before the journal
+    letters: Sequence[DeadLetter]
+    #: Input pictures that sessions use which are not going to be forgotten.
+    shared_paths: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPlan:
+    """What is going to be deleted of one session."""
+
+    session: Session
+    inputs: tuple[str, ...]  # paths in our bucket
+    results: tuple[str, ...]  # the same, of its picture and of earlier ones
+    kept_inputs: int  # in our bucket, and used by other sessions
+    letters: tuple[str, ...]  # ids of dead letters
+    tickets: tuple[Ticket, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was deleted. Holds nothing about a person but the session's id."""
+
+    session_id: str
+    pictures: int
+    dead_letters: int
+    provider_copies: int
+    #: Providers that keep copies and could not be asked, since they have no key here.
+    not_asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetter:
+    """Plans and forgets. Raises `StoreUnavailable`, `StoreRefused` and `QueueUnavailable`."""
+
+    inspector: Inspector
+    storage: Storage
+    journal: Journal
+    dead_letters: DeadLetters
+    lock: RefundLock
+
+    async def look_around(self, *, shared_paths: frozenset[str] = frozenset()) -> Surroundings:
+        """Read what `plan` needs besides the session."""
+        return Surroundings(
+            queued=await self.inspector.intake.waiting_sessions(),
+            letters=await self.dead_letters.list(limit=MOST_LETTERS),
+            shared_paths=shared_paths,
+        )
+
+    async def plan(self, row: Session, around: Surroundings) -> ForgetPlan:
+        """
+        Find what there is of a session. Changes nothing.
+
+        Raises:
+            SessionRunning: It has not ended, or its job is somewhere.
+            SessionError: A credit of it is owed.
+        """
+        report = await self.inspector.report(row, queued=around.queued)
+        _require_ended(report, around)
+        letters = [each for each in around.letters if _session_of(each) == row.session_id]
+        inputs = self._input_paths(report, letters)
+        return ForgetPlan(
+            session=row,
+            inputs=tuple(sorted(inputs - around.shared_paths)),
+            results=_result_paths(row),
+            kept_inputs=len(inputs & around.shared_paths),
+            letters=tuple(each.letter_id for each in letters),
+            tickets=_tickets(report),
+        )
+
+    async def run(
+        self, row: Session, around: Surroundings, providers: Mapping[str, Provider]
+    ) -> Receipt:
+        """
+        Forget a session. Stopped anywhere, calling it again finishes it.
+
+        Args:
+            row: The session; it is read again.
+            around: What was looked at for its plan.
+            providers: Those that can be asked, by name.
+
+        Raises:
+            SessionNotFound, SessionRunning, SessionError: As `plan`; nothing was deleted.
+            GeneratorError: A provider did not delete its copy; what comes after it is still there.
+        """
+        plan = await self.plan(await self.inspector.find(row.session_id), around)
+        asked = [ticket for ticket in plan.tickets if ticket.provider in providers]
+        for ticket in asked:
+            await providers[ticket.provider].forget(ticket)
+        receipt = Receipt(
+            session_id=row.session_id,
+            pictures=len(plan.inputs) + await self._stored(plan.results),
+            dead_letters=len(plan.letters),
+            provider_copies=len(asked),
+            not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
+        )
+        async with self.lock.hold(f"undo-{row.session_id}") as free:  # an undo moves its pictures
+            if not free:
+                raise SessionRunning(
+                    f"session {row.session_id}: an undo was begun", hint="try again in a minute"
+                )
+            await self._delete(plan, receipt)
+        return receipt
+
+    async def _delete(self, plan: ForgetPlan, receipt: Receipt) -> None:
+        for path in (*plan.inputs, *plan.results):
+            await self.storage.remove(path)
+        for letter_id in plan.letters:
+            await self.dead_letters.drop(letter_id)
+        forgotten = await self.journal.forget(
+            plan.session.session_id,
+            pictures=receipt.pictures,
+            dead_letters=receipt.dead_letters,
+            provider_copies=receipt.provider_copies,
+            not_asked=" ".join(receipt.not_asked) or None,
+        )
+        if not forgotten:
+            raise SessionRunning(
+                f"session {plan.session.session_id} was opened again meanwhile",
+                hint="its pictures are gone: it will fail; forget it again after its end",
+            )
+
+    async def _stored(self, paths: Sequence[str]) -> int:
+        return sum([await self.inspector.is_stored(path) for path in paths])
+
+    def _input_paths(self, report: SessionReport, letters: Sequence[DeadLetter]) -> frozenset[str]:
+        kept = report.record.input_paths if report.record else ()
+        named = self.paths_of(report.session)
+        of_letters = self._ours(url for each in letters for url in _payload_urls(each))
+        return frozenset(path for path in {*kept, *named, *of_letters} if not _is_result(path))
+
+    def paths_of(self, row: Session) -> frozenset[str]:
+        """Where the row's input pictures lie in our bucket, as far as the row still says it."""
+        return self._ours(row_urls(row))
+
+    def _ours(self, urls: Iterable[str]) -> frozenset[str]:
+        reader = self.inspector.inputs
+        found = (stored_path(url, bucket=reader.bucket, origin=reader.origin) for url in urls)
+        return frozenset(path for path in found if path)
+
+
+def _require_ended(report: SessionReport, around: Surroundings) -> None:
+    row, credit = report.session, report.credit
+    if report.location is not JobLocation.ENDED or row.session_id in around.queued:
+        place = "queue" if row.session_id in around.queued else report.location.value
+        raise SessionRunning(
+            f"session {row.session_id} ({row.status.value}) is not at its end: job {place}",
+            hint="it can be forgotten after its end",
+        )
+    if credit.state in {CreditState.OWED, CreditState.HELD}:
+        raise SessionError(
+            f"session {row.session_id}: a credit is {credit.state.value} ({credit.reason})",
+            hint="`wearon reconcile --fix` gives back what is owed; then it can be forgotten",
+        )
+
+
+def _result_paths(row: Session) -> tuple[str, ...]:
+    path = row.result_path
+    return path, previous_path(path), swap_path(path)
+
+
+def _is_result(path: str) -> bool:
+    return _RESULTS in path.split("/")[:-1]
+
+
+def _session_of(letter: DeadLetter) -> str | None:
+    if letter.session_id is not None:
+        return letter.session_id
+    key = salvage(letter.raw)
+    return key.session_id if key else None
+
+
+def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
+    try:
+        return parse_task(letter.raw).image_urls
+    except TaskInvalid:
+        return ()
+
+
+def _tickets(report: SessionReport) -> tuple[Ticket, ...]:
+    """Of every purchase that is known: from the record, and from the last seven days' lines."""
+    found = dict.fromkeys(report.record.tickets if report.record else ())
+    started: Mapping[str, object] = {}
+    for line in report.timeline:
+        if line["event"] == "purchase_started":
+            started = line
+            marker = line.get("marker")
+            if marker:  # its submit may have been lost: the marker finds what it left
+                found[_ticket(started, str(marker))] = None
+        elif line["event"] == "purchase_submitted" and started:
+            if started.get("marker"):
+                found.pop(_ticket(started, str(started["marker"])), None)
+            found[_ticket(started, str(line["ticket"]))] = None
+    return tuple(found)
+
+
+def _ticket(started: Mapping[str, object], provider_id: str) -> Ticket:
+    marker = started.get("marker")
+    return Ticket(
+        provider=str(started["provider"]),
+        model=str(started["model"]),
+        provider_id=provider_id,
+        marker=str(marker) if marker else None,
+    )
