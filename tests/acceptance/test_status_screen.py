@@ -52,6 +52,7 @@ def test_q_p_and_enter_on_a_failure(stack: tuple[list[str], list[str]]) -> None:
     with Terminal(command) as terminal:
         assert older in terminal.read_until("p pause")
         assert newest in terminal.text
+        assert "✗ failed" in terminal.text
         terminal.type("p")
         terminal.read_until("paused")
         terminal.type("\x1b[B\r")

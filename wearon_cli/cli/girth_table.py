@@ -40,7 +40,9 @@ def batch_table(photos: Sequence[str], ends: Sequence[Estimate | InputError]) ->
             Column(name="size", cells=[_size(end) for end in ends]),
             *girths,
             Column(name="bands", cells=[_bands(end) for end in ends], rank=4, is_number=True),
-            Column(name="note", cells=[_note(end) for end in ends], rank=1, least=20),
+            Column(
+                name="note", cells=[_note(end) for end in ends], rank=1, least=20, is_prose=True
+            ),
         ]
     )
 

@@ -93,10 +93,10 @@ def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
     letters = str(now.dead_letters)
     return [
         ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
-        ("", _minutes([each.completed for each in look.minutes], Tone.OK)),
+        ("each minute", _minutes([each.completed for each in look.minutes], Tone.OK)),
         ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", Tone.FAILED.text(failed) if hour.failed else failed),
-        ("", _minutes([each.failed for each in look.minutes], Tone.FAILED)),
+        ("each minute", _minutes([each.failed for each in look.minutes], Tone.FAILED)),
         ("dead letters", Tone.WARNING.text(letters) if now.dead_letters else letters),
         ("cost today", f"${look.cost_today_usd:.2f} (of this day, UTC)"),
         ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
