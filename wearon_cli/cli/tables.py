@@ -96,8 +96,9 @@ def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
             if each.rank in ranks
         ]
         new = [each.least_width for each in columns if each.rank == rank]
-        if _total([*before, *new]) <= width:
-            ranks.add(rank)
+        if _total([*before, *new]) > width:
+            break
+        ranks.add(rank)
     return [each for each in columns if each.rank in ranks]
 
 
