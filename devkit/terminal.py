@@ -17,6 +17,8 @@ from devkit.waiting import LONGEST_S
 
 #: Bytes read at once.
 CHUNK = 65_536
+#: The end of what was shown, in the message of a failure.
+TOLD_CHARS = 2000
 
 
 class Terminal:
@@ -82,14 +84,14 @@ class Terminal:
         give_up_s = time.monotonic() + within_s
         while text not in self.text:
             if time.monotonic() > give_up_s or not self._read(1.0):
-                raise AssertionError(f"{text!r} was not shown:\n{self.text}")
+                raise AssertionError(f"{text!r} was not shown: {self.text[-TOLD_CHARS:]!r}")
         return self.text
 
     def wait(self, *, within_s: float = LONGEST_S) -> int:
         """Read to its end. Returns the exit code."""
         give_up_s = time.monotonic() + within_s
         while self._read(1.0):
-            assert time.monotonic() < give_up_s, f"it did not end:\n{self.text}"
+            assert time.monotonic() < give_up_s, f"it did not end: {self.text[-TOLD_CHARS:]!r}"
         return self._process.wait(timeout=within_s)
 
     def _read(self, within_s: float) -> bool:

@@ -84,10 +84,10 @@ def test_the_fetching_has_a_bar_on_a_terminal(tmp_path: Path) -> None:
 
 def test_ctrl_c_in_a_try_on_says_which_session_and_how_to_go_on(tmp_path: Path) -> None:
     command = [*WEARON, "try-on", *PICTURES, "--local", "--data-dir", str(tmp_path / "data")]
-    # A provider that never answers: the session cannot end before the key is pressed.
+    # A provider that nobody reaches: the session cannot end before the key is pressed.
     silent = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     with Terminal([*command, "--yes"], columns=200, env=silent) as terminal:
-        terminal.read_until("running: the picture")
+        terminal.read_until("waiting: rate limit or outage")
         terminal.type("\x03")
         assert terminal.wait() == Interrupted.exit_code
         said = terminal.text

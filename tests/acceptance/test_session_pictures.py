@@ -78,11 +78,12 @@ def test_a_terminal_that_can_shows_them(command: list[str], tmp_path: Path) -> N
 
 def test_another_terminal_gets_links_to_the_files(command: list[str], tmp_path: Path) -> None:
     words = [*command, "--save", str(tmp_path)]
-    with Terminal(words, columns=200, answers={ASKED: XTERM}) as terminal:
+    with Terminal(words, columns=60, answers={ASKED: XTERM}) as terminal:
         assert terminal.wait() == 0
     assert "\x1b_Ga=T" not in terminal.text
     for each in tmp_path.iterdir():
         assert f";{each.as_uri()}\x1b\\" in terminal.text
+        assert str(each) in terminal.text
     assert "http://" not in terminal.text
 
 

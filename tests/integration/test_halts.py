@@ -55,8 +55,8 @@ async def halted(world: World) -> tuple[SessionKey, HaltState]:
 
 async def test_status_tells_it(world: World) -> None:
     _, state = await halted(world)
-    data, _ = await status_command._look(Operators(world).tools, world.settings)
-    assert data["halt"] == state
+    look = await status_command._look(Operators(world).tools, world.settings)
+    assert status_command._facts(look)["halt"] == state
 
 
 async def test_session_tells_it_of_a_job_that_waits(world: World) -> None:

@@ -68,6 +68,12 @@ def test_a_terminal_narrower_than_an_id_gets_it_whole() -> None:
     assert all(any(each.session.session_id in line for line in lines) for each in SESSIONS)
 
 
+def test_a_cause_is_folded_for_no_further_column() -> None:
+    lines = drawn(sessions_table([found(1, Status.FAILED, CAUSE), *SESSIONS[:1]]), width=80)
+    assert CAUSE in lines[1]
+    assert "cost" not in lines[0]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_states_glyph_survives_no_color(width: int) -> None:
     plain = "\n".join(drawn(sessions_table(SESSIONS), width=width))
@@ -139,8 +145,8 @@ def test_a_bar_is_drawn_to_an_eighth() -> None:
 
 
 def test_a_sparkline_shows_one_among_many() -> None:
-    assert sparkline([0, 1, 100]) == " ▁█"
-    assert sparkline([0, 0]) == "  "
+    assert sparkline([0, 1, 100]) == "·▁█"
+    assert sparkline([0, 0]) == "··"
     assert sparkline([5], most=10) == "▄"
 
 

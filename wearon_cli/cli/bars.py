@@ -9,8 +9,8 @@ from wearon_cli.cli.looks import shows_unicode
 WIDTH: Final = 30
 #: Eighths of a character, from the left and from below.
 _LEFT: Final = " ▏▎▍▌▋▊▉█"
-_BELOW: Final = " ▁▂▃▄▅▆▇█"
-_ASCII_BELOW: Final = " .:-=+*#@"
+_BELOW: Final = "·▁▂▃▄▅▆▇█"
+_ASCII_BELOW: Final = "_.:-=+*#@"
 _EIGHTHS: Final = 8
 
 

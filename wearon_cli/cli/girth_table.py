@@ -36,11 +36,13 @@ def batch_table(photos: Sequence[str], ends: Sequence[Estimate | InputError]) ->
     ]
     return fitted(
         [
-            Column(name="photo", cells=list(photos), least=20),
+            Column(name="photo", cells=list(photos), least=12, is_prose=True),
             Column(name="size", cells=[_size(end) for end in ends]),
             *girths,
             Column(name="bands", cells=[_bands(end) for end in ends], rank=4, is_number=True),
-            Column(name="note", cells=[_note(end) for end in ends], rank=1, least=20),
+            Column(
+                name="note", cells=[_note(end) for end in ends], rank=1, least=14, is_prose=True
+            ),
         ]
     )
 

@@ -51,7 +51,9 @@ def status_text(status: Status) -> Text:
 
 def shows_unicode() -> bool:
     """Whether stdout takes more than ASCII."""
-    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    # A live display of Rich puts itself before stdout, and has no encoding.
+    stdout = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+    return (stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def masked_email(email: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from wearon_cli.cli.output import note, stdout_console
@@ -127,8 +127,8 @@ def _ending(data: bytes) -> str:
 def _link(saved: Saved) -> RenderableType:
     """A link where terminals know links, the path everywhere. Never the address in storage."""
     path = Text(str(saved.path), style=f"link {saved.path.as_uri()}", no_wrap=True)
-    path.overflow = "ignore"
-    return Text.assemble((f"{saved.kind:<12}", "dim"), path, no_wrap=True, overflow="ignore")
+    line = Text.assemble((f"{saved.kind:<12}", "dim"), path, no_wrap=True, overflow="ignore")
+    return Group(line)  # Rich would print the text by itself as words to be wrapped
 
 
 def _open_viewer(saved: Sequence[Saved]) -> None:

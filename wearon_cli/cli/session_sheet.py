@@ -57,7 +57,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
         ("failed by" if row.status is Status.FAILED else "last failure", report.error_class or ""),
-        ("last call", record.failed_call.words() if record and record.failed_call else ""),
+        ("failed call", record.failed_call.words() if record and record.failed_call else ""),
         ("credit", credit_sentence(report)),
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),

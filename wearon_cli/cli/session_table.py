@@ -17,9 +17,22 @@ from wearon_cli.core.session import Status
 NARROW: Final = 80
 
 
-def sessions_table(found: Sequence[Found]) -> RenderableType:
-    """One row a session, in the order given."""
-    return ByWidth(lambda width: table_of(_columns(found, narrow=width < NARROW), width))
+def sessions_table(found: Sequence[Found], *, selected: Found | None = None) -> RenderableType:
+    """
+    One row a session, in the order given.
+
+    Args:
+        found: The sessions.
+        selected: One of them, shown as chosen.
+    """
+
+    def table(width: int) -> RenderableType:
+        made = table_of(_columns(found, narrow=width < NARROW), width)
+        for row, each in zip(made.rows, found, strict=True):
+            row.style = "reverse" if each is selected else None
+        return made
+
+    return ByWidth(table)
 
 
 def _columns(found: Sequence[Found], *, narrow: bool) -> list[Column]:

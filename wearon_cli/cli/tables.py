@@ -21,7 +21,8 @@ class Column:
     One column, with all its cells.
 
     `rank` 0 is always shown; of the others, the lowest come first when the width grows. A column
-    with `least` folds its words down to that width; any other is never cut or folded.
+    with `least` folds its words down to that width; any other is never cut or folded. One of prose
+    folds for columns of a higher rank too.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     rank: int = 0
     least: int | None = None
     is_number: bool = False
+    is_prose: bool = False
 
     @property
     def width(self) -> int:
@@ -59,14 +61,14 @@ class ByWidth:
 
 def fitted(columns: Iterable[Column]) -> ByWidth:
     """A table with as many of these columns as fit, in this order; empty ones are left out."""
-    full = [each for each in columns if any(map(len, each.cells))]
-    return ByWidth(lambda width: table_of(full, width))
+    given = list(columns)
+    return ByWidth(lambda width: table_of(given, width))
 
 
 def table_of(columns: Sequence[Column], width: int) -> Table:
     """As `fitted`, for this width."""
-    chosen = _chosen(columns, width)
-    spare = max(0, width - _total(chosen))
+    chosen = _chosen([each for each in columns if any(map(len, each.cells))], width)
+    spare = max(0, width - _total([each.least_width for each in chosen]))
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for each in chosen:
         own = min(each.width, each.least_width + spare)
@@ -85,14 +87,21 @@ def table_of(columns: Sequence[Column], width: int) -> Table:
 
 
 def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
+    """A further rank is shown where none of those before it has to fold for it, but prose."""
     ranks = {0}
-    for each in sorted(columns, key=lambda each: each.rank):
-        wider = ranks | {each.rank}
-        if _total([other for other in columns if other.rank in wider]) <= width:
-            ranks = wider
+    for rank in sorted({each.rank for each in columns} - {0}):
+        before = [
+            each.least_width if each.is_prose else each.width
+            for each in columns
+            if each.rank in ranks
+        ]
+        new = [each.least_width for each in columns if each.rank == rank]
+        if _total([*before, *new]) > width:
+            break
+        ranks.add(rank)
     return [each for each in columns if each.rank in ranks]
 
 
-def _total(columns: Sequence[Column]) -> int:
-    """The least width of a table of these."""
-    return sum(each.least_width for each in columns) + GAP * max(0, len(columns) - 1)
+def _total(widths: Sequence[int]) -> int:
+    """The width of a table of these."""
+    return sum(widths) + GAP * max(0, len(widths) - 1)

@@ -11,7 +11,6 @@ from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.session_pictures import save_pictures, shown
 from wearon_cli.cli.session_sheet import session_lines
 from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.core.errors import InputError
@@ -72,6 +71,8 @@ def session(
         halt, refund_at = await _halt(tools, settings, report)
         saved, pictures = [], []
         if wants_pictures:
+            from wearon_cli.cli.session_pictures import save_pictures, shown
+
             saved = await save_pictures(report, inputs, tools.storage, save)
             pictures = [] if as_json else ["", *await shown(saved, settings, opens=opens)]
         return Result(

@@ -1,30 +1,31 @@
 """`wearon status`: the state of queue, workers and calls."""
 
-import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.live import Live
-from rich.table import Table
+from rich.console import RenderableType
 
-from wearon_cli.cli.durations import ago
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, stdout_console
+from wearon_cli.cli.session_sheet import session_lines
+from wearon_cli.cli.status_screen import MOST_FAILURES, Look, live, status_table
+from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.minutes import EndingCount, in_steps
 from wearon_cli.core.operator.queue_stats import QueueStats
-from wearon_cli.core.operator.session_stats import SessionStats, session_stats
-from wearon_cli.core.session import utc_now
+from wearon_cli.core.operator.session_stats import session_stats
+from wearon_cli.core.session import Status, utc_now
 
 if TYPE_CHECKING:
-    from wearon_cli.core.jobs.halts import HaltState
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
 #: Rows that a look may read: an hour's at 300 a minute.
 MOST_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
-_NO_WORKER: Final = "NONE: start `wearon celery`"
+MINUTE: Final = timedelta(minutes=1)
 
 
 def status(
@@ -42,42 +43,64 @@ def status(
     """
     Show the state of queue, workers, rate limit, failures, cost.
 
-    A live screen on a terminal, until Ctrl-C; one look with --once, with --json, or in a pipe.
-    Reads only.
+    A live screen on a terminal: q ends it, p pauses it, up and down select one of the newest
+    failures, enter shows it. A character of a line under `done` and `failed` is a minute. One look
+    with --once, with --json, or in a pipe. Reads only.
     """
 
     as_json = ctx.find_root().obj.as_json
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         console = stdout_console()
+        look = partial(_look, tools, settings)
         if once or as_json or not console.is_terminal:
-            data, table = await _look(tools, settings)
-            return Result(data=data, lines=[table])
-        with Live(console=console, screen=True, auto_refresh=False) as screen:
-            while True:
-                _, table = await _look(tools, settings)
-                screen.update(table, refresh=True)
-                await asyncio.sleep(every)
+            found = await look()
+            return Result(data=_facts(found), lines=[status_table(found)])
+        await live(look, partial(_session, tools, settings), console, every_s=every)
+        return Result()
 
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: "OperatorTools", settings: "Settings") -> tuple[dict[str, object], Table]:
+async def _look(tools: "OperatorTools", settings: "Settings") -> Look:
     from wearon_cli.core.jobs.halts import halt_state
 
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
-    hour = await session_stats(rows, tools.inspector.error_class)
     book = await tools.book.rows(now.date(), now.date())
-    cost_usd = sum(row.cost_usd for row in book)
     stats = await tools.queue_stats.look()
-    halt = halt_state(stats.halts, settings)
-    return _facts(stats, halt, hour, cost_usd), _screen(stats, halt, hour, cost_usd, settings)
+    failed = [row for row in rows if row.status is Status.FAILED][:MOST_FAILURES]
+    causes = await tools.inspector.error_classes(failed)
+    return Look(
+        stats=stats,
+        halt=halt_state(stats.halts, settings),
+        hour=await session_stats(rows, tools.inspector.error_class),
+        minutes=await _minutes(tools, now),
+        cost_today_usd=sum(row.cost_usd for row in book),
+        requests_per_minute=settings.requests_per_minute,
+        failures=[
+            Found(session=row, error_class=each) for row, each in zip(failed, causes, strict=True)
+        ],
+    )
 
 
-def _facts(
-    now: QueueStats, halt: "HaltState", hour: SessionStats, cost_today_usd: float
-) -> dict[str, object]:
+async def _minutes(tools: "OperatorTools", now: datetime) -> list[EndingCount]:
+    """Each minute of the last hour; the one that has begun is the last."""
+    until = now.replace(second=0, microsecond=0) + MINUTE
+    counts = await tools.endings.minutes(until - HOUR, until)
+    return in_steps(counts, since=until - HOUR, until=until, step=MINUTE)
+
+
+async def _session(
+    tools: "OperatorTools", settings: "Settings", session_id: str
+) -> list[RenderableType]:
+    del settings
+    report = await tools.inspector.inspect(session_id)
+    return session_lines(report, await tools.inspector.input_pictures(report))
+
+
+def _facts(look: Look) -> dict[str, object]:
+    now = look.stats
     return {
         "at": now.at,
         "queued": now.queued,
@@ -91,41 +114,16 @@ def _facts(
         "workers": now.workers,
         "slots": now.slots,
         "permits_used": now.permits_used,
-        "halt": halt,
+        "halt": look.halt,
         "dead_letters": now.dead_letters,
-        "last_hour": hour,
-        "cost_today_usd": round(cost_today_usd, 4),
+        "last_hour": look.hour,
+        "minutes": [
+            {"at": each.at, "completed": each.completed, "failed": each.failed}
+            for each in look.minutes
+        ],
+        "cost_today_usd": round(look.cost_today_usd, 4),
     }
 
 
 def _waited_s(now: QueueStats) -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0
-
-
-def _screen(
-    now: QueueStats, halt: "HaltState", hour: SessionStats, cost_usd: float, settings: "Settings"
-) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    failures = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
-    waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
-    facts = [
-        ("queue", f"{now.queued} not taken, {now.ready} ready{waited}"),
-        ("jobs", f"{now.released} released, {now.running} running, {now.waiting} waiting"),
-        ("overdue", f"{now.overdue}: is a consumer running?" if now.overdue else ""),
-        ("consumers", str(now.consumers) if now.consumers else "NONE: start `wearon consume`"),
-        ("workers", f"{now.workers} with {now.slots} slots" if now.workers else _NO_WORKER),
-        ("rate limit", f"{now.permits_used} of {settings.requests_per_minute} in the last minute"),
-        ("calls", "\n".join(halt.lines()) or "go out"),
-        ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
-        ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
-        ("failed", f"{hour.failed} in the last hour" + (f": {failures}" if failures else "")),
-        ("dead letters", str(now.dead_letters)),
-        ("cost today", f"${cost_usd:.2f} (of this day, UTC)"),
-        ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
-    ]
-    for name, fact in facts:
-        if fact:
-            table.add_row(name, fact)
-    return table

@@ -1,0 +1,193 @@
+"""The state of queue, workers and calls as a person reads it, and as a live screen with keys."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from wearon_cli.cli.bars import bar, sparkline
+from wearon_cli.cli.durations import ago
+from wearon_cli.cli.keyboard import keyboard
+from wearon_cli.cli.looks import Tone
+from wearon_cli.cli.session_table import sessions_table
+from wearon_cli.cli.tables import ByWidth
+from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.minutes import EndingCount
+from wearon_cli.core.operator.queue_stats import QueueStats
+from wearon_cli.core.operator.session_stats import SessionStats
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.halts import HaltState
+
+#: Characters left of a value.
+LABELS: Final = 14
+#: Failures that the live screen lists: what fits a small terminal.
+MOST_FAILURES: Final = 8
+LIMIT_BAR: Final = 20
+HELP: Final = "q quit   p pause   up, down, enter a failure"
+HELP_BACK: Final = "q, enter back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look found."""
+
+    stats: QueueStats
+    halt: "HaltState"
+    hour: SessionStats
+    minutes: Sequence[EndingCount]  # of the last hour, each of them
+    cost_today_usd: float
+    requests_per_minute: int
+    failures: Sequence[Found]  # the newest ones of the hour
+
+
+def status_table(look: Look) -> RenderableType:
+    """One look, as facts and sparklines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", min_width=LABELS - 2)
+    table.add_column(overflow="fold")
+    for name, fact in (*_queue_facts(look), *_work_facts(look)):
+        if fact:
+            table.add_row(name, Text(fact) if isinstance(fact, str) else fact)
+    return table
+
+
+def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
+    now = look.stats
+    waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
+    overdue = f"{now.overdue}: is a consumer running?"
+    consumers = Tone.OK.text(str(now.consumers))
+    workers = Tone.OK.text(f"{now.workers} with {now.slots} slots")
+    share = now.permits_used / look.requests_per_minute
+    return [
+        ("queue", f"{now.queued} not taken, {now.ready} ready{waited}"),
+        ("jobs", f"{now.released} released, {now.running} running, {now.waiting} waiting"),
+        ("overdue", Tone.WARNING.text(overdue) if now.overdue else ""),
+        (
+            "consumers",
+            consumers if now.consumers else Tone.FAILED.text("NONE: start `wearon consume`"),
+        ),
+        ("workers", workers if now.workers else Tone.FAILED.text("NONE: start `wearon celery`")),
+        (
+            "rate limit",
+            f"{now.permits_used} of {look.requests_per_minute} in the last minute "
+            f"{bar(share, width=LIMIT_BAR)}",
+        ),
+        ("calls", _calls(look.halt)),
+    ]
+
+
+def _calls(halt: "HaltState") -> Text:
+    lines = halt.lines()
+    return Tone.HALTED.text("\n".join(lines)) if lines else Tone.OK.text("go out")
+
+
+def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
+    now, hour = look.stats, look.hour
+    causes = ", ".join(f"{name} {count}" for name, count in hour.failures.items())
+    failed = f"{hour.failed} in the last hour" + (f": {causes}" if causes else "")
+    letters = str(now.dead_letters)
+    return [
+        ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
+        ("each minute", _minutes([each.completed for each in look.minutes], Tone.OK)),
+        ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
+        ("failed", Tone.FAILED.text(failed) if hour.failed else failed),
+        ("each minute", _minutes([each.failed for each in look.minutes], Tone.FAILED)),
+        ("dead letters", Tone.WARNING.text(letters) if now.dead_letters else letters),
+        ("cost today", f"${look.cost_today_usd:.2f} (of this day, UTC)"),
+        ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
+    ]
+
+
+def _minutes(counts: Sequence[int], tone: Tone) -> RenderableType:
+    """A character a minute, as many of the newest as there is room for; "" when all are 0."""
+    if not any(counts):
+        return ""
+
+    def newest(width: int) -> Text:
+        shown = counts[-max(1, min(len(counts), width)) :]
+        return Text(sparkline(shown), style=tone.style, no_wrap=True, overflow="crop")
+
+    return ByWidth(newest)
+
+
+# ------------------------------------------------------------------------------- the live screen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the live screen shows."""
+
+    look: Look
+    is_paused: bool = False
+    selected: int = 0
+    session: Sequence[RenderableType] | None = None  # one failure, in place of the rest
+
+    @property
+    def failure(self) -> Found | None:
+        """The selected one."""
+        found = self.look.failures
+        return found[min(self.selected, len(found) - 1)] if found else None
+
+
+def screen_of(view: View) -> RenderableType:
+    """The whole screen."""
+    if view.session is not None:
+        return Group(*view.session, "", Text(HELP_BACK, style="dim"))
+    parts: list[RenderableType] = [status_table(view.look), ""]
+    if view.look.failures:
+        parts += [sessions_table(view.look.failures, selected=view.failure), ""]
+    paused = Tone.HALTED.text("paused") if view.is_paused else Text("")
+    return Group(*parts, Text.assemble((HELP, "dim"), "   ", paused))
+
+
+async def live(
+    look: Callable[[], Awaitable[Look]],
+    session: Callable[[str], Awaitable[Sequence[RenderableType]]],
+    console: Console,
+    *,
+    every_s: float,
+) -> None:
+    """
+    Show looks until `q`.
+
+    Args:
+        look: Looks once.
+        session: What is known of one session, to be shown.
+        console: A terminal.
+        every_s: Between two looks.
+    """
+    with keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as screen:
+        view = View(look=await look())
+        while True:
+            screen.update(screen_of(view), refresh=True)
+            key = await keys.next(every_s)
+            if key == "q" and view.session is None:
+                return
+            if key is not None:
+                view = await _after(key, view, session)
+            elif not view.is_paused and view.session is None:
+                view = replace(view, look=await look())
+
+
+async def _after(
+    key: str, view: View, session: Callable[[str], Awaitable[Sequence[RenderableType]]]
+) -> View:
+    """What a key changes."""
+    if view.session is not None:
+        return replace(view, session=None) if key in {"q", "enter", "escape"} else view
+    last = max(0, len(view.look.failures) - 1)
+    match key:
+        case "p":
+            return replace(view, is_paused=not view.is_paused)
+        case "up":
+            return replace(view, selected=max(0, min(view.selected, last) - 1))
+        case "down":
+            return replace(view, selected=min(last, view.selected + 1))
+        case "enter" if view.failure is not None:
+            return replace(view, session=await session(view.failure.session.session_id))
+    return view
