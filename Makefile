@@ -13,6 +13,12 @@ demo: ## Watch one try-on go through the whole path, on this machine.
 	@scripts/bootstrap run
 	@.venv/bin/wearon demo
 
+.PHONY: trial
+trial: ## A newcomer's first hour in a clean folder, timed; PEOPLE='a.jpg' GARMENTS='b.jpg c.jpg' FOLDER=.
+	@scripts/bootstrap run
+	@.venv/bin/python -m scripts.first_hour $(if $(FOLDER),--folder $(FOLDER)) \
+	  $(if $(PEOPLE),--people $(PEOPLE)) $(if $(GARMENTS),--garments $(GARMENTS))
+
 test: ## Everything: lint, types, all tests, with real servers.
 	@scripts/bootstrap tests
 	@$(MAKE) --no-print-directory lint
