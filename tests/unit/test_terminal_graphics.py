@@ -42,7 +42,6 @@ def picture() -> Image.Image:
 
 
 def test_kitty_gets_the_picture_in_chunks(picture: Image.Image) -> None:
-    commands: list[tuple[str, str]] = []
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     large = Image.fromarray(noise)
     commands: list[tuple[str, str]] = []
