@@ -25,7 +25,7 @@ from wearon_cli.core.errors import (
     UpstreamError,
 )
 from wearon_cli.core.pictures.ports import PreparedPicture
-from wearon_cli.core.preview.cloth import Rgb
+from wearon_cli.core.preview.rasters import Rgb
 from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 
@@ -218,7 +218,6 @@ async def test_a_preview_of_the_sample_wears_the_garment(
     [
         pytest.param([prepared("person.jpg")], "no garment", id="a person alone"),
         pytest.param([blank(), prepared("garment_tee.jpg")], "no person", id="nobody"),
-        pytest.param([prepared("person.jpg"), blank()], "background", id="a blank garment"),
         pytest.param(
             [PreparedPicture(jpeg=b"GIF89a", width_px=1, height_px=1), blank()],
             "cannot be read",
@@ -231,6 +230,25 @@ async def test_pictures_that_make_no_preview_are_rejected_with_a_reason(
 ) -> None:
     with pytest.raises(RequestRejected, match=words):
         await PreviewImages(lambda: reader).submit(request(*pictures), model="preview", marker=None)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("garment", ["blank", "person"])
+async def test_what_cannot_be_dressed_is_shown_beside_the_person(
+    reader: MediaPipePose, garment: str
+) -> None:
+    shown = {"blank": blank(), "person": prepared("person.jpg")}[garment]
+    answer = await PreviewImages(lambda: reader).submit(
+        request(prepared("person.jpg"), shown), model="preview", marker=None
+    )
+    before = pixels("person.jpg")
+    with Image.open(io.BytesIO(answer.data)) as picture:
+        after = np.asarray(picture.convert("RGB"))
+    assert answer.usage.is_preview
+    if garment == "blank":
+        assert after.shape[1] > 1.4 * before.shape[1]
+    else:  # a top worn by a person is dressed, and her face stays where it is
+        assert after.shape == before.shape
 
 
 @pytest.mark.anyio

@@ -29,6 +29,7 @@ PINNED = {
     "picture_unavailable": (4, "settle"),
     "picture_forbidden": (4, "settle"),
     "photo_refused": (4, "settle"),
+    "not_dressable": (4, "settle"),
     "session_error": (5, "settle"),
     "session_not_found": (5, "settle"),
     "session_final": (5, "drop"),

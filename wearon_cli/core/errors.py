@@ -17,7 +17,8 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       ├── PictureTooLarge        more bytes than allowed
     │       ├── PictureUnavailable     the link does not serve it (gone, expired)
     │       ├── PictureForbidden       the link points to a forbidden address
-    │       └── PhotoRefused           a picture, but no body can be measured in it
+    │       ├── PhotoRefused           a picture, but no body can be measured in it
+    │       └── NotDressable           a preview of these two would mislead: it shows both instead
     ├── SessionError               5
     │   ├── SessionNotFound        5   no such row in either table
     │   ├── SessionFinal           5   already completed or failed
@@ -177,6 +178,12 @@ class PhotoRefused(PictureProblem):
     def __init__(self, detail: str = "", *, hint: str = "", reason: str = "no_person") -> None:
         super().__init__(detail, hint=hint)
         self.reason = reason
+
+
+class NotDressable(PictureProblem):
+    """A preview cannot dress this person in this garment."""
+
+    code = "not_dressable"
 
 
 class SessionError(WearonError):

@@ -10,13 +10,12 @@ import anyio.to_thread
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from wearon_cli.core.body.pose import PoseReader
+from wearon_cli.core.body.pose import PoseReader, PoseReading
 from wearon_cli.core.errors import ConfigError, GeneratorFault, PictureProblem, RequestRejected
 from wearon_cli.core.image_models import PREVIEW
-from wearon_cli.core.preview.cloth import Rgb
-from wearon_cli.core.preview.dressing import dress
-from wearon_cli.core.preview.garment import read_garment
+from wearon_cli.core.preview.composing import compose
 from wearon_cli.core.preview.mark import mark
+from wearon_cli.core.preview.rasters import Rgb
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
 #: The one model it has.
@@ -28,8 +27,9 @@ JPEG_QUALITY: Final = 92
 
 class PreviewImages(OneShot):
     """
-    Implements `Provider`: lays the first garment on the person's torso. Tops only; accessories
-    and the prompt are not looked at.
+    Implements `Provider`: lays the first garment on the person's torso. Only tops are dressed;
+    other garments, and tops that it cannot dress well, are shown beside the person with a word
+    why. Accessories and the prompt are not looked at.
     """
 
     name = PREVIEW
@@ -52,7 +52,7 @@ class PreviewImages(OneShot):
         Make a preview.
 
         Raises:
-            RequestRejected: No garment; or no person, torso or garment that can be made out.
+            RequestRejected: No garment picture, no picture, or no person in the first one.
             GeneratorFault: The pose model cannot be loaded here.
         """
         del model, marker
@@ -69,29 +69,31 @@ class PreviewImages(OneShot):
 
     def compose(self, person: bytes, garment: bytes) -> bytes:
         """
-        Make a preview, blocking: a marked JPEG of the person picture's size.
+        Make a preview, blocking: a marked JPEG, of the person picture's size where it is dressed.
 
         Raises:
             As `submit`.
         """
-        rgb = _decoded(person, "person")
-        try:
-            people = self._pose_reader().read(rgb)
-        except PictureProblem as exc:
-            raise RequestRejected(str(exc), hint=exc.hint) from exc
-        except ConfigError as exc:
-            raise GeneratorFault(f"no previews here: {exc}", hint=exc.hint) from exc
+        rgb, cloth = _decoded(person, "person"), _decoded(garment, "garment")
+        people, wearers = self._people(rgb), self._people(cloth)
         if not people:
             raise RequestRejected(
                 "no person was found in the first picture",
                 hint="use a photo of one standing person, seen from the front",
             )
-        dressed = dress(rgb, people[0], read_garment(_decoded(garment, "garment")))
-        picture = Image.fromarray(dressed.rgb)
+        picture = compose(rgb, people[0], cloth, wearers[0] if wearers else None)
         mark(picture)
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=JPEG_QUALITY)
         return out.getvalue()
+
+    def _people(self, rgb: Rgb) -> tuple[PoseReading, ...]:
+        try:
+            return self._pose_reader().read(rgb)
+        except PictureProblem as exc:
+            raise RequestRejected(str(exc), hint=exc.hint) from exc
+        except ConfigError as exc:
+            raise GeneratorFault(f"no previews here: {exc}", hint=exc.hint) from exc
 
     def _pose_reader(self) -> PoseReader:
         with self._opening:

@@ -1,28 +1,30 @@
-"""
-Separates cloth from the plain background in a product photo.
-
-Everything here is over sides (4-connected) and without a loop over pixels.
-"""
+"""Finds the garment in a photo: on floors, beds and hangers, on cloth of any colour."""
 
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
-from wearon_cli.core.errors import RequestRejected
+from wearon_cli.core.body.pose import Landmark, PoseReading
+from wearon_cli.core.errors import NotDressable
+from wearon_cli.core.preview.cutout import cut_out
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, eroded, flood, grown, soften
 
-#: Colour distances (largest channel difference, 0..255) that still count as background, tried in
-#: turn: the wide one swallows shadows and JPEG noise, the narrow ones keep pale cloth on white.
-BACKGROUND_TOLERANCES: Final = (26, 14, 7)
+#: Longest side at which the garment is looked for, and at which its outline is then drawn.
+SEARCH_PX, OUTLINE_PX = 240, 480
+#: Sizes of the place where a garment is expected, tried in turn: shares of the photo's half sides.
+EXPECTED_SIZES: Final = (0.6, 0.8, 1.0)
+#: How sure a first finding is: the least and most likely that a pixel is cloth.
+DOUBT: Final = (0.15, 0.85)
 #: Share of the photo that a garment covers, at least and at most.
 AREA_SHARE: Final = (0.05, 0.92)
-#: Share of cloth between the first and last cloth of the columns; a flood that broke in through a
-#: pale edge leaves less. Long sleeves next to a body have 0.95 and more.
-LEAST_SOLIDITY: Final = 0.8
-
-type Rgb = NDArray[np.uint8]
-type Mask = NDArray[np.bool_]
-type Floats = NDArray[np.float64]
+#: Colour difference (0..255) that an outline has at least: paper and JPEG noise have about 1.
+LEAST_EDGE: Final = 3.0
+#: What is thinner than this share of the cloth's size is a hook, a strap or a label.
+THIN: Final = 0.035
+#: Holes in the middle share of the cloth are prints in the background's colour; the others are gaps
+#: under the sleeves.
+PRINTED: Final = 0.5
 
 
 def find_cloth(rgb: Rgb) -> Mask:
@@ -30,75 +32,133 @@ def find_cloth(rgb: Rgb) -> Mask:
     Separate a garment from its background.
 
     Args:
-        rgb: (rows, cols, 3) uint8, RGB; one garment, laid flat on a plain background.
+        rgb: (rows, cols, 3) uint8, RGB; one garment, all of it in the photo.
 
     Returns:
         (rows, cols) bool: the garment without holes.
 
     Raises:
-        RequestRejected: The garment cannot be separated from its background.
+        NotDressable: The garment cannot be separated from its background.
     """
-    for tolerance in BACKGROUND_TOLERANCES:
-        cloth = _widest_piece(~_background(rgb, tolerance))
-        if _is_plausible(cloth):
-            return cloth
-    raise RequestRejected(
-        "the garment cannot be separated from its background",
-        hint="use a photo of one garment, laid flat on a plain background",
+    rows, cols = rgb.shape[:2]
+    small = _reduced(rgb, SEARCH_PX)
+    tries = [_found(small, size) for size in EXPECTED_SIZES]
+    label = max(tries, key=lambda label: _edge_strength(small, label))
+    fine = _reduced(rgb, OUTLINE_PX)
+    near = _resized(grown(label > 0.5, 3).astype(float), fine.shape[:2])
+    label = _resized(label, fine.shape[:2])
+    prior = np.where(near > 0.5, np.clip(label, *DOUBT), 0.01)
+    cloth = _whole(cut_out(fine, prior, start=label, rounds=2) > 0.5)
+    is_large = AREA_SHARE[0] <= cloth.mean() <= AREA_SHARE[1]
+    if not is_large or _edge_strength(fine, cloth.astype(float)) < LEAST_EDGE:
+        raise NotDressable("the garment cannot be separated from its background")
+    return np.asarray(_resized(soften(cloth.astype(float), 1), (rows, cols)) > 0.5)
+
+
+def _found(rgb: Rgb, size: float) -> Floats:
+    """Labels of what is in the expected place; then, by its colours, also of what is outside it."""
+    label = cut_out(rgb, _expected(rgb.shape[:2], size))
+    return cut_out(rgb, np.clip(soften(label, 2), *DOUBT), start=label, rounds=3)
+
+
+def _reduced(rgb: Rgb, longest_px: int) -> Rgb:
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((longest_px, longest_px), Image.Resampling.BOX)
+    return np.asarray(picture)
+
+
+def _resized(values: Floats, shape: tuple[int, ...]) -> Floats:
+    picture = Image.fromarray(values.astype(np.float32))
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR), float)
+
+
+def _expected(shape: tuple[int, ...], size: float) -> Floats:
+    """How likely each pixel is cloth by its place: in the middle, hardly ever at the border."""
+    y, x = (np.abs(np.linspace(-1, 1, count)) for count in shape[:2])
+    out = np.maximum(y[:, None], x[None])
+    return np.interp(out / size, [0.3, 0.6, 0.9, 1.0], [0.9, 0.6, 0.3, 0.04])
+
+
+def _edge_strength(rgb: Rgb, label: Floats) -> float:
+    """The usual colour difference across the outline; an outline across plain floor has none."""
+    inside = label > 0.5
+    total, count = 0.0, 1
+    for axis in (0, 1):
+        step = np.abs(np.diff(rgb.astype(float), axis=axis)).max(2)
+        crossed = np.diff(inside.astype(np.int8), axis=axis) != 0
+        total += float(np.minimum(step, 80)[crossed].sum())
+        count += int(crossed.sum())
+    return total / count
+
+
+def _whole(cloth: Mask) -> Mask:
+    """The largest piece without thin things on it, its holes filled."""
+    radius = max(1, round(THIN * float(np.sqrt(cloth.sum())) / 2))
+    core = _largest(eroded(cloth, radius))
+    if not core.any():
+        return core
+    cloth = grown(core, radius + 1) & cloth
+    outside = np.pad(~cloth, 1, constant_values=True)
+    seed = np.zeros_like(outside)
+    seed[0] = True
+    holes = (outside & ~flood(seed, outside))[1:-1, 1:-1]
+    columns = np.flatnonzero(cloth.any(0))
+    margin = (columns[-1] - columns[0]) * (1 - PRINTED) / 2
+    printed = np.zeros_like(cloth)
+    printed[:, int(columns[0] + margin) : int(columns[-1] - margin)] = True
+    return np.asarray(cloth | flood(printed & holes, holes))
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest connected piece."""
+    best, rest = np.zeros_like(mask), mask.copy()
+    while int(rest.sum()) > int(best.sum()):
+        seed = np.zeros_like(mask)
+        seed.flat[int(rest.argmax())] = True
+        piece = flood(seed, rest)
+        rest &= ~piece
+        if piece.sum() > best.sum():
+            best = piece
+    return best
+
+
+def find_worn_cloth(rgb: Rgb, wearer: PoseReading, *, longest_px: int = OUTLINE_PX) -> Mask:
+    """
+    Separate a top from the person who wears it: no face, no hands, no trousers.
+
+    Args:
+        rgb: (rows, cols, 3) uint8, RGB.
+        wearer: Of the person in it.
+        longest_px: Of the picture in which it is looked for.
+
+    Returns:
+        (rows, cols) bool; empty where no top can be made out.
+    """
+    fine = _reduced(rgb, longest_px)
+    shown = _resized(soften(wearer.mask.astype(float), 2), fine.shape[:2])
+    prior = _resized(_worn_prior(wearer), fine.shape[:2])
+    prior = np.clip(prior * np.interp(shown, [0.2, 0.6], [0.0, 1.0]), 0, 1)
+    # The backdrop is told by the wearer's outline; colours have to tell skin and trousers.
+    cloth = _whole(cut_out(fine, prior, start=prior**3, within=shown) > 0.5)
+    return np.asarray(_resized(soften(cloth.astype(float), 1), rgb.shape[:2]) > 0.5)
+
+
+def _worn_prior(wearer: PoseReading) -> Floats:
+    """How likely each pixel is the top by its place on the wearer."""
+    points = wearer.pixels().astype(float)
+    joints = points[[Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER]]
+    hips = points[[Landmark.LEFT_HIP, Landmark.RIGHT_HIP]]
+    mouth = points[[Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT], 1].mean()
+    shoulder, hip = joints[:, 1].mean(), hips[:, 1].mean()
+    torso = max(hip - shoulder, 1.0)
+    rows, columns = (np.arange(count, dtype=float) for count in wearer.mask.shape)
+    chin = mouth + 0.45 * (shoulder - mouth)
+    down = np.interp(
+        rows,
+        [chin - 1, chin, shoulder, shoulder + 0.1 * torso, hip - 0.1 * torso, hip + 0.15 * torso],
+        [0.0, 0.15, 0.5, 0.9, 0.8, 0.05],
     )
-
-
-def ends(mask: Mask) -> tuple[Floats, Floats]:
-    """First and last true of each row; 0 and the last column where there is none."""
-    first = mask.argmax(1).astype(float)
-    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1).astype(float)
-    return first, last
-
-
-def _background(rgb: Rgb, tolerance: int) -> Mask:
-    """Pixels like the border's usual colour that are connected to the border."""
-    rim = max(2, min(rgb.shape[:2]) // 50)
-    strips = (rgb[:rim], rgb[-rim:], rgb[:, :rim], rgb[:, -rim:])
-    usual = np.median(np.concatenate([strip.reshape(-1, 3) for strip in strips]), axis=0)
-    distance = np.abs(rgb.astype(np.int16) - usual.astype(np.int16)).max(2)
-    seed = np.zeros(rgb.shape[:2], bool)
-    seed[[0, -1]] = True
-    seed[:, [0, -1]] = True
-    return _flood(seed, distance <= tolerance)
-
-
-def _flood(seed: Mask, allowed: Mask) -> Mask:
-    """The parts of `allowed` that are connected to `seed`."""
-    reached = seed & allowed
-    while True:
-        before = int(reached.sum())
-        reached = _spread(_spread(reached, allowed).T, allowed.T).T
-        if int(reached.sum()) == before:
-            return reached
-
-
-def _spread(reached: Mask, allowed: Mask) -> Mask:
-    """Fill every run of `allowed` along the rows that holds a reached pixel."""
-    rows, cols = allowed.shape
-    runs = np.cumsum(~allowed, axis=1) + np.arange(rows)[:, None] * (cols + 1)
-    hit = np.zeros(rows * (cols + 1), bool)
-    hit[runs[reached]] = True
-    return np.asarray(allowed & hit[runs])
-
-
-def _widest_piece(cloth: Mask) -> Mask:
-    """The piece that holds the longest run of a row: drops captions, tags and crumbs."""
-    steps = np.diff(np.pad(cloth.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    starts, stops = np.argwhere(steps == 1), np.argwhere(steps == -1)
-    if not len(starts):
-        return cloth
-    seed = np.zeros_like(cloth)
-    seed[tuple(starts[np.argmax(stops[:, 1] - starts[:, 1])])] = True
-    return _flood(seed, cloth)
-
-
-def _is_plausible(cloth: Mask) -> bool:
-    if not AREA_SHARE[0] <= cloth.mean() <= AREA_SHARE[1]:
-        return False
-    first, last = ends(cloth.T)
-    return bool(cloth.sum() >= LEAST_SOLIDITY * (last - first + 1)[cloth.any(0)].sum())
+    left, right = np.sort(joints[:, 0])
+    beyond = np.maximum(left - columns, columns - right) / torso
+    across = np.interp(beyond, [-0.1, 0.15, 0.4], [1.0, 0.6, 0.2])
+    return np.asarray(down[:, None] * across[None])

@@ -1,5 +1,6 @@
 """Dresses a person's photo: places the garment, lays its pieces, keeps the light."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,18 +8,31 @@ import numpy as np
 from PIL import Image
 
 from wearon_cli.core.body.pose import PoseReading
-from wearon_cli.core.preview.cloth import Floats, Mask, Rgb
-from wearon_cli.core.preview.figure import Figure, read_figure
+from wearon_cli.core.preview.cloth import find_worn_cloth
+from wearon_cli.core.preview.figure import Figure, is_seated, on_arm, read_figure
 from wearon_cli.core.preview.garment import Garment
-from wearon_cli.core.preview.layers import Layer, Scene, Shoulders, body_layer, sleeve_layer
-from wearon_cli.core.preview.light import read_light, soften
+from wearon_cli.core.preview.layers import (
+    Layer,
+    Scene,
+    Shoulders,
+    body_layer,
+    leftover_layer,
+    sleeve_layer,
+)
+from wearon_cli.core.preview.light import read_light
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, soften
 
 # How cloth hangs. No source: set by eye on rendered people.
 EASE: Final = 0.05  # wider than the body
+WIDEST_DRAPE: Final = 1.25  # ends at this share of the upper half's usual breadth
+NECKLINE: Final = 1.7  # farthest from the neck's middle, in half necks, that a neckline shows skin
 LEAST_DRAPE: Final = 0.9  # cloth hangs from the chest: at least this share of its breadth wide
 USUAL_LENGTH: Final = 1.35  # of a top, over its width
 USUAL_HEM: Final = 1.06  # where that ends, in torsos below the shoulder joints
+SLEEVE_START: Final = 0.1  # of a short sleeve, added to its length, in torsos
 BELT: Final = 0.15  # where trousers begin, in torsos above the hip joints
+#: Longest side of the photo in which the person's own top is looked for.
+OWN_TOP_PX: Final = 360
 #: Skin and an old top nearer than this (0..255) look the same in a chin's shadow.
 LEAST_CONTRAST: Final = 45
 
@@ -31,6 +45,9 @@ class Dressed:
 
     rgb: Rgb
     changed: Mask  # (rows, cols)
+    #: (rows, cols): the person's own top, and where cloth was laid, 0..1.
+    own_top: Mask
+    cover: Floats
 
 
 def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
@@ -42,24 +59,36 @@ def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
         pose: Of the person, from that photo.
 
     Raises:
-        RequestRejected: The person's upper body cannot be seen well enough.
+        NotDressable: The person's upper body cannot be seen well enough.
     """
     figure = read_figure(pose)
     frame = _frame(figure)
-    scene = _scene(rgb[frame].astype(float), pose, figure, garment, frame)
+    own = find_worn_cloth(rgb, pose, longest_px=OWN_TOP_PX)[frame]
+    scene = _scene(rgb[frame].astype(float), pose, figure, garment, frame, own)
     layers = [body_layer(scene)]
     if garment.sleeves:
-        for arm, sleeve in zip(figure.arms, garment.sleeves, strict=True):
-            layers.append(sleeve_layer(scene, arm, sleeve))
+        layers += [sleeve_layer(scene, at, sleeve) for at, sleeve in enumerate(garment.sleeves)]
     cover = np.asarray(np.max([layer.cover for layer in layers], axis=0), float)
+    leftover = leftover_layer(scene, layers[0], cover)
+    layers.insert(0, leftover)
+    cover = np.maximum(cover, leftover.cover)
     out = scene.person * (1 - _contact_shadow(scene, cover))[..., None]
-    out = _laid(out, _neck_skin(scene, layers[0]))
+    out = _laid(out, _neck_skin(scene, cover))
     for layer in layers:
         lit = layer.colour * scene.light.brightness[..., None]
         out = _laid(out, Layer(colour=lit, cover=layer.cover))
     picture = rgb.copy()
     picture[frame] = np.clip(np.rint(out), 0, 255).astype(np.uint8)
-    return Dressed(rgb=picture, changed=np.asarray((picture != rgb).any(2)))
+    everywhere = np.zeros(rgb.shape[:2])
+    everywhere[frame] = cover
+    own_top = np.zeros(rgb.shape[:2], bool)
+    own_top[frame] = own
+    return Dressed(
+        rgb=picture,
+        changed=np.asarray((picture != rgb).any(2)),
+        own_top=own_top,
+        cover=everywhere,
+    )
 
 
 def _laid(under: Floats, layer: Layer) -> Floats:
@@ -77,11 +106,11 @@ def _frame(figure: Figure) -> Frame:
 
 
 def _scene(
-    person: Floats, pose: PoseReading, figure: Figure, garment: Garment, frame: Frame
+    person: Floats, pose: PoseReading, figure: Figure, garment: Garment, frame: Frame, own: Mask
 ) -> Scene:
     y, x = np.mgrid[frame].astype(float)
-    longer = float(np.clip(0.6 * (garment.length / garment.width - USUAL_LENGTH), -0.06, 0.3))
-    hem = float(figure.joints[:, 1].mean() + figure.torso_px * (USUAL_HEM + longer))
+    hem = _hem(figure, pose, garment, own, y, x)
+    on_arms = tuple(on_arm(arm, x, y) for arm in figure.arms)
     left, right = _drape(figure, y[:, 0], hem)
     scale = min(1.0, 1.3 * float(np.median(right - left)) / garment.width)
     rows, cols = garment.rgb.shape[:2]
@@ -104,7 +133,48 @@ def _scene(
         shoulders=_shoulders(figure, garment, x[0], y[:, 0], left, right),
         hem=hem,
         light=light,
+        own=soften(own.astype(float), 1.0),
+        sleeve_ends=_sleeve_ends(figure, garment, own, on_arms),
+        on_arms=on_arms,
     )
+
+
+def _hem(
+    figure: Figure, pose: PoseReading, garment: Garment, own: Mask, y: Floats, x: Floats
+) -> float:
+    """Row where the garment ends: by its length, and not above the person's own top."""
+    start, torso = float(figure.joints[:, 1].mean()), figure.torso_px
+    longer = float(np.clip(0.6 * (garment.length / garment.width - USUAL_LENGTH), -0.06, 0.3))
+    usual = start + torso * (USUAL_HEM + longer)
+    middle = np.abs(x[0] - figure.hips[:, 0].mean()) < 0.2 * torso
+    worn = np.flatnonzero(own[:, middle].mean(1) > 0.5)
+    if not len(worn):
+        return usual
+    end = float(y[worn[-1], 0])
+    if is_seated(pose, torso):
+        return float(np.clip(end, start + 0.75 * torso, start + 1.05 * torso))
+    return float(np.clip(end, usual, usual + 0.2 * torso))
+
+
+def _sleeve_ends(
+    figure: Figure, garment: Garment, own: Mask, on_arms: Sequence[tuple[Floats, Floats]]
+) -> tuple[float, ...]:
+    """How far down each arm the sleeves go, in pixels from the shoulder joint."""
+    if not garment.sleeves:
+        return (0.0, 0.0)
+    if garment.has_long_sleeves:
+        return tuple(float(arm.starts[2]) for arm in figure.arms)
+    torso = figure.torso_px
+    length = torso * (SLEEVE_START + 1.3 * garment.sleeve_share)
+    ends = []
+    for arm, (way, across) in zip(figure.arms, on_arms, strict=True):
+        # A little longer where that hides the sleeve of the person's own top.
+        bins = np.arange(0, 0.35 * torso, max(2.0, 0.02 * torso)) + length
+        inner = own & (np.abs(across) < 0.5 * arm.radius_at(way))
+        worn = np.histogram(way[inner], bins)[0]
+        end = length if worn[0] == 0 else float(bins[1:][np.flatnonzero(worn)[-1]])
+        ends.append(min(end + 0.02 * torso, float(arm.starts[2])))
+    return tuple(ends)
 
 
 def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
@@ -117,6 +187,8 @@ def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
     sides = []
     for side, joint, arm, edge in zip((-1, 1), figure.joints, figure.arms, outline, strict=True):
         body = side * (edge - middle)
+        # Thighs of a seated person, and bags, are no part of it.
+        body = np.minimum(body, WIDEST_DRAPE * np.median(body[: len(body) // 2]))
         hang = np.maximum(body * (1 + EASE), body[: len(body) // 5].mean() * LEAST_DRAPE)
         shoulder, above = joint[0] + side * 0.2 * arm.radius[0], joint[1] - arm.radius[0]
         hanging = middle + side * _smoothed(hang, reach)
@@ -161,18 +233,14 @@ def _core(figure: Figure, x: Floats, y: Floats, left: Floats, right: Floats) -> 
     return np.asarray((np.abs(x - middle) < 0.3 * wide) & (y > figure.armpit) & (y < low))
 
 
-def _neck_skin(scene: Scene, body: Layer) -> Layer:
-    """Skin where the new neckline is lower than the old one was."""
-    figure, shoulders = scene.figure, scene.shoulders
-    off_px = np.abs(scene.x - figure.neck_x)
-    up = shoulders.line - scene.y
-    neck = (off_px < 0.8 * figure.neck_half) & (np.abs(up) < 0.35 * figure.neck_half)
-    neck = neck & (scene.shown > 0.5) & (scene.light.own_top < 0.3)
-    opening = (shoulders.between > 0) & (shoulders.between < 1) & (body.cover < 0.99)
-    opening = opening & (scene.y < figure.armpit) & (scene.shown > 0.5)
-    # Up from the new neckline without a gap: a chin's shadow may look like the top as well.
-    old = ~opening | (scene.light.own_top > 0.3)
-    old = np.asarray(np.minimum.accumulate(old[::-1], axis=0)[::-1] & opening & (up < 0))
+def _neck_skin(scene: Scene, cover: Floats) -> Layer:
+    """Skin where the new neckline is wider or lower than the old one was."""
+    figure, line = scene.figure, scene.shoulders.line
+    off_px, up = np.abs(scene.x - figure.neck_x), line - scene.y
+    neck = (off_px < 0.8 * figure.neck_half) & (up > 0) & (up < 0.5 * figure.neck_half)
+    neck = neck & (scene.shown > 0.5) & (scene.own < 0.3)
+    near = (off_px < NECKLINE * figure.neck_half) & (scene.y < figure.armpit)
+    old = near & (cover < 0.99) & (soften(scene.own, 0.01 * figure.torso_px) > 0.1)
     nothing = Layer(colour=scene.person, cover=np.zeros_like(up))
     if not neck.any() or not old.any():
         return nothing
@@ -180,8 +248,10 @@ def _neck_skin(scene: Scene, body: Layer) -> Layer:
     skin = np.quantile(scene.person[neck], 0.6, axis=0)
     if np.abs(skin - np.median(scene.person[old], axis=0)).max() < LEAST_CONTRAST:
         return nothing
-    cover = opening * np.clip(2 * soften(old.astype(float), 1.0), 0, 1)
-    return Layer(colour=skin * scene.light.brightness[..., None], cover=cover)
+    seen = old & (scene.shown > 0.5)
+    return Layer(
+        colour=np.broadcast_to(skin, scene.person.shape), cover=soften(seen.astype(float), 1.0)
+    )
 
 
 def _contact_shadow(scene: Scene, cover: Floats) -> Floats:

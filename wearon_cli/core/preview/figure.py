@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from wearon_cli.core.body.pose import Landmark, PoseReading
-from wearon_cli.core.errors import RequestRejected
-from wearon_cli.core.preview.cloth import Floats, Mask
+from wearon_cli.core.errors import NotDressable
+from wearon_cli.core.preview.rasters import Floats, Mask
 
 #: Arm landmarks from the shoulder to the fingers, for the person's left and right.
 _ARMS: Final = (
@@ -25,6 +25,7 @@ _HIPS: Final = (Landmark.LEFT_HIP, Landmark.RIGHT_HIP)
 ARMPIT_DOWN: Final = 0.2  # armpit under the shoulder joint
 ARM_RADIUS: Final = 0.07, 0.2  # half an arm's width: thinnest, thickest at the shoulder,
 HAND_RADIUS: Final = 0.12  # and thickest at the fingers
+SEATED_DROP: Final = 0.6  # from hip to knee; standing, 0.75 and more
 LEAST_TORSO_PX: Final = 40
 #: Half a neck over the distance of the shoulder joints, thinnest and thickest.
 NECK_HALF: Final = (0.15, 0.26)
@@ -127,12 +128,28 @@ class Figure:
         return column, arm.radius_at(np.interp(rows, y, arm.starts[order]))
 
 
+def on_arm(arm: Arm, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Way along an arm and distance across it of every pixel of a frame."""
+    way, across = arm.along_across(np.stack([x.ravel(), y.ravel()], axis=1))
+    return way.reshape(x.shape), across.reshape(x.shape)
+
+
+def is_seated(pose: PoseReading, torso_px: float) -> bool:
+    """True when the thighs do not hang down."""
+    points = pose.pixels()
+    drops = [
+        float(points[knee, 1] - points[hip, 1])
+        for hip, knee in zip(_HIPS, (Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE), strict=True)
+    ]
+    return max(drops) < SEATED_DROP * torso_px
+
+
 def read_figure(pose: PoseReading) -> Figure:
     """
     Find the places on a person where a top is laid.
 
     Raises:
-        RequestRejected: Shoulders and hips are not both where a torso has them.
+        NotDressable: Shoulders and hips are not both where a torso has them.
     """
     points = pose.pixels().astype(float)
     person = np.asarray(pose.mask > 0.5)
@@ -144,10 +161,7 @@ def read_figure(pose: PoseReading) -> Figure:
     inside = (joints >= 0).all() and (joints < [cols, rows]).all()
     upright = hips[:, 1].min() > joints[:, 1].max() + 0.3 * torso_px
     if not inside or not upright or torso_px < LEAST_TORSO_PX:
-        raise RequestRejected(
-            "the person's upper body cannot be seen well enough to lay a garment on it",
-            hint="use a photo of one standing person, seen from the front",
-        )
+        raise NotDressable("the person's upper body cannot be seen well enough")
     left, right = (
         _arm(points[list(arm)], pose.visibility[list(arm)].astype(float), person, side, torso_px)
         for arm, side in zip(arms, (-1, 1), strict=True)

@@ -1,28 +1,53 @@
 """
-The parts of a top laid flat: body, neckline, hem and sleeves.
+The parts of a top: body, neckline, hem and sleeves, as they lie in a photo.
 
-Everything is in pixels of the product photo; x goes right, y down. Left and right are the photo's.
+Everything is in pixels of the garment's photo; x goes right, y down. Left and right are the
+photo's.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wearon_cli.core.preview.cloth import Floats, Mask, Rgb, ends, find_cloth
+from wearon_cli.core.errors import NotDressable
+from wearon_cli.core.preview.figure import Figure
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood
 
-#: A row belongs to the sleeves where it is this much wider than the body below.
-SLEEVE_WIDENING: Final = 1.12
-#: Least area of a sleeve, as a share of all cloth.
-LEAST_SLEEVE: Final = 0.02
-#: From this share of the body's length on, a sleeve goes to the wrist.
-LONG_SLEEVE: Final = 0.5
 #: Points that describe an edge of the body, from one end to the other.
 EDGE_POINTS: Final = 241
 #: Points that describe a sleeve, from the armhole to the cuff.
 SLEEVE_POINTS: Final = 32
-#: Pixels left out along every edge: there the backdrop shines through.
-MARGIN_PX: Final = 3
+#: Left out along every edge, as a share of the cloth's height: there the backdrop shines through.
+MARGIN: Final = 0.012
+
+# How tops lie on floors and hangers. No source: set by eye on phone photos.
+#: Rows of the shoulders, as shares of the height: they show where the middle is.
+SHOULDERS: Final = (0.06, 0.16)
+#: Rows of the collar's ends, as a share of the height.
+COLLAR: Final = 0.04
+#: Rows where an armpit can be.
+ARMPIT_ROWS: Final = (0.14, 0.68)
+#: Where the armpit is when a sleeve lies against the body, which then comes in further down.
+HANGING_ARMPIT, HANGING_ROWS = 0.36, 0.95
+#: Under a sleeve the outline comes in by at least this share of half the body, within this height.
+STEP_IN: Final = 0.14
+STEP_ROWS: Final = 0.06
+#: Least area of a sleeve, as a share of all cloth.
+LEAST_SLEEVE: Final = 0.02
+#: From this share of the body's length on, a sleeve goes to the wrist.
+LONG_SLEEVE: Final = 0.5
+#: A sleeve that is this much longer than the other one shows both: that one is folded.
+FOLDED: Final = 1.4
+#: Length over width of a body that can be a top: least, and most with and without sleeves.
+SHORTEST, LONGEST, LONGEST_VEST = 0.75, 2.05, 1.9
+#: Share of the rows that have cloth in the middle: trousers have a gap.
+LEAST_MIDDLE: Final = 0.9
+#: How unlike the halves of a top may be: difference of their widths over the whole.
+MOST_SKEW: Final = 0.3
+#: Depth of a neckline over the length, without which a thing without sleeves is no top.
+LEAST_NECKLINE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +65,7 @@ class Sleeve:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Garment:
-    """A top, laid flat."""
+    """A top."""
 
     rgb: Rgb
     armpit: float  # row
@@ -52,7 +77,8 @@ class Garment:
     hem: Floats
     #: Where the collar ends, left and right, as shares of the way from the left to the right side.
     neck: tuple[float, float]
-    sleeves: tuple[Sleeve, Sleeve] | None  # left, right; None: it has none
+    #: Left, right; one photographed sleeve may stand for both. None: it has none.
+    sleeves: tuple[Sleeve, Sleeve] | None
 
     @property
     def width(self) -> float:
@@ -66,80 +92,161 @@ class Garment:
         return float(np.median(self.hem) - self.top.min())
 
     @property
+    def sleeve_share(self) -> float:
+        """Length of the sleeves over the body's; 0: it has none."""
+        return max((sleeve.length for sleeve in self.sleeves or ()), default=0.0) / self.length
+
+    @property
     def has_long_sleeves(self) -> bool:
         """True when they go to the wrists."""
-        longest = max((sleeve.length for sleeve in self.sleeves or ()), default=0.0)
-        return longest > LONG_SLEEVE * self.length
+        return self.sleeve_share > LONG_SLEEVE
 
 
-def read_garment(rgb: Rgb) -> Garment:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Half:
+    """One side of the cloth: how far it reaches from the middle, row by row."""
+
+    side: int  # -1: left, 1: right
+    reach: Floats  # (rows,); of the body alone, where a sleeve lies against it
+    armpit: int | None  # row; None: no sleeve can be told from the body
+
+
+def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment:
     """
-    Find the parts of a top in a product photo.
+    Find the parts of a top.
 
     Args:
-        rgb: (rows, cols, 3) uint8, RGB; one garment, laid flat on a plain background.
+        rgb: (rows, cols, 3) uint8, RGB; one garment, upright.
+        cloth: (rows, cols): where it is.
+        wearer: The person who wears it in that photo, if it is worn.
 
     Raises:
-        RequestRejected: The garment cannot be separated from its background.
+        NotDressable: It is no top, or its parts cannot be made out.
     """
-    cloth = _eroded(find_cloth(rgb), MARGIN_PX)
     rows = np.flatnonzero(cloth.any(1))
-    first, last = int(rows[0]), int(rows[-1])
-    height = last - first
-    left, right = _sides(cloth, first, height)
-    armpit = _armpit(right - left, first, height)
-    for side in (left, right):
-        side[:armpit] = np.median(side[armpit : armpit + height // 12 + 1])
-        # The hem's corners are round; the sides run on to where it hangs lowest.
-        side[last - height // 30 :] = side[last - height // 30]
+    cloth = eroded(cloth, max(2, round(MARGIN * len(rows))))
+    rows = np.flatnonzero(cloth.any(1))
+    if len(rows) < 40:
+        raise NotDressable("the garment is too small in its picture")
+    if wearer is None:
+        middle = _middle(cloth, rows)
+        halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
+        if sum(half.armpit is None for half in halves) == 1:
+            # With one sleeve folded away, the middle of the shoulders is not the garment's.
+            middle = _collar_middle(cloth, rows)
+            halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
+    else:
+        middle = np.full(len(cloth), float(wearer.joints[:, 0].mean()))
+        halves = _worn_halves(wearer, middle)
+    armpits = [half.armpit for half in halves if half.armpit is not None]
+    armpit = int(np.mean(armpits)) if armpits else int(rows[0] + 0.33 * len(rows))
+    left, right = _sides(halves, middle, armpit, int(rows[-1]))
     top = _edge(ends(cloth.T)[0], left[armpit], right[armpit])
-    hem = _edge(ends(cloth.T)[1], left[last], right[last], corner=0.05)
-    return Garment(
+    hem = _edge(ends(cloth.T)[1], left[rows[-1]], right[rows[-1]], corner=0.05)
+    garment = Garment(
         rgb=_bled(rgb, cloth),
         armpit=float(armpit),
         left=left,
         right=right,
         top=top,
         hem=hem,
-        neck=_neck(top, height),
-        sleeves=_sleeves(cloth, left, right, armpit, top),
+        neck=_neck(top, len(rows)),
+        sleeves=_sleeves(cloth, halves, left, right, armpit, top),
     )
+    _require_top(garment, cloth, middle, is_worn=wearer is not None)
+    return garment
 
 
-def _eroded(cloth: Mask, times: int) -> Mask:
-    for _ in range(times):
-        inner = np.zeros_like(cloth)
-        inner[1:-1, 1:-1] = cloth[:-2, 1:-1] & cloth[2:, 1:-1] & cloth[1:-1, :-2] & cloth[1:-1, 2:]
-        cloth = inner
-    return cloth
+def _middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
+    """Column of the middle for each row: halfway between the shoulders."""
+    share = (np.arange(len(cloth)) - rows[0]) / len(rows)
+    first, last = ends(cloth)
+    shoulders = (share > SHOULDERS[0]) & (share < SHOULDERS[1])
+    return np.full(len(cloth), np.median((first + last)[shoulders] / 2))
+
+
+def _collar_middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
+    """Column of the middle for each row: that of the highest parts."""
+    high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
+    return np.full(len(cloth), (high[0] + high[-1]) / 2)
+
+
+def _half(cloth: Mask, middle: Floats, side: int, rows: NDArray[np.intp]) -> _Half:
+    """The cloth on one side of the middle, as far as it goes without a gap."""
+    columns = np.arange(cloth.shape[1])
+    out = side * (columns[None] - middle[:, None])
+    gap = np.where(~cloth & (out > 0), out, np.inf).min(1)
+    border = (cloth.shape[1] - middle) if side > 0 else middle + 1
+    reach = np.minimum(gap, border) - 1
+    first, height = int(rows[0]), len(rows)
+    free, hanging = first + round(ARMPIT_ROWS[1] * height), first + round(HANGING_ROWS * height)
+    armpit = _inwards(reach, first, height, free)
+    if armpit is None:
+        cuff = _inwards(reach, first, height, hanging)
+        if cuff is not None:
+            armpit = first + round(HANGING_ARMPIT * height)
+            reach = np.minimum(reach, reach[cuff])
+    return _Half(side=side, reach=reach, armpit=armpit)
+
+
+def _worn_halves(wearer: Figure, middle: Floats) -> list[_Half]:
+    """The halves of a worn top: where the wearer's arms begin."""
+    every = np.arange(len(middle), dtype=float)
+    return [
+        _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
+        for side, edge in zip((-1, 1), wearer.sides(every), strict=True)
+    ]
+
+
+def _inwards(reach: Floats, first: int, height: int, stop: int) -> int | None:
+    """The row where the outline has come in from the sleeve to the body; None: it never does."""
+    step = max(2, round(STEP_ROWS * height))
+    start = first + round(ARMPIT_ROWS[0] * height)
+    body = float(np.median(reach[first + round(0.7 * height) : first + round(0.92 * height)]))
+    rows = np.arange(start, stop)
+    drops = reach[rows - step] - reach[rows]
+    inwards = np.flatnonzero(drops > STEP_IN * body)
+    if not len(inwards):
+        return None
+    row = int(rows[inwards[0]])
+    while row + step < stop and reach[row] - reach[row + step] > STEP_IN * body / 2:
+        row += 1
+    return row
+
+
+def _sides(halves: list[_Half], middle: Floats, armpit: int, last: int) -> tuple[Floats, Floats]:
+    """Columns of the body's sides. A half whose sleeve does not stand out mirrors the other one."""
+    whole = [half for half in halves if half.armpit is not None] or halves
+    reaches = []
+    for half in halves:
+        reach = (half if half in whole else whole[0]).reach.copy()
+        height = last - armpit
+        usual = float(np.median(reach[armpit : armpit + height // 6 + 1]))
+        widest = np.interp(np.arange(len(reach)), [armpit, last], [1.1, 1.4])
+        reach = np.minimum(reach, usual * widest)
+        reach[:armpit] = usual
+        # The hem's corners are round; the sides run on to where it hangs lowest.
+        corner = last - height // 14
+        reach[corner:] = np.median(reach[corner - height // 10 : corner + 1])
+        reaches.append(_median(reach, max(1, height // 20)))
+    return middle - reaches[0], middle + reaches[1]
+
+
+def _median(values: Floats, reach: int) -> Floats:
+    padded = np.pad(values, reach, mode="edge")
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 1))
 
 
 def _bled(rgb: Rgb, cloth: Mask) -> Rgb:
-    """The photo with its backdrop painted over by the nearest cloth of each row."""
+    """The photo with its backdrop painted over by the nearest cloth: of the row, then of rows."""
     columns = np.arange(cloth.shape[1])
     before = np.maximum.accumulate(np.where(cloth, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(cloth, columns, 2**30)[:, ::-1], axis=1)[:, ::-1]
     nearer = np.where((columns - before <= after - columns) & (before >= 0), before, after)
     nearer = np.where(nearer < len(columns), nearer, columns)
-    return np.asarray(np.take_along_axis(rgb, nearer[..., None], axis=1))
-
-
-def _sides(cloth: Mask, first: int, height: int) -> tuple[Floats, Floats]:
-    """Edges of the cloth that holds the middle of the garment, row by row."""
-    outer_left, outer_right = ends(cloth)
-    middle = np.median((outer_left + outer_right)[first : first + height] / 2)
-    columns = np.arange(cloth.shape[1])
-    left = np.where(~cloth & (columns < middle), columns + 1, 0).max(1)
-    right = np.where(~cloth & (columns > middle), columns - 1, cloth.shape[1] - 1).min(1)
-    return np.minimum(left, middle).astype(float), np.maximum(right, middle).astype(float)
-
-
-def _armpit(widths: Floats, first: int, height: int) -> int:
-    """Row under the lowest one where sleeves hang on; a third down when there are none."""
-    body = np.median(widths[first + int(0.65 * height) : first + int(0.9 * height)])
-    start = first + int(0.12 * height)
-    wide = np.flatnonzero(widths[start : first + int(0.62 * height)] > SLEEVE_WIDENING * body)
-    return start + int(wide[-1]) + 1 if len(wide) else first + height // 3
+    filled = np.take_along_axis(rgb, nearer[..., None], axis=1)
+    some = np.flatnonzero(cloth.any(1))
+    return np.asarray(filled[np.clip(np.arange(len(rgb)), some[0], some[-1])])
 
 
 def _edge(rows: Floats, left: float, right: float, corner: float = 0.0) -> Floats:
@@ -157,25 +264,34 @@ def _neck(top: Floats, height: int) -> tuple[float, float]:
         share[(share > 0.5) & (share < 0.88)][::-1],
     ):
         rows = np.interp(half, share, top)
-        found.append(float(half[np.argmax(rows <= rows.min() + 0.004 * height)]))
+        found.append(float(half[np.argmax(rows <= rows.min() + 0.01 * height)]))
     return found[0], found[1]
 
 
 def _sleeves(
-    cloth: Mask, left: Floats, right: Floats, armpit: int, top: Floats
+    cloth: Mask, halves: list[_Half], left: Floats, right: Floats, armpit: int, top: Floats
 ) -> tuple[Sleeve, Sleeve] | None:
     columns = np.arange(cloth.shape[1])
-    parts = (
-        (cloth & (columns < left[:, None]), left[armpit], top[0], -1),
-        (cloth & (columns > right[:, None]), right[armpit], top[-1], 1),
-    )
-    if any(part.sum() < LEAST_SLEEVE * cloth.sum() for part, *_ in parts):
-        return None
-    left_one, right_one = (
-        _sleeve(cloth, part, np.array([x, (shoulder + armpit) / 2]), armpit, side)
-        for part, x, shoulder, side in parts
-    )
-    return left_one, right_one
+    parts = (cloth & (columns < left[:, None]), cloth & (columns > right[:, None]))
+    found: list[Sleeve | None] = []
+    for half, part, edge, shoulder in zip(
+        halves, parts, (left, right), (top[0], top[-1]), strict=True
+    ):
+        seed = np.zeros_like(part)
+        seed[: armpit + 1] = True
+        piece = flood(seed, part)
+        if half.armpit is None or piece.sum() < LEAST_SLEEVE * cloth.sum():
+            found.append(None)
+            continue
+        origin = np.array([edge[armpit], (shoulder + armpit) / 2])
+        found.append(_sleeve(cloth, piece, origin, armpit, half.side))
+    one, other = found
+    if one and other:
+        if one.length > FOLDED * other.length:
+            return one, one
+        return (other, other) if other.length > FOLDED * one.length else (one, other)
+    only = one or other
+    return (only, only) if only else None
 
 
 def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> Sleeve:
@@ -198,8 +314,8 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
         along=along,
         out=out,
         length=length,
-        upper=_smooth(upper),
-        lower=_smooth(lower),
+        upper=_median(upper, 2),
+        lower=_median(lower, 2),
     )
 
 
@@ -212,6 +328,27 @@ def _reach(mask: Mask, start: Floats, direction: Floats) -> Floats:
     return np.asarray((~mask[row, col]).argmax(1), float)
 
 
-def _smooth(values: Floats) -> Floats:
-    padded = np.pad(values, 2, mode="edge")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1))
+def _require_top(garment: Garment, cloth: Mask, middle: Floats, *, is_worn: bool) -> None:
+    """
+    Raises:
+        NotDressable: By its proportions it is no top that lies open.
+    """
+    border = max(2, len(cloth) // 60)
+    if cloth[:border].any() or (cloth[-border:].any() and not is_worn):
+        raise NotDressable("the garment is cut off in its picture")
+    shape = garment.length / max(garment.width, 1.0)
+    longest = LONGEST if garment.sleeves else LONGEST_VEST
+    rows = np.arange(int(garment.armpit), int(np.median(garment.hem)))
+    if (
+        not SHORTEST < shape < longest
+        or cloth[rows, middle[rows].astype(int)].mean() < LEAST_MIDDLE
+    ):
+        raise NotDressable("only tops are dressed in a preview")
+    row = int(garment.armpit)
+    halves = middle[row] - garment.left[row], garment.right[row] - middle[row]
+    if abs(halves[0] - halves[1]) > MOST_SKEW * garment.width:
+        raise NotDressable("the garment does not lie straight in its picture")
+    if garment.sleeves is None:
+        depth = np.interp(0.5, np.linspace(0, 1, EDGE_POINTS), garment.top) - garment.top.min()
+        if depth < LEAST_NECKLINE * garment.length:
+            raise NotDressable("no sleeves and no neckline can be made out")

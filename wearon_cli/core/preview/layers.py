@@ -7,15 +7,14 @@ shoulders on the one is so on the other.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from wearon_cli.core.preview.cloth import Floats
 from wearon_cli.core.preview.figure import Arm, Figure
 from wearon_cli.core.preview.garment import EDGE_POINTS, SLEEVE_POINTS, Garment, Sleeve
-from wearon_cli.core.preview.light import Light, likeness, roundness, soften
+from wearon_cli.core.preview.light import Light, likeness, roundness
+from wearon_cli.core.preview.rasters import Floats, Mask, soften
 
 # How cloth hangs. No source: set by eye on rendered people.
 #: Wider than the arm, at the shoulder and at the cuff, of short and of long sleeves.
@@ -63,6 +62,11 @@ class Scene:
     shoulders: Shoulders
     hem: float  # row
     light: Light
+    own: Floats  # (rows, cols), 0..1: the person's own top
+    #: For each arm: how far down a sleeve goes; 0 without sleeves.
+    sleeve_ends: tuple[float, ...]
+    #: For each arm: way along and distance across of every pixel.
+    on_arms: tuple[tuple[Floats, Floats], ...]
 
     @property
     def closeness(self) -> Floats:
@@ -93,7 +97,6 @@ def body_layer(scene: Scene) -> Layer:
     rows = np.arange(len(garment.left))
     left = np.interp(source_y, rows, garment.left)
     right = np.interp(source_y, rows, garment.right)
-    colour = _pick(scene, left + np.clip(source_across, 0, 1) * (right - left), source_y)
     # Under the sleeves it goes on a little, so that nothing shows through the seam.
     seam = np.where(y < scene.figure.armpit, 2.0, 0.0) if garment.sleeves else 0.0
     cover = _soft(across * width + seam) * _soft((1 - across) * width + seam)
@@ -103,25 +106,33 @@ def body_layer(scene: Scene) -> Layer:
     cover = cover * _soft(below) * _soft(hem - y)
     top = np.interp(source_across, shares, garment.top)
     opening = _soft((source_y - top) * scale) * _soft(_below_crew(scene))
+    source_x = left + np.clip(source_across, 0, 1) * (right - left)
+    wanted = (cover * opening > 0) | (scene.own > 0)
     return Layer(
-        colour=colour * roundness(2 * across - 1, 0.13)[..., None],
+        colour=_pick(scene, source_x, source_y, wanted)
+        * roundness(2 * across - 1, 0.13)[..., None],
         cover=cover * opening * (1 - _arms_in_front(scene)),
     )
 
 
-def sleeve_layer(scene: Scene, arm: Arm, sleeve: Sleeve) -> Layer:
+def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     """One sleeve, along the arm."""
-    figure = scene.figure
-    way, across = _on_arm(scene, arm)
-    length, ease = _sleeve_length(scene, arm, sleeve, way, across)
+    figure, arm = scene.figure, scene.figure.arms[index]
+    way, across = scene.on_arms[index]
+    length = scene.sleeve_ends[index]
+    ease = LONG_EASE if scene.garment.has_long_sleeves else SHORT_EASE
     upper = arm.radius_at(way) * (1 + np.interp(way, [0, length], ease))
     lower = 1.1 * upper + _underarm(scene, arm, way)
     share = np.clip((across + lower) / (upper + lower), 0, 1)
-    steps = np.linspace(0, 1, SLEEVE_POINTS)
-    source_upper = np.interp(way / length, steps, sleeve.upper)
-    source_lower = np.interp(way / length, steps, sleeve.lower)
+    steps = np.linspace(0, sleeve.length, SLEEVE_POINTS)
+    # From the cuff upwards at the body's scale: a short sleeve begins in the photo's shoulder.
+    scale = _source_scale(scene)
+    if scene.garment.has_long_sleeves:
+        scale = max(scale, sleeve.length / length)
+    source_way = sleeve.length - np.maximum(length - way, 0) * scale
+    source_upper = np.interp(source_way, steps, sleeve.upper)
+    source_lower = np.interp(source_way, steps, sleeve.lower)
     source_across = source_lower + share * (source_upper - source_lower)
-    source_way = np.minimum(way / length, 1) * sleeve.length
     x, y = (
         sleeve.origin[axis] + source_way * sleeve.along[axis] + source_across * sleeve.out[axis]
         for axis in (0, 1)
@@ -137,17 +148,34 @@ def sleeve_layer(scene: Scene, arm: Arm, sleeve: Sleeve) -> Layer:
     capped = capped * _soft(scene.y - scene.shoulders.line)
     cover = _soft(upper - across) * _soft(across + lower) * _soft(length - way) * free * capped
     shade = roundness(2 * share - 1, 0.3)
-    return Layer(colour=_pick(scene, x, y) * shade[..., None], cover=cover)
+    return Layer(colour=_pick(scene, x, y, cover > 0) * shade[..., None], cover=cover)
+
+
+def _source_scale(scene: Scene) -> float:
+    """Pixels of the garment's photo for one on the person."""
+    return scene.garment.length / max(scene.hem - float(scene.shoulders.line.min()), 1.0)
+
+
+def leftover_layer(scene: Scene, body: Layer, cover: Floats) -> Layer:
+    """More of the garment where the person's own top would still be seen, down to its ends."""
+    torso = scene.figure.torso_px
+    allowed = (scene.y > scene.shoulders.line) & (scene.y < scene.hem + 0.2 * torso)
+    for (way, across), arm, end in zip(
+        scene.on_arms, scene.figure.arms, scene.sleeve_ends, strict=True
+    ):
+        allowed &= (way < max(end, 0.1 * torso)) | (np.abs(across) > 1.5 * arm.radius_at(way))
+    neck = (scene.shoulders.between > 0) & (scene.shoulders.between < 1)
+    allowed &= ~(neck & (scene.y < scene.figure.armpit))
+    return Layer(colour=body.colour, cover=scene.own * (1 - cover) * allowed)
 
 
 def _old(scene: Scene) -> Floats:
     """The person's own top just outside of the new one, which has to cover it."""
     outside_px = np.maximum(scene.left[:, None] - scene.x, scene.x - scene.right[:, None])
     near = outside_px < 0.12 * scene.figure.torso_px
-    for arm in scene.figure.arms:
-        way, across = _on_arm(scene, arm)
+    for arm, (way, across) in zip(scene.figure.arms, scene.on_arms, strict=True):
         near &= np.abs(across) > 0.75 * arm.radius_at(way)
-    return soften(scene.light.own_top, 1.0) * scene.shown * near
+    return scene.own * near
 
 
 def _hem_line(scene: Scene, scale: float) -> Floats:
@@ -183,10 +211,9 @@ def _below_crew(scene: Scene) -> Floats:
 def _arms_in_front(scene: Scene) -> Floats:
     """How much of each pixel is a bare arm, which the garment's body must not cover."""
     front = np.zeros(scene.x.shape)
-    for arm in scene.figure.arms:
+    for arm, (way, across) in zip(scene.figure.arms, scene.on_arms, strict=True):
         if arm.is_hidden:
             continue
-        way, across = _on_arm(scene, arm)
         radius = arm.radius_at(way)
         beyond = np.maximum(way - arm.starts[-1], 0)
         strip = _soft(1.1 * radius - np.hypot(across, beyond)) * scene.shown
@@ -200,30 +227,6 @@ def _arms_in_front(scene: Scene) -> Floats:
                 like = soften(likeness(scene.person, usual), 1.0)
                 front = np.maximum(front, strip * part * np.clip(2 * like, 0, 1))
     return front
-
-
-def _on_arm(scene: Scene, arm: Arm) -> tuple[Floats, Floats]:
-    points = np.stack([scene.x.ravel(), scene.y.ravel()], axis=1)
-    way, across = arm.along_across(points)
-    return way.reshape(scene.x.shape), across.reshape(scene.x.shape)
-
-
-def _sleeve_length(
-    scene: Scene, arm: Arm, sleeve: Sleeve, way: Floats, across: Floats
-) -> tuple[float, tuple[float, float]]:
-    """How far down the arm a sleeve goes, and how loose it is."""
-    torso, wrist = scene.figure.torso_px, float(arm.starts[2])
-    if scene.garment.has_long_sleeves:
-        return wrist, LONG_EASE
-    length = torso * (0.05 + 1.3 * sleeve.length / scene.garment.length)
-    # A little longer where that hides the sleeve of the person's own top.
-    bins = np.arange(0, 0.35 * torso, max(2.0, 0.02 * torso)) + length
-    on_arm = np.abs(across) < 0.5 * arm.radius_at(way)
-    for start, end in pairwise(bins):
-        ring = on_arm & (way >= start) & (way < end)
-        if not ring.any() or np.mean(scene.light.own_top[ring]) < 0.3:
-            return min(float(start) + (0.03 * torso if start > length else 0), wrist), SHORT_EASE
-    return min(length, wrist), SHORT_EASE
 
 
 def _underarm(scene: Scene, arm: Arm, way: Floats) -> Floats:
@@ -240,14 +243,16 @@ def _soft(inside_px: Floats) -> Floats:
     return np.clip(inside_px + 0.5, 0, 1)
 
 
-def _pick(scene: Scene, x: Floats, y: Floats) -> Floats:
-    """The garment's colour at places of its photo, between pixels by their distance."""
+def _pick(scene: Scene, x: Floats, y: Floats, wanted: Mask) -> Floats:
+    """The garment's colour at places of its photo, where wanted, between pixels by distance."""
     rows, cols = scene.cloth.shape[:2]
     # Pixel centres of the reduced picture lie half a pixel in.
-    col = np.clip((x + 0.5) * scene.cloth_scale - 0.5, 0, cols - 1.001)
-    row = np.clip((y + 0.5) * scene.cloth_scale - 0.5, 0, rows - 1.001)
+    col = np.clip((x[wanted] + 0.5) * scene.cloth_scale - 0.5, 0, cols - 1.001)
+    row = np.clip((y[wanted] + 0.5) * scene.cloth_scale - 0.5, 0, rows - 1.001)
     left, top = col.astype(int), row.astype(int)
-    to_right, to_bottom = (col - left)[..., None], (row - top)[..., None]
+    to_right, to_bottom = (col - left)[:, None], (row - top)[:, None]
     upper = scene.cloth[top, left] * (1 - to_right) + scene.cloth[top, left + 1] * to_right
     lower = scene.cloth[top + 1, left] * (1 - to_right) + scene.cloth[top + 1, left + 1] * to_right
-    return np.asarray(upper * (1 - to_bottom) + lower * to_bottom)
+    colour = np.zeros((*x.shape, 3))
+    colour[wanted] = upper * (1 - to_bottom) + lower * to_bottom
+    return colour

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from wearon_cli.core.preview.cloth import Floats, Mask
+from wearon_cli.core.preview.rasters import Floats, Mask, soften
 
 #: Shares of red, green and blue in brightness (ITU-R BT.601).
 LUMA: Final = np.array([0.299, 0.587, 0.114])
@@ -73,26 +73,7 @@ def roundness(across: Floats, depth: float) -> Floats:
     return 1 - depth * np.clip(np.abs(across), 0, 1) ** 3
 
 
-def soften(values: Floats, radius: float) -> Floats:
-    """Blur (rows, cols): three running means are close to a Gauss curve of this deviation."""
-    reach = max(1, round(radius))
-    for axis in (0, 1, 0, 1, 0, 1):
-        if values.shape[axis] > 1:
-            values = _mean(values, reach, axis)
-    return values
-
-
 def _average(values: Floats, weights: Floats, radius: float) -> tuple[Floats, Floats]:
     """Weights around each pixel, and the weighted mean of the values there."""
     total = soften(weights, radius)
     return total, soften(weights * values, radius) / np.maximum(total, 1e-3)
-
-
-def _mean(values: Floats, reach: int, axis: int) -> Floats:
-    edges = [(0, 0), (0, 0)]
-    edges[axis] = (reach + 1, reach)
-    total = np.cumsum(np.pad(values, edges, mode="edge"), axis=axis)
-    count, window = values.shape[axis], 2 * reach + 1
-    high = np.take(total, np.arange(window, window + count), axis=axis)
-    low = np.take(total, np.arange(count), axis=axis)
-    return np.asarray((high - low) / window)

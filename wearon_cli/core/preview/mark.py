@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wearon_cli.core.preview.cloth import Mask
+from wearon_cli.core.preview.rasters import Mask
 
 TEXT: Final = "PREVIEW"
 #: Height of the letters over the picture's shorter side.

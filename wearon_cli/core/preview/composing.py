@@ -1,0 +1,61 @@
+"""Makes a preview: the person in the garment where that can be done well, a card where not."""
+
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from wearon_cli.core.body.pose import Landmark, PoseReading
+from wearon_cli.core.errors import NotDressable
+from wearon_cli.core.preview.card import draw_card
+from wearon_cli.core.preview.cloth import find_cloth, find_worn_cloth
+from wearon_cli.core.preview.dressing import dress
+from wearon_cli.core.preview.figure import read_figure
+from wearon_cli.core.preview.garment import read_garment
+from wearon_cli.core.preview.rasters import Rgb
+from wearon_cli.core.preview.review import require_good
+
+#: A person is wearing the garment when this much of its picture is that person; a printed face is
+#: smaller.
+WEARER_SHARE: Final = 0.12
+
+
+def compose(
+    person: Rgb, pose: PoseReading, garment: Rgb, wearer: PoseReading | None
+) -> Image.Image:
+    """
+    Make a preview, without its mark.
+
+    Args:
+        person: (rows, cols, 3) uint8, RGB.
+        pose: Of the person, from that picture.
+        garment: Like `person`.
+        wearer: The largest person in the garment's picture, if there is one.
+
+    Returns:
+        The person's picture with the garment laid on it; or, where that would mislead, both
+        pictures side by side and why.
+    """
+    if wearer is not None and wearer.mask.mean() < WEARER_SHARE:
+        wearer = None
+    try:
+        if wearer is None:
+            top = read_garment(garment, find_cloth(garment))
+        else:
+            worn = find_worn_cloth(garment, wearer)
+            top = read_garment(garment, worn, read_figure(wearer))
+        dressed = dress(person, pose, top)
+        require_good(dressed, pose)
+    except NotDressable as exc:
+        shown = garment if wearer is None else _below_face(garment, wearer)
+        return draw_card(person, shown, str(exc))
+    return Image.fromarray(dressed.rgb)
+
+
+def _below_face(garment: Rgb, wearer: PoseReading) -> Rgb:
+    """A garment's picture without the head of the one who wears it, where that leaves enough."""
+    points = wearer.pixels()
+    mouth = float(points[[Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT], 1].max())
+    shoulders = float(points[[Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER], 1].min())
+    start = int(np.clip((mouth + shoulders) / 2, 0, 0.8 * len(garment)))
+    return garment[start:]

@@ -1,0 +1,74 @@
+"""Small tools on arrays of pixels: blurring, growing, pieces, and reading between pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Rgb = NDArray[np.uint8]
+type Mask = NDArray[np.bool_]
+type Floats = NDArray[np.float64]
+
+
+def soften(values: Floats, radius: float) -> Floats:
+    """Blur (rows, cols): three running means are close to a Gauss curve of this deviation."""
+    reach = max(1, round(radius))
+    for axis in (0, 1, 0, 1, 0, 1):
+        if values.shape[axis] > 1:
+            values = _mean(values, reach, axis)
+    return values
+
+
+def _mean(values: Floats, reach: int, axis: int) -> Floats:
+    edges = [(0, 0), (0, 0)]
+    edges[axis] = (reach + 1, reach)
+    total = np.cumsum(np.pad(values, edges, mode="edge"), axis=axis)
+    window = 2 * reach + 1
+    if axis:
+        return np.asarray((total[:, window:] - total[:, :-window]) / window)
+    return np.asarray((total[window:] - total[:-window]) / window)
+
+
+def flood(seed: Mask, allowed: Mask) -> Mask:
+    """The parts of `allowed` that are connected to `seed` over sides."""
+    reached = seed & allowed
+    while True:
+        before = int(reached.sum())
+        reached = _spread(_spread(reached, allowed).T, allowed.T).T
+        if int(reached.sum()) == before:
+            return reached
+
+
+def _spread(reached: Mask, allowed: Mask) -> Mask:
+    """Fill every run of `allowed` along the rows that holds a reached pixel."""
+    rows, cols = allowed.shape
+    runs = np.cumsum(~allowed, axis=1) + np.arange(rows)[:, None] * (cols + 1)
+    hit = np.zeros(rows * (cols + 1), bool)
+    hit[runs[reached]] = True
+    return np.asarray(allowed & hit[runs])
+
+
+def eroded(mask: Mask, radius: int) -> Mask:
+    """Without what is nearer than a radius to an edge; the photo's border is none."""
+    return ~grown(~mask, radius)
+
+
+def grown(mask: Mask, radius: int) -> Mask:
+    """With all that is nearer than a radius (an octagon around each pixel)."""
+    for step in range(radius):
+        wider = mask.copy()
+        wider[1:] |= mask[:-1]
+        wider[:-1] |= mask[1:]
+        wider[:, 1:] |= mask[:, :-1]
+        wider[:, :-1] |= mask[:, 1:]
+        if step % 2:
+            for rows, others in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
+                wider[rows, 1:] |= mask[others, :-1]
+                wider[rows, :-1] |= mask[others, 1:]
+        mask = wider
+    return mask
+
+
+def ends(mask: Mask) -> tuple[Floats, Floats]:
+    """First and last true of each row; 0 and the last column where there is none."""
+    first = mask.argmax(1).astype(float)
+    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(1).astype(float)
+    return first, last
