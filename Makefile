@@ -53,8 +53,7 @@ chaos: ## 200 jobs under kill -9, outages and faults; PROVIDER=responses or runw
 
 docs: ## The documentation as a site, in ./site.
 	@scripts/bootstrap dev
-	@.venv/bin/python -m pip install -qq --editable '.[docs]'
-	.venv/bin/mkdocs build --strict
+	.venv/bin/zensical build --strict
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@scripts/lock
