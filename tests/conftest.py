@@ -32,11 +32,19 @@ SURROUNDINGS = (
     "all_proxy",
 )
 
+#: The folders of tests.
+SLOWEST_FIRST = ("acceptance", "integration", "contract", "unit")
+
 # A busy machine draws and runs its examples slowly.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow folders first: the files that are started last should be short ones."""
+    items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.parent.name))
 
 
 @pytest.fixture

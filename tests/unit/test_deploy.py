@@ -1,6 +1,7 @@
 """What is deployed names only what there is: settings, files, ports, metrics, runbooks."""
 
 import asyncio
+import configparser
 import json
 import re
 from datetime import UTC, datetime
@@ -96,6 +97,7 @@ def test_production_is_guarded_and_drains_before_it_is_killed() -> None:
 
 def test_every_variable_that_compose_asks_for_is_in_the_example() -> None:
     asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text("utf-8")))
+    asked |= {secret["environment"] for secret in read("compose.yaml")["secrets"].values()}
     given = set(re.findall(r"^(\w+)=", (DEPLOY / ".env.example").read_text("utf-8"), re.MULTILINE))
     assert asked == given
 
@@ -104,13 +106,43 @@ def test_prometheus_scrapes_services_at_their_ports() -> None:
     compose, prometheus = read("compose.yaml"), read("prometheus/prometheus.yml")
     base = int(compose["services"]["consume"]["environment"]["WEARON_METRICS_PORT"])
     ports = {role: base + offset for role, offset in PORT_OFFSETS.items()} | {"serve": 8000}
-    targets = [
-        target
-        for job in prometheus["scrape_configs"]
-        for group in job["static_configs"]
-        for target in group["targets"]
-    ]
-    assert sorted(targets) == sorted(f"{role}:{port}" for role, port in ports.items())
+    for job in prometheus["scrape_configs"]:
+        (found,) = job["dns_sd_configs"]  # one address a container: scaled services are all scraped
+        (name,) = found["names"]
+        assert found["type"] == "A"
+        assert found["port"] == ports.pop(name)
+        assert job["relabel_configs"] == [{"target_label": "role", "replacement": name}]
+        assert name in compose["services"]
+    assert not ports
+
+
+def test_alerts_reach_receivers_whose_addresses_compose_hands_over() -> None:
+    compose, prometheus = read("compose.yaml"), read("prometheus/prometheus.yml")
+    (manager,) = prometheus["alerting"]["alertmanagers"]
+    assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    told = read("prometheus/alertmanager.yml")
+    addresses = {
+        receiver["name"]: message["api_url_file"].rpartition("/")[2]
+        for receiver in told["receivers"]
+        for message in receiver["slack_configs"]
+    }
+    assert set(addresses.values()) == set(compose["services"]["alertmanager"]["secrets"])
+    severities = {
+        rule["labels"]["severity"] for rule in read("prometheus/alerts.yml")["groups"][0]["rules"]
+    }
+    assert severities == set(addresses)
+
+
+def test_the_systemd_unit_gives_a_role_time_to_drain_and_settings_that_exist() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign] # names as they are written
+    unit.read_string((DEPLOY / "wearon@.service").read_text("utf-8"))
+    service = unit["Service"]
+    assert service["ExecStart"].endswith("/wearon %i")
+    assert service["KillMode"] == "mixed"  # the role ends its children itself
+    assert int(service["TimeoutStopSec"]) > Settings().stop_grace_s
+    given = {pair.partition("=")[0] for pair in service["Environment"].split()}
+    assert given <= settings_names()
 
 
 def metrics_named() -> set[str]:
@@ -132,7 +164,8 @@ def test_every_alert_has_its_page() -> None:
     headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
     for rule in rules:
         assert rule["alert"] in headings
-        assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
+        section = rule["alert"].lower()
+        assert rule["annotations"]["runbook_url"] == "{{ $externalLabels.runbooks }}#" + section
     assert len(rules) == len(headings)
 
 
