@@ -209,7 +209,8 @@ def look_at_the_page(trial: Trial) -> None:
         if not address:
             return
         with httpx.Client(follow_redirects=True, trust_env=False) as browser:
-            answer = browser.get(address[0], timeout=STEP_WITHIN_S)
+            browser.get(address[0], timeout=STEP_WITHIN_S)  # its token logs the browser in
+            answer = browser.get(httpx.URL(address[0]).join("/"), timeout=STEP_WITHIN_S)
         (trial.folder / "page.html").write_bytes(answer.content)
         is_good = answer.status_code == httpx.codes.OK
         trial.note("page", begun_s, is_good=is_good, text=f"{len(answer.content)} bytes")

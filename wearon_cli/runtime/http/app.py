@@ -65,8 +65,8 @@ def make_app(
         redoc_url=None,
     )
     _answer_errors(app)
-    _add_health(app, health)
     _add_estimate(app, settings, measuring)
+    _add_health(app, health)
     _add_metrics(app, settings, meters)
     if files is not None:
         _add_files(app, files)

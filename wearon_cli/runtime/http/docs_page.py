@@ -3,6 +3,7 @@ The page at /docs: the OpenAPI document as plain HTML, without a script, and not
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Any, Final
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+h2 code { font-size: 1.25rem; }
 h2 { border-top: 1px solid #8886; margin-top: 2.5rem; padding-top: 1.5rem; }
 code, pre { font: 0.875rem/1.5 ui-monospace, monospace; }
 pre { background: #8882; border-radius: 6px; overflow-x: auto; padding: 0.75rem 1rem; }
@@ -24,6 +26,8 @@ _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
 )
+
+_CODE: Final = re.compile(r"`([^`]*)`")
 
 type Document = Mapping[str, Any]
 
@@ -55,7 +59,7 @@ def render(document: Document) -> str:
 def _operation(document: Document, method: str, path: str, operation: Document) -> str:
     parts = [
         f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>",
-        f"<p>{escape(operation.get('description', ''))}</p>",
+        f"<p>{_about(operation)}</p>",
     ]
     if parameters := operation.get("parameters"):
         rows = [
@@ -124,7 +128,8 @@ def _kind(schema: Document) -> str:
 
 
 def _about(described: Document) -> str:
-    return escape(str(described.get("description", "")))
+    text = escape(str(described.get("description", "")))
+    return _CODE.sub(r"<code>\1</code>", text)
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> str:
