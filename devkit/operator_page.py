@@ -6,20 +6,25 @@ A local stack as operators find it, and `wearon web` over it: sessions of every 
 
 import argparse
 import asyncio
+import os
+import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 import httpx
 
+from devkit.waiting import until
 from devkit.world import World
 from wearon_cli.adapters.local.accounts import (
     DEMO_RESELL_STORE_ID,
@@ -187,8 +192,9 @@ def peopled_stack(folder: Path) -> Iterator[PageStack]:
 class RunningPage:
     """A `wearon web` process."""
 
-    process: subprocess.Popen[str]
-    address: str  # the first one, with its token
+    process: subprocess.Popen[bytes]
+    log: Path  # and what it tells its user
+    address: str = ""  # the first one, with its token
 
     @property
     def origin(self) -> str:
@@ -203,31 +209,34 @@ class RunningPage:
 
 
 @contextmanager
-def web_page(data_dir: Path, *options: str) -> Iterator[RunningPage]:
-    """`wearon web --local` as somebody starts it."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "wearon_cli", "web", "--port", "0"),
-            *("--local", "--data-dir", str(data_dir), *options),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield RunningPage(process=process, address=_first_address(process))
-    finally:
-        process.terminate()
-        process.communicate(timeout=START_S)
+def web_page(
+    data_dir: Path | None, *options: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[RunningPage]:
+    """`wearon web` as somebody starts it: over the local stack of a folder, or production's."""
+    local = ["--local", "--data-dir", str(data_dir)] if data_dir else []
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "web.log"
+        with log.open("wb") as out:  # a pipe that nobody reads would stop it
+            process = subprocess.Popen(
+                [sys.executable, "-m", "wearon_cli", "web", "--port", "0", *local, *options],
+                env={**os.environ, **environment},
+                stderr=out,
+            )
+        page = RunningPage(process=process, log=log)
+        try:
+            until(lambda: _has_address(page), every_s=0.05)
+            yield page
+        finally:
+            process.terminate()
+            process.wait(timeout=START_S)
 
 
-def _first_address(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if "the page is at " in line:
-            return line.rpartition(" ")[2].strip()
-    raise AssertionError("".join(seen))
+def _has_address(page: RunningPage) -> bool:
+    text = page.log.read_text("utf-8")
+    assert page.process.poll() is None, text
+    found = re.search(r"the page is at (\S+)\n", text)
+    page.address = found[1] if found else ""
+    return found is not None
 
 
 def main() -> None:

