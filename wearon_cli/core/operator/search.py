@@ -19,7 +19,7 @@ from wearon_cli.core.session import RowQuery, Session, Status
 
 #: Rows read at once when a filter needs their records, and in all for one page.
 BATCH: Final = 500
-MOST_LOOKED_AT: Final = 5_000
+MOST_LOOKED_AT: Final = 2_000
 #: Sessions whose timelines are looked through for a provider's id.
 MOST_TIMELINES: Final = 20_000
 #: Stores whose domain contains the text.

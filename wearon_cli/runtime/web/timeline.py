@@ -30,6 +30,7 @@ _EVENTS: Final = {
     "closed": ("Closed", "plain"),
     "undone": ("An operator brought the earlier picture back", "act"),
     "reconciled": ("An operator gave credits back", "act"),
+    "letter_dropped": ("An operator threw its dead letter away", "act"),
 }
 _ENDINGS: Final = {"completed": "ok", "failed": "bad", "parked": "bad", "dropped": "plain"}
 #: Members that are told elsewhere in the line.
@@ -37,6 +38,7 @@ _TOLD: Final = frozenset({"at", "event", "detail"})
 _LABELS: Final = {
     "error": "cause",
     "error_code": "cause",
+    "vendor_request_id": "provider's request",
     "cost_usd": "cost",
     "after_s": "again after",
     "from_status": "was",
