@@ -88,7 +88,8 @@ def test_it_shows_asks_and_forgets(stack: Settings) -> None:
     unasked = run(stack, "forget", row.session_id)
     assert unasked.exit_code == ConsentMissing.exit_code
     assert len(files(stack) - before) == 3
-    (receipt,) = answer(run(stack, "forget", row.session_id, "--yes", "--json"))["forgotten"]
+    words = ("forget", row.session_id, "--yes", "--as", "ada", "--json")
+    (receipt,) = answer(run(stack, *words))["forgotten"]
     assert receipt == {
         "session_id": row.session_id,
         "pictures": 3,
@@ -99,6 +100,7 @@ def test_it_shows_asks_and_forgets(stack: Settings) -> None:
     assert files(stack) == before
     shown = run(stack, "session", row.session_id)
     assert "forgotten" in shown.output
+    assert "by=ada" in shown.output
     assert answer(run(stack, "forget", row.session_id, "--yes", "--json"))["forgotten"]
 
 

@@ -106,6 +106,8 @@ async def test_a_replay_writes_one_job_and_leaves_the_row(
     assert report.session.status is Status.COMPLETED
     assert report.credit.state is CreditState.FREE
     assert await credits_left(world) == before + 1  # it was returned when the first run failed
+    told = await world.journal.timeline(key.session_id)
+    assert [each["attempt"] for each in told if each["event"] == "claimed"] == [1, 2]
 
 
 async def test_the_job_is_opened_once_however_often_it_is_run(

@@ -9,8 +9,8 @@ from uuid import UUID
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.operator import with_tools
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.operator import operator_name, with_tools
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
 from wearon_cli.core.errors import (
     GeneratorError,
@@ -54,6 +54,7 @@ def forget(
         bool, typer.Option("--dry-run", help="Show what would be deleted, and stop.")
     ] = False,
     yes: YesOption = False,
+    operator: OperatorOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
@@ -73,6 +74,7 @@ def forget(
     """
     if bool(sessions) is bool(whose):
         raise InputError("name sessions, or an owner with --owner", hint="one of the two")
+    by = operator_name(operator)
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
         from wearon_cli.wiring.forgetting import forgetter
@@ -84,7 +86,7 @@ def forget(
             _tell(request.plans)
             question = f"delete all this of {_counted(len(request.plans), 'session')} for good?"
             await asyncio.to_thread(require_consent, question, yes=yes)
-            return await _forgotten(forgetting, request, settings)
+            return await _forgotten(forgetting, request, settings, by)
         return _answer(request, ())
 
     return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)
@@ -138,7 +140,9 @@ async def _planned(
     return _Request(plans=plans, refused=refused, around=around)
 
 
-async def _forgotten(forgetting: "Forgetter", request: _Request, settings: "Settings") -> Result:
+async def _forgotten(
+    forgetting: "Forgetter", request: _Request, settings: "Settings", by: str
+) -> Result:
     from wearon_cli.wiring.forgetting import open_keepers
 
     names = {ticket.provider for plan in request.plans for ticket in plan.tickets}
@@ -147,7 +151,9 @@ async def _forgotten(forgetting: "Forgetter", request: _Request, settings: "Sett
     async with open_keepers(settings, names) as providers:
         for plan in request.plans:
             try:
-                receipts.append(await forgetting.run(plan.session, request.around, providers))
+                receipts.append(
+                    await forgetting.run(plan.session, request.around, providers, by=by)
+                )
             except (SessionError, GeneratorError) as exc:  # it began anew, or a copy is left
                 refused.append(exc)
     done = _Request(plans=request.plans, refused=refused, around=request.around)

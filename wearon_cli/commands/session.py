@@ -11,8 +11,6 @@ from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.session_sheet import session_lines
-from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.core.errors import InputError
 from wearon_cli.core.operator.filters import checked_error_class, near_owners
 from wearon_cli.core.operator.inputs import InputPicture
@@ -66,6 +64,8 @@ def session(
     wants_pictures = opens or save is not None
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
+        from wearon_cli.cli.session_sheet import session_lines
+
         report = await tools.inspector.inspect(wanted)
         inputs = await tools.inspector.input_pictures(report)
         halt, refund_at = await _halt(tools, settings, report)
@@ -127,6 +127,8 @@ def sessions(
     wanted = Status.FAILED if failed or error else status
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
+        from wearon_cli.cli.session_table import sessions_table
+
         found = await tools.inspector.search(
             Search(
                 since=utc_now() - since,

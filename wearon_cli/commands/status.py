@@ -5,20 +5,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import RenderableType
 
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, stdout_console
-from wearon_cli.cli.session_sheet import session_lines
-from wearon_cli.cli.status_screen import MOST_FAILURES, Look, live, status_table
-from wearon_cli.core.operator.inspector import Found
-from wearon_cli.core.operator.minutes import EndingCount, in_steps
-from wearon_cli.core.operator.queue_stats import QueueStats
-from wearon_cli.core.operator.session_stats import session_stats
 from wearon_cli.core.session import Status, utc_now
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from wearon_cli.cli.status_screen import Look
+    from wearon_cli.core.operator.minutes import EndingCount
+    from wearon_cli.core.operator.queue_stats import QueueStats
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -51,6 +49,8 @@ def status(
     as_json = ctx.find_root().obj.as_json
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
+        from wearon_cli.cli.status_screen import live, status_table
+
         console = stdout_console()
         look = partial(_look, tools, settings)
         if once or as_json or not console.is_terminal:
@@ -62,8 +62,11 @@ def status(
     return with_tools(work, local=local, data_dir=data_dir)
 
 
-async def _look(tools: "OperatorTools", settings: "Settings") -> Look:
+async def _look(tools: "OperatorTools", settings: "Settings") -> "Look":
+    from wearon_cli.cli.status_screen import MOST_FAILURES, Look
     from wearon_cli.core.jobs.halts import halt_state
+    from wearon_cli.core.operator.inspector import Found
+    from wearon_cli.core.operator.session_stats import session_stats
 
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
@@ -84,8 +87,10 @@ async def _look(tools: "OperatorTools", settings: "Settings") -> Look:
     )
 
 
-async def _minutes(tools: "OperatorTools", now: datetime) -> list[EndingCount]:
+async def _minutes(tools: "OperatorTools", now: datetime) -> "list[EndingCount]":
     """Each minute of the last hour; the one that has begun is the last."""
+    from wearon_cli.core.operator.minutes import in_steps
+
     until = now.replace(second=0, microsecond=0) + MINUTE
     counts = await tools.endings.minutes(until - HOUR, until)
     return in_steps(counts, since=until - HOUR, until=until, step=MINUTE)
@@ -93,13 +98,15 @@ async def _minutes(tools: "OperatorTools", now: datetime) -> list[EndingCount]:
 
 async def _session(
     tools: "OperatorTools", settings: "Settings", session_id: str
-) -> list[RenderableType]:
+) -> "list[RenderableType]":
+    from wearon_cli.cli.session_sheet import session_lines
+
     del settings
     report = await tools.inspector.inspect(session_id)
     return session_lines(report, await tools.inspector.input_pictures(report))
 
 
-def _facts(look: Look) -> dict[str, object]:
+def _facts(look: "Look") -> dict[str, object]:
     now = look.stats
     return {
         "at": now.at,
@@ -125,5 +132,5 @@ def _facts(look: Look) -> dict[str, object]:
     }
 
 
-def _waited_s(now: QueueStats) -> float:
+def _waited_s(now: "QueueStats") -> float:
     return max(0.0, (now.at - now.waiting_since).total_seconds()) if now.waiting_since else 0.0

@@ -105,7 +105,12 @@ class Forgetter:
         )
 
     async def run(
-        self, row: Session, around: Surroundings, providers: Mapping[str, Provider]
+        self,
+        row: Session,
+        around: Surroundings,
+        providers: Mapping[str, Provider],
+        *,
+        by: str = "",
     ) -> Receipt:
         """
         Forget a session. Stopped anywhere, calling it again finishes it.
@@ -114,6 +119,7 @@ class Forgetter:
             row: The session; it is read again.
             around: What was looked at for its plan.
             providers: Those that can be asked, by name.
+            by: The operator, for the line that is left.
 
         Raises:
             SessionNotFound, SessionRunning, SessionError: As `plan`; nothing was deleted.
@@ -135,10 +141,10 @@ class Forgetter:
                 raise SessionRunning(
                     f"session {row.session_id}: an undo was begun", hint="try again in a minute"
                 )
-            await self._delete(plan, receipt)
+            await self._delete(plan, receipt, by)
         return receipt
 
-    async def _delete(self, plan: ForgetPlan, receipt: Receipt) -> None:
+    async def _delete(self, plan: ForgetPlan, receipt: Receipt, by: str) -> None:
         for path in (*plan.inputs, *plan.results):
             await self.storage.remove(path)
         for letter_id in plan.letters:
@@ -149,6 +155,7 @@ class Forgetter:
             dead_letters=receipt.dead_letters,
             provider_copies=receipt.provider_copies,
             not_asked=" ".join(receipt.not_asked) or None,
+            by=by or None,
         )
         if not forgotten:
             raise SessionRunning(
