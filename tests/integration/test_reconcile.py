@@ -166,7 +166,9 @@ async def test_a_stores_credit_that_never_came_back_is_given_once(
     await failed_by_another(world, await sale(world))
     (case,) = await found(operators)
     assert case.discrepancy is Discrepancy.OWED
-    assert (await operators.reconciler.fix(case)).fixed == "credit returned"
+    assert (await operators.reconciler.fix(case, by="ada")).fixed == "credit returned"
+    last = (await world.journal.timeline(case.session.session_id))[-1]
+    assert (last["event"], last["by"]) == ("reconciled", "ada")
     for _ in range(2):
         assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
     assert await credits_left(world) == before
