@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    expect,
+)
 
 from devkit.operator_page import PageStack, PageWorld, RunningPage, peopled_stack, web_page
 from devkit.servers.browser import axe_script, open_browser
@@ -73,11 +81,21 @@ def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]
 def complaints(context: BrowserContext) -> Iterator[list[str]]:
     """Errors on the console, broken policies among them; requests to other origins."""
     heard: list[str] = []
-    context.on("weberror", lambda each: heard.append(str(each.error)))
-    context.on("console", lambda each: each.type == "error" and heard.append(each.text))
-    context.on(
-        "request", lambda each: "127.0.0.1" not in each.url and heard.append(f"asked {each.url}")
-    )
+
+    def error(each: WebError) -> None:
+        heard.append(str(each.error))
+
+    def told(each: ConsoleMessage) -> None:
+        if each.type == "error":
+            heard.append(each.text)
+
+    def asked(each: Request) -> None:
+        if "127.0.0.1" not in each.url:
+            heard.append(f"asked {each.url}")
+
+    context.on("weberror", error)
+    context.on("console", told)
+    context.on("request", asked)
     yield heard
 
 
