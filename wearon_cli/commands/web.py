@@ -1,5 +1,6 @@
 """`wearon web`: the page for operators."""
 
+from contextlib import ExitStack
 from typing import Annotated, Final
 
 import typer
@@ -14,7 +15,7 @@ def web(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
     ] = DEFAULT_PORT,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Others than this machine's need TLS before.")
+        str, typer.Option(help="Address to listen on. Beyond this machine, put TLS in front.")
     ] = "127.0.0.1",
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open it in this machine's browser.")
@@ -58,11 +59,13 @@ def web(
         operator=operator_name(operator),
     )
 
-    def on_ready(address: str) -> None:
-        note(f"the page is at {address}")
-        if open_browser:
-            open_address(address)
+    with ExitStack() as stack:
 
-    with stack_settings(local, data_dir, needs_workers=False) as settings:
+        def on_ready(address: str) -> None:
+            note(f"the page is at {address}")
+            if open_browser:
+                stack.callback(open_address(address).unlink, missing_ok=True)
+
+        settings = stack.enter_context(stack_settings(local, data_dir, needs_workers=False))
         configure_logs(settings, "web")
         serve_web(settings, options, on_ready=on_ready)
