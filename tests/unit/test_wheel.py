@@ -1,5 +1,6 @@
 """The wheel, built from this tree and looked into."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,16 +8,34 @@ from zipfile import ZipFile
 
 import pytest
 
+from wearon_cli.adapters.pose.model_file import model_path
+from wearon_cli.core.settings import Settings
+
 ROOT = Path(__file__).parents[2]
+NEEDED = ("pyproject.toml", "README.md", "LICENSE", ".gitignore")
+
+
+def built(tree: Path, folder: Path) -> ZipFile:
+    """The wheel of a tree."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*build, "--directory", str(folder)], cwd=tree, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return ZipFile(wheel)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-    subprocess.run([*build, "--directory", str(folder)], cwd=ROOT, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return ZipFile(built)
+    return built(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+def test_a_release_carries_the_pose_model_although_git_ignores_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT / "wearon_cli", tree / "wearon_cli")
+    for name in NEEDED:
+        shutil.copy(ROOT / name, tree)
+    released = f"wearon_cli/assets/{model_path(Settings()).name}"
+    (tree / released).write_bytes(b"model")
+    assert built(tree, tmp_path).read(released) == b"model"
 
 
 def test_it_says_that_it_is_typed(wheel: ZipFile) -> None:

@@ -44,6 +44,8 @@ DOWNLOAD_TIMEOUT_S: Final = 900
 #: A line of `pip --progress-bar raw`.
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _CACHE_NAME: Final = "pose_landmarker_full.task"
+#: The release workflow puts it there before it builds the wheel; the repository does not hold it.
+_RELEASED: Final = Path(__file__).parents[2] / "assets" / _CACHE_NAME
 _PIP: Final = (sys.executable, "-m", "pip")
 _PULL_HINT: Final = "run `wearon model pull`"
 _PIP_HINT: Final = (
@@ -88,8 +90,13 @@ NETWORKS: Final = (
 
 
 def model_path(settings: Settings) -> Path:
-    """Where the pose model is, or would be: WEARON_POSE_MODEL, else a file in the user's cache."""
-    return settings.pose_model or user_cache_path("wearon") / _CACHE_NAME
+    """
+    Where the pose model is, or would be: WEARON_POSE_MODEL, else the one in a released wheel, else
+    a file in the user's cache.
+    """
+    if settings.pose_model:
+        return settings.pose_model
+    return _RELEASED if _RELEASED.exists() else user_cache_path("wearon") / _CACHE_NAME
 
 
 def require_model(settings: Settings) -> Path:
