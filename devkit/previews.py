@@ -106,7 +106,7 @@ def drawn_garment(
     """A T-shirt on paper, its halves in two colours."""
     picture = Image.new("RGB", (500, 500), paper)
     draw = ImageDraw.Draw(picture)
-    hem = 450 if sleeves else 410  # as long as a dress, nothing without sleeves is a top
+    hem = 440 if sleeves else 410  # as long as a dress, nothing without sleeves is a top
     body = [(200, 50), (225, 90), (275, 90), (300, 50), (350, 70), (350, hem), (150, hem)]
     draw.polygon([*body, (150, 70)], fill=left)
     if sleeves:

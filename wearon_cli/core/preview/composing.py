@@ -9,15 +9,16 @@ from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.card import draw_card
 from wearon_cli.core.preview.cloth import find_cloth, find_worn_cloth
-from wearon_cli.core.preview.dressing import dress
+from wearon_cli.core.preview.dressing import Dressed, dress
 from wearon_cli.core.preview.figure import read_figure
 from wearon_cli.core.preview.garment import read_garment
 from wearon_cli.core.preview.rasters import Rgb
-from wearon_cli.core.preview.review import require_good
 
 #: A person is wearing the garment when this much of its picture is that person; a printed face is
 #: smaller.
 WEARER_SHARE: Final = 0.12
+#: Share of the person's own top that may still be seen.
+MOST_OLD: Final = 0.15
 
 
 def compose(
@@ -45,11 +46,28 @@ def compose(
             worn = find_worn_cloth(garment, wearer)
             top = read_garment(garment, worn, read_figure(wearer))
         dressed = dress(person, pose, top)
-        require_good(dressed, pose)
+        _require_good(dressed, pose)
     except NotDressable as exc:
         shown = garment if wearer is None else _below_face(garment, wearer)
         return draw_card(person, shown, str(exc))
     return Image.fromarray(dressed.rgb)
+
+
+def _require_good(dressed: Dressed, pose: PoseReading) -> None:
+    """
+    Look over a finished preview.
+
+    Raises:
+        NotDressable: The face was touched, or too much of the person's own top shows.
+    """
+    face = pose.pixels()[: Landmark.MOUTH_RIGHT + 1]
+    left, top = np.maximum(face.min(0), 0).astype(int)
+    right, bottom = np.maximum(face.max(0), 0).astype(int)
+    if dressed.changed[top : bottom + 1, left : right + 1].any():
+        raise NotDressable("the garment would cover the face")
+    own = dressed.own_top
+    if own.any() and (dressed.cover[own] < 0.5).mean() > MOST_OLD:
+        raise NotDressable("the person's own top would show under it")
 
 
 def _below_face(garment: Rgb, wearer: PoseReading) -> Rgb:

@@ -30,7 +30,7 @@ LEAST_DRAPE: Final = 0.9  # cloth hangs from the chest: at least this share of i
 USUAL_LENGTH: Final = 1.35  # of a top, over its width
 USUAL_HEM: Final = 1.06  # where that ends, in torsos below the shoulder joints
 SLEEVE_START: Final = 0.1  # of a short sleeve, added to its length, in torsos
-BELT: Final = 0.15  # where trousers begin, in torsos above the hip joints
+BELT: Final = 0.075  # where legs begin to part, in torsos above the hip joints
 #: Longest side of the photo in which the person's own top is looked for.
 OWN_TOP_PX: Final = 360
 #: Skin and an old top nearer than this (0..255) look the same in a chin's shadow.
@@ -75,7 +75,7 @@ def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
     out = scene.person * (1 - _contact_shadow(scene, cover))[..., None]
     out = _laid(out, _neck_skin(scene, cover))
     for layer in layers:
-        lit = layer.colour * scene.light.brightness[..., None]
+        lit = layer.colour * scene.light[..., None]
         out = _laid(out, Layer(colour=lit, cover=layer.cover))
     picture = rgb.copy()
     picture[frame] = np.clip(np.rint(out), 0, 255).astype(np.uint8)
@@ -115,9 +115,6 @@ def _scene(
     scale = min(1.0, 1.3 * float(np.median(right - left)) / garment.width)
     rows, cols = garment.rgb.shape[:2]
     size = max(2, round(cols * scale)), max(2, round(rows * scale))
-    waist = float(figure.hips[:, 1].mean() - BELT * figure.torso_px)
-    core = _core(figure, x, y, left, right)
-    light = read_light(person, core, max(0, int(waist - y[0, 0])), figure.torso_px)
     cloth = Image.fromarray(garment.rgb).resize(size, Image.Resampling.BOX)
     return Scene(
         figure=figure,
@@ -132,7 +129,7 @@ def _scene(
         right=right,
         shoulders=_shoulders(figure, garment, x[0], y[:, 0], left, right),
         hem=hem,
-        light=light,
+        light=read_light(person, own, figure.torso_px),
         own=soften(own.astype(float), 1.0),
         sleeve_ends=_sleeve_ends(figure, garment, own, on_arms),
         on_arms=on_arms,
@@ -181,7 +178,7 @@ def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
     """The laid garment's sides: armholes above the armpit; below it, cloth that hangs."""
     down = np.arange(figure.armpit, hem + 0.1 * figure.torso_px)
     # Below the hips come two legs; cloth hangs straight down there.
-    outline = figure.sides(np.minimum(down, figure.hips[:, 1].mean() - BELT * figure.torso_px / 2))
+    outline = figure.sides(np.minimum(down, figure.hips[:, 1].mean() - BELT * figure.torso_px))
     reach = max(3, int(0.1 * figure.torso_px))
     middle = _smoothed((outline[0] + outline[1]) / 2, reach)
     sides = []
@@ -224,13 +221,6 @@ def _shoulders(
         between=between,
         half=half,
     )
-
-
-def _core(figure: Figure, x: Floats, y: Floats, left: Floats, right: Floats) -> Mask:
-    """The middle of the torso: surely the person's own top."""
-    middle, wide = ((left + right) / 2)[:, None], (right - left)[:, None]
-    low = figure.armpit + 0.6 * figure.torso_px
-    return np.asarray((np.abs(x - middle) < 0.3 * wide) & (y > figure.armpit) & (y < low))
 
 
 def _neck_skin(scene: Scene, cover: Floats) -> Layer:

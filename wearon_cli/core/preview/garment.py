@@ -25,6 +25,8 @@ MARGIN: Final = 0.012
 # How tops lie on floors and hangers. No source: set by eye on phone photos.
 #: Rows of the shoulders, as shares of the height: they show where the middle is.
 SHOULDERS: Final = (0.06, 0.16)
+#: Where a worn top ends at the latest, in torsos below the hip joints.
+WORN_HEM: Final = 0.05
 #: Rows of the collar's ends, as a share of the height.
 COLLAR: Final = 0.04
 #: Rows where an armpit can be.
@@ -33,6 +35,8 @@ ARMPIT_ROWS: Final = (0.14, 0.68)
 HANGING_ARMPIT, HANGING_ROWS = 0.36, 0.95
 #: Under a sleeve the outline comes in by at least this share of half the body, within this height.
 STEP_IN: Final = 0.14
+#: The same at the cuff of a sleeve that lies against the body: a cap only narrows.
+CUFF_STEP: Final = 0.22
 STEP_ROWS: Final = 0.06
 #: Least area of a sleeve, as a share of all cloth.
 LEAST_SLEEVE: Final = 0.02
@@ -41,7 +45,7 @@ LONG_SLEEVE: Final = 0.5
 #: A sleeve that is this much longer than the other one shows both: that one is folded.
 FOLDED: Final = 1.4
 #: Length over width of a body that can be a top: least, and most with and without sleeves.
-SHORTEST, LONGEST, LONGEST_VEST = 0.75, 2.05, 1.9
+SHORTEST, LONGEST, LONGEST_VEST = 0.75, 2.0, 1.9
 #: Share of the rows that have cloth in the middle: trousers have a gap.
 LEAST_MIDDLE: Final = 0.9
 #: How unlike the halves of a top may be: difference of their widths over the whole.
@@ -138,6 +142,10 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     else:
         middle = np.full(len(cloth), float(wearer.joints[:, 0].mean()))
         halves = _worn_halves(wearer, middle)
+        # Trousers may have the top's colour.
+        hips = float(wearer.hips[:, 1].mean())
+        cloth = cloth & (np.arange(len(cloth)) < hips + WORN_HEM * wearer.torso_px)[:, None]
+        rows = np.flatnonzero(cloth.any(1))
     armpits = [half.armpit for half in halves if half.armpit is not None]
     armpit = int(np.mean(armpits)) if armpits else int(rows[0] + 0.33 * len(rows))
     left, right = _sides(halves, middle, armpit, int(rows[-1]))
@@ -180,9 +188,9 @@ def _half(cloth: Mask, middle: Floats, side: int, rows: NDArray[np.intp]) -> _Ha
     reach = np.minimum(gap, border) - 1
     first, height = int(rows[0]), len(rows)
     free, hanging = first + round(ARMPIT_ROWS[1] * height), first + round(HANGING_ROWS * height)
-    armpit = _inwards(reach, first, height, free)
+    armpit = _inwards(reach, first, height, free, STEP_IN)
     if armpit is None:
-        cuff = _inwards(reach, first, height, hanging)
+        cuff = _inwards(reach, first, height, hanging, CUFF_STEP)
         if cuff is not None:
             armpit = first + round(HANGING_ARMPIT * height)
             reach = np.minimum(reach, reach[cuff])
@@ -198,18 +206,18 @@ def _worn_halves(wearer: Figure, middle: Floats) -> list[_Half]:
     ]
 
 
-def _inwards(reach: Floats, first: int, height: int, stop: int) -> int | None:
+def _inwards(reach: Floats, first: int, height: int, stop: int, least: float) -> int | None:
     """The row where the outline has come in from the sleeve to the body; None: it never does."""
     step = max(2, round(STEP_ROWS * height))
     start = first + round(ARMPIT_ROWS[0] * height)
     body = float(np.median(reach[first + round(0.7 * height) : first + round(0.92 * height)]))
     rows = np.arange(start, stop)
     drops = reach[rows - step] - reach[rows]
-    inwards = np.flatnonzero(drops > STEP_IN * body)
+    inwards = np.flatnonzero(drops > least * body)
     if not len(inwards):
         return None
     row = int(rows[inwards[0]])
-    while row + step < stop and reach[row] - reach[row + step] > STEP_IN * body / 2:
+    while row + step < stop and reach[row] - reach[row + step] > least * body / 2:
         row += 1
     return row
 
@@ -238,12 +246,14 @@ def _median(values: Floats, reach: int) -> Floats:
 
 
 def _bled(rgb: Rgb, cloth: Mask) -> Rgb:
-    """The photo with its backdrop painted over by the nearest cloth: of the row, then of rows."""
+    """The photo with its backdrop painted over by cloth, mirrored at its edge in each row."""
     columns = np.arange(cloth.shape[1])
     before = np.maximum.accumulate(np.where(cloth, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(cloth, columns, 2**30)[:, ::-1], axis=1)[:, ::-1]
     nearer = np.where((columns - before <= after - columns) & (before >= 0), before, after)
     nearer = np.where(nearer < len(columns), nearer, columns)
+    inside = np.clip(2 * nearer - columns, 0, len(columns) - 1)
+    nearer = np.where(np.take_along_axis(cloth, inside, axis=1), inside, nearer)
     filled = np.take_along_axis(rgb, nearer[..., None], axis=1)
     some = np.flatnonzero(cloth.any(1))
     return np.asarray(filled[np.clip(np.arange(len(rgb)), some[0], some[-1])])

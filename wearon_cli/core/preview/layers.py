@@ -13,7 +13,7 @@ import numpy as np
 
 from wearon_cli.core.preview.figure import Arm, Figure
 from wearon_cli.core.preview.garment import EDGE_POINTS, SLEEVE_POINTS, Garment, Sleeve
-from wearon_cli.core.preview.light import Light, likeness, roundness
+from wearon_cli.core.preview.light import likeness, roundness
 from wearon_cli.core.preview.rasters import Floats, Mask, soften
 
 # How cloth hangs. No source: set by eye on rendered people.
@@ -61,7 +61,7 @@ class Scene:
     right: Floats
     shoulders: Shoulders
     hem: float  # row
-    light: Light
+    light: Floats  # (rows, cols), around 1: the brightness of the person's own top
     own: Floats  # (rows, cols), 0..1: the person's own top
     #: For each arm: how far down a sleeve goes; 0 without sleeves.
     sleeve_ends: tuple[float, ...]
@@ -100,9 +100,7 @@ def body_layer(scene: Scene) -> Layer:
     # Under the sleeves it goes on a little, so that nothing shows through the seam.
     seam = np.where(y < scene.figure.armpit, 2.0, 0.0) if garment.sleeves else 0.0
     cover = _soft(across * width + seam) * _soft((1 - across) * width + seam)
-    cover = np.where(
-        y < scene.figure.armpit, cover * scene.closeness, np.maximum(cover, _old(scene))
-    )
+    cover = np.where(y < scene.figure.armpit, cover * scene.closeness, cover)
     cover = cover * _soft(below) * _soft(hem - y)
     top = np.interp(source_across, shares, garment.top)
     opening = _soft((source_y - top) * scale) * _soft(_below_crew(scene))
@@ -158,24 +156,15 @@ def _source_scale(scene: Scene) -> float:
 
 def leftover_layer(scene: Scene, body: Layer, cover: Floats) -> Layer:
     """More of the garment where the person's own top would still be seen, down to its ends."""
-    torso = scene.figure.torso_px
+    torso, clear = scene.figure.torso_px, 1.0 if scene.garment.sleeves else 1.5
     allowed = (scene.y > scene.shoulders.line) & (scene.y < scene.hem + 0.2 * torso)
     for (way, across), arm, end in zip(
         scene.on_arms, scene.figure.arms, scene.sleeve_ends, strict=True
     ):
-        allowed &= (way < max(end, 0.1 * torso)) | (np.abs(across) > 1.5 * arm.radius_at(way))
+        allowed &= (way < max(end, 0.1 * torso)) | (np.abs(across) > clear * arm.radius_at(way))
     neck = (scene.shoulders.between > 0) & (scene.shoulders.between < 1)
     allowed &= ~(neck & (scene.y < scene.figure.armpit))
     return Layer(colour=body.colour, cover=scene.own * (1 - cover) * allowed)
-
-
-def _old(scene: Scene) -> Floats:
-    """The person's own top just outside of the new one, which has to cover it."""
-    outside_px = np.maximum(scene.left[:, None] - scene.x, scene.x - scene.right[:, None])
-    near = outside_px < 0.12 * scene.figure.torso_px
-    for arm, (way, across) in zip(scene.figure.arms, scene.on_arms, strict=True):
-        near &= np.abs(across) > 0.75 * arm.radius_at(way)
-    return scene.own * near
 
 
 def _hem_line(scene: Scene, scale: float) -> Floats:

@@ -1,6 +1,5 @@
-"""The light on a person's own top, to be laid on a new one; and where that top is."""
+"""The light on a person's own top, to be laid on a new one."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,41 +17,33 @@ STRANGE: Final = 30.0
 SHADOW, SHINE = 0.5, 0.3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Light:
-    """The light on a person's own top, for each pixel of a frame of the photo."""
-
-    brightness: Floats  # (rows, cols), around 1
-    own_top: Floats  # (rows, cols), 0..1: how likely this pixel is that top
-
-
-def read_light(person: Floats, core: Mask, waist: int, torso_px: float) -> Light:
+def read_light(person: Floats, own: Mask, torso_px: float) -> Floats:
     """
     Read the shading of a person's own top.
 
-    Only pixels of the colour of the torso's middle count; skin, trousers and background take the
-    light of the nearest cloth, so that their edges do not show through.
+    Only pixels of its usual colour count; print, skin, trousers and background take the light of
+    the nearest cloth, so that their edges do not show through.
 
     Args:
         person: (rows, cols, 3), 0..255, RGB.
-        core: (rows, cols) where surely that top is.
-        waist: Row from which on other clothes may have about the same colour.
+        own: (rows, cols) where that top is.
+
+    Returns:
+        (rows, cols) brightness, around 1.
     """
     luma = person @ LUMA
-    if not core.any():
-        return Light(brightness=np.ones_like(luma), own_top=np.zeros_like(luma))
-    usual = np.median(person[core], axis=0)
+    if not own.any():
+        return np.ones_like(luma)
+    usual = np.median(person[own], axis=0)
     usual_luma = max(float(usual @ LUMA), 1.0)
-    same = likeness(person, usual)
-    same[waist:] = 0
+    same = likeness(person, usual) * own
     near, sharp = _average(luma, same, max(1.0, 0.012 * torso_px))
     far, blurred = _average(luma, same, 0.12 * torso_px)
     sure, fair = np.clip(near * 1.5 - 0.25, 0, 1), np.clip(far * 4, 0, 1)
     mixed = fair * (sure * sharp + (1 - sure) * blurred) + (1 - fair) * usual_luma
     # On black cloth shading is hard to separate from noise.
     trust = KEPT * np.clip(usual_luma / 70, 0.25, 1)
-    brightness = np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST)
-    return Light(brightness=brightness, own_top=same)
+    return np.asarray(np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST))
 
 
 def likeness(pixels: Floats, usual: Floats) -> Floats:
