@@ -64,7 +64,7 @@ class PurchaseOutcome(StrEnum):
 
     KEPT = "kept"  # its picture is stored
     FETCHED = "fetched"  # its answer was lost, and it was fetched later; its picture is stored
-    REPLACED = "replaced"  # was kept; an operator had the picture drawn again
+    REPLACED = "replaced"  # was kept; an operator, or its check, had the picture drawn again
     UNUSED = "unused"  # its picture could not be used or stored, or the session had ended
     LOST = "lost"  # no answer: it may have been billed
     NOT_BILLED = "not_billed"  # refused or failed without a bill: not in the book
@@ -104,7 +104,8 @@ class Claim:
     waiting_since: datetime | None = None  # first rate limit or outage met
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
-    picture_held: bool = False  # a bought picture waits for storage: `Journal.kept_picture`
+    picture_held: bool = False  # a bought picture is held: `Journal.kept_picture`
+    drawn_again: bool = False  # since its picture was suspect; an open purchase is the second one
     previous_kept: bool = False  # a redraw: the picture it replaces is put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -289,6 +290,12 @@ class Journal(Protocol):
         It goes into the book with `cost_usd`, or its expected price. Without an open purchase
         nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`. `cause`
         and what the provider answered go into the timeline, and, if the job fails, its record.
+        """
+
+    async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
+        """
+        Write down that one more picture is to be bought, since these findings are against the one
+        at hand. Its purchase is ended as KEPT; as REPLACED once the picture of another is stored.
         """
 
     async def picture_stored(
