@@ -30,7 +30,7 @@ COMMON = {"pictures"}
 #: Packages of the rules that may import others: operators see jobs, previews and checks need the
 #: pose, jobs have their pictures checked.
 MAY_LOOK_AT = {
-    "operator": {"jobs", "body"},
+    "operator": {"jobs", "body", "checks"},
     "preview": {"body"},
     "checks": {"body"},
     "jobs": {"checks"},

@@ -110,6 +110,12 @@ def sessions(
     error: Annotated[
         str | None, typer.Option(help="Failed by this class of error only, as rate_limited.")
     ] = None,
+    suspect: Annotated[
+        bool,
+        typer.Option(
+            "--suspect", help="Only ended ones whose pictures a check found something wrong with."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most sessions shown.")] = 50,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -120,6 +126,8 @@ def sessions(
       wearon sessions --failed --since 2h
 
       wearon sessions --store STORE_ID --since 1d --json
+
+      wearon sessions --suspect --since 1d
     """
     if failed and status not in {None, Status.FAILED}:
         raise InputError("--failed and --status say different things", hint="give one of them")
@@ -135,13 +143,19 @@ def sessions(
                 statuses={wanted} if wanted else (),
                 owner_id=store,
                 error_class=error_class,
+                is_suspect=suspect,
                 limit=limit,
             )
         )
         lines = [sessions_table(found)] if found else await _no_such(store, since, tools)
         data = {
             "sessions": [
-                {**row_facts(each.session), "error_code": each.error_class} for each in found
+                {
+                    **row_facts(each.session),
+                    "error_code": each.error_class,
+                    **({"suspicions": each.suspicions} if suspect else {}),
+                }
+                for each in found
             ]
         }
         return Result(data=data, lines=lines)

@@ -17,12 +17,13 @@ from PIL import Image
 from wearon_cli.adapters.pose.people_finder import PeopleFinder
 from wearon_cli.core.checks.colours import Rgb
 from wearon_cli.core.checks.findings import Finding, Report
-from wearon_cli.core.checks.people import person_of
+from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import Looked, is_blank, result_findings
 from wearon_cli.core.errors import ConfigError
 
-#: Longest side of the pictures that are looked at: the network reads 256 pixels of a body.
-LONGEST_PX: Final = 384
+#: Longest side of the pictures that are looked at: the network reads 224 pixels of a picture and
+#: 256 of a body, and a JPEG of 1024 is decoded at a quarter for half of what a half costs.
+LONGEST_PX: Final = 256
 #: Of those in which only the spread of colours counts.
 SPREAD_PX: Final = 96
 #: Why a check could not look for people.
@@ -86,6 +87,16 @@ def check_result(
     return Report(findings=result_findings(before, result, cloth))
 
 
+def found_in(jpeg: bytes, model: Path) -> tuple[Person, ...]:
+    """
+    Who is found in a picture.
+
+    Raises:
+        ConfigError: The network cannot be loaded.
+    """
+    return finder(model).find(_decoded(jpeg, LONGEST_PX))
+
+
 @cache
 def finder(model: Path) -> PeopleFinder:
     """The one of this process."""
@@ -94,7 +105,8 @@ def finder(model: Path) -> PeopleFinder:
 
 def _decoded(jpeg: bytes, longest_px: int) -> Rgb:
     with Image.open(io.BytesIO(jpeg)) as picture:
-        picture.draft("RGB", (longest_px, longest_px))
+        scale = max(1.0, max(picture.size) / longest_px)
+        picture.draft("RGB", (int(picture.width / scale), int(picture.height / scale)))
         small = picture.convert("RGB")
     small.thumbnail((longest_px, longest_px), Image.Resampling.BOX)
     return np.asarray(small)

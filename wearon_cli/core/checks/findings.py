@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from wearon_cli.core.errors import PhotoRefused
 
+#: Name of the line in a session's timeline that tells of findings.
+SUSPECT: Final = "picture_suspect"
+
 
 class Finding(StrEnum):
     """What is wrong. Public: timeline, metrics, log and `wearon check` use these names."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from wearon_cli.core.checks.findings import Finding, Report, refusal
+from wearon_cli.core.checks.findings import SUSPECT, Finding, Report, refusal
 from wearon_cli.core.checks.ports import PictureChecks
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import emit
@@ -19,8 +19,7 @@ from wearon_cli.core.jobs.journal import Claim, Journal
 from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 
-#: Names of the lines in a session's timeline.
-SUSPECT: Final = "picture_suspect"
+#: Name of the line in a session's timeline that tells of a check that was not done.
 NOT_CHECKED: Final = "picture_not_checked"
 #: Why a drawn picture was not checked: the job's photos could not be fetched once more.
 INPUTS_GONE: Final = "inputs_gone"
