@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.checks.people import Person
 
 Rgb = NDArray[np.uint8]
@@ -16,13 +17,19 @@ _SMALL_PX: Final = 48
 #: Share of the pixels left out at each end of the spread.
 _OUTLIERS: Final = 0.02
 #: Cells of a part, and points in each cell and direction.
-_TRUNK_CELLS: Final = (8, 6)
-_HEAD_CELLS: Final = (5, 5)
+_WORN_CELLS: Final = (8, 6)
+_SQUARE_CELLS: Final = (5, 5)
 _IN_CELL: Final = 4
 #: The head's square: its side over the length of the trunk, and its middle below the nose (up is
 #: negative) in the same unit. Reaches from the chin over the hair.
 _HEAD_SIDE: Final = 0.5
 _HEAD_UP: Final = -0.05
+#: Side of the squares around hands and feet, over the length of the trunk.
+_END_SIDE: Final = 0.35
+_ENDS: Final = [
+    *(Landmark.LEFT_WRIST, Landmark.RIGHT_WRIST, Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE)
+]
+_ANKLES: Final = [Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE]
 #: Of a garment's picture, this middle part is taken for cloth.
 _MIDDLE: Final = (0.3, 0.7)
 
@@ -34,21 +41,25 @@ def spread(rgb: Rgb) -> float:
     return float((high - low).max()) / 255
 
 
-def trunk_colours(rgb: Rgb, person: Person) -> Colours:
-    """(8, 6, 3): the trunk from the shoulders down to the hips; NaN outside of the picture."""
+def worn_colours(rgb: Rgb, person: Person) -> Colours:
+    """(2, 8, 6, 3): the trunk down to the hips, and on to the ankles; NaN outside the picture."""
     left_shoulder, right_shoulder, left_hip, right_hip = person.trunk
-    corners = np.array([right_shoulder, left_shoulder, right_hip, left_hip])
-    return _cells(rgb, corners, _TRUNK_CELLS)
+    left_ankle, right_ankle = person.points[_ANKLES]
+    trunk = np.array([right_shoulder, left_shoulder, right_hip, left_hip])
+    legs = np.array([right_hip, left_hip, right_ankle, left_ankle])
+    return np.stack([_cells(rgb, corners, _WORN_CELLS) for corners in (trunk, legs)])
 
 
 def head_colours(rgb: Rgb, person: Person) -> Colours:
     """(5, 5, 3): a square around the head; NaN outside of the picture."""
-    half = person.trunk_px * _HEAD_SIDE / 2
-    x, y = person.points[0] + (0.0, _HEAD_UP * person.trunk_px)
-    corners = np.array(
-        [(x - half, y - half), (x + half, y - half), (x - half, y + half), (x + half, y + half)]
-    )
-    return _cells(rgb, corners, _HEAD_CELLS)
+    middle = person.points[Landmark.NOSE] + (0.0, _HEAD_UP * person.trunk_px)
+    return _square(rgb, middle, person.trunk_px * _HEAD_SIDE)
+
+
+def end_colours(rgb: Rgb, person: Person) -> Colours:
+    """(4, 5, 5, 3): squares around hands and feet; NaN outside of the picture."""
+    side_px = person.trunk_px * _END_SIDE
+    return np.stack([_square(rgb, middle, side_px) for middle in person.points[_ENDS]])
 
 
 def difference(one: Colours, other: Colours) -> Colours:
@@ -67,6 +78,18 @@ def share_like(garment: Rgb, worn: Colours, *, within: float) -> float:
     known = worn[~np.isnan(worn).any(axis=-1)].reshape(1, -1, 3)
     nearest = np.sqrt(((cloth - known) ** 2).mean(axis=-1)).min(axis=1)
     return float((nearest < within).mean())
+
+
+def _square(rgb: Rgb, middle: Colours, side_px: float) -> Colours:
+    x, y = middle
+    half = side_px / 2
+    corners = [
+        (x - half, y - half),
+        (x + half, y - half),
+        (x - half, y + half),
+        (x + half, y + half),
+    ]
+    return _cells(rgb, np.array(corners), _SQUARE_CELLS)
 
 
 def _cells(rgb: Rgb, corners: Colours, cells: tuple[int, int]) -> Colours:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.checks.colours import (
+    Colours,
     Rgb,
     difference,
+    end_colours,
     head_colours,
     share_like,
     spread,
-    trunk_colours,
+    worn_colours,
 )
 from wearon_cli.core.checks.findings import Finding
 from wearon_cli.core.checks.people import VISIBLE, Person, apart
@@ -43,10 +45,13 @@ CUT_MARGIN: Final = 0.03
 MOVED: Final = 0.5
 HEAD_CHANGE: Final = 0.22
 MOST_STRANGE: Final = 1.5
-#: Mean difference of the trunk's colours below which nothing was changed, 0..1, and the share of
-#: the garment up to which it may then have colours of what is worn: a white shirt for a white shirt
-#: changes little. Right: 0.08 and more; untouched: 0.002 to 0.08, every second one below 0.02.
+#: Mean difference of the colours of trunk and legs, the larger, below which nothing was changed,
+#: 0..1, and the share of the garment up to which it may then have colours of what is worn: a white
+#: shirt for a white shirt changes little. Right: 0.08 and more; untouched: 0.002 to 0.08, every
+#: second one below 0.02.
 UNCHANGED: Final = ((0.05, 0.25), (0.025, 0.75))
+#: The same of head, hands and feet, the largest: a hat, a bag or shoes change one of them.
+ENDS_UNCHANGED: Final = 0.12
 #: Distance within which a colour of the garment is one of what is worn.
 LIKE_WITHIN: Final = 0.12
 #: Light that is taken out of the differences is at most this.
@@ -81,7 +86,8 @@ class Comparison:
     is_cut: bool
     moved: float | None  # over the length of the trunk
     head_change: float | None
-    trunk_change: float | None
+    worn_change: float | None
+    end_change: float
     garment_likeness: float | None  # 0: nothing of the garment is like what was worn
 
 
@@ -124,8 +130,8 @@ def judged(seen: Comparison) -> tuple[Finding, ...]:
         return (Finding.FRAMED_OTHERWISE,)
     if (seen.moved or 0.0) / MOVED + (seen.head_change or 0.0) / HEAD_CHANGE > MOST_STRANGE:
         return (Finding.OTHER_PERSON,)
-    change, like = seen.trunk_change, seen.garment_likeness
-    if change is None or like is None:
+    change, like = seen.worn_change, seen.garment_likeness
+    if change is None or like is None or seen.end_change > ENDS_UNCHANGED:
         return ()
     unchanged = any(change < most and like < share for most, share in UNCHANGED)
     return (Finding.NOT_APPLIED,) if unchanged else ()
@@ -140,14 +146,17 @@ def compared(
         before, after = before.with_nominal_hips(), after.with_nominal_hips()
     heads = difference(head_colours(photo, before), head_colours(drawn, after))
     light = _light(heads)
-    worn = trunk_colours(photo, before)
-    trunks = difference(worn, trunk_colours(drawn, after))
+    worn, ends = worn_colours(photo, before), end_colours(photo, before)
+    worn_changes = _means(worn, worn_colours(drawn, after), light)
+    end_changes = _means(ends, end_colours(drawn, after), light)
+    head_change = _mean(heads - light)
     return Comparison(
         zoom=_zoom(before, after),
         is_cut=is_cut,
         moved=_moved(before, after),
-        head_change=_mean(heads - light),
-        trunk_change=_mean(trunks - light),
+        head_change=head_change,
+        worn_change=max(worn_changes, default=None),
+        end_change=max([head_change or 0.0, *end_changes]),
         garment_likeness=None if garment is None else share_like(garment, worn, within=LIKE_WITHIN),
     )
 
@@ -164,6 +173,12 @@ def _mean(differences: NDArray[np.float64]) -> float | None:
     if len(differences) < 6:
         return None
     return float(np.sqrt((differences**2).mean(axis=-1)).mean())
+
+
+def _means(before: Colours, after: Colours, light: NDArray[np.float64]) -> list[float]:
+    """`_mean` of each part that can be seen in both pictures."""
+    means = (_mean(difference(*parts) - light) for parts in zip(before, after, strict=True))
+    return [mean for mean in means if mean is not None]
 
 
 def _zoom(before: Person, after: Person) -> float:
