@@ -293,10 +293,7 @@ class Journal(Protocol):
         """
 
     async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
-        """
-        Write down that one more picture is to be bought, since these findings are against the one
-        at hand. Its purchase is ended as KEPT; as REPLACED once the picture of another is stored.
-        """
+        """End the purchase at hand as KEPT, for now: a better picture than its is to be bought."""
 
     async def picture_stored(
         self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
@@ -318,10 +315,7 @@ class Journal(Protocol):
         """Write down that a replay's own credit was taken."""
 
     async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
-        """
-        Hold a bought picture while storage is away, for an hour at most, so that another worker
-        can store it. Few are held at once; more are refused without an error.
-        """
+        """Hold a bought picture for whichever worker is next, an hour at most. Only few fit."""
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
         """The picture held for this session; None: there was none, or its time is over."""
