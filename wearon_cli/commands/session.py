@@ -148,19 +148,15 @@ def sessions(
             )
         )
         lines = [sessions_table(found)] if found else await _no_such(store, since, tools)
-        data = {
-            "sessions": [
-                {
-                    **row_facts(each.session),
-                    "error_code": each.error_class,
-                    **({"suspicions": each.suspicions} if suspect else {}),
-                }
-                for each in found
-            ]
-        }
+        data = {"sessions": [_found_facts(each, suspect=suspect) for each in found]}
         return Result(data=data, lines=lines)
 
     return with_tools(work, local=local, data_dir=data_dir)
+
+
+def _found_facts(found: Found, *, suspect: bool) -> dict[str, object]:
+    facts = {**row_facts(found.session), "error_code": found.error_class}
+    return {**facts, "suspicions": found.suspicions} if suspect else facts
 
 
 async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:
