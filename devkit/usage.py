@@ -11,13 +11,17 @@ SAMPLE_EVERY_S = 1.0
 ROLES = ("all", "consume", "celery", "serve")
 #: The processes of a Celery role that read pictures.
 PIXELS = "pixels"
+#: The one that checks pictures.
+CHECKS = "checks"
 #: Those that work on jobs: their CPU time is a job's.
-WORKERS = ("consume", "celery", PIXELS)
+WORKERS = ("consume", "celery", PIXELS, CHECKS)
 
 
 def role_of(process: psutil.Process) -> str:
     """The role it was started for; `pixels`; else the name of its program."""
     words = process.cmdline()
+    if any(word.endswith(".check_jobs") for word in words):
+        return CHECKS
     if any(".adapters.pixels." in word for word in words):
         return PIXELS
     return next((word for word in words if word in ROLES), process.name())

@@ -26,6 +26,8 @@ from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.sessions import LocalSessions
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pixels.processes import PixelProcesses
+from wearon_cli.adapters.pose.checks import CheckProcess
+from wearon_cli.adapters.pose.model_file import model_path
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
@@ -148,7 +150,8 @@ class World:
                 "providers": (sold_by.provider.name,),
                 "openai_image_models": (MODELS["responses"],),
             }
-        self.settings = Settings(**settings)
+        # Its pictures are small and of one colour, the same for person and garment.
+        self.settings = Settings(**{"check_inputs": "off", "check_results": "off", **settings})
         self.sessions = LocalSessions(folder / "wearon.db")
         self.ledger = LocalLedger(folder / "wearon.db")
         self.storage = LocalStorage(
@@ -159,6 +162,7 @@ class World:
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
+        self.checks = CheckProcess(model_path(self.settings))
         self.journal = RedisJournal(redis, requests_per_minute=60_000, pictures_per_minute=None)
         self.breakers = RedisBreakers(redis)
         self.registry = RedisWorkers(redis, lease_s=self.settings.lease_s)
@@ -175,6 +179,7 @@ class World:
 
     async def aclose(self) -> None:
         await self.pixels.aclose()
+        await self.checks.aclose()
         await self.intake.aclose()
         await self.dispatcher.aclose()
 
@@ -279,6 +284,7 @@ class World:
             fetcher=fetcher or self.fetcher,
             catalogue=self.catalogue,
             pixels=self.pixels,
+            checks=self.checks,
             settings=self.settings,
         )
 

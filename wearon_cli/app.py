@@ -85,6 +85,7 @@ COMMANDS: Final = {
         "provenance:provenance", "Show which marks of its origin a picture carries.", OPERATORS
     ),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
+    "check": Entry("check:check", "Check photos and a drawn picture as a worker does.", MEASURING),
     "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
 }
 

@@ -8,10 +8,11 @@ import struct
 import time
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import httpx
-from PIL import Image, ImageDraw
+from PIL import Image, ImageOps
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -108,16 +109,14 @@ def stamped_picture(
 
 @cache
 def _draw(size: tuple[int, int], output_format: str) -> bytes:
-    """About as many bytes as a photo: a figure before a grainy gradient."""
-    grain = Image.effect_noise(size, 24).convert("RGB")
-    image = Image.blend(Image.linear_gradient("L").resize(size).convert("RGB"), grain, 0.25)
+    """About as many bytes as a photo: the bundled person in other colours, with grain."""
+    with Image.open(files("wearon_cli.assets").joinpath("person.jpg").open("rb")) as person:
+        image = ImageOps.fit(person.convert("RGB"), size)
     width, height = size
-    pen = ImageDraw.Draw(image)
-    pen.ellipse((width * 0.42, height * 0.06, width * 0.58, height * 0.2), fill=(224, 172, 140))
-    pen.rounded_rectangle(
-        (width * 0.3, height * 0.22, width * 0.7, height * 0.62), width * 0.08, fill=(40, 90, 160)
-    )
-    pen.rectangle((width * 0.34, height * 0.6, width * 0.66, height * 0.95), fill=(50, 50, 60))
+    left, top = width // 4, height // 5
+    trunk = image.crop((left, top, width - left, height // 2))
+    image.paste(ImageOps.invert(trunk), (left, top))
+    image = Image.blend(image, Image.effect_noise(size, 24).convert("RGB"), 0.2)
     held = io.BytesIO()
     image.save(held, FORMATS[output_format], quality=90)
     return held.getvalue()

@@ -244,7 +244,7 @@ async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap
     await world.take_all_in()
     for number in (1, 2, 3):
         claim = await claimed(world)
-        await world.runner().generation.buyer.retriever.recover(claim)
+        await world.runner().generation.drawing.buyer.retriever.recover(claim)
         purchase = Purchase(
             number=number, provider="openai", model="m", started_at=utc_now(), expected_usd=0.05
         )

@@ -462,6 +462,19 @@ async def test_what_lost_calls_cost_is_counted(world: World, operators: Operator
     assert sum(outcomes.values()) == len(world.generator.paid)
 
 
+async def test_a_search_finds_suspect_pictures(world: World, operators: Operators) -> None:
+    suspect, _ = [await world.sell(owner_id=USER) for _ in range(2)]
+    await world.run_all()
+    facts = {"stage": "result", "findings": "not_applied", "action": "flagged"}
+    await world.journal.note(suspect.session_id, "picture_suspect", **facts)
+    since = utc_now() - timedelta(hours=1)
+    (found,) = await operators.inspector.search(Search(since=since, is_suspect=True))
+    assert found.session.session_id == suspect.session_id
+    assert found.suspicions == ("result: not_applied, flagged",)
+    everything = await operators.inspector.search(Search(since=since))
+    assert [each.suspicions for each in everything] == [(), ()]
+
+
 async def test_a_search_knows_why_sessions_failed(world: World, operators: Operators) -> None:
     keys = [await b2c(world) for _ in range(3)]
     world.generator.plan = [GenerationRefused(), GenerationRefused()]

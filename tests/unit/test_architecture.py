@@ -27,8 +27,14 @@ CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_setting
 
 #: Folders of the rules that everything there may use, besides the modules directly in `core`.
 COMMON = {"pictures"}
-#: Packages of the rules that may import others: operators see jobs, a preview needs the pose.
-MAY_LOOK_AT = {"operator": {"jobs", "body"}, "preview": {"body"}}
+#: Packages of the rules that may import others: operators see jobs, previews and checks need the
+#: pose, jobs have their pictures checked.
+MAY_LOOK_AT = {
+    "operator": {"jobs", "body", "checks"},
+    "preview": {"body"},
+    "checks": {"body"},
+    "jobs": {"checks"},
+}
 
 #: Who may touch the process environment, and why.
 ENVIRONMENT_READERS = {
@@ -79,7 +85,10 @@ VENDOR_EXCEPTIONS = {
 #: Adapters that others may lean on: what two stores share, and the guard around every download.
 SHARED_ADAPTERS = {"rows", "fetch"}
 #: Adapters outside the folders, and whose keys they need.
-ADAPTER_EXCEPTIONS = {("celery_app", "redis"): "Celery's queue is one of our Redis keys"}
+ADAPTER_EXCEPTIONS = {
+    ("celery_app", "redis"): "Celery's queue is one of our Redis keys",
+    ("pose", "pixels"): "checks run in a pixel process of their own",
+}
 
 #: Public names besides the command itself that still have to move to `cli`.
 COMMAND_EXTRAS = {

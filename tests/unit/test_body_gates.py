@@ -18,6 +18,7 @@ from devkit.bodies import (
 )
 from wearon_cli.core.body.estimate import EstimateRequest, estimate
 from wearon_cli.core.body.gates import (
+    LEAST_TILT,
     WORDS,
     Refusal,
     check_front,
@@ -93,6 +94,24 @@ def low_hips(person: PoseReading) -> PoseReading:
     return replace(person, landmarks=landmarks)
 
 
+def high_hips(person: PoseReading) -> PoseReading:
+    """Long legs and a small head: a camera near the floor."""
+    landmarks = person.landmarks.copy()
+    landmarks[[Landmark.LEFT_HIP, Landmark.RIGHT_HIP], 1] -= 0.04
+    landmarks[Landmark.NOSE, 1] -= 0.025
+    return replace(person, landmarks=landmarks)
+
+
+def seated_and_cut(person: PoseReading) -> PoseReading:
+    """On a chair, the feet outside of the photo: knees nearly as high as the hips."""
+    cut = seated(person)
+    landmarks = cut.landmarks.copy()
+    for side in ("LEFT", "RIGHT"):
+        landmarks[Landmark[f"{side}_KNEE"], 1] = landmarks[Landmark[f"{side}_HIP"], 1] + 0.05
+        landmarks[Landmark[f"{side}_HEEL"], 1] = 1.05
+    return replace(cut, landmarks=landmarks)
+
+
 REFUSED: dict[str, tuple[Change, Refusal]] = {
     "turned by 25 degrees": (turned(25), Refusal.TURNED_AWAY),
     "turned by -25 degrees": (turned(-25), Refusal.TURNED_AWAY),
@@ -106,6 +125,8 @@ REFUSED: dict[str, tuple[Change, Refusal]] = {
     "no feet on the mask": (without_feet, Refusal.CUT_OFF),
     "far away": (tiny, Refusal.TOO_SMALL),
     "the camera looks down": (low_hips, Refusal.CAMERA_TILTED),
+    "the camera is near the floor": (high_hips, Refusal.CAMERA_TILTED),
+    "seated, and cut off": (seated_and_cut, Refusal.NOT_STANDING),
 }
 
 
@@ -116,6 +137,22 @@ def test_a_bad_stance_is_refused(case: str) -> None:
         check_front(change(standing()))
     assert refused.value.reason == refusal
     assert refused.value.hint == WORDS[refusal][1]
+
+
+@pytest.mark.parametrize("refusal", [Refusal.CUT_OFF, Refusal.NOT_STANDING])
+def test_who_sits_or_is_cut_off_is_told_all_of_what_is_wanted(refusal: Refusal) -> None:
+    assert "whole body must be in the picture, standing" in WORDS[refusal][1]
+
+
+def test_feet_that_seem_nearer_alone_are_no_low_camera() -> None:
+    """Where the feet stand is a guess of the network: it refused good photos as tilted."""
+    person = standing()
+    world = person.world.copy()
+    for side in ("LEFT", "RIGHT"):
+        world[Landmark[f"{side}_ANKLE"], 2] -= 0.18
+    stance = check_front(replace(person, world=world))
+    assert stance.tilt < LEAST_TILT
+    assert abs(stance.front_tilt) < 1
 
 
 @pytest.mark.parametrize("degrees", [-10, -5, 0, 5, 10])

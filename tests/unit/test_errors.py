@@ -56,6 +56,7 @@ PINNED = {
     "purchase_unresolved": (6, "wait"),
     "generation_refused": (6, "settle"),
     "request_rejected": (6, "settle"),
+    "result_refused": (6, "settle"),
     "model_unavailable": (6, "halt"),
     "account_blocked": (6, "halt"),
     "job_gave_up": (7, "settle"),

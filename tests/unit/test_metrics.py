@@ -28,7 +28,9 @@ from wearon_cli.core.jobs.events import (
     JobsUnclaimed,
     JobTaken,
     OrphanAdopted,
+    PictureNotChecked,
     PictureNotStored,
+    PictureSuspect,
     PurchaseLost,
     PurchaseStarted,
     RefundParked,
@@ -78,6 +80,8 @@ RECOVERED = JobsRecovered(orphaned=7, expired=2, workers_lost=3)
 BOUGHT = PurchaseStarted(provider="openai", model="m", number=1, waited_ms=500)
 OPENED = BreakerOpened(breaker="storage", reason="store_unavailable", probe_after_s=30)
 UNSTORED = PictureNotStored(error="storage_refused", detail="too large")
+SUSPECT = PictureSuspect(stage="result", findings="not_applied", action="flagged")
+UNCHECKED = PictureNotChecked(stage="inputs", reason="no_pose_model")
 OUTAGE = OutageMet(error="queue_unavailable", detail="", pause_s=1.0)
 
 #: An event, and what a scrape shows after it: sample, labels, value.
@@ -103,6 +107,18 @@ COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (LOST, "purchases_lost_total", {}, 1),
     (OPENED, "breaker_openings_total", {"breaker": "storage", "reason": "store_unavailable"}, 1),
     (UNSTORED, "pictures_not_stored_total", {"error": "storage_refused"}, 1),
+    (
+        SUSPECT,
+        "pictures_suspect_total",
+        {"stage": "result", "finding": "not_applied", "action": "flagged"},
+        1,
+    ),
+    (
+        UNCHECKED,
+        "pictures_not_checked_total",
+        {"stage": "inputs", "reason": "no_pose_model"},
+        1,
+    ),
     (RefundParked(detail="no such user"), "refunds_parked_total", {}, 1),
     (OUTAGE, "outages_total", {"error": "queue_unavailable"}, 1),
     (PhotoRefused(reason="cut_off"), "photos_total", {"result": "cut_off"}, 1),

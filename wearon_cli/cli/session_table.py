@@ -37,7 +37,7 @@ def sessions_table(found: Sequence[Found], *, selected: Found | None = None) -> 
 
 def _columns(found: Sequence[Found], *, narrow: bool) -> list[Column]:
     rows = [each.session for each in found]
-    causes = [each.error_class or "" for each in found]
+    causes = ["; ".join((*filter(None, [each.error_class]), *each.suspicions)) for each in found]
     ends = [_end(each) if narrow else status_text(each.session.status) for each in found]
     return [
         Column(name="session", cells=[row.session_id for row in rows]),

@@ -110,6 +110,12 @@ def sessions(
     error: Annotated[
         str | None, typer.Option(help="Failed by this class of error only, as rate_limited.")
     ] = None,
+    suspect: Annotated[
+        bool,
+        typer.Option(
+            "--suspect", help="Only ended ones whose pictures a check found something wrong with."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most sessions shown.")] = 50,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -120,6 +126,8 @@ def sessions(
       wearon sessions --failed --since 2h
 
       wearon sessions --store STORE_ID --since 1d --json
+
+      wearon sessions --suspect --since 1d
     """
     if failed and status not in {None, Status.FAILED}:
         raise InputError("--failed and --status say different things", hint="give one of them")
@@ -135,18 +143,20 @@ def sessions(
                 statuses={wanted} if wanted else (),
                 owner_id=store,
                 error_class=error_class,
+                is_suspect=suspect,
                 limit=limit,
             )
         )
         lines = [sessions_table(found)] if found else await _no_such(store, since, tools)
-        data = {
-            "sessions": [
-                {**row_facts(each.session), "error_code": each.error_class} for each in found
-            ]
-        }
+        data = {"sessions": [_found_facts(each, suspect=suspect) for each in found]}
         return Result(data=data, lines=lines)
 
     return with_tools(work, local=local, data_dir=data_dir)
+
+
+def _found_facts(found: Found, *, suspect: bool) -> dict[str, object]:
+    facts = {**row_facts(found.session), "error_code": found.error_class}
+    return {**facts, "suspicions": found.suspicions} if suspect else facts
 
 
 async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:

@@ -14,6 +14,8 @@ REFUND_LOCK_S: Final = 60
 SEEN_FOR_S: Final = 3.0
 #: A call to a provider that answers before the picture is drawn: it carries the pictures up.
 SUBMIT_TIMEOUT_S: Final = 60.0
+#: A check of pictures is given up after this time, waiting included; a job has two of them.
+CHECK_S: Final = 10.0
 #: After the drain, a worker hands its jobs back and ends within this time.
 HAND_BACK_S: Final = 15.0
 
@@ -23,6 +25,8 @@ class Numbers(Protocol):
 
     @property
     def fetch_timeout_s(self) -> float: ...
+    @property
+    def check_inputs(self) -> str: ...
     @property
     def permit_wait_s(self) -> float: ...
     @property
@@ -59,9 +63,10 @@ type _Rule = tuple[bool, str]
 
 
 def _of_an_attempt(numbers: Numbers) -> tuple[_Rule, ...]:
-    # Fetch, permit, paid call, and five calls to Supabase (swap, look, put, sign, complete).
+    # Fetch, check, permit, paid call, and five calls to Supabase (swap, look, put, sign, complete).
     worst_s = (
         numbers.fetch_timeout_s
+        + (CHECK_S if numbers.check_inputs != "off" else 0.0)
         + numbers.permit_wait_s
         + numbers.openai_timeout_s
         + 5 * numbers.supabase_timeout_s

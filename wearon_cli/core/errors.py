@@ -17,7 +17,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       ├── PictureTooLarge        more bytes than allowed
     │       ├── PictureUnavailable     the link does not serve it (gone, expired)
     │       ├── PictureForbidden       the link points to a forbidden address
-    │       ├── PhotoRefused           a picture, but no body can be measured in it
+    │       ├── PhotoRefused           a picture, but no body or try-on can be made of it
     │       └── NotDressable           a preview of these two would mislead: it shows both instead
     ├── SessionError               5
     │   ├── SessionNotFound        5   no such row in either table
@@ -45,6 +45,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │       ├── PurchaseUnresolved     bought, and not fetched yet: ask again, do not buy
     │       ├── GenerationRefused      the safety system said no: settle
     │       ├── RequestRejected        it cannot use what we sent: settle
+    │       ├── ResultRefused          what it drew failed our check: settle
     │       ├── ModelUnavailable       model retired or no access: next model
     │       └── AccountBlocked         key, money, verification: stop calling, alarm
     ├── JobGaveUp                  7   attempts or longest wait used up: settle, dead-letter
@@ -83,7 +84,7 @@ class WearonError(Exception):
     exit_code: ClassVar[int] = 1
     reaction: ClassVar[Reaction] = Reaction.SETTLE
     #: What the shopper reads in `error_message`. Plain words, no cause, no address.
-    shopper_message: ClassVar[str] = "Something went wrong on our side. Please try again."
+    shopper_message: str = "Something went wrong on our side. Please try again."
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or (type(self).__doc__ or type(self).__name__).strip())
@@ -171,13 +172,22 @@ class PictureForbidden(PictureProblem):
 
 
 class PhotoRefused(PictureProblem):
-    """No body can be measured in this photo."""
+    """This photo cannot be used."""
 
     code = "photo_refused"
 
-    def __init__(self, detail: str = "", *, hint: str = "", reason: str = "no_person") -> None:
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        hint: str = "",
+        reason: str = "no_person",
+        shopper_message: str | None = None,
+    ) -> None:
         super().__init__(detail, hint=hint)
         self.reason = reason
+        if shopper_message:
+            self.shopper_message = shopper_message
 
 
 class NotDressable(PictureProblem):
@@ -388,6 +398,14 @@ class RequestRejected(GeneratorError):
     code = "request_rejected"
     reaction = Reaction.SETTLE
     shopper_message = PictureProblem.shopper_message
+
+
+class ResultRefused(GeneratorError):
+    """The drawn picture failed its check."""
+
+    code = "result_refused"
+    reaction = Reaction.SETTLE
+    shopper_message = "The picture did not turn out well. Please try again."
 
 
 class ModelUnavailable(GeneratorError):

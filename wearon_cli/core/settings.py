@@ -163,6 +163,15 @@ class Settings(BaseSettings):
     c2pa_key: Path | None = Field(
         None, description="Private key (PEM, without a passphrase) of WEARON_C2PA_CERTIFICATE."
     )
+    check_inputs: Literal["off", "flag", "refuse"] = Field(
+        "refuse",
+        description="Look at a job's photos before money: refuse what is certainly no use, or only "
+        "flag it (docs/checks.md).",
+    )
+    check_results: Literal["off", "flag", "retry", "fail"] = Field(
+        "flag",
+        description="Look at drawn pictures: flag suspect ones, buy one more, or fail and refund.",
+    )
 
     lease_s: float = Field(15.0, gt=0, description="Life of a worker process's lease.")
     lease_renew_s: float = Field(

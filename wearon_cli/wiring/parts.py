@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wearon_cli.adapters.local.storage import LocalStorage
+    from wearon_cli.adapters.pose.checks import CheckProcess
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
     from wearon_cli.adapters.redis.client import Client
     from wearon_cli.adapters.redis.dispatcher import RedisDispatcher
@@ -184,6 +185,16 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
     )
     stack.push_async_callback(dispatcher.aclose)
     return dispatcher
+
+
+def open_checks(stack: AsyncExitStack, settings: Settings) -> CheckProcess:
+    """What checks pictures. Its process starts with the first check; the stack ends it."""
+    from wearon_cli.adapters.pose.checks import CheckProcess
+    from wearon_cli.adapters.pose.model_file import model_path
+
+    checks = CheckProcess(model_path(settings))
+    stack.push_async_callback(checks.aclose)
+    return checks
 
 
 def open_pose_reader(settings: Settings) -> MediaPipePose:

@@ -10,8 +10,11 @@ from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.dead_letters import RedisDeadLetters
 from wearon_cli.adapters.redis.workers import RedisWorkers
+from wearon_cli.core.checks.ports import PictureChecks
 from wearon_cli.core.jobs.breakers import Breakers
+from wearon_cli.core.jobs.checking import Checker
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.drawing import Drawing
 from wearon_cli.core.jobs.generation import Generation
 from wearon_cli.core.jobs.journal import Dispatcher, JobReader, Journal
 from wearon_cli.core.jobs.keeping import Keeper
@@ -26,6 +29,7 @@ from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.session_store import SessionStore
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import (
+    open_checks,
     open_dispatcher,
     open_fetcher,
     open_journal,
@@ -72,6 +76,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             fetcher=fetcher,
             catalogue=await open_catalogue(stack, settings, fetcher),
             pixels=pixels,
+            checks=open_checks(stack, settings),
             settings=settings,
         )
         yield WorkerParts(
@@ -93,11 +98,49 @@ def job_runner(
     fetcher: Fetcher,
     catalogue: Catalogue,
     pixels: PixelPool,
+    checks: PictureChecks,
     settings: Settings,
 ) -> JobRunner:
     """The rules of a worker over these adapters."""
     keeper = Keeper(storage=store.storage, journal=journal, breakers=breakers)
-    buyer = Buyer(
+    drawing = Drawing(
+        sessions=store.sessions,
+        journal=journal,
+        fetcher=fetcher,
+        pixels=pixels,
+        checker=Checker(checks=checks, journal=journal, settings=settings),
+        buyer=_buyer(journal, catalogue, breakers, keeper, pixels, settings),
+        keeper=keeper,
+        originals=FairSlots(settings.pictures_in_memory),
+        preparing=FairSlots(PREPARING_PER_CORE * (os.cpu_count() or 1)),
+        settings=settings,
+    )
+    generation = Generation(
+        sessions=store.sessions,
+        storage=store.storage,
+        journal=journal,
+        drawing=drawing,
+        keeper=keeper,
+    )
+    return JobRunner(
+        journal=journal,
+        sessions=store.sessions,
+        generation=generation,
+        settlement=settlement,
+        dead_letters=dead_letters,
+        settings=settings,
+    )
+
+
+def _buyer(
+    journal: Journal,
+    catalogue: Catalogue,
+    breakers: Breakers,
+    keeper: Keeper,
+    pixels: PixelPool,
+    settings: Settings,
+) -> Buyer:
+    return Buyer(
         journal=journal,
         catalogue=catalogue,
         breakers=breakers,
@@ -110,25 +153,5 @@ def job_runner(
         ),
         keeper=keeper,
         gate=Gate(),
-        settings=settings,
-    )
-    generation = Generation(
-        sessions=store.sessions,
-        storage=store.storage,
-        journal=journal,
-        fetcher=fetcher,
-        pixels=pixels,
-        buyer=buyer,
-        keeper=keeper,
-        originals=FairSlots(settings.pictures_in_memory),
-        preparing=FairSlots(PREPARING_PER_CORE * (os.cpu_count() or 1)),
-        settings=settings,
-    )
-    return JobRunner(
-        journal=journal,
-        sessions=store.sessions,
-        generation=generation,
-        settlement=settlement,
-        dead_letters=dead_letters,
         settings=settings,
     )

@@ -36,9 +36,11 @@ class MediaPipePose:
         Raises:
             ConfigError: The model, or MediaPipe itself, cannot be loaded.
         """
-        self._hush = _NATIVE_NOISE.muted if quiet else _as_is
+        self._hush = quietly if quiet else _as_is
         with self._hush():
-            self._landmarker = _load(model)
+            self._landmarker = load_landmarker(
+                model, num_poses=MOST_PEOPLE, output_segmentation_masks=True
+            )
 
     def read(self, rgb: NDArray[np.uint8]) -> tuple[PoseReading, ...]:
         """
@@ -72,7 +74,17 @@ class MediaPipePose:
         self.close()
 
 
-def _load(model: Path) -> Any:
+def load_landmarker(model: Path, **options: Any) -> Any:
+    """
+    MediaPipe's own landmarker.
+
+    Args:
+        model: The model file.
+        options: Of its `PoseLandmarkerOptions`.
+
+    Raises:
+        ConfigError: The model, or MediaPipe itself, cannot be loaded.
+    """
     try:
         with guarded_import():
             from mediapipe.tasks.python.core.base_options import BaseOptions
@@ -81,12 +93,10 @@ def _load(model: Path) -> Any:
                 PoseLandmarkerOptions,
             )
 
-        options = PoseLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(model)),
-            num_poses=MOST_PEOPLE,
-            output_segmentation_masks=True,
+        base = BaseOptions(model_asset_path=str(model))
+        return PoseLandmarker.create_from_options(
+            PoseLandmarkerOptions(base_options=base, **options)
         )
-        return PoseLandmarker.create_from_options(options)
     except (ImportError, OSError) as exc:
         library = str(exc).partition(":")[0]
         raise ConfigError(
@@ -170,6 +180,8 @@ class _NativeNoise:
 
 
 _NATIVE_NOISE: Final = _NativeNoise()
+#: Around calls of MediaPipe: keeps what its native libraries say off the terminal and the log.
+quietly: Final = _NATIVE_NOISE.muted
 
 
 def _c_stderr() -> ctypes.c_void_p | None:

@@ -105,6 +105,14 @@ class RedisJournal(RedisJobReader):
         facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd, **why)
         await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd, why=why)
 
+    async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
+        facts = timeline_facts(
+            "picture_suspect", stage="result", findings=findings, action="drawn_again"
+        )
+        await self._end_purchase(
+            claim, PurchaseOutcome.KEPT, facts, cost_usd=usage.cost_usd, mark="drawn_again"
+        )
+
     async def picture_stored(
         self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
     ) -> None:
@@ -128,6 +136,7 @@ class RedisJournal(RedisJobReader):
         cost_usd: float | None,
         usage: Usage | None = None,
         why: Mapping[str, object] | None = None,
+        mark: str = "",
     ) -> None:
         _fence(
             await self._scripts.run(
@@ -140,6 +149,7 @@ class RedisJournal(RedisJobReader):
                 usage.model if usage else "",
                 json.dumps(asdict(usage)) if usage else "",
                 json.dumps(why) if why else "",
+                mark,
             )
         )
 

@@ -168,6 +168,26 @@ class PictureFlagged(WarningEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSuspect(WarningEvent):
+    """
+    A check found something wrong with the `inputs` or the `result` of a job. `findings` are those
+    of docs/checks.md, comma separated; `action` is flagged, refused, drawn_again or failed.
+    """
+
+    stage: str
+    findings: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureNotChecked(WarningEvent):
+    """The `inputs` or the `result` of a job could not be checked, or not wholly; it goes on."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseFetched(Event):
     """The answer to a paid call was lost, and its picture was fetched: nothing is bought again."""
 

@@ -1,42 +1,30 @@
 """
 From a claimed job to a completed row: the way to a picture.
 
-begin -> look for a picture that is stored or held -> fetch -> prepare -> buy -> verify -> store ->
-sign -> complete. Leaves by an error of the tree at any step; `runner` decides what becomes of it.
+begin -> look for a picture that is stored -> get one (`drawing`) -> store -> sign -> complete.
+Leaves by an error of the tree at any step; `runner` decides what becomes of it.
 """
 
 import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
-    JobTooOld,
     ObjectNotFound,
     SessionFinal,
     SessionNotFound,
     StoreUnavailable,
-    UpstreamError,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.events import (
-    HeldPictureFound,
-    JobCompleted,
-    PicturesLeftOut,
-    StoredPictureFound,
-)
+from wearon_cli.core.jobs.drawing import Drawing
+from wearon_cli.core.jobs.events import JobCompleted, StoredPictureFound
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
-from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
-from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.jobs.keeping import Keeper
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
-from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
-from wearon_cli.core.pictures.slots import FairSlots
-from wearon_cli.core.prompt import default_prompt
-from wearon_cli.core.providers import Ticket, TryOnRequest, Usage
+from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import (
     WAITING,
-    Channel,
     Completion,
     Session,
     Sessions,
@@ -46,7 +34,6 @@ from wearon_cli.core.session import (
     start,
     utc_now,
 )
-from wearon_cli.core.settings import Settings
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
 #: What the shopper reads with a picture that is only a composite.
@@ -60,15 +47,8 @@ class Generation:
     sessions: Sessions
     storage: Storage
     journal: Journal
-    fetcher: Fetcher
-    pixels: PixelPool
-    buyer: Buyer
+    drawing: Drawing
     keeper: Keeper
-    #: One slot for each original picture in memory; a job that finds none waits. Originals have
-    #: up to 10 MB each, what is sent on has 0.3.
-    originals: FairSlots
-    preparing: FairSlots  # those of them that wait for a pixel process, or are in one
-    settings: Settings
 
     async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
         """
@@ -86,7 +66,7 @@ class Generation:
         row = await self._begin_or_leave(claim, task)
         found = await self._stored_picture(claim, task, row)
         if found is None:
-            picture = await self._picture(claim, task, row)
+            picture = await self.drawing.picture(claim, task, row)
             redraw = task.replay is not None and task.replay.fresh
             url = await self.keeper.keep(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
             found = _Found(url=url, usage=picture.usage, ticket=picture.ticket)
@@ -116,14 +96,19 @@ class Generation:
             await self._stored_usage(claim, completed=row)
             await self.retriever.forget(ticket_of(claim.purchase))
             return
-        picture = await self._held_picture(claim) or await self.retriever.abandon(claim)
+        held = None if claim.drawn_again else await self.drawing.held(claim)
+        picture = held or await self.retriever.abandon(claim)
         if picture is not None:
             await self.keeper.keep_for_a_person(claim, row, picture)
             await self.retriever.forget(picture.ticket)
 
     @property
     def retriever(self) -> Retriever:
-        return self.buyer.retriever
+        return self.drawing.retriever
+
+    def stop_buying(self) -> None:
+        """No purchase begins any more."""
+        self.drawing.buyer.gate.is_open = False
 
     async def begin(self, task: Task) -> Session:
         """The row in processing, for this job; or the reason why not."""
@@ -174,7 +159,8 @@ class Generation:
         """
         if claim.purchase is None:
             return claim.usage
-        held = await self._held_picture(claim)
+        # Drawn again, the picture that is held is another one than that of the open purchase.
+        held = None if claim.drawn_again else await self.drawing.held(claim)
         usage = held.usage if held else await self.retriever.bill(claim.purchase)
         if usage.is_estimate and completed and completed.estimated_cost_usd is not None:
             usage = replace(
@@ -196,85 +182,6 @@ class Generation:
             return await self.storage.get(row.result_path) != old
         except ObjectNotFound:
             return False
-
-    async def _picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
-        held = await self._held_picture(claim)
-        if held is not None:
-            emit(HeldPictureFound())
-            return held
-        recovered = await self.retriever.recover(claim)
-        if isinstance(recovered, BoughtPicture):
-            return recovered
-        never_bought = recovered is PurchaseOutcome.NOT_BILLED
-        self._require_young(row)
-        seen_s = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(self.settings.attempt_budget_s):
-                request = await self._request(task, row)
-                check = OpenCheck(look=partial(self._look_again, task, row), seen_s=seen_s)
-                order = Order(
-                    claim=claim,
-                    request=request,
-                    owner_id=row.owner_id,
-                    check=check,
-                    never_bought=claim.purchase if never_bought else None,
-                    bought=claim.purchases - never_bought,
-                )
-                return await self.buyer.buy(order)
-        except TimeoutError as exc:
-            raise UpstreamError("the attempt ran out of its time budget") from exc
-
-    async def _held_picture(self, claim: Claim) -> BoughtPicture | None:
-        """The picture of the open purchase, if it is held in Redis."""
-        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
-        if held is None:
-            return None
-        jpeg, usage = held
-        ticket = ticket_of(claim.purchase) if claim.purchase else None
-        return BoughtPicture(jpeg=jpeg, usage=usage, outcome=PurchaseOutcome.KEPT, ticket=ticket)
-
-    async def _look_again(self, task: Task, row: Session) -> None:
-        """Before paying: the platform may have ended the session, or it may be too old by now."""
-        self._require_young(row)
-        now = await self.sessions.get(task.key)
-        if now is not None and now.status in WAITING:  # by a worker that lost its lease
-            raise StoreUnavailable("the row was put back to queued before anything was bought")
-        if now is None or now.status is not row.status:
-            raise SessionFinal("the row moved on before anything was bought")
-
-    def _require_young(self, row: Session) -> None:
-        """The platform fails and refunds every open b2c row of ten minutes by itself."""
-        if row.channel is not Channel.B2C or row.status.is_final:
-            return
-        age_s = (utc_now() - row.created_at).total_seconds()
-        if age_s > self.settings.b2c_buy_within_s:
-            raise JobTooOld(f"the session is {age_s:.0f} s old: a picture would come too late")
-
-    async def _request(self, task: Task, row: Session) -> TryOnRequest:
-        model = task.replay.model if task.replay else None
-        urls = await self._first_urls(task, row, model)
-        pictures = await asyncio.gather(*(self._prepared(url, task.owner_id) for url in urls))
-        return TryOnRequest(
-            session_id=str(task.session_id),
-            pictures=tuple(pictures),
-            prompt=task.prompt or default_prompt(len(pictures)),
-            model=model,
-        )
-
-    async def _first_urls(self, task: Task, row: Session, model: str | None) -> tuple[str, ...]:
-        """As many as a model takes: person, garment and the first accessories. Told if not all."""
-        most = self.buyer.catalogue.most_pictures(row.owner_id, model=model)
-        given = len(task.image_urls)
-        if given > most:
-            emit(PicturesLeftOut(given=given, sent=most))
-            await self.journal.note(row.session_id, "pictures_left_out", given=given, sent=most)
-        return task.image_urls[:most]
-
-    async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
-        async with self.originals.slot(owner_id):
-            data = await self.fetcher.fetch(url)
-            async with self.preparing.slot(owner_id):
-                return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
     async def _complete(self, task: Task, url: str, usage: Usage | None, *, took_ms: int) -> None:
         done = Completion(

@@ -64,7 +64,7 @@ class PurchaseOutcome(StrEnum):
 
     KEPT = "kept"  # its picture is stored
     FETCHED = "fetched"  # its answer was lost, and it was fetched later; its picture is stored
-    REPLACED = "replaced"  # was kept; an operator had the picture drawn again
+    REPLACED = "replaced"  # was kept; an operator, or its check, had the picture drawn again
     UNUSED = "unused"  # its picture could not be used or stored, or the session had ended
     LOST = "lost"  # no answer: it may have been billed
     NOT_BILLED = "not_billed"  # refused or failed without a bill: not in the book
@@ -104,7 +104,8 @@ class Claim:
     waiting_since: datetime | None = None  # first rate limit or outage met
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
-    picture_held: bool = False  # a bought picture waits for storage: `Journal.kept_picture`
+    picture_held: bool = False  # a bought picture is held: `Journal.kept_picture`
+    drawn_again: bool = False  # since its picture was suspect; an open purchase is the second one
     previous_kept: bool = False  # a redraw: the picture it replaces is put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -291,6 +292,9 @@ class Journal(Protocol):
         and what the provider answered go into the timeline, and, if the job fails, its record.
         """
 
+    async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
+        """End the purchase at hand as KEPT, for now: a better picture than its is to be bought."""
+
     async def picture_stored(
         self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
     ) -> None:
@@ -311,10 +315,7 @@ class Journal(Protocol):
         """Write down that a replay's own credit was taken."""
 
     async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
-        """
-        Hold a bought picture while storage is away, for an hour at most, so that another worker
-        can store it. Few are held at once; more are refused without an error.
-        """
+        """Hold a bought picture for whichever worker is next, an hour at most. Only few fit."""
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
         """The picture held for this session; None: there was none, or its time is over."""

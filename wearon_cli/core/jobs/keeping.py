@@ -94,9 +94,13 @@ class Keeper:
             await asyncio.wait({storing}, timeout=STOPPING_GRACE_S)
             if not storing.done():
                 storing.cancel()
-                with suppress(QueueUnavailable):
-                    await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+                await self.hold(claim, picture)
             raise
+
+    async def hold(self, claim: Claim, picture: BoughtPicture) -> None:
+        """Hold a picture in Redis for whichever worker has this job next, if Redis answers."""
+        with suppress(QueueUnavailable):
+            await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
 
     async def keep_for_a_person(self, claim: Claim, row: Session, picture: BoughtPicture) -> None:
         """

@@ -96,7 +96,7 @@ class JobRunner:
 
     def stop_buying(self) -> None:
         """This process is told to stop: no purchase begins any more."""
-        self.generation.buyer.gate.is_open = False
+        self.generation.stop_buying()
 
     async def run(self, claim: Claim) -> Disposition:
         """

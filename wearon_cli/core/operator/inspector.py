@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from wearon_cli.core.checks.findings import SUSPECT
 from wearon_cli.core.credit_facts import CreditReader, Marks
 from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
@@ -88,6 +89,7 @@ class Search:
     statuses: Collection[Status] = ()  # none: all
     owner_id: str | None = None
     error_class: str | None = None  # failed ones only
+    is_suspect: bool = False  # only those whose pictures a check found something wrong with
     limit: int = 50
 
 
@@ -97,6 +99,7 @@ class Found:
 
     session: Session
     error_class: str | None  # of a failed one
+    suspicions: tuple[str, ...] = ()  # only looked for when they are wanted: "result: not_applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,20 +197,36 @@ class Inspector:
         found: list[Found] = []
         looked_at = 0
         while len(found) < wanted.limit and looked_at < SEARCHED:
-            # Without a class to look for, each row that is read is shown.
-            size = BATCH if wanted.error_class else min(BATCH, wanted.limit - len(found))
+            # With nothing else to look for, each row that is read is shown.
+            is_picky = wanted.error_class is not None or wanted.is_suspect
+            size = BATCH if is_picky else min(BATCH, wanted.limit - len(found))
             rows = await self.sessions.newest(query, limit=size)
             classes = await self.error_classes(rows)
+            suspicions = await self._suspicions(rows, wanted)
             found += [
-                Found(session=row, error_class=each)
-                for row, each in zip(rows, classes, strict=True)
-                if wanted.error_class in {None, each}
+                Found(session=row, error_class=each, suspicions=said)
+                for row, each, said in zip(rows, classes, suspicions, strict=True)
+                if wanted.error_class in {None, each} and (said or not wanted.is_suspect)
             ]
             looked_at += len(rows)
             if len(rows) < size:
                 break
             query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
         return found[: wanted.limit]
+
+    async def _suspicions(self, rows: Sequence[Session], wanted: Search) -> list[tuple[str, ...]]:
+        """What checks found, of each session that has ended."""
+        if not wanted.is_suspect:
+            return [() for _ in rows]
+        timelines = await self.jobs.timelines([row.session_id for row in rows])
+        return [
+            tuple(
+                f"{line['stage']}: {line['findings']}, {line['action']}"
+                for line in lines
+                if line["event"] == SUSPECT
+            )
+            for lines in timelines
+        ]
 
     async def owner(self, text: str) -> str:
         """

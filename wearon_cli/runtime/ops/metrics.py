@@ -47,7 +47,9 @@ from wearon_cli.core.jobs.events import (
     JobsUnclaimed,
     JobTaken,
     OrphanAdopted,
+    PictureNotChecked,
     PictureNotStored,
+    PictureSuspect,
     PurchaseLost,
     PurchaseStarted,
     RefundParked,
@@ -141,6 +143,12 @@ class Meters:
         )
         for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
             self.pictures_not_stored.labels(kind.code)
+        self.suspects = self._counter(
+            "pictures_suspect", "What checks of pictures found.", "stage", "finding", "action"
+        )
+        self.unchecked = self._counter(
+            "pictures_not_checked", "Checks that could not be done.", "stage", "reason"
+        )
         self.call_time = self._histogram(
             "image_call_seconds", "Image API, request to answer.", LONG_BUCKETS, "provider", "model"
         )
@@ -190,6 +198,12 @@ class Meters:
         )
         self._on(PictureNotStored, lambda event: self.pictures_not_stored.labels(event.error).inc())
 
+        self._on(PictureSuspect, self._suspected)
+        self._on(
+            PictureNotChecked,
+            lambda event: self.unchecked.labels(event.stage, event.reason).inc(),
+        )
+
     def _count_http(self) -> None:
         self._on(BodyMeasured, self._measured)
         self._on(PhotoRefused, lambda event: self.photos.labels(event.reason).inc())
@@ -216,6 +230,10 @@ class Meters:
     def _answered(self, event: ImageCallAnswered) -> None:
         self.calls.labels(event.provider, event.model, event.status).inc()
         self.call_time.labels(event.provider, event.model).observe(event.took_ms / 1000)
+
+    def _suspected(self, event: PictureSuspect) -> None:
+        for finding in event.findings.split(","):
+            self.suspects.labels(event.stage, finding, event.action).inc()
 
     def _measured(self, event: BodyMeasured) -> None:
         self.photos.labels("measured").inc()

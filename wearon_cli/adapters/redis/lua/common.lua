@@ -110,7 +110,7 @@ end
 -- of its fields. `micro_usd` is '' when the bill is not known; `cause` is a JSON object that says why
 -- there is no picture, or ''. A job without a picture is PAID again. A free purchase (a preview) is
 -- in no book and no sum.
-local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd'}
+local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd', 'booked'}
 local function ended(job, now, outcome, micro_usd, model, cause)
   local changes = {purchase = '', ticket = ''}
   if job.ticket ~= '' then
@@ -141,6 +141,11 @@ local function ended(job, now, outcome, micro_usd, model, cause)
   changes.micro_usd = string.format('%.0f', (tonumber(job.micro_usd) or 0) + entry.micro_usd)
   if outcome == 'lost' then changes.lost = (tonumber(job.lost) or 0) + 1 end
   if has_picture then
+    if job.booked ~= '' then -- the picture that it was drawn again for
+      local old = cjson.decode(job.booked)
+      book(old, old.outcome, -1)
+      book(old, 'replaced', 1)
+    end
     entry.outcome = outcome
     changes.booked = cjson.encode(entry)
   end

@@ -1,7 +1,9 @@
 -- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or '',
--- cause or ''
--- Ends the open purchase. With a usage its picture is stored; else it never will be.
-local id, token, facts, outcome, micro_usd, model, usage, cause = unpack(ARGV)
+-- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or '',
+-- cause or '', a field of the job to mark or ''
+-- Ends the open purchase. With a usage its picture is stored; else it never will be, or, with a
+-- mark, only if no better one is drawn.
+local id, token, facts, outcome, micro_usd, model, usage, cause, mark = unpack(ARGV)
 local now = time()
 local job = read(id, 'token', 'lines', 'stored', unpack(PURCHASE))
 if job.token ~= token then return 0 end
@@ -16,6 +18,7 @@ if usage ~= '' then
   changes.stored = 1
   changes.usage = usage
 end
+if mark ~= '' then changes[mark] = 1 end
 changes.lines = noted(job.lines, now, facts)
 write(id, changes)
 return 1

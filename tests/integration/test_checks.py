@@ -1,0 +1,316 @@
+"""Pictures checked before money and as drawn: real jobs, a real network in a real child process."""
+
+import io
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import wearon_cli
+from devkit.crashes import let_others_finish, run_until_crash
+from devkit.servers.redis_server import RedisServer
+from devkit.world import World
+from wearon_cli.adapters.pose.checks import CheckProcess
+from wearon_cli.adapters.pose.model_file import model_path, require_model
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.errors import ConfigError, GeneratorFault
+from wearon_cli.core.events import Event, observed_by
+from wearon_cli.core.jobs.events import PictureNotChecked, PictureSuspect
+from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.session import Session, SessionKey, Status, utc_now
+from wearon_cli.core.settings import load_settings
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+USER, CREDITS = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83", 100
+ASSETS = Path(wearon_cli.__file__).parent / "assets"
+PERSON = ASSETS.joinpath("person.jpg").read_bytes()
+GARMENT = ASSETS.joinpath("garment_tee.jpg").read_bytes()
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    held = io.BytesIO()
+    picture.save(held, "JPEG", quality=92)
+    return held.getvalue()
+
+
+def dressed(colour: tuple[int, int, int] = (180, 40, 60)) -> bytes:
+    """The bundled person with the trunk in another colour, lit as before."""
+    person = Image.open(io.BytesIO(PERSON)).convert("RGB")
+    wide, high = person.size
+    box = (int(0.3 * wide), int(0.2 * high), int(0.7 * wide), int(0.52 * high))
+    light = np.asarray(person.crop(box).convert("L"), np.float64)[..., None] / 160
+    person.paste(Image.fromarray(np.clip(light * colour, 0, 255).astype(np.uint8)), box[:2])
+    return jpeg(person)
+
+
+def wall() -> bytes:
+    """Bricks, and nobody before them."""
+    picture = Image.new("RGB", (600, 800), "#b9a58c")
+    pen = ImageDraw.Draw(picture)
+    for y in range(0, 800, 80):
+        for x in range(-60 if y % 160 else 0, 600, 120):
+            pen.rectangle((x + 4, y + 4, x + 114, y + 74), fill="#8a4b3c")
+    return jpeg(picture)
+
+
+WALL = wall()
+FLAT = jpeg(Image.new("RGB", (600, 800), "#888888"))
+RIGHT, BLANK = dressed(), FLAT
+
+
+class WorldMaker:
+    """Makes worlds whose jobs bring the bundled person and garment."""
+
+    def __init__(self, redis: Client, url: str, folder: Path) -> None:
+        self.redis, self.url, self.folder = redis, url, folder
+        self.made: list[World] = []
+
+    async def __call__(self, *drawn: bytes | GeneratorFault, **settings: Any) -> World:
+        world = World(self.redis, self.url, self.folder, **settings)
+        self.made.append(world)
+        await world.ledger.add_user(USER, credits=CREDITS)
+        world.fetcher.plan = [PERSON, GARMENT]
+        world.generator.plan = list(drawn)
+        return world
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model() -> None:
+    """A missing model skips on a laptop and fails in CI."""
+    try:
+        require_model(load_settings())
+    except ConfigError as exc:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{exc}: {exc.hint}")
+
+
+@pytest.fixture
+async def make_world(
+    redis: Client, redis_server: RedisServer, tmp_path: Path
+) -> AsyncIterator[WorldMaker]:
+    maker = WorldMaker(redis, redis_server.url, tmp_path)
+    yield maker
+    for world in maker.made:
+        await world.aclose()
+
+
+async def told(world: World, key: SessionKey) -> list[tuple[object, object, object]]:
+    """What the timeline says of suspect pictures."""
+    lines = await world.journal.timeline(key.session_id)
+    return [
+        (line["stage"], line["findings"], line["action"])
+        for line in lines
+        if line["event"] == "picture_suspect"
+    ]
+
+
+async def outcomes(world: World) -> dict[str, int]:
+    """The book of purchases: how many of each outcome."""
+    day = utc_now().date()
+    rows = await RedisPurchaseBook(world.redis).rows(day - timedelta(days=1), day)
+    return {row.outcome: row.count for row in rows if row.count}
+
+
+async def shows(world: World, row: Session, *pictures: bytes) -> bool:
+    """Whether the stored picture is one of these; marks of its origin aside."""
+    stored = pixels(await world.storage.get(row.result_path))
+    return any(pixels(each) == stored for each in pictures)
+
+
+def pixels(data: bytes) -> bytes:
+    return Image.open(io.BytesIO(data)).convert("RGB").tobytes()
+
+
+# ----------------------------------------------------------------------------- before money
+
+
+@pytest.mark.parametrize(
+    ("pictures", "finding", "words"),
+    [
+        pytest.param([FLAT, GARMENT], "photo_blank", "only one colour", id="blank photo"),
+        pytest.param([WALL, GARMENT], "no_person", "could not find a person", id="a wall"),
+        pytest.param([PERSON, FLAT], "garment_blank", "only one colour", id="blank garment"),
+        pytest.param([PERSON, PERSON], "same_picture", "Both pictures are the same", id="same"),
+    ],
+)
+async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_do(
+    make_world: WorldMaker, pictures: list[bytes], finding: str, words: str
+) -> None:
+    world = await make_world(check_inputs="refuse")
+    world.fetcher.plan = list(pictures)
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.FAILED]
+    row = await world.row(key)
+    assert (row.status, world.generator.paid) == (Status.FAILED, [])
+    assert words in (row.error_message or "")
+    assert await world.ledger.user_balance(USER) == CREDITS
+    assert await told(world, key) == [("inputs", finding, "refused")]
+
+
+async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker) -> None:
+    world = await make_world(check_inputs="flag")
+    world.fetcher.plan = [PERSON, FLAT]
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await told(world, key) == [("inputs", "garment_blank", "flagged")]
+
+
+async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None:
+    world = await make_world(RIGHT, check_inputs="refuse", check_results="fail")
+    key = await world.sell(owner_id=USER)
+    seen: list[Event] = []
+    with observed_by(seen.append):
+        assert await world.run_all() == [Ending.COMPLETED]
+    assert await told(world, key) == []
+    assert not [each for each in seen if isinstance(each, PictureSuspect | PictureNotChecked)]
+
+
+# ----------------------------------------------------------------------------- as drawn
+
+
+@pytest.mark.parametrize(
+    ("drawn", "finding"),
+    [
+        pytest.param(BLANK, "result_blank", id="blank"),
+        pytest.param(GARMENT, "person_gone", id="the garment alone"),
+        pytest.param(PERSON, "not_applied", id="clothes untouched"),
+    ],
+)
+async def test_a_suspect_picture_is_delivered_and_flagged(
+    make_world: WorldMaker, drawn: bytes, finding: str
+) -> None:
+    world = await make_world(drawn, check_results="flag")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await told(world, key) == [("result", finding, "flagged")]
+    assert await outcomes(world) == {"kept": 1}
+
+
+async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> None:
+    world = await make_world(BLANK, check_results="fail")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.FAILED]
+    row = await world.row(key)
+    assert row.error_message == "The picture did not turn out well. Please try again."
+    assert await world.ledger.user_balance(USER) == CREDITS
+    assert await told(world, key) == [("result", "result_blank", "failed")]
+    assert await outcomes(world) == {"unused": 1}
+
+
+async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMaker) -> None:
+    world = await make_world(BLANK, RIGHT, check_results="retry")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await shows(world, await world.row(key), RIGHT)
+    assert len(world.generator.paid) == 2
+    assert await told(world, key) == [("result", "result_blank", "drawn_again")]
+    assert await outcomes(world) == {"kept": 1, "replaced": 1}
+
+
+async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldMaker) -> None:
+    world = await make_world(PERSON, BLANK, check_results="retry")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await shows(world, await world.row(key), PERSON)
+    assert len(world.generator.paid) == 2
+    assert await told(world, key) == [
+        ("result", "not_applied", "drawn_again"),
+        ("result", "not_applied", "flagged"),
+    ]
+    assert await outcomes(world) == {"kept": 1, "unused": 1}
+
+
+async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: WorldMaker) -> None:
+    world = await make_world(PERSON, GeneratorFault("down"), check_results="retry")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await shows(world, await world.row(key), PERSON)
+    assert await outcomes(world) == {"kept": 1}
+
+
+async def test_retry_stays_within_the_cap(make_world: WorldMaker) -> None:
+    world = await make_world(BLANK, RIGHT, check_results="retry", max_purchases="1")
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert len(world.generator.paid) == 1
+    assert await told(world, key) == [("result", "result_blank", "flagged")]
+
+
+# ----------------------------------------------------------------------------- checks that break
+
+
+async def test_a_check_whose_process_dies_costs_no_picture(make_world: WorldMaker) -> None:
+    world = await make_world(RIGHT, check_results="fail")
+    await world.checks.aclose()
+    world.checks = CheckProcess(Path("/nowhere"), child_bytes=120_000_000)  # MediaPipe needs more
+    key = await world.sell(owner_id=USER)
+    seen: list[Event] = []
+    with observed_by(seen.append):
+        assert await world.run_all() == [Ending.COMPLETED]
+    assert [each.stage for each in seen if isinstance(each, PictureNotChecked)] == ["result"]
+    assert "picture_not_checked" in await world.events(key)
+
+
+async def test_without_the_pose_model_blank_pictures_are_still_refused(
+    make_world: WorldMaker, tmp_path: Path
+) -> None:
+    checks = CheckProcess(tmp_path / "none.task")
+    try:
+        good, blank = await checks.inputs([PERSON, GARMENT]), await checks.inputs([FLAT, GARMENT])
+    finally:
+        await checks.aclose()
+    assert (good.findings, good.not_checked) == ((), "no_pose_model")
+    assert blank.certain == (Finding.PHOTO_BLANK,)
+
+
+async def test_a_killed_process_is_followed_by_another() -> None:
+    checks = CheckProcess(model_path(load_settings()))
+    try:
+        for _ in range(2):
+            assert (await checks.inputs([WALL, GARMENT])).findings == (Finding.NO_PERSON,)
+            for pid in checks.pids:
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        await checks.aclose()
+
+
+# ----------------------------------------------------------------------------- workers that die
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
+    make_world: WorldMaker, after: bool
+) -> None:
+    world = await make_world(check_results="retry")
+    for step in range(1, MANY_STEPS):
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        world.generator.plan, world.generator.paid = [PERSON, RIGHT, RIGHT, RIGHT], []
+        before = await outcomes(world)
+        key = await world.sell(owner_id=USER)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        if not await run_until_crash(world):
+            break
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        await let_others_finish(world)
+        where = f"step {step}, {world.fuse.burnt}"
+        row = await world.row(key)
+        assert row.status is Status.COMPLETED, where
+        assert await shows(world, row, PERSON, RIGHT), where
+        assert len(world.generator.paid) <= 3, where
+        booked = sum((await outcomes(world)).values()) - sum(before.values())
+        # One that was killed before its call left counts as lost: it may have been billed.
+        assert len(world.generator.paid) <= booked <= len(world.generator.paid) + 1, where
+        assert await world.is_at_rest(), where
+    assert 15 < step < MANY_STEPS - 1
+
+
+#: More than a job has that draws again.
+MANY_STEPS = 80

@@ -1,0 +1,142 @@
+"""
+What a pixel process for checks can do, by name. Runs in the child; the network loads at first use.
+
+Judged here too, not in the worker: whatever goes wrong costs a check, never the job.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from wearon_cli.adapters.pose.people_finder import PeopleFinder
+from wearon_cli.core.checks.colours import Rgb
+from wearon_cli.core.checks.findings import Finding, Report
+from wearon_cli.core.checks.people import Person, person_of
+from wearon_cli.core.checks.rules import Looked, is_blank, result_findings
+from wearon_cli.core.errors import ConfigError
+
+#: Longest side of the pictures that are looked at: the network reads 224 pixels of a picture and
+#: 256 of a body, and a JPEG of 1024 is decoded at a quarter for half of what a half costs.
+LONGEST_PX: Final = 256
+#: Of those in which only the spread of colours counts.
+SPREAD_PX: Final = 96
+#: Why a check could not look for people.
+NO_MODEL: Final = "no_pose_model"
+
+
+def check_inputs(pictures: Sequence[bytes], model: Path) -> Report:
+    """
+    Look at the pictures of a job: the person's first.
+
+    Args:
+        pictures: JPEG files, prepared.
+        model: The pose model.
+    """
+    person, *others = pictures
+    findings = []
+    if person in others:
+        findings.append(Finding.SAME_PICTURE)
+    if any(is_blank(_decoded(each, SPREAD_PX)) for each in others):
+        findings.append(Finding.GARMENT_BLANK)
+    photo = _decoded(person, LONGEST_PX)
+    if is_blank(photo):
+        return Report(findings=(Finding.PHOTO_BLANK, *findings))
+    try:
+        people = finder(model).find(photo)
+        if not people:
+            unclear = finder(model).may_show_someone(photo)
+            findings.append(Finding.PERSON_UNCLEAR if unclear else Finding.NO_PERSON)
+    except ConfigError:
+        return Report(findings=tuple(findings), not_checked=NO_MODEL)
+    seen = {"people": [each.to_json() for each in people]}
+    return Report(findings=tuple(findings), seen=seen)
+
+
+def check_result(
+    drawn: bytes, person: bytes, garment: bytes | None, seen: Mapping[str, Any], model: Path
+) -> Report:
+    """
+    Look at a drawn picture.
+
+    Args:
+        drawn: A JPEG file, verified.
+        person: The person's photo, prepared.
+        garment: The garment's picture, prepared; None: it is in the person's photo.
+        seen: Who is in the person's photo, from `check_inputs`; empty: looked at now.
+        model: The pose model.
+    """
+    photo = _decoded(person, LONGEST_PX)
+    try:
+        people = tuple(map(person_of, seen["people"])) if seen else finder(model).find(photo)
+        picture = _decoded(drawn, LONGEST_PX)
+        if not people and not is_blank(picture):
+            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+        after = finder(model).find(picture)
+        if not after and finder(model).may_show_someone(picture):
+            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+    except ConfigError:
+        return Report(not_checked=NO_MODEL)
+    cloth = _decoded(garment, SPREAD_PX) if garment else None
+    before, result = Looked(rgb=photo, people=people), Looked(rgb=picture, people=after)
+    return Report(findings=result_findings(before, result, cloth))
+
+
+def found_in(jpeg: bytes, model: Path) -> tuple[Person, ...]:
+    """
+    Who is found in a picture.
+
+    Raises:
+        ConfigError: The network cannot be loaded.
+    """
+    return finder(model).find(_decoded(jpeg, LONGEST_PX))
+
+
+@cache
+def finder(model: Path) -> PeopleFinder:
+    """The one of this process."""
+    return PeopleFinder(model)
+
+
+def _decoded(jpeg: bytes, longest_px: int) -> Rgb:
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        scale = max(1.0, max(picture.size) / longest_px)
+        picture.draft("RGB", (int(picture.width / scale), int(picture.height / scale)))
+        small = picture.convert("RGB")
+    small.thumbnail((longest_px, longest_px), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def _inputs(data: bytes, *, sizes: Sequence[int], model: str) -> tuple[dict[str, Any], bytes]:
+    return _told(check_inputs(_parts(data, sizes), Path(model)))
+
+
+def _result(
+    data: bytes, *, sizes: Sequence[int], seen: Mapping[str, Any], model: str
+) -> tuple[dict[str, Any], bytes]:
+    drawn, person, *garment = _parts(data, sizes)
+    cloth = garment[0] if garment else None
+    return _told(check_result(drawn, person, cloth, seen, Path(model)))
+
+
+def _parts(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """The pictures that were put one behind the other."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [data[start:end] for start, end in pairwise(ends)]
+
+
+def _told(report: Report) -> tuple[dict[str, Any], bytes]:
+    findings = [each.value for each in report.findings]
+    note = {"findings": findings, "not_checked": report.not_checked, "seen": dict(report.seen)}
+    return note, b""
+
+
+JOBS: Final[Mapping[str, Callable[..., tuple[dict[str, Any], bytes]]]] = {
+    "check_inputs": _inputs,
+    "check_result": _result,
+}

@@ -1,0 +1,83 @@
+"""Picture files of `wearon check`: read, prepared as for a job, checked, and drawn on."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from wearon_cli.adapters.pose.check_jobs import check_inputs, check_result, found_in
+from wearon_cli.core.checks.drawing import annotated
+from wearon_cli.core.checks.findings import Report
+from wearon_cli.core.errors import InputError, PictureProblem
+from wearon_cli.core.pictures.prepare import prepare, verify
+
+JPEG_QUALITY: Final = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedFiles:
+    """What is said of some files."""
+
+    inputs: Report
+    result: Report | None  # None: no drawn picture was given
+    pictures: tuple[bytes, ...]  # as they were looked at: person, garment, drawn picture
+
+
+def checked_files(
+    person: Path, garment: Path | None, result: Path | None, *, model: Path, max_px: int
+) -> CheckedFiles:
+    """
+    Check files as a worker does.
+
+    Raises:
+        InputError: A file cannot be read.
+        PictureProblem: One is no picture.
+    """
+    inputs = [_prepared(path, max_px) for path in (person, garment) if path]
+    said = check_inputs(inputs, model)
+    if result is None:
+        return CheckedFiles(inputs=said, result=None, pictures=tuple(inputs))
+    drawn = verify(_read(result))
+    cloth = inputs[1] if garment else None
+    of_result = check_result(drawn, inputs[0], cloth, said.seen, model)
+    return CheckedFiles(inputs=said, result=of_result, pictures=(*inputs, drawn))
+
+
+def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], model: Path) -> None:
+    """
+    Write the pictures, side by side, with what was seen in them.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    parts = [
+        (Image.open(io.BytesIO(each)).convert("RGB"), found_in(each, model))
+        for each in checked.pictures
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        annotated(parts, sentences).save(path, quality=JPEG_QUALITY)
+    except ValueError as exc:  # Pillow goes by the ending
+        raise InputError(
+            f"{path} has no ending of a picture file", hint="name it .jpg or .png"
+        ) from exc
+    except OSError as exc:
+        raise InputError(f"{path} cannot be written: {exc.strerror or 'not as a picture'}") from exc
+
+
+def _prepared(path: Path, max_px: int) -> bytes:
+    data = _read(path)
+    try:
+        return prepare(data, max_px=max_px).jpeg
+    except PictureProblem as exc:
+        raise type(exc)(f"{path}: {exc}", hint=exc.hint) from exc
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc

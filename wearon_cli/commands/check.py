@@ -1,0 +1,83 @@
+"""`wearon check`: what a worker would say of some pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wearon_cli.cli.output import Result, note
+
+if TYPE_CHECKING:
+    from wearon_cli.core.checks.findings import Report
+
+
+def check(
+    photo: Annotated[Path, typer.Argument(help="The photo of the person.")],
+    garment: Annotated[Path | None, typer.Argument(help="The picture of the garment.")] = None,
+    result: Annotated[
+        Path | None, typer.Option(help="A picture that was drawn of them: check that too.")
+    ] = None,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Write the pictures with what was seen in them here.")
+    ] = None,
+) -> Result:
+    """
+    Check pictures as a worker does, before money and as drawn.
+
+    Says what WEARON_CHECK_INPUTS and WEARON_CHECK_RESULTS would find; docs/checks.md explains the
+    findings. A photo that would be refused ends with exit code 4. Nothing is bought, and nothing
+    leaves this machine. The pose model is fetched when it is missing (see `wearon model --help`).
+
+      wearon check me.jpg shirt.jpg
+
+      wearon check me.jpg shirt.jpg --result drawn.jpg --annotate seen.jpg
+    """
+    from wearon_cli.cli.checked_files import checked_files, write_drawing
+    from wearon_cli.cli.model_fetch import ensure_model
+    from wearon_cli.core.checks.findings import refusal
+    from wearon_cli.core.settings import load_settings
+
+    settings = load_settings()
+    model = ensure_model(settings)
+    checked = checked_files(photo, garment, result, model=model, max_px=settings.max_picture_px)
+    lines = _lines("inputs", checked.inputs)
+    if checked.result is not None:
+        lines += _lines("result", checked.result)
+    if annotate is not None:
+        write_drawing(annotate, checked, lines, model)
+        note(f"drawn: {annotate}")
+    certain = checked.inputs.certain
+    return Result(
+        data={
+            "inputs": _facts(checked.inputs),
+            "result": _facts(checked.result) if checked.result else None,
+            "annotated": annotate,
+        },
+        lines=lines,
+        error=refusal(certain) if certain else None,
+    )
+
+
+def _lines(what: str, report: "Report") -> list[str]:
+    from wearon_cli.core.checks.findings import WORDS
+
+    said = [
+        f"{what}: {finding.value}: {WORDS[finding][0]}{_fate(finding, report)}"
+        for finding in report.findings
+    ]
+    if report.not_checked:
+        said.append(f"{what}: not checked: {report.not_checked}")
+    return said or [f"{what}: nothing is wrong"]
+
+
+def _fate(finding: object, report: "Report") -> str:
+    return " (refused)" if finding in report.certain else ""
+
+
+def _facts(report: "Report") -> dict[str, Sequence[str] | str | None]:
+    return {
+        "findings": [each.value for each in report.findings],
+        "refused": [each.value for each in report.certain],
+        "not_checked": report.not_checked,
+    }

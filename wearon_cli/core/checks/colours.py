@@ -1,0 +1,117 @@
+"""Colours of a picture, of parts of it, and how far apart two of them are. All 0..1, sRGB."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wearon_cli.core.body.pose import Landmark
+from wearon_cli.core.checks.people import Person
+
+Rgb = NDArray[np.uint8]
+Colours = NDArray[np.float64]
+
+#: Side of the picture whose spread is looked at: grain and JPEG blocks are averaged away.
+_SMALL_PX: Final = 48
+#: Share of the pixels left out at each end of the spread.
+_OUTLIERS: Final = 0.02
+#: Cells of a part, and points in each cell and direction.
+_WORN_CELLS: Final = (8, 6)
+_SQUARE_CELLS: Final = (5, 5)
+_IN_CELL: Final = 4
+#: The head's square: its side over the length of the trunk, and its middle below the nose (up is
+#: negative) in the same unit. Reaches from the chin over the hair.
+_HEAD_SIDE: Final = 0.5
+_HEAD_UP: Final = -0.05
+#: Side of the squares around hands and feet, over the length of the trunk.
+_END_SIDE: Final = 0.35
+_ENDS: Final = [
+    *(Landmark.LEFT_WRIST, Landmark.RIGHT_WRIST, Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE)
+]
+_ANKLES: Final = [Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE]
+#: Of a garment's picture, this middle part is taken for cloth.
+_MIDDLE: Final = (0.3, 0.7)
+
+
+def spread(rgb: Rgb) -> float:
+    """How far the colours of a whole picture lie apart: 0 for one flat colour."""
+    small = Image.fromarray(rgb).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.BOX)
+    low, high = np.quantile(np.asarray(small), (_OUTLIERS, 1 - _OUTLIERS), axis=(0, 1))
+    return float((high - low).max()) / 255
+
+
+def worn_colours(rgb: Rgb, person: Person) -> Colours:
+    """(2, 8, 6, 3): the trunk down to the hips, and on to the ankles; NaN outside the picture."""
+    left_shoulder, right_shoulder, left_hip, right_hip = person.trunk
+    left_ankle, right_ankle = person.points[_ANKLES]
+    trunk = np.array([right_shoulder, left_shoulder, right_hip, left_hip])
+    legs = np.array([right_hip, left_hip, right_ankle, left_ankle])
+    return np.stack([_cells(rgb, corners, _WORN_CELLS) for corners in (trunk, legs)])
+
+
+def head_colours(rgb: Rgb, person: Person) -> Colours:
+    """(5, 5, 3): a square around the head; NaN outside of the picture."""
+    middle = person.points[Landmark.NOSE] + (0.0, _HEAD_UP * person.trunk_px)
+    return _square(rgb, middle, person.trunk_px * _HEAD_SIDE)
+
+
+def end_colours(rgb: Rgb, person: Person) -> Colours:
+    """(4, 5, 5, 3): squares around hands and feet; NaN outside of the picture."""
+    side_px = person.trunk_px * _END_SIDE
+    return np.stack([_square(rgb, middle, side_px) for middle in person.points[_ENDS]])
+
+
+def difference(one: Colours, other: Colours) -> Colours:
+    """Differences of the cells that both have, (n, 3)."""
+    both = ~np.isnan(one).any(axis=-1) & ~np.isnan(other).any(axis=-1)
+    return np.asarray(other[both] - one[both])
+
+
+def share_like(garment: Rgb, worn: Colours, *, within: float) -> float:
+    """Share of a garment's middle that has, within this distance, a colour of what is worn."""
+    rows, cols = garment.shape[:2]
+    low, high = _MIDDLE
+    middle = garment[int(rows * low) : int(rows * high), int(cols * low) : int(cols * high)]
+    small = Image.fromarray(np.ascontiguousarray(middle)).resize((16, 16), Image.Resampling.BOX)
+    cloth = np.asarray(small, np.float64).reshape(-1, 1, 3) / 255
+    known = worn[~np.isnan(worn).any(axis=-1)].reshape(1, -1, 3)
+    nearest = np.sqrt(((cloth - known) ** 2).mean(axis=-1)).min(axis=1)
+    return float((nearest < within).mean())
+
+
+def _square(rgb: Rgb, middle: Colours, side_px: float) -> Colours:
+    x, y = middle
+    half = side_px / 2
+    corners = [
+        (x - half, y - half),
+        (x + half, y - half),
+        (x - half, y + half),
+        (x + half, y + half),
+    ]
+    return _cells(rgb, np.array(corners), _SQUARE_CELLS)
+
+
+def _cells(rgb: Rgb, corners: Colours, cells: tuple[int, int]) -> Colours:
+    """
+    Mean colours of the cells of a four-cornered part.
+
+    Args:
+        rgb: The picture.
+        corners: (4, 2): x and y of top left, top right, bottom left, bottom right.
+        cells: Rows and columns.
+    """
+    down, across = ((np.arange(n * _IN_CELL) + 0.5)[:, None] / (n * _IN_CELL) for n in cells)
+    top_left, top_right, bottom_left, bottom_right = corners
+    lefts = top_left + down * (bottom_left - top_left)
+    rights = top_right + down * (bottom_right - top_right)
+    points = lefts[:, None] + across[None] * (rights - lefts)[:, None]
+    at = np.floor(points).astype(np.intp)
+    limits = np.array([rgb.shape[1], rgb.shape[0]])
+    outside = ((at < 0) | (at >= limits)).any(axis=-1)
+    x, y = np.clip(at, 0, limits - 1).reshape(-1, 2).T
+    values = rgb[y, x].reshape(*outside.shape, 3) / 255
+    values[outside] = np.nan
+    rows, cols = cells
+    blocks = values.reshape(rows, _IN_CELL, cols, _IN_CELL, 3)
+    return np.asarray(blocks.mean(axis=(1, 3)))

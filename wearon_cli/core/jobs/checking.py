@@ -1,0 +1,142 @@
+"""
+Pictures of a job checked: before money, and as drawn. What is found is told, and acted upon.
+
+A check that cannot be done never costs a picture or a job: it is told as not checked.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from wearon_cli.core.checks.findings import SUSPECT, Finding, Report, refusal
+from wearon_cli.core.checks.ports import PictureChecks
+from wearon_cli.core.errors import QueueUnavailable
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import PictureNotChecked, PictureSuspect
+from wearon_cli.core.jobs.journal import Claim, Journal
+from wearon_cli.core.providers import TryOnRequest
+from wearon_cli.core.settings import Settings
+
+#: Name of the line in a session's timeline that tells of a check that was not done.
+NOT_CHECKED: Final = "picture_not_checked"
+#: Why a drawn picture was not checked: the job's photos could not be fetched once more.
+INPUTS_GONE: Final = "inputs_gone"
+
+
+class Stage(StrEnum):
+    """Which pictures were looked at."""
+
+    INPUTS = "inputs"
+    RESULT = "result"
+
+
+class Action(StrEnum):
+    """What became of a suspect picture."""
+
+    FLAGGED = "flagged"  # told, and gone on with
+    REFUSED = "refused"  # nothing is bought, the credit goes back
+    DRAWN_AGAIN = "drawn_again"  # one more was bought
+    FAILED = "failed"  # not delivered, the credit goes back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedInputs:
+    """A request, and who was seen in its photo of the person."""
+
+    request: TryOnRequest
+    seen: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """Checks pictures as the settings say. One instance serves all jobs of a process."""
+
+    checks: PictureChecks
+    journal: Journal
+    settings: Settings
+
+    async def inputs(self, claim: Claim, request: TryOnRequest) -> CheckedInputs:
+        """
+        Check the pictures of a job before money.
+
+        Raises:
+            PhotoRefused: They are certainly no use, and the settings say to refuse such.
+        """
+        mode = self.settings.check_inputs
+        if mode == "off":
+            return CheckedInputs(request=request)
+        report = await self.checks.inputs([each.jpeg for each in request.pictures])
+        await self._tell_not_checked(claim, Stage.INPUTS, report)
+        refused = report.certain if mode == "refuse" else ()
+        if report.findings:
+            action = Action.REFUSED if refused else Action.FLAGGED
+            await self.tell(claim, Stage.INPUTS, report.findings, action)
+        if refused:
+            raise refusal(refused)
+        return CheckedInputs(request=request, seen=report.seen)
+
+    async def result(
+        self, claim: Claim, jpeg: bytes, inputs: CheckedInputs | None
+    ) -> tuple[Finding, ...]:
+        """
+        What is wrong with a drawn picture. None of it is told yet.
+
+        Args:
+            claim: The job.
+            jpeg: The picture, verified.
+            inputs: What it was drawn from; None: that is not to be had any more.
+        """
+        if inputs is None:
+            report = Report(not_checked=INPUTS_GONE)
+        else:
+            person, *others = inputs.request.pictures
+            report = await self.checks.result(
+                jpeg,
+                person=person.jpeg,
+                garment=others[0].jpeg if others else None,
+                seen=inputs.seen,
+            )
+        await self._tell_not_checked(claim, Stage.RESULT, report)
+        return report.findings
+
+    async def tell(
+        self, claim: Claim, stage: Stage, findings: Sequence[Finding], action: Action
+    ) -> None:
+        """Log what was found, and write it into the session's timeline."""
+        words = emit_suspect(stage, findings, action)
+        with suppress(QueueUnavailable):
+            await self.journal.note(
+                claim.session_id,
+                SUSPECT,
+                stage=stage.value,
+                findings=words,
+                action=action.value,
+            )
+
+    async def _tell_not_checked(self, claim: Claim, stage: Stage, report: Report) -> None:
+        if report.not_checked is None:
+            return
+        emit(PictureNotChecked(stage=stage.value, reason=report.not_checked))
+        with suppress(QueueUnavailable):
+            await self.journal.note(
+                claim.session_id, NOT_CHECKED, stage=stage.value, reason=report.not_checked
+            )
+
+
+def emit_suspect(stage: Stage, findings: Sequence[Finding], action: Action) -> str:
+    """Log what was found; returns the findings, comma separated."""
+    words = ",".join(findings)
+    emit(PictureSuspect(stage=stage.value, findings=words, action=action.value))
+    return words
+
+
+def better(first: Sequence[Finding], second: Sequence[Finding]) -> bool:
+    """Whether the second of two drawn pictures is to be kept: unless it is worse than the first."""
+    order = list(Finding)  # the worst of drawn pictures come first
+
+    def place(findings: Sequence[Finding]) -> int:
+        return min(map(order.index, findings), default=len(order))
+
+    return place(second) >= place(first)

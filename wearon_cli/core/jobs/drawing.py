@@ -1,0 +1,288 @@
+"""
+From a job to a picture worth keeping: held, recovered or bought; checked, and if so bought anew.
+
+fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
+held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
+to the second, the first can still be delivered.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.contract import Task
+from wearon_cli.core.errors import (
+    GeneratorError,
+    JobTooOld,
+    LeaseLost,
+    QueueUnavailable,
+    ResultRefused,
+    SessionFinal,
+    StoreUnavailable,
+    UpstreamError,
+    WearonError,
+)
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.checking import (
+    Action,
+    CheckedInputs,
+    Checker,
+    Stage,
+    better,
+    emit_suspect,
+)
+from wearon_cli.core.jobs.events import HeldPictureFound, PicturesLeftOut
+from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
+from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
+from wearon_cli.core.jobs.last_writes import end_purchase
+from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
+from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
+from wearon_cli.core.pictures.slots import FairSlots
+from wearon_cli.core.prompt import default_prompt
+from wearon_cli.core.providers import TryOnRequest
+from wearon_cli.core.session import WAITING, Channel, Session, Sessions, utc_now
+from wearon_cli.core.settings import Settings
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """A job under way, and what is known of it by now."""
+
+    claim: Claim
+    task: Task
+    row: Session
+    inputs: CheckedInputs | None = None
+    bought: int = 0  # purchases made for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """Gets pictures for claimed jobs. One instance serves all jobs of a process."""
+
+    sessions: Sessions
+    journal: Journal
+    fetcher: Fetcher
+    pixels: PixelPool
+    checker: Checker
+    buyer: Buyer
+    keeper: Keeper
+    #: One slot for each original picture in memory; a job that finds none waits. Originals have
+    #: up to 10 MB each, what is sent on has 0.3.
+    originals: FairSlots
+    preparing: FairSlots  # those of them that wait for a pixel process, or are in one
+    settings: Settings
+
+    @property
+    def retriever(self) -> Retriever:
+        return self.buyer.retriever
+
+    async def picture(self, claim: Claim, task: Task, row: Session) -> BoughtPicture:
+        """
+        The picture to keep for a job.
+
+        Raises:
+            PhotoRefused: Its photos are no use: nothing was bought.
+            ResultRefused: What was drawn is no use, and the settings say to fail then.
+            WearonError: As `Buyer.buy` and `Retriever.recover`.
+        """
+        job = _Job(claim=claim, task=task, row=row, bought=claim.purchases)
+        picture = await self._first(job)
+        try:
+            return await self._judged(job, picture)
+        except asyncio.CancelledError:
+            await self.keeper.hold(claim, picture)
+            raise
+
+    async def _first(self, job: _Job) -> BoughtPicture:
+        claim = job.claim
+        held = await self.held(claim)
+        if held is not None:
+            emit(HeldPictureFound())
+            return held
+        recovered = await self.retriever.recover(claim)
+        if isinstance(recovered, BoughtPicture):
+            return recovered
+        never_bought = claim.purchase if recovered is PurchaseOutcome.NOT_BILLED else None
+        job.bought -= never_bought is not None
+        return await self._bought(job, never_bought=never_bought)
+
+    async def held(self, claim: Claim) -> BoughtPicture | None:
+        """A bought picture of this job that is held in Redis."""
+        held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
+        if held is None:
+            return None
+        jpeg, usage = held
+        # The open purchase of a job that draws again is the second one.
+        purchase = None if claim.drawn_again else claim.purchase
+        return BoughtPicture(
+            jpeg=jpeg, usage=usage, ticket=ticket_of(purchase) if purchase else None
+        )
+
+    async def _bought(self, job: _Job, *, never_bought: Purchase | None = None) -> BoughtPicture:
+        """Buy one within the time budget of an attempt."""
+        self._require_young(job.row)
+        seen_s = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self.settings.attempt_budget_s):
+                if job.inputs is None:
+                    request = await self._request(job.task, job.row)
+                    job.inputs = await self.checker.inputs(job.claim, request)
+                look = partial(self._look_again, job.task, job.row)
+                order = Order(
+                    claim=job.claim,
+                    request=job.inputs.request,
+                    owner_id=job.row.owner_id,
+                    check=OpenCheck(look=look, seen_s=seen_s),
+                    never_bought=never_bought,
+                    bought=job.bought,
+                )
+                picture = await self.buyer.buy(order)
+        except TimeoutError as exc:
+            raise UpstreamError("the attempt ran out of its time budget") from exc
+        job.bought += 1
+        return picture
+
+    async def _look_again(self, task: Task, row: Session) -> None:
+        """Before paying: the platform may have ended the session, or it may be too old by now."""
+        self._require_young(row)
+        now = await self.sessions.get(task.key)
+        if now is not None and now.status in WAITING:  # by a worker that lost its lease
+            raise StoreUnavailable("the row was put back to queued before anything was bought")
+        if now is None or now.status is not row.status:
+            raise SessionFinal("the row moved on before anything was bought")
+
+    def _require_young(self, row: Session) -> None:
+        """The platform fails and refunds every open b2c row of ten minutes by itself."""
+        if row.channel is not Channel.B2C or row.status.is_final:
+            return
+        age_s = (utc_now() - row.created_at).total_seconds()
+        if age_s > self.settings.b2c_buy_within_s:
+            raise JobTooOld(f"the session is {age_s:.0f} s old: a picture would come too late")
+
+    async def _request(self, task: Task, row: Session) -> TryOnRequest:
+        model = task.replay.model if task.replay else None
+        urls = await self._first_urls(task, row, model)
+        pictures = await asyncio.gather(*(self._prepared(url, task.owner_id) for url in urls))
+        return TryOnRequest(
+            session_id=str(task.session_id),
+            pictures=tuple(pictures),
+            prompt=task.prompt or default_prompt(len(pictures)),
+            model=model,
+        )
+
+    async def _first_urls(self, task: Task, row: Session, model: str | None) -> tuple[str, ...]:
+        """As many as a model takes: person, garment and the first accessories. Told if not all."""
+        most = self.buyer.catalogue.most_pictures(row.owner_id, model=model)
+        given = len(task.image_urls)
+        if given > most:
+            emit(PicturesLeftOut(given=given, sent=most))
+            await self.journal.note(row.session_id, "pictures_left_out", given=given, sent=most)
+        return task.image_urls[:most]
+
+    async def _prepared(self, url: str, owner_id: str) -> PreparedPicture:
+        async with self.originals.slot(owner_id):
+            data = await self.fetcher.fetch(url)
+            async with self.preparing.slot(owner_id):
+                return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
+
+    # ------------------------------------------------------------------ what was drawn is judged
+
+    async def _judged(self, job: _Job, picture: BoughtPicture) -> BoughtPicture:
+        """The picture to keep: this one, or one bought in its stead."""
+        findings = await self._findings(job, picture)
+        claim, mode = job.claim, self.settings.check_results
+        if claim.drawn_again and claim.picture_held and claim.purchase is not None:
+            return await self._second_recovered(job, picture, findings)
+        if not findings:
+            return picture
+        if mode == "fail":
+            await self._fail(job, picture, findings)
+        may_buy = job.bought < self.settings.max_purchases
+        if mode == "retry" and may_buy and not claim.drawn_again:
+            return await self._drawn_again(job, picture, findings)
+        await self.checker.tell(claim, Stage.RESULT, findings, Action.FLAGGED)
+        return picture
+
+    async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[Finding, ...]:
+        """What is wrong with a picture; a preview checks itself."""
+        if self.settings.check_results == "off" or picture.usage.is_preview:
+            return ()
+        if job.inputs is None:
+            with suppress(WearonError, TimeoutError):
+                async with asyncio.timeout(self.settings.fetch_timeout_s):
+                    job.inputs = CheckedInputs(request=await self._request(job.task, job.row))
+        return await self.checker.result(job.claim, picture.jpeg, job.inputs)
+
+    async def _fail(self, job: _Job, picture: BoughtPicture, findings: tuple[Finding, ...]) -> None:
+        """
+        End the purchase of a picture that is not delivered.
+
+        Raises:
+            ResultRefused: Always.
+        """
+        await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FAILED)
+        refused = ResultRefused(f"the drawn picture failed its check: {', '.join(findings)}")
+        usage, unused = picture.usage, PurchaseOutcome.UNUSED
+        await end_purchase(self.journal, job.claim, unused, cost_usd=usage.cost_usd, cause=refused)
+        await self.retriever.forget(picture.ticket)
+        raise refused
+
+    async def _drawn_again(
+        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+    ) -> BoughtPicture:
+        await self.keeper.hold(job.claim, first)
+        words = emit_suspect(Stage.RESULT, findings, Action.DRAWN_AGAIN)
+        try:
+            await self.journal.draw_again(job.claim, first.usage, findings=words)
+        except QueueUnavailable:
+            return first
+        await self.retriever.forget(first.ticket)
+        try:
+            second = await self._bought(job)
+        except LeaseLost:
+            raise
+        except WearonError:
+            return await self._only_first(job, first, findings)
+        return await self._better(job, first, findings, second)
+
+    async def _second_recovered(
+        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+    ) -> BoughtPicture:
+        """A worker died while the second picture was drawn."""
+        try:
+            second = await self.retriever.recover(job.claim)
+        except GeneratorError:
+            second = None
+        if not isinstance(second, BoughtPicture):
+            return await self._only_first(job, first, findings)
+        return await self._better(job, first, findings, second)
+
+    async def _only_first(
+        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+    ) -> BoughtPicture:
+        """There is no second picture, or it cannot be had in time: its purchase is over."""
+        await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
+        if findings:
+            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+        return first
+
+    async def _better(
+        self,
+        job: _Job,
+        first: BoughtPicture,
+        findings: tuple[Finding, ...],
+        second: BoughtPicture,
+    ) -> BoughtPicture:
+        of_second = await self._findings(job, second)
+        kept, left = (second, of_second) if better(findings, of_second) else (first, findings)
+        if kept is first:
+            await end_purchase(
+                self.journal, job.claim, PurchaseOutcome.UNUSED, cost_usd=second.usage.cost_usd
+            )
+            await self.retriever.forget(second.ticket)
+        if left:
+            await self.checker.tell(job.claim, Stage.RESULT, left, Action.FLAGGED)
+        return kept
