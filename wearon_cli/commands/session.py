@@ -16,6 +16,7 @@ from wearon_cli.core.operator.filters import checked_error_class, near_owners
 from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import (
     SEARCHED,
+    Found,
     Search,
     SessionReport,
     checked_session_id,
