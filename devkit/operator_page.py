@@ -36,6 +36,7 @@ from wearon_cli.adapters.local.accounts import (
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.redis.client import connect
+from wearon_cli.core.checks.findings import SUSPECT
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.errors import GenerationRefused, RequestRejected
 from wearon_cli.core.ledger import payer_for
@@ -163,6 +164,9 @@ async def _peopled(world: PageWorld, settings: Settings) -> PageStack:
     await world.dispatcher.release(limit=1)
     assert await world.claim(keys[5].session_id) is not None
     await world.order(b2b, owner_id=DEMO_STORE_ID, garment=tee)
+    await world.journal.note(
+        keys[1].session_id, SUSPECT, stage="result", findings="not_applied", action="flagged"
+    )
     letter_id = await world.dead_letters.bury(
         b'{"task_id": "1", "image_urls": ["https://a.test/p.jpg?token=geheim"]}',
         reason="session_id: Field required",

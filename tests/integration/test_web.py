@@ -75,6 +75,9 @@ def test_the_list_shows_sessions_with_their_causes(browser: httpx.Client, stack:
     assert refused.count('class="thumbs"') == 1
     assert stack.refused.session_id in refused
     assert browser.get("/sessions?model=gpt-image-2.6-flare").text.count('class="thumbs"') == 3
+    suspect = browser.get("/sessions?suspect=on").text
+    assert suspect.count('class="thumbs"') == 1
+    assert "result: not_applied, flagged" in suspect
     assert browser.get("/sessions?provider=runware").text.count('class="thumbs"') == 0
 
 

@@ -202,7 +202,7 @@ class Inspector:
             size = BATCH if is_picky else min(BATCH, wanted.limit - len(found))
             rows = await self.sessions.newest(query, limit=size)
             classes = await self.error_classes(rows)
-            suspicions = await self._suspicions(rows, wanted)
+            suspicions = await self.suspicions(rows) if wanted.is_suspect else [()] * len(rows)
             found += [
                 Found(session=row, error_class=each, suspicions=said)
                 for row, each, said in zip(rows, classes, suspicions, strict=True)
@@ -214,10 +214,8 @@ class Inspector:
             query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
         return found[: wanted.limit]
 
-    async def _suspicions(self, rows: Sequence[Session], wanted: Search) -> list[tuple[str, ...]]:
-        """What checks found, of each session that has ended."""
-        if not wanted.is_suspect:
-            return [() for _ in rows]
+    async def suspicions(self, rows: Sequence[Session]) -> list[tuple[str, ...]]:
+        """What checks found in the pictures of each session that has ended."""
         timelines = await self.jobs.timelines([row.session_id for row in rows])
         return [
             tuple(

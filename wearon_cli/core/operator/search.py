@@ -59,13 +59,14 @@ class Wanted:
     cause: str = ""  # code of the error of failed ones
     model: str = ""
     provider: str = ""
+    is_suspect: bool = False  # only those whose pictures a check found something wrong with
     before: tuple[datetime, str] | None = None  # `Page.next`: goes on there
     limit: int = 50
 
     @property
     def reads_records(self) -> bool:
         """True when the row alone does not tell."""
-        return bool(self.cause or self.model or self.provider)
+        return bool(self.cause or self.model or self.provider or self.is_suspect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class Listed:
     session: Session
     record: SessionRecord | None
     cause: str | None  # of a failed one
+    suspicions: tuple[str, ...] = ()  # only looked for when they are wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,8 @@ class SessionSearch:
             size = BATCH if wanted.reads_records else wanted.limit
             rows = await self.inspector.sessions.newest(query, limit=size)
             looked_at += len(rows)
-            found += [each for each in await self._listed(rows) if _fits(wanted, each)]
+            listed = await self._listed(rows, with_suspicions=wanted.is_suspect)
+            found += [each for each in listed if _fits(wanted, each)]
             whole = len(rows) < size
             if rows:
                 query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
@@ -159,12 +162,15 @@ class SessionSearch:
             more = (shown[-1].session.created_at, shown[-1].session.session_id)
         return Page(sessions=shown, next=more, looked_at=looked_at)
 
-    async def _listed(self, rows: Sequence[Session]) -> list[Listed]:
+    async def _listed(
+        self, rows: Sequence[Session], *, with_suspicions: bool = False
+    ) -> list[Listed]:
         records = await self.inspector.jobs.records([row.session_id for row in rows])
         causes = await self.inspector.error_classes(rows)
+        said = await self.inspector.suspicions(rows) if with_suspicions else [()] * len(rows)
         return [
-            Listed(session=row, record=record, cause=cause)
-            for row, record, cause in zip(rows, records, causes, strict=True)
+            Listed(session=row, record=record, cause=cause, suspicions=suspicions)
+            for row, record, cause, suspicions in zip(rows, records, causes, said, strict=True)
         ]
 
     async def _read(self, text: str) -> _Reading:
@@ -243,6 +249,7 @@ def _fits(wanted: Wanted, each: Listed) -> bool:
         wanted.cause in {"", each.cause}
         and wanted.model in {"", record.model if record else None}
         and wanted.provider in {"", record.provider if record else None}
+        and (bool(each.suspicions) or not wanted.is_suspect)
     )
 
 

@@ -30,6 +30,7 @@ _EVENTS: Final = {
     "closed": ("Closed", "plain"),
     "undone": ("An operator brought the earlier picture back", "act"),
     "reconciled": ("An operator gave credits back", "act"),
+    "picture_suspect": ("A check found something wrong with a picture", "warn"),
     "letter_dropped": ("An operator threw its dead letter away", "act"),
 }
 _ENDINGS: Final = {"completed": "ok", "failed": "bad", "parked": "bad", "dropped": "plain"}

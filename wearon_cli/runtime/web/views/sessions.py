@@ -89,6 +89,7 @@ def wanted_of(asked: dict[str, str]) -> Wanted:
         cause=asked.get("cause", "")[:MOST_CHARS],
         model=asked.get("model", "")[:MOST_CHARS],
         provider=asked.get("provider", "")[:MOST_CHARS],
+        is_suspect=asked.get("suspect") == "on",
         before=before,
         limit=PAGE_ROWS,
     )
@@ -97,7 +98,7 @@ def wanted_of(asked: dict[str, str]) -> Wanted:
 def _form(site: Site, asked: dict[str, str]) -> dict[str, Any]:
     settings = site.settings
     models = [read_model_name(name) for name in settings.model_names]
-    names = ("q", "status", "since", "store", "cause", "model", "provider")
+    names = ("q", "status", "since", "store", "cause", "model", "provider", "suspect")
     return {
         "query": asked.get("q", ""),
         "asked": {name: asked.get(name, "") for name in names},
