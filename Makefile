@@ -71,7 +71,7 @@ docs: ## The documentation as a site, in ./site.
 .PHONY: reference
 reference: ## Write the generated pages of the documentation anew.
 	@scripts/bootstrap dev
-	@for each in command_pages configuration events metrics_page redis_keys; do .venv/bin/python -m scripts.$$each || exit 1; done
+	@for each in command_pages configuration events job_life metrics_page redis_keys; do .venv/bin/python -m scripts.$$each || exit 1; done
 
 lock: ## Write the lock files anew from pyproject.toml.
 	@scripts/lock

@@ -55,7 +55,7 @@ def _section(context: Any) -> str:
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     rows = [_row(param, context) for param in command.params if not _is_common(param)]
-    table = "| | | environment |\n|---|---|---|\n" + "".join(rows) if rows else ""
+    table = "| option | meaning | environment |\n|---|---|---|\n" + "".join(rows) if rows else ""
     parts = (f"### `{context.command_path}`", f"    {_plain(usage)}", _prose(command.help), table)
     return "\n" + "\n\n".join(parts)
 

@@ -56,7 +56,7 @@ def counters() -> str:
     rows = [
         _row(
             f"{each._name}_total" if each._type == "counter" else each._name,
-            each._type,
+            str(each._type),
             each._labelnames,
             each._documentation,
         )
