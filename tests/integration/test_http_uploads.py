@@ -181,6 +181,32 @@ async def test_sizes_are_bounded_as_for_photos_that_are_fetched() -> None:
     assert (flood.status_code, flood.json()["code"]) == (413, "request_too_large")
 
 
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "iso-8859-1"])
+async def test_the_text_of_a_form_is_utf_8(charset: str) -> None:
+    """Python knows encodings that end in an error, or take a second for each field of 64 kB."""
+    form = b'--x\r\nContent-Disposition: form-data; name="sex"\r\n\r\na-999999\r\n--x--\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    async with client() as caller:
+        answer = await caller.post("/estimate-body", content=form, headers={"content-type": kind})
+        usual = await caller.post(
+            "/estimate-body",
+            content=form,
+            headers={"content-type": "multipart/form-data; boundary=x; charset=UTF-8"},
+        )
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert usual.status_code == 422
+
+
+async def test_a_chart_is_read_only_if_it_is_small() -> None:
+    """20 MB of nested lists held the event loop for a second, and took 550 MB of memory."""
+    deep = b'{"a": [' + b"[]," * 40_000 + b"[]]}"
+    async with client() as caller:
+        answer = await by_form(caller, {"image": PHOTO, "chart": ("chart.json", deep)})
+    assert answer.status_code == 422
+    (fault,) = answer.json()["faults"]
+    assert (fault["field"], fault["detail"]) == ("chart", "may have 65536 bytes at most")
+
+
 class Body:
     """A request's body that counts what was asked of it, and stays open until it is told."""
 

@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import from_json
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -130,6 +131,7 @@ class _InMemory(MultiPartParser):
 
 async def _read_form(request: Request) -> dict[str, str | bytes]:
     """The fields of a form; an empty one counts as not sent, as browsers send those left empty."""
+    _require_utf_8(request)
     parser = _InMemory(
         request.headers,
         request.stream(),
@@ -149,6 +151,19 @@ async def _read_form(request: Request) -> dict[str, str | bytes]:
     return _with_chart(_single(items))
 
 
+def _require_utf_8(request: Request) -> None:
+    """
+    The parser would take the caller's word for any encoding that Python knows. Some of them end in
+    errors of their own, and punycode takes a time that grows with the square of a text.
+
+    Raises:
+        HTTPException: The form is in another encoding.
+    """
+    _, options = parse_options_header(request.headers["content-type"])
+    if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
+        raise HTTPException(415, "the text of a form must be UTF-8")
+
+
 def _single(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """
     Raises:
@@ -166,6 +181,9 @@ def _single(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _with_chart(given: dict[str, Any]) -> dict[str, Any]:
     """A store's own chart comes as JSON, in a text field or as a file."""
     chart = given.get("chart", "")
+    if len(chart) > MAX_BODY_BYTES:
+        large = Fault(field="chart", detail=f"may have {MAX_BODY_BYTES} bytes at most")
+        raise RequestValidationError([large])
     text = chart.decode(errors="replace") if isinstance(chart, bytes) else chart
     if not text.lstrip().startswith("{"):
         return given
