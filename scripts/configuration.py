@@ -17,12 +17,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 INNER = frozenset({"ready_fd", "local_dir"})
 HEAD = """# Configuration
 
-Settings come from the environment and from a `.env` file in the working folder; a command's options
-win over both. Written by `python -m scripts.configuration` from `wearon_cli/core/settings.py`.
+Settings come from the environment and from a `.env` file in the working folder; the options of a
+command override both. Written by `python -m scripts.configuration` from
+`wearon_cli/core/settings.py`.
 
-Numbers must fit together, and a start with numbers that do not is refused: one attempt's waits fit
-into its budget, a lease holds three renewals, a crashed worker's job is found within 45 s, and the
-drain ends before the container's grace.
+The settings must fit together, which is checked at start: the waits of one attempt must fit into
+its budget, a lease must last for three renewals, a crashed worker's job must be found within 45 s,
+and the drain must end before the container is killed.
 
 | variable | default | meaning |
 |---|---|---|

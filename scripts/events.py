@@ -28,16 +28,16 @@ SECTIONS = (
 )
 HEAD = """# Log events
 
-Everything that WearOn logs about itself, by the name in the field `event`; lines with other texts
-come from libraries. Written by `python -m scripts.events` from `wearon_cli/core/jobs/events.py`,
+Every event that WearOn logs, by the name in the field `event`. Lines with other texts come from
+libraries. Written by `python -m scripts.events` from `wearon_cli/core/jobs/events.py`,
 `wearon_cli/core/pictures/events.py`, `wearon_cli/runtime/events.py` and
 `wearon_cli/core/events.py`.
 
-Every line also has `timestamp` (UTC), `level` and `role`. Where a job is worked on, it has
-`session_id`, `request_id` and `channel` (`b2c` or `b2b`); where an HTTP request is answered,
-`request_id`. Fields ending in `_s`, `_ms` and `_usd` are seconds, milliseconds and US dollars;
-`error` is a code of [errors.md](errors.md). An event marked "yes" is counted by a metric, whatever
-the level of the log (`WEARON_LOG_LEVEL`); [alerts.md](alerts.md) says how to use them.
+Every line also has `timestamp` (UTC), `level` and `role`. Lines about a job have `session_id`,
+`request_id` and `channel` (`b2c` or `b2b`); lines about an HTTP request have `request_id`. Fields
+ending in `_s`, `_ms` and `_usd` are seconds, milliseconds and US dollars; `error` is a code of
+[errors.md](errors.md). An event marked "yes" is counted by a metric ([metrics.md](metrics.md)),
+whatever the log level (`WEARON_LOG_LEVEL`).
 """
 TABLE = """
 ## {title}
