@@ -88,7 +88,7 @@ def _step(number: int, step: Step) -> str:
     start, end = _x(step.start), _x(step.end)
     back = -8 if end > start else 8
     middle = (start + end) // 2
-    text = escape(f"{number + 1}. {step.text}")
+    text = escape(step.text)
     room = 7 * len(text)
     middle = min(max(middle, room // 2 + 6), LANE_PX * len(LANES) - room // 2 - 6)
     return (

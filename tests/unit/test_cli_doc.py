@@ -1,4 +1,4 @@
-"""docs/cli.md says what the commands say, and every page shows commands that exist."""
+"""docs/cli.md says what the commands say; commands, variables and links of all pages exist."""
 
 import re
 from collections.abc import Iterator
@@ -68,3 +68,11 @@ def test_a_variable_that_a_page_names_exists(document: Path) -> None:
     options = set(re.findall(r"`(WEARON_\w+)`", page()))
     named = set(re.findall(r"\bWEARON_[A-Z0-9_]*[A-Z0-9]\b", document.read_text("utf-8")))
     assert named <= settings | deployed | options | BENCHMARK_DATA
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_a_link_outside_of_the_site_leads_to_a_file(name: str) -> None:
+    """Links between the site's pages are checked when it is built."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text("utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
