@@ -3,7 +3,7 @@ From a job to a picture worth keeping: held, recovered or bought; checked, and i
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
-to the second, the first can still be delivered.
+to the second, the first can still be delivered. Where it cannot be held, no second is bought.
 """
 
 import asyncio
@@ -233,7 +233,9 @@ class Drawing:
     async def _drawn_again(
         self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
     ) -> BoughtPicture:
-        await self.keeper.hold(job.claim, first)
+        if not await self.keeper.hold(job.claim, first):
+            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            return first
         words = emit_suspect(Stage.RESULT, findings, Action.DRAWN_AGAIN)
         try:
             await self.journal.draw_again(job.claim, first.usage, findings=words)
