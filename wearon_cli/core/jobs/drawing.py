@@ -56,6 +56,7 @@ class _Job:
     row: Session
     inputs: CheckedInputs | None = None
     bought: int = 0  # purchases made for it
+    is_held: bool = False  # its picture came out of Redis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class Drawing:
         held = await self.held(claim)
         if held is not None:
             emit(HeldPictureFound())
+            job.is_held = True
             return held
         recovered = await self.retriever.recover(claim)
         if isinstance(recovered, BoughtPicture):
@@ -194,7 +196,7 @@ class Drawing:
         """The picture to keep: this one, or one bought in its stead."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
-        if claim.drawn_again and claim.picture_held and claim.purchase is not None:
+        if claim.drawn_again and job.is_held and claim.purchase is not None:
             return await self._second_recovered(job, picture, findings)
         if not findings:
             return picture
