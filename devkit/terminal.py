@@ -52,7 +52,7 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "TERM": "xterm-256color", **(env or {})},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
 
@@ -107,3 +107,9 @@ class Terminal:
         for asked in [asked for asked in self._answers if asked in self.shown]:
             os.write(self._ours, self._answers.pop(asked))
         return bool(chunk)
+
+
+def _take_terminal() -> None:
+    """In the new process: the terminal is its own, and Ctrl-C counts, as in a login shell."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a script runs in the background

@@ -110,7 +110,8 @@ def stamped_picture(
 @cache
 def _draw(size: tuple[int, int], output_format: str) -> bytes:
     """About as many bytes as a photo: the bundled person in other colours, with grain."""
-    with Image.open(files("wearon_cli.assets").joinpath("person.jpg").open("rb")) as person:
+    file = files("wearon_cli.assets").joinpath("person.jpg").open("rb")
+    with file, Image.open(file) as person:
         image = ImageOps.fit(person.convert("RGB"), size)
     width, height = size
     left, top = width // 4, height // 5

@@ -18,6 +18,7 @@ from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.pose.checks import CheckProcess
 from wearon_cli.adapters.pose.model_file import model_path, require_model
+from wearon_cli.adapters.redis import journal, keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.checks.findings import Finding
@@ -310,6 +311,58 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
         assert len(world.generator.paid) <= booked <= len(world.generator.paid) + 1, where
         assert await world.is_at_rest(), where
     assert 15 < step < MANY_STEPS - 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_what_cannot_be_held_is_not_drawn_again(
+    make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """A worker that died while the second was drawn lost both, and the cap left no third."""
+    monkeypatch.setattr(journal, "MOST_HELD_PICTURES", 0)
+    world = await make_world(check_results="retry", max_purchases="2")
+    for step in range(1, MANY_STEPS):
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        world.generator.plan, world.generator.paid = [PERSON, RIGHT], []
+        key = await world.sell(owner_id=USER)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        crashed = await run_until_crash(world)
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        await let_others_finish(world)
+        where = f"step {step}, {world.fuse.burnt}"
+        assert (await world.row(key)).status is Status.COMPLETED, where
+        if not crashed:
+            break
+    assert len(world.generator.paid) == 1
+    assert await told(world, key) == [("result", "not_applied", "flagged")]
+
+
+async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_booked_so(
+    make_world: WorldMaker,
+) -> None:
+    """What was bought in its stead was booked as lost, and the first one as kept."""
+    world = await make_world(check_results="retry")
+    for step in range(1, MANY_STEPS):
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        world.generator.plan, world.generator.paid = [PERSON, RIGHT, RIGHT], []
+        before = await outcomes(world)
+        key = await world.sell(owner_id=USER)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, True
+        assert await run_until_crash(world)
+        died_while_drawn_again = world.fuse.burnt == "submit" and (len(world.generator.paid) == 2)
+        if died_while_drawn_again:
+            assert await world.redis.delete(keys.held_picture(key.session_id))
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        await let_others_finish(world)
+        if died_while_drawn_again:
+            break
+    booked = {name: count - before.get(name, 0) for name, count in (await outcomes(world)).items()}
+    assert await shows(world, await world.row(key), RIGHT)
+    assert len(world.generator.paid) == 3
+    assert {name: booked[name] for name in booked if booked[name]} == {
+        "kept": 1,
+        "replaced": 1,
+        "lost": 1,
+    }
 
 
 #: More than a job has that draws again.

@@ -283,7 +283,7 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     key = await sold(world, (person, garment))
     named = await sold(world, (result, garment))
     await bury(world, other)
-    shared = forgetter(world).paths_of(await world.row(other))
+    shared = await forgetter(world).paths_used_by([await world.row(other)])
     await forget(world, key, shared=shared)
     await forget(world, named, shared=shared)
     assert not await is_there(world, person)
@@ -291,6 +291,27 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert await is_there(world, result)
     assert len(await world.dead_letters.list(limit=10)) == 1
     assert (await world.journal.record(other.session_id)) is not None
+
+
+async def test_pictures_that_only_the_job_of_another_session_names_stay(world: World) -> None:
+    """A b2b row keeps no accessories, and the platform overwrites the addresses of old b2c rows."""
+    accessory = f"stores/{STORE}/uploads/{uuid4()}.jpg"
+    url = await upload(world, accessory)
+    keys_of: list[SessionKey] = []
+    for _ in range(2):
+        photos = tuple([await upload(world, path) for path in new_paths()])
+        key = await world.sell(Channel.B2B, owner_id=STORE, image_urls=photos, push=False)
+        await world.push(key, STORE, f"req-{uuid4()}", image_urls=(*photos, url))
+        keys_of.append(key)
+    key, other = keys_of
+    await world.take_all_in()
+    using = [await world.row(other)]
+    assert accessory in await forgetter(world).paths_used_by(using)  # its job is open
+    await world.run_all()
+    shared = await forgetter(world).paths_used_by([await world.row(other)])
+    receipt = await forget(world, key, shared=shared)
+    assert await is_there(world, accessory)
+    assert receipt.pictures == 3  # person, garment, result
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])

@@ -153,7 +153,10 @@ def test_an_owed_credit_is_found_and_given_back(browser: httpx.Client, stack: Pa
     assert key.session_id in found
     address = f"/reconcile/{key.session_id}"
     assert f"/reconcile/{key.session_id}" in found
-    done = browser.post(address, data=form_of(browser, address)).text
+    form = form_of(browser, address)
+    with nothing_happens(stack):
+        assert browser.post(address, data=form | {"plan": "of another case"}).status_code == 409
+    done = browser.post(address, data=form).text
     assert "credit returned" in done
     story = browser.get(f"/sessions/{key.session_id}").text
     assert "Returned." in story
@@ -182,3 +185,43 @@ def test_a_dead_letters_session_is_run_again(browser: httpx.Client, stack: PageS
     story = browser.get(f"/sessions/{key.session_id}").text
     assert f"dead letter {letter_id}" in story
     assert "Bea" in story
+
+
+async def _worked_off(world: PageWorld, key: SessionKey) -> Status:
+    await world.registry.register(world.worker)
+    await world.dispatcher.release(limit=10)
+    await world.do(key.session_id)
+    return (await world.row(key)).status
+
+
+def test_a_redraw_that_is_done_is_not_done_again_by_the_same_form(
+    browser: httpx.Client, stack: PageStack
+) -> None:
+    """The row is completed before and after, and its credit spent: only its time tells."""
+    key = stack.completed
+    address = f"/sessions/{key.session_id}/replay?force=on"
+    form = form_of(browser, address)
+    assert browser.post(address, data=form).status_code == 303
+    assert in_stack(stack, lambda world: _worked_off(world, key)) is Status.COMPLETED
+    with nothing_happens(stack):
+        again = browser.post(address, data=form)
+        assert (again.status_code, "Nothing is done yet" in again.text) == (409, True)
+
+
+def test_a_picture_is_brought_back_once_by_the_same_form(
+    browser: httpx.Client, stack: PageStack
+) -> None:
+    """A second undo would change the pictures back."""
+    key = stack.completed
+    address = f"/sessions/{key.session_id}/undo"
+    form = form_of(browser, address)
+    before = in_stack(stack, lambda world: _result(world, key))
+    assert browser.post(address, data=form).status_code == 303
+    after = in_stack(stack, lambda world: _result(world, key))
+    assert after != before
+    assert browser.post(address, data=form).status_code == 409
+    assert in_stack(stack, lambda world: _result(world, key)) == after
+
+
+async def _result(world: PageWorld, key: SessionKey) -> bytes:
+    return await world.storage.get((await world.row(key)).result_path)

@@ -36,6 +36,7 @@ def test_the_commands_that_act_ask() -> None:
         "reconcile reconcile",
         "dead-letters requeue",
         "dead-letters drop",
+        "forget forget",
     }
 
 

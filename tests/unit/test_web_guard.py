@@ -120,6 +120,9 @@ SIGNED = "https://x.supabase.co/storage/v1/object/sign/b/stores/1/a.jpg?token=ey
         "key sk-proj-abcdefgh1234 refused",
         "eyJhbGciOiJI.eyJyb2xlIjoi.c2VjcmV0",
         "ann.lee+shop@mail.shop.example wrote",
+        "ann.lee@münchen.example wrote",
+        'cut off: {"url": "https:\\/\\/b.example\\/a.jpg?sig=geheim',
+        'cut off: {"url": "https://b.example/a.jpg?e=1\\u0026sig=geheim',
     ],
 )
 def test_nothing_that_grants_access_or_names_a_shopper_is_put_out(text: str) -> None:

@@ -126,8 +126,7 @@ async def _planned(
 ) -> _Request:
     chosen, owners = {row.session_id for row in rows}, {row.owner_id for row in rows}
     others = [row for row in await _rows_of(tools, owners) if row.session_id not in chosen]
-    shared = frozenset(path for row in others for path in forgetting.paths_of(row))
-    around = await forgetting.look_around(shared_paths=shared)
+    around = await forgetting.look_around(shared_paths=await forgetting.paths_used_by(others))
     plans: list[ForgetPlan] = []
     refused: list[WearonError] = []
     for row in rows:

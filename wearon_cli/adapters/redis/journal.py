@@ -159,18 +159,18 @@ class RedisJournal(RedisJobReader):
     async def charged(self, claim: Claim) -> None:
         await self._write(claim, "charged", "1", timeline_facts("charged"))
 
-    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
-        _fence(
-            await self._scripts.run(
-                "hold_picture",
-                claim.session_id,
-                claim.token,
-                timeline_facts("picture_held", provider=usage.provider, model=usage.model),
-                json.dumps(asdict(usage)).encode() + b"\n" + jpeg,
-                MOST_HELD_PICTURES,
-                keys.HELD_PICTURE_LIFE_S,
-            )
+    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
+        answer = await self._scripts.run(
+            "hold_picture",
+            claim.session_id,
+            claim.token,
+            timeline_facts("picture_held", provider=usage.provider, model=usage.model),
+            json.dumps(asdict(usage)).encode() + b"\n" + jpeg,
+            MOST_HELD_PICTURES,
+            keys.HELD_PICTURE_LIFE_S,
         )
+        _fence(answer != b"lost")
+        return bool(answer == b"held")
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
         with redis_errors():

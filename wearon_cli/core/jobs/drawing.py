@@ -3,7 +3,7 @@ From a job to a picture worth keeping: held, recovered or bought; checked, and i
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
-to the second, the first can still be delivered.
+to the second, the first can still be delivered. Where it cannot be held, no second is bought.
 """
 
 import asyncio
@@ -56,6 +56,7 @@ class _Job:
     row: Session
     inputs: CheckedInputs | None = None
     bought: int = 0  # purchases made for it
+    is_held: bool = False  # its picture came out of Redis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class Drawing:
         held = await self.held(claim)
         if held is not None:
             emit(HeldPictureFound())
+            job.is_held = True
             return held
         recovered = await self.retriever.recover(claim)
         if isinstance(recovered, BoughtPicture):
@@ -194,7 +196,7 @@ class Drawing:
         """The picture to keep: this one, or one bought in its stead."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
-        if claim.drawn_again and claim.picture_held and claim.purchase is not None:
+        if claim.drawn_again and job.is_held and claim.purchase is not None:
             return await self._second_recovered(job, picture, findings)
         if not findings:
             return picture
@@ -233,7 +235,9 @@ class Drawing:
     async def _drawn_again(
         self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
     ) -> BoughtPicture:
-        await self.keeper.hold(job.claim, first)
+        if not await self.keeper.hold(job.claim, first):
+            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            return first
         words = emit_suspect(Stage.RESULT, findings, Action.DRAWN_AGAIN)
         try:
             await self.journal.draw_again(job.claim, first.usage, findings=words)

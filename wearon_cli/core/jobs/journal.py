@@ -314,8 +314,12 @@ class Journal(Protocol):
     async def charged(self, claim: Claim) -> None:
         """Write down that a replay's own credit was taken."""
 
-    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> None:
-        """Hold a bought picture for whichever worker is next, an hour at most. Only few fit."""
+    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
+        """
+        Hold a bought picture for whichever worker is next, an hour at most.
+
+        False: it is not held, since only few fit.
+        """
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
         """The picture held for this session; None: there was none, or its time is over."""

@@ -97,10 +97,16 @@ class Keeper:
                 await self.hold(claim, picture)
             raise
 
-    async def hold(self, claim: Claim, picture: BoughtPicture) -> None:
-        """Hold a picture in Redis for whichever worker has this job next, if Redis answers."""
-        with suppress(QueueUnavailable):
-            await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+    async def hold(self, claim: Claim, picture: BoughtPicture) -> bool:
+        """
+        Hold a picture in Redis for whichever worker has this job next.
+
+        False: it is not known to be held. Redis does not answer, or has no room for it.
+        """
+        try:
+            return await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+        except QueueUnavailable:
+            return False
 
     async def keep_for_a_person(self, claim: Claim, row: Session, picture: BoughtPicture) -> None:
         """

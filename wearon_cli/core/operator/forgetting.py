@@ -19,7 +19,7 @@ from wearon_cli.core.jobs.dead_letters import DeadLetter, DeadLetters
 from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inputs import row_urls
-from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionReport
+from wearon_cli.core.operator.inspector import BATCH, Inspector, JobLocation, SessionReport
 from wearon_cli.core.payloads import salvage
 from wearon_cli.core.providers import Provider, Ticket
 from wearon_cli.core.session import Session
@@ -168,13 +168,26 @@ class Forgetter:
 
     def _input_paths(self, report: SessionReport, letters: Sequence[DeadLetter]) -> frozenset[str]:
         kept = report.record.input_paths if report.record else ()
-        named = self.paths_of(report.session)
-        of_letters = self._ours(url for each in letters for url in _payload_urls(each))
+        named = self._ours(row_urls(report.session))
+        of_letters = self._ours(url for each in letters for url in _urls_in(each.raw))
         return frozenset(path for path in {*kept, *named, *of_letters} if not _is_result(path))
 
-    def paths_of(self, row: Session) -> frozenset[str]:
-        """Where the row's input pictures lie in our bucket, as far as the row still says it."""
-        return self._ours(row_urls(row))
+    async def paths_used_by(self, rows: Sequence[Session]) -> frozenset[str]:
+        """
+        Where the input pictures of these sessions lie in our bucket: by their rows, by what was
+        kept of their jobs, and by the payloads of open ones. A row alone may say less: the platform
+        overwrites old addresses, and a b2b row keeps no accessories.
+        """
+        jobs = self.inspector.jobs
+        used = set(self._ours(url for row in rows for url in row_urls(row)))
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            for record in await jobs.records([row.session_id for row in batch]):
+                used.update(record.input_paths if record else ())
+        for row in rows:
+            entry = None if row.status.is_final else await jobs.entry(row.session_id)
+            used.update(self._ours(_urls_in(entry.payload) if entry else ()))
+        return frozenset(used)
 
     def _ours(self, urls: Iterable[str]) -> frozenset[str]:
         reader = self.inspector.inputs
@@ -213,9 +226,9 @@ def _session_of(letter: DeadLetter) -> str | None:
     return key.session_id if key else None
 
 
-def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
+def _urls_in(payload: bytes) -> tuple[str, ...]:
     try:
-        return parse_task(letter.raw).image_urls
+        return parse_task(payload).image_urls
     except TaskInvalid:
         return ()
 

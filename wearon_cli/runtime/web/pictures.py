@@ -6,8 +6,10 @@ of them is what that process encoded anew. A result is served as it is stored.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +27,8 @@ LARGE_PX: Final = 1024
 #: Small pictures that are kept, at about 5 kB each, and rows that were shown lately.
 KEPT_PICTURES: Final = 400
 KEPT_ROWS: Final = 400
+#: Small pictures are read again after this time, as browsers do: they may be forgotten meanwhile.
+KEPT_S: Final = 600
 #: Pictures that are read and made smaller at once.
 AT_ONCE: Final = 4
 JPEG: Final = "image/jpeg"
@@ -40,6 +44,14 @@ class Shown(StrEnum):
     PREVIOUS = "previous"  # that a redraw replaced
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Small:
+    """A small picture that is kept."""
+
+    jpeg: bytes
+    until_s: float
+
+
 class Pictures:
     """Reads pictures for the page."""
 
@@ -51,6 +63,7 @@ class Pictures:
         open_pixels: Callable[[], Awaitable[PixelPool]],
         fetcher: Fetcher,
         max_px: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -59,15 +72,17 @@ class Pictures:
             open_pixels: The pixel processes, started when first asked for.
             fetcher: For inputs that others serve.
             max_px: Most pixels of a picture.
+            clock: Seconds, from any point on.
         """
         self._inspector = inspector
         self._storage = storage
         self._open_pixels = open_pixels
         self._fetcher = fetcher
         self._max_px = max_px
+        self._clock = clock
         self._free = asyncio.Semaphore(AT_ONCE)
         self._rows: OrderedDict[str, Session] = OrderedDict()
-        self._small: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._small: OrderedDict[tuple[str, str, str], _Small] = OrderedDict()
 
     def remember(self, row: Session) -> None:
         """A page shows this row: its pictures are going to be asked for."""
@@ -92,9 +107,10 @@ class Pictures:
         """
         row = self._rows.get(session_id) or await self._inspector.find(session_id)
         key = (session_id, shown.value, str(row.completed_at))
-        if small and key in self._small:
+        kept = self._small.get(key) if small else None
+        if kept is not None and self._clock() < kept.until_s:
             self._small.move_to_end(key)
-            return self._small[key], JPEG
+            return kept.jpeg, JPEG
         async with self._free:
             data = await self._read(row, shown)
             if not small and shown in {Shown.RESULT, Shown.PREVIOUS}:
@@ -107,7 +123,7 @@ class Pictures:
         return made.jpeg, JPEG
 
     def _keep(self, key: tuple[str, str, str], jpeg: bytes) -> None:
-        self._small[key] = jpeg
+        self._small[key] = _Small(jpeg=jpeg, until_s=self._clock() + KEPT_S)
         while len(self._small) > KEPT_PICTURES:
             self._small.popitem(last=False)
 

@@ -8,9 +8,13 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-#: An address up to its query; what follows may be a signature.
-_ADDRESS: Final = re.compile(r"\b(?:https?|rediss?|postgres(?:ql)?)://[^\s\"'<>\\]+", re.IGNORECASE)
-_EMAIL: Final = re.compile(r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+#: An address with its query, which may be a signature. Bytes that are no whole JSON are shown as
+#: they came: some producers escape slashes there, others the & of a query.
+_ADDRESS: Final = re.compile(
+    r"\b(?:https?|rediss?|postgres(?:ql)?):(?:\\?/){2}(?:\\/|\\u[0-9a-f]{4}|[^\s\"'<>\\])+",
+    re.IGNORECASE,
+)
+_EMAIL: Final = re.compile(r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)+")
 #: Keys and signed tokens that may stand in free text: OpenAI's, Supabase's, JSON Web Tokens.
 _SECRET: Final = re.compile(r"\b(?:sk-|sb_secret_)[\w-]{6,}|\beyJ[\w-]{6,}\.[\w-]+\.[\w-]*")
 _HIDDEN: Final = "…"
@@ -25,12 +29,13 @@ def redacted(text: str, *, show_emails: bool = False) -> str:
 
 def shown_address(url: str) -> str:
     """An address without its login and its query, which may grant access."""
+    plain, escaped, _ = url.replace("\\/", "/").partition("\\u")
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(plain)
     except ValueError:
         return _HIDDEN
     host = parts.netloc.rpartition("@")[2]
-    query = "?" + _HIDDEN if parts.query or parts.fragment else ""
+    query = "?" + _HIDDEN if parts.query or parts.fragment or escaped else ""
     return f"{parts.scheme}://{host}{parts.path}{query}"
 
 

@@ -6,7 +6,7 @@ where the new plan is not the one that was shown, it shows that one instead of d
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +14,6 @@ from fastapi.responses import RedirectResponse
 
 from wearon_cli.core.errors import InputError
 from wearon_cli.core.events import emit
-from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import Session
 from wearon_cli.runtime.events import WebActionDone
@@ -84,8 +83,11 @@ def _options(asked: Mapping[str, str], *, by: str) -> ReplayOptions:
 
 
 def fingerprint(plan: Plan) -> str:
-    """Names what a plan would do: equal for two plans that would do the same."""
-    facts = (
+    """
+    Names what a plan would do: equal for two plans that would do the same, of a session that
+    nothing has happened to meanwhile.
+    """
+    return _hashed(
         plan.session.session_id,
         plan.session.status,
         plan.action,
@@ -94,25 +96,55 @@ def fingerprint(plan: Plan) -> str:
         plan.price.max_purchases,
         [(each.kind, each.state, each.path) for each in plan.inputs],
         (plan.options.force, plan.options.charge, plan.options.model, plan.options.prompt),
+        _last_moment(plan.report.timeline),
     )
+
+
+def _hashed(*facts: object) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def _last_moment(timeline: Sequence[Mapping[str, object]]) -> object:
+    """When something happened last: a redraw or an undo leaves the row's state as it was."""
+    return timeline[-1]["at"] if timeline else None
 
 
 def _add_undo(router: APIRouter, site: Site) -> None:
     @router.get("/sessions/{session_id}/undo")
     async def check(request: Request, session_id: str) -> Response:
         row = await site.tools.undo.check(session_id)
-        site.pictures.remember(row)
-        return site.page(request, "undo.html", row=row)
+        return await _undo_page(site, request, row)
 
     @router.post("/sessions/{session_id}/undo")
     async def undo(request: Request, session_id: str) -> Response:
         by = _name(request)
         row = await site.tools.undo.check(session_id)
+        if request.state.form.get("plan") != await _undo_fingerprint(site, row):
+            return await _undo_page(site, request, row, moved=True)
         reason = checked_name(request.state.form.get("reason", "")[:_MOST_REASON])
         await site.tools.undo.run(row, by=by, reason=reason)
         site.pictures.forget(row.session_id)
         return _done("undo", row.session_id, by)
+
+
+async def _undo_page(
+    site: Site, request: Request, row: Session, *, moved: bool = False
+) -> Response:
+    site.pictures.remember(row)
+    return site.page(
+        request,
+        "undo.html",
+        status=409 if moved else 200,
+        row=row,
+        fingerprint=await _undo_fingerprint(site, row),
+        moved=moved,
+    )
+
+
+async def _undo_fingerprint(site: Site, row: Session) -> str:
+    """Another one after each undo: the same form, sent twice, does not bring the later one back."""
+    timeline = await site.tools.inspector.jobs.timeline(row.session_id)
+    return _hashed(row.session_id, row.completed_at, _last_moment(timeline))
 
 
 def _add_letters(router: APIRouter, site: Site) -> None:
@@ -164,25 +196,27 @@ def _requeue_page(
 def _add_fix(router: APIRouter, site: Site) -> None:
     @router.get("/reconcile/{session_id}")
     async def look(request: Request, session_id: str) -> Response:
-        return site.page(request, "fix.html", **await _cases(site, session_id), done=None)
+        return site.page(
+            request, "fix.html", **await _cases(site, session_id), done=None, moved=False
+        )
 
     @router.post("/reconcile/{session_id}")
     async def fix(request: Request, session_id: str) -> Response:
         by = _name(request)
         await site.tools.require_whole_view()
         found = await _cases(site, session_id)
+        if request.state.form.get("plan") != found["fingerprint"]:
+            return site.page(request, "fix.html", status=409, **found, done=None, moved=True)
         done = [await site.tools.reconciler.fix(case, by=by) for case in found["cases"]]
         emit(WebActionDone(action="fix", target=found["row"].session_id, by=by))
-        return site.page(request, "fix.html", **{**found, "cases": done}, done=True)
+        return site.page(request, "fix.html", **{**found, "cases": done}, done=True, moved=False)
 
 
 async def _cases(site: Site, session_id: str) -> dict[str, Any]:
-    row = await _row(site.tools.inspector, session_id)
-    return {"row": row, "cases": list(await site.tools.reconciler.cases(row))}
-
-
-async def _row(inspector: Inspector, session_id: str) -> Session:
-    return await inspector.find(session_id)
+    row = await site.tools.inspector.find(session_id)
+    cases = list(await site.tools.reconciler.cases(row))
+    found = [(each.discrepancy, each.reason) for each in cases]
+    return {"row": row, "cases": cases, "fingerprint": _hashed(row.session_id, found)}
 
 
 def _name(request: Request) -> str:

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from wearon_cli.core.errors import FetchFailed, PictureProblem, SessionNotFound
 from wearon_cli.core.operator.inspector import checked_session_id
-from wearon_cli.runtime.web.pictures import NO_PICTURE, Shown
+from wearon_cli.runtime.web.pictures import KEPT_S, NO_PICTURE, Shown
 from wearon_cli.runtime.web.site import Site
 
 #: A picture may change by a redraw; its address then changes with the row's time.
 _HEADERS: Final = {
-    "Cache-Control": "private, max-age=600",
+    "Cache-Control": f"private, max-age={KEPT_S}",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Content-Disposition": "inline",
 }
