@@ -274,12 +274,22 @@ def recovered(arena: Arena, lines: Sequence[Line]) -> tuple[int, list[float]]:
 
 
 def _halts(lines: Sequence[Line]) -> list[tuple[float, float]]:
-    """From each opening of a breaker to its closing."""
-    spans, opened_s = [], None
+    """
+    From each opening of a breaker to its closing.
+
+    The worker that would log the closing may be killed: then a job that started after the opening
+    and completed shows that it is over.
+    """
+    spans, opened_s, started = [], None, set[str]()
     for line in lines:
         if line.event == BreakerOpened.name() and opened_s is None:
-            opened_s = line.at_s
-        elif line.event == BreakerClosed.name() and opened_s is not None:
+            opened_s, started = line.at_s, set()
+        elif line.event == JobStarted.name():
+            started.add(line.session_id)
+        elif opened_s is not None and (
+            line.event == BreakerClosed.name()
+            or (line.event == JobCompleted.name() and line.session_id in started)
+        ):
             spans.append((opened_s, line.at_s))
             opened_s = None
     return spans + ([(opened_s, float("inf"))] if opened_s is not None else [])
