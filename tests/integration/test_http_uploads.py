@@ -2,15 +2,21 @@
 
 import asyncio
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from devkit.http_app import ASSETS, ask, client
-from devkit.waiting import reached
+from devkit.waiting import LONGEST_S, reached
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
+from wearon_cli.adapters.pose.model_file import require_model
+from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.http import edge, uploads
 
@@ -263,6 +269,44 @@ async def test_slow_uploads_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyP
         again = await as_body(caller)
     assert (refused.status_code, fetched.status_code) == (503, 200)
     assert int(refused.headers["retry-after"]) > 0
+    assert [answer.status_code for answer in (*served, again)] == [200, 200, 200]
+
+
+class SlowPose(MediaPipePose):
+    """A pose network that waits until it is told to go on."""
+
+    go_on = threading.Event()
+    asked = 0
+
+    def read(self, rgb: NDArray[np.uint8]) -> tuple[PoseReading, ...]:
+        SlowPose.asked += 1
+        assert self.go_on.wait(LONGEST_S)
+        return super().read(rgb)
+
+
+async def test_photos_that_wait_to_be_measured_have_their_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Read ones gave theirs back: 64 of 20 MiB waited in memory, besides those being read."""
+    monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
+    async with client(reader=lambda: SlowPose(require_model(Settings()))) as caller:
+
+        async def is_ready() -> bool:
+            return (await caller.get("/health/ready")).status_code == 200
+
+        await reached(is_ready)
+        waiting = [asyncio.create_task(as_body(caller)) for _ in range(2)]
+        try:
+            await reached(lambda: SlowPose.asked > 0)
+            asking = asyncio.create_task(as_body(caller))
+            await asyncio.wait({asking}, timeout=LONGEST_S / 9)
+            assert asking.done()
+            refused = await asking
+        finally:
+            SlowPose.go_on.set()
+        served = await asyncio.gather(*waiting)
+        again = await as_body(caller)
+    assert refused.status_code == 503
     assert [answer.status_code for answer in (*served, again)] == [200, 200, 200]
 
 

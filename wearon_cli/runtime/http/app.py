@@ -115,8 +115,8 @@ def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> Non
         parameters. Weight, sex and a photo from the side narrow the bands. `confidence` is the
         probability that the recommended size is right. Photos are not kept.
         """
-        asked = await uploads.read(request)
-        measured = await measuring.estimate(asked.photos, asked.request)
+        async with uploads.read(request) as asked:
+            measured = await measuring.estimate(asked.photos, asked.request)
         return EstimateAnswer.model_validate(measured.to_response())
 
 

@@ -6,8 +6,8 @@ disk.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from wearon_cli.runtime.http.schemas import (
     Stated,
 )
 
-#: Uploads being read at once. With two photos of 10 MiB each they take 320 MiB at most.
+#: Uploads being read or measured at once. With two photos of 10 MiB each they take 320 MiB at most.
 MOST_UPLOADS: Final = 16
 #: A form has two files and a handful of fields; a few more are read so that all can be named.
 _MOST_FILES: Final = 4
@@ -49,7 +49,7 @@ class Asked:
 
 
 class Uploads:
-    """Reads requests; bounds how many uploads are read at once."""
+    """Reads requests; bounds how many uploads are in memory at once."""
 
     def __init__(self, *, max_picture_bytes: int) -> None:
         """
@@ -57,31 +57,36 @@ class Uploads:
             max_picture_bytes: Largest photo, as for one that is fetched.
         """
         self._max_picture_bytes = max_picture_bytes
-        self._reading = 0
+        self._inside = 0
 
-    async def read(self, request: Request) -> Asked:
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[Asked]:
         """
+        Read a request. Its photos have their place in memory until the context is left.
+
         Raises:
             RequestValidationError: Naming every fault.
             PictureTooLarge, MeasuringUnavailable, ChartUnusable: It is refused.
             HTTPException: Its body is too large, too slow, or of no kind that is read here.
         """
         if not is_upload(request.scope):
-            return await _read_json(request)
+            yield await _read_json(request)
+            return
         with self._place():
             if media_type_of(request.scope) == "multipart/form-data":
-                return self._of_form(await _read_form(request))
-            return self._of_photo(await request.body(), request)
+                yield self._of_form(await _read_form(request))
+            else:
+                yield self._of_photo(await request.body(), request)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        if self._reading >= MOST_UPLOADS:
+        if self._inside >= MOST_UPLOADS:
             raise MeasuringUnavailable("too many photos are being uploaded")
-        self._reading += 1
+        self._inside += 1
         try:
             yield
         finally:
-            self._reading -= 1
+            self._inside -= 1
 
     def _of_form(self, given: Mapping[str, str | bytes]) -> Asked:
         form = _checked(EstimateForm, given)
