@@ -299,9 +299,11 @@ async def test_pictures_that_only_the_job_of_another_session_names_stay(world: W
     url = await upload(world, accessory)
     keys_of: list[SessionKey] = []
     for _ in range(2):
-        photos = tuple([await upload(world, path) for path in new_paths()])
-        key = await world.sell(Channel.B2B, owner_id=STORE, image_urls=photos, push=False)
-        await world.push(key, STORE, f"req-{uuid4()}", image_urls=(*photos, url))
+        person, garment = [await upload(world, path) for path in new_paths()]
+        key = await world.sell(
+            Channel.B2B, owner_id=STORE, image_urls=(person, garment), push=False
+        )
+        await world.push(key, STORE, f"req-{uuid4()}", image_urls=(person, garment, url))
         keys_of.append(key)
     key, other = keys_of
     await world.take_all_in()

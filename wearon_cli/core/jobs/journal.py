@@ -315,11 +315,7 @@ class Journal(Protocol):
         """Write down that a replay's own credit was taken."""
 
     async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
-        """
-        Hold a bought picture for whichever worker is next, an hour at most.
-
-        False: it is not held, since only few fit.
-        """
+        """Hold a bought picture for whichever worker is next, an hour at most. False: no room."""
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
         """The picture held for this session; None: there was none, or its time is over."""
