@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.figure import Figure
-from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood, median
 
 #: Points that describe an edge of the body, from one end to the other.
 EDGE_POINTS: Final = 241
@@ -127,8 +127,7 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     Raises:
         NotDressable: It is no top, or its parts cannot be made out.
     """
-    rows = np.flatnonzero(cloth.any(1))
-    cloth = eroded(cloth, max(2, round(MARGIN * len(rows))))
+    cloth = eroded(cloth, max(2, round(MARGIN * int(cloth.any(1).sum()))))
     rows = np.flatnonzero(cloth.any(1))
     if len(rows) < 40:
         raise NotDressable("the garment is too small in its picture")
@@ -137,11 +136,12 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
         halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
         if sum(half.armpit is None for half in halves) == 1:
             # With one sleeve folded away, the middle of the shoulders is not the garment's.
-            middle = _collar_middle(cloth, rows)
+            high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
+            middle = (high[0] + high[-1]) / 2
             halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
     else:
-        middle = np.full(len(cloth), float(wearer.joints[:, 0].mean()))
-        halves = _worn_halves(wearer, middle)
+        middle = float(wearer.joints[:, 0].mean())
+        halves = _worn_halves(wearer, middle, len(cloth))
         # Trousers may have the top's colour.
         hips = float(wearer.hips[:, 1].mean())
         cloth = cloth & (np.arange(len(cloth)) < hips + WORN_HEM * wearer.torso_px)[:, None]
@@ -165,24 +165,17 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     return garment
 
 
-def _middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
-    """Column of the middle for each row: halfway between the shoulders."""
+def _middle(cloth: Mask, rows: NDArray[np.intp]) -> float:
+    """Column halfway between the shoulders."""
     share = (np.arange(len(cloth)) - rows[0]) / len(rows)
     first, last = ends(cloth)
     shoulders = (share > SHOULDERS[0]) & (share < SHOULDERS[1])
-    return np.full(len(cloth), np.median((first + last)[shoulders] / 2))
+    return float(np.median((first + last)[shoulders] / 2))
 
 
-def _collar_middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
-    """Column of the middle for each row: that of the highest parts."""
-    high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
-    return np.full(len(cloth), (high[0] + high[-1]) / 2)
-
-
-def _half(cloth: Mask, middle: Floats, side: int, rows: NDArray[np.intp]) -> _Half:
+def _half(cloth: Mask, middle: float, side: int, rows: NDArray[np.intp]) -> _Half:
     """The cloth on one side of the middle, as far as it goes without a gap."""
-    columns = np.arange(cloth.shape[1])
-    out = side * (columns[None] - middle[:, None])
+    out = side * (np.arange(cloth.shape[1]) - middle)
     gap = np.where(~cloth & (out > 0), out, np.inf).min(1)
     border = (cloth.shape[1] - middle) if side > 0 else middle + 1
     reach = np.minimum(gap, border) - 1
@@ -197,12 +190,11 @@ def _half(cloth: Mask, middle: Floats, side: int, rows: NDArray[np.intp]) -> _Ha
     return _Half(side=side, reach=reach, armpit=armpit)
 
 
-def _worn_halves(wearer: Figure, middle: Floats) -> list[_Half]:
+def _worn_halves(wearer: Figure, middle: float, height: int) -> list[_Half]:
     """The halves of a worn top: where the wearer's arms begin."""
-    every = np.arange(len(middle), dtype=float)
     return [
         _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
-        for side, edge in zip((-1, 1), wearer.sides(every), strict=True)
+        for side, edge in zip((-1, 1), wearer.sides(np.arange(float(height))), strict=True)
     ]
 
 
@@ -222,7 +214,7 @@ def _inwards(reach: Floats, first: int, height: int, stop: int, least: float) ->
     return row
 
 
-def _sides(halves: list[_Half], middle: Floats, armpit: int, last: int) -> tuple[Floats, Floats]:
+def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[Floats, Floats]:
     """Columns of the body's sides. A half whose sleeve does not stand out mirrors the other one."""
     whole = [half for half in halves if half.armpit is not None] or halves
     reaches = []
@@ -236,13 +228,8 @@ def _sides(halves: list[_Half], middle: Floats, armpit: int, last: int) -> tuple
         # The hem's corners are round; the sides run on to where it hangs lowest.
         corner = last - height // 14
         reach[corner:] = np.median(reach[corner - height // 10 : corner + 1])
-        reaches.append(_median(reach, max(1, height // 20)))
+        reaches.append(median(reach, max(1, height // 20)))
     return middle - reaches[0], middle + reaches[1]
-
-
-def _median(values: Floats, reach: int) -> Floats:
-    padded = np.pad(values, reach, mode="edge")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 1))
 
 
 def _bled(rgb: Rgb, cloth: Mask) -> Rgb:
@@ -295,13 +282,13 @@ def _sleeves(
             continue
         origin = np.array([edge[armpit], (shoulder + armpit) / 2])
         found.append(_sleeve(cloth, piece, origin, armpit, half.side))
-    one, other = found
-    if one and other:
-        if one.length > FOLDED * other.length:
-            return one, one
-        return (other, other) if other.length > FOLDED * one.length else (one, other)
-    only = one or other
-    return (only, only) if only else None
+    longer = max(filter(None, found), key=lambda sleeve: sleeve.length, default=None)
+    if longer is None:
+        return None
+    one, other = (
+        each if each and longer.length <= FOLDED * each.length else longer for each in found
+    )
+    return one, other
 
 
 def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> Sleeve:
@@ -324,8 +311,8 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
         along=along,
         out=out,
         length=length,
-        upper=_median(upper, 2),
-        lower=_median(lower, 2),
+        upper=median(upper, 2),
+        lower=median(lower, 2),
     )
 
 
@@ -338,7 +325,7 @@ def _reach(mask: Mask, start: Floats, direction: Floats) -> Floats:
     return np.asarray((~mask[row, col]).argmax(1), float)
 
 
-def _require_top(garment: Garment, cloth: Mask, middle: Floats, *, is_worn: bool) -> None:
+def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool) -> None:
     """
     Raises:
         NotDressable: By its proportions it is no top that lies open.
@@ -349,14 +336,10 @@ def _require_top(garment: Garment, cloth: Mask, middle: Floats, *, is_worn: bool
     shape = garment.length / max(garment.width, 1.0)
     longest = LONGEST if garment.sleeves else LONGEST_VEST
     rows = np.arange(int(garment.armpit), int(np.median(garment.hem)))
-    if (
-        not SHORTEST < shape < longest
-        or cloth[rows, middle[rows].astype(int)].mean() < LEAST_MIDDLE
-    ):
+    if not SHORTEST < shape < longest or cloth[rows, int(middle)].mean() < LEAST_MIDDLE:
         raise NotDressable("only tops are dressed in a preview")
     row = int(garment.armpit)
-    halves = middle[row] - garment.left[row], garment.right[row] - middle[row]
-    if abs(halves[0] - halves[1]) > MOST_SKEW * garment.width:
+    if abs(garment.left[row] + garment.right[row] - 2 * middle) > MOST_SKEW * garment.width:
         raise NotDressable("the garment does not lie straight in its picture")
     if garment.sleeves is None:
         depth = np.interp(0.5, np.linspace(0, 1, EDGE_POINTS), garment.top) - garment.top.min()
