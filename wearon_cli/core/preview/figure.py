@@ -11,7 +11,7 @@ import numpy as np
 
 from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
-from wearon_cli.core.preview.rasters import Floats, Mask, median, soften_line
+from wearon_cli.core.preview.rasters import Floats, Mask, median, reach, soften_line
 
 #: Arm landmarks from the shoulder to the fingers, for the person's left and right.
 _ARMS: Final = (
@@ -93,11 +93,10 @@ class Figure:
     def shoulder_line(self, columns: Floats) -> Floats:
         """Rows of the outline above the shoulder joints, smoothed."""
         base = np.interp(columns, self.joints[:, 0], self.joints[:, 1])
-        steps = np.arange(int(0.5 * self.torso_px))
-        rows = np.clip(base[:, None] - steps, 0, len(self.person) - 1).astype(int)
-        cols = np.clip(columns, 0, self.person.shape[1] - 1).astype(int)
-        height = (~self.person[rows, cols[:, None]]).argmax(1)
-        return np.asarray(base - height)
+        most = int(0.5 * self.torso_px)
+        columns = np.clip(columns, 0, self.person.shape[1] - 1)
+        height = reach(self.person, np.column_stack([columns, base]), np.array([0, -1]), most)
+        return np.where(height < most, base - height, base)
 
     def _side(self, rows: Floats, index: int) -> Floats:
         arm, side = self.arms[index], self.arms[index].side
@@ -106,10 +105,9 @@ class Figure:
             [self.joints[:, 1].mean(), self.hips[:, 1].mean()],
             [self.joints[:, 0].mean(), self.hips[:, 0].mean()],
         )
-        row = np.clip(rows, 0, len(self.person) - 1).astype(int)
-        steps = np.arange(self.person.shape[1])
-        cols = np.clip(middle[:, None] + side * steps, 0, self.person.shape[1] - 1).astype(int)
-        reach = (~self.person[row[:, None], cols]).argmax(1).astype(float)
+        height, most = self.person.shape
+        start = np.column_stack([middle, np.clip(rows, 0, height - 1)])
+        extent = reach(self.person, start, np.array([side, 0]), most)
         # An arm that touches the torso is no part of it; the line of the joints always is.
         joint, hip = self.joints[index], self.hips[index]
         wide = side * 0.3 * float(self.hips[1, 0] - self.hips[0, 0])
@@ -117,8 +115,8 @@ class Figure:
         bone, radius = arm.at_rows(rows)
         is_outside = side * (bone - inside) > 0
         limit = np.where(is_outside, side * (bone - middle) - 0.95 * radius, np.inf)
-        reach = np.maximum(np.minimum(reach, limit), side * (inside - middle))
-        return np.asarray(middle + side * reach)
+        extent = np.maximum(np.minimum(extent, limit), side * (inside - middle))
+        return np.asarray(middle + side * extent)
 
 
 def is_seated(pose: PoseReading, torso_px: float) -> bool:
@@ -172,19 +170,15 @@ def _arm(bones: Floats, seen: Floats, person: Mask, side: int, torso_px: float) 
     along = (np.diff(bones, axis=0) / np.maximum(spans, 1)[:, None])[bone]
     out = np.stack([along[:, 1], -along[:, 0]], axis=1) * side
     # Only the outer half: on the inner one the torso may be in touch.
-    steps = np.arange(int(ARM_RADIUS[1] * torso_px) + 2)
-    cells = np.rint(spots[:, None] + steps[None, :, None] * out[:, None]).astype(int)
-    col = np.clip(cells[..., 0], 0, person.shape[1] - 1)
-    row = np.clip(cells[..., 1], 0, person.shape[0] - 1)
-    reach = np.where((~person[row, col]).any(1), (~person[row, col]).argmax(1), steps[-1])
+    radius = reach(person, spots, out, int(ARM_RADIUS[1] * torso_px) + 1)
     # In front of the body the outer edge found is the body's: arms get thinner all the same.
     thickest = torso_px * np.interp(way, [0, starts[-1]], [ARM_RADIUS[1], HAND_RADIUS])
-    reach = np.clip(reach, ARM_RADIUS[0] * torso_px, thickest)
+    radius = np.clip(radius, ARM_RADIUS[0] * torso_px, thickest)
     return Arm(
         side=side,
         bones=bones,
         starts=starts,
-        radius=soften_line(median(reach, max(1, int(0.12 * torso_px))), 0.07 * torso_px),
+        radius=soften_line(median(radius, max(1, int(0.12 * torso_px))), 0.07 * torso_px),
         is_hidden=bool(seen[1:3].max() < 0.5),
     )
 
@@ -202,6 +196,6 @@ def _neck(points: Floats, joints: Floats, person: Mask) -> tuple[float, float]:
     thinnest = int((last - first).argmin()) if len(rows) else 0
     if not len(rows) or np.isinf(last - first)[thinnest]:
         return float(base[0]), NECK_HALF[0] * span
-    half = float(np.clip((last - first)[thinnest] / 2, *(span * share for share in NECK_HALF)))
+    half = span * float(np.clip((last - first)[thinnest] / (2 * span), *NECK_HALF))
     middle = (first + last)[thinnest] / 2
     return float(np.clip(middle, base[0] - 0.1 * span, base[0] + 0.1 * span)), half

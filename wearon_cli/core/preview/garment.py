@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.figure import Figure
-from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood, median
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood, median, reach
 
 #: Points that describe an edge of the body, from one end to the other.
 EDGE_POINTS: Final = 241
@@ -178,16 +178,16 @@ def _half(cloth: Mask, middle: float, side: int, rows: NDArray[np.intp]) -> _Hal
     out = side * (np.arange(cloth.shape[1]) - middle)
     gap = np.where(~cloth & (out > 0), out, np.inf).min(1)
     border = (cloth.shape[1] - middle) if side > 0 else middle + 1
-    reach = np.minimum(gap, border) - 1
+    extent = np.minimum(gap, border) - 1
     first, height = int(rows[0]), len(rows)
     free, hanging = first + round(ARMPIT_ROWS[1] * height), first + round(HANGING_ROWS * height)
-    armpit = _inwards(reach, first, height, free, STEP_IN)
+    armpit = _inwards(extent, first, height, free, STEP_IN)
     if armpit is None:
-        cuff = _inwards(reach, first, height, hanging, CUFF_STEP)
+        cuff = _inwards(extent, first, height, hanging, CUFF_STEP)
         if cuff is not None:
             armpit = first + round(HANGING_ARMPIT * height)
-            reach = np.minimum(reach, reach[cuff])
-    return _Half(side=side, reach=reach, armpit=armpit)
+            extent = np.minimum(extent, extent[cuff])
+    return _Half(side=side, reach=extent, armpit=armpit)
 
 
 def _worn_halves(wearer: Figure, middle: float, height: int) -> list[_Half]:
@@ -198,18 +198,18 @@ def _worn_halves(wearer: Figure, middle: float, height: int) -> list[_Half]:
     ]
 
 
-def _inwards(reach: Floats, first: int, height: int, stop: int, least: float) -> int | None:
+def _inwards(extent: Floats, first: int, height: int, stop: int, least: float) -> int | None:
     """The row where the outline has come in from the sleeve to the body; None: it never does."""
     step = max(2, round(STEP_ROWS * height))
     start = first + round(ARMPIT_ROWS[0] * height)
-    body = float(np.median(reach[first + round(0.7 * height) : first + round(0.92 * height)]))
+    body = float(np.median(extent[first + round(0.7 * height) : first + round(0.92 * height)]))
     rows = np.arange(start, stop)
-    drops = reach[rows - step] - reach[rows]
+    drops = extent[rows - step] - extent[rows]
     inwards = np.flatnonzero(drops > least * body)
     if not len(inwards):
         return None
     row = int(rows[inwards[0]])
-    while row + step < stop and reach[row] - reach[row + step] > least * body / 2:
+    while row + step < stop and extent[row] - extent[row + step] > least * body / 2:
         row += 1
     return row
 
@@ -219,16 +219,16 @@ def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[
     whole = [half for half in halves if half.armpit is not None] or halves
     reaches = []
     for half in halves:
-        reach = (half if half in whole else whole[0]).reach.copy()
+        extent = (half if half in whole else whole[0]).reach.copy()
         height = last - armpit
-        usual = float(np.median(reach[armpit : armpit + height // 6 + 1]))
-        widest = np.interp(np.arange(len(reach)), [armpit, last], [1.1, 1.4])
-        reach = np.minimum(reach, usual * widest)
-        reach[:armpit] = usual
+        usual = float(np.median(extent[armpit : armpit + height // 6 + 1]))
+        widest = np.interp(np.arange(len(extent)), [armpit, last], [1.1, 1.4])
+        extent = np.minimum(extent, usual * widest)
+        extent[:armpit] = usual
         # The hem's corners are round; the sides run on to where it hangs lowest.
         corner = last - height // 14
-        reach[corner:] = np.median(reach[corner - height // 10 : corner + 1])
-        reaches.append(median(reach, max(1, height // 20)))
+        extent[corner:] = np.median(extent[corner - height // 10 : corner + 1])
+        reaches.append(median(extent, max(1, height // 20)))
     return middle - reaches[0], middle + reaches[1]
 
 
@@ -297,15 +297,16 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
     out = np.array([along[1], -along[0]]) * side
     way, across = points @ along, points @ out
     length = float(np.quantile(way, 0.985))
-    steps = np.linspace(0, length, SLEEVE_POINTS)
+    steps, most = np.linspace(0, length, SLEEVE_POINTS), max(cloth.shape)
     nearest = np.clip(np.rint(way / length * (SLEEVE_POINTS - 1)), 0, SLEEVE_POINTS - 1)
     count = np.bincount(nearest.astype(int), minlength=SLEEVE_POINTS)
     centre = np.bincount(nearest.astype(int), across, SLEEVE_POINTS) / np.maximum(count, 1)
     start = origin + steps[:, None] * along + centre[:, None] * out
-    upper = centre + _reach(cloth, start, out)
+    upper = centre + reach(cloth, start, out, most)
     # Near the body the lower edge is the armpit's height; where it is free, its own.
-    pit = np.array([origin[0], armpit]) - origin
-    lower = np.where(steps <= pit @ along, pit @ out, centre - _reach(part, start, -out))
+    pit = np.array([0, armpit - origin[1]])
+    free = centre - reach(part, start, -out, most)
+    lower = np.where(steps <= pit @ along, pit @ out, free)
     return Sleeve(
         origin=origin,
         along=along,
@@ -314,15 +315,6 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
         upper=median(upper, 2),
         lower=median(lower, 2),
     )
-
-
-def _reach(mask: Mask, start: Floats, direction: Floats) -> Floats:
-    """Steps of one pixel from each start until the mask ends."""
-    steps = np.arange(max(mask.shape))
-    spots = start[:, None, :] + steps[None, :, None] * direction
-    col = np.clip(np.rint(spots[..., 0]).astype(int), 0, mask.shape[1] - 1)
-    row = np.clip(np.rint(spots[..., 1]).astype(int), 0, mask.shape[0] - 1)
-    return np.asarray((~mask[row, col]).argmax(1), float)
 
 
 def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool) -> None:

@@ -121,9 +121,8 @@ def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     share = np.clip((across + lower) / (upper + lower), 0, 1)
     steps = np.linspace(0, sleeve.length, SLEEVE_POINTS)
     # From the cuff upwards at the body's scale: a short sleeve begins in the photo's shoulder.
-    scale = _source_scale(scene)
-    if scene.garment.has_long_sleeves:
-        scale = max(scale, sleeve.length / length)
+    is_long = scene.garment.has_long_sleeves
+    scale = sleeve.length / length if is_long else _source_scale(scene)
     source_way = sleeve.length - np.maximum(length - way, 0) * scale
     source_upper = np.interp(source_way, steps, sleeve.upper)
     source_lower = np.interp(source_way, steps, sleeve.lower)

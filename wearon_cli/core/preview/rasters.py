@@ -23,13 +23,32 @@ def soften(values: Floats, radius: float) -> Floats:
 
 def soften_line(values: Floats, radius: float) -> Floats:
     """Blur (n,) alike."""
-    return soften(values[None], radius)[0]
+    return np.asarray(soften(values[None], radius)[0])
 
 
 def median(values: Floats, reach: int) -> Floats:
     """The running median of a line."""
     padded = np.pad(values, reach, mode="edge")
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 1))
+
+
+def reach(mask: Mask, start: Floats, direction: Floats, most: int) -> Floats:
+    """
+    How far the mask goes on.
+
+    Args:
+        start: (n, 2) x, y.
+        direction: (2,) or (n, 2) of a step.
+
+    Returns:
+        (n,) steps until the mask or the picture ends, or `most`.
+    """
+    steps = np.arange(most)[:, None, None]
+    col, row = np.moveaxis(np.rint(start + steps * direction).astype(int), -1, 0)
+    rows, cols = mask.shape
+    inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
+    outside = ~(inside & mask[np.clip(row, 0, rows - 1), np.clip(col, 0, cols - 1)])
+    return np.where(outside.any(0), outside.argmax(0), float(most))
 
 
 def flood(seed: Mask, allowed: Mask) -> Mask:
