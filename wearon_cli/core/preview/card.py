@@ -40,18 +40,12 @@ def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
     card.paste(left, (gap, gap + (height - left.height) // 2))
     card.paste(right, (2 * gap + left.width, gap + (height - right.height) // 2))
     words = f"Shown side by side: {why}."
-    font = _fitting(words, text_px, size[0] - 2 * gap)
-    ImageDraw.Draw(card).text((gap, height + round(1.6 * gap)), words, font=font, fill=INK)
-    return card
-
-
-def _fitting(words: str, text_px: int, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The default font, smaller where the words would not fit otherwise."""
     font = ImageFont.load_default(text_px)
-    while font.getlength(words) > width and text_px > LEAST_TEXT_PX:
+    while font.getlength(words) > size[0] - 2 * gap and text_px > LEAST_TEXT_PX:
         text_px -= 1
         font = ImageFont.load_default(text_px)
-    return font
+    ImageDraw.Draw(card).text((gap, height + round(1.6 * gap)), words, font=font, fill=INK)
+    return card
 
 
 def _scaled(picture: Image.Image, height: int, widest: int) -> Image.Image:

@@ -106,34 +106,21 @@ def _walk(own: Floats, right: Floats, down: Floats, sure: NDArray[np.bool_]) -> 
     weight = np.where(sure, 100.0, OWN_WEIGHT * np.abs(2 * own - 1) + 0.002)
 
     def applied(x: Floats) -> Floats:
-        out = weight * x
-        flow = right * (x[:, 1:] - x[:, :-1])
-        out[:, 1:] += flow
-        out[:, :-1] -= flow
-        flow = down * (x[1:] - x[:-1])
-        out[1:] += flow
-        out[:-1] -= flow
-        return out
+        across, along = right * np.diff(x, axis=1), down * np.diff(x, axis=0)
+        across = np.diff(across, axis=1, prepend=0, append=0)
+        return weight * x - across - np.diff(along, axis=0, prepend=0, append=0)
 
-    x = own.copy()
+    sides = np.pad(right, ((0, 0), (1, 1))), np.pad(down, ((1, 1), (0, 0)))
+    diagonal = weight + sides[0][:, 1:] + sides[0][:, :-1] + sides[1][1:] + sides[1][:-1]
+    x, direction, before = own, np.zeros_like(own), np.inf
     rest = weight * own - applied(x)
-    diagonal = weight.copy()
-    diagonal[:, 1:] += right
-    diagonal[:, :-1] += right
-    diagonal[1:] += down
-    diagonal[:-1] += down
-    ready = rest / diagonal
-    direction, size = ready.copy(), float((rest * ready).sum())
-    enough = size * ENOUGH
+    enough = ENOUGH * float((rest * rest / diagonal).sum())
     for _ in range(STEPS):
+        size = float((rest * rest / diagonal).sum())
         if size <= enough:
             break
+        direction = rest / diagonal + size / before * direction
         moved = applied(direction)
         step = size / float((direction * moved).sum())
-        x += step * direction
-        rest -= step * moved
-        ready = rest / diagonal
-        now = float((rest * ready).sum())
-        direction = ready + now / size * direction
-        size = now
+        x, rest, before = x + step * direction, rest - step * moved, size
     return np.clip(x, 0, 1)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.preview.cloth import find_worn_cloth
-from wearon_cli.core.preview.figure import Figure, is_seated, on_arm, read_figure
+from wearon_cli.core.preview.figure import Figure, is_seated, read_figure
 from wearon_cli.core.preview.garment import Garment
 from wearon_cli.core.preview.layers import (
     Layer,
@@ -20,7 +20,7 @@ from wearon_cli.core.preview.layers import (
     sleeve_layer,
 )
 from wearon_cli.core.preview.light import read_light
-from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, soften
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, soften, soften_line
 
 # How cloth hangs. No source: set by eye on rendered people.
 EASE: Final = 0.05  # wider than the body
@@ -109,8 +109,9 @@ def _scene(
     person: Floats, pose: PoseReading, figure: Figure, garment: Garment, frame: Frame, own: Mask
 ) -> Scene:
     y, x = np.mgrid[frame].astype(float)
+    shown = pose.mask[frame].astype(float)
     hem = _hem(figure, pose, garment, own, y, x)
-    on_arms = tuple(on_arm(arm, x, y) for arm in figure.arms)
+    on_arms = tuple(arm.along_across(x, y) for arm in figure.arms)
     left, right = _drape(figure, y[:, 0], hem)
     scale = min(1.0, 1.3 * float(np.median(right - left)) / garment.width)
     rows, cols = garment.rgb.shape[:2]
@@ -122,7 +123,8 @@ def _scene(
         cloth=np.asarray(cloth, float),
         cloth_scale=scale,
         person=person,
-        shown=pose.mask[frame].astype(float),
+        shown=shown,
+        closeness=np.clip(soften(shown, 0.024 * figure.torso_px) * 6 - 0.6, 0, 1),
         x=x,
         y=y,
         left=left,
@@ -179,8 +181,7 @@ def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
     down = np.arange(figure.armpit, hem + 0.1 * figure.torso_px)
     # Below the hips come two legs; cloth hangs straight down there.
     outline = figure.sides(np.minimum(down, figure.hips[:, 1].mean() - BELT * figure.torso_px))
-    reach = max(3, int(0.1 * figure.torso_px))
-    middle = _smoothed((outline[0] + outline[1]) / 2, reach)
+    middle = soften_line((outline[0] + outline[1]) / 2, 0.08 * figure.torso_px)
     sides = []
     for side, joint, arm, edge in zip((-1, 1), figure.joints, figure.arms, outline, strict=True):
         body = side * (edge - middle)
@@ -188,17 +189,9 @@ def _drape(figure: Figure, rows: Floats, hem: float) -> tuple[Floats, Floats]:
         body = np.minimum(body, WIDEST_DRAPE * np.median(body[: len(body) // 2]))
         hang = np.maximum(body * (1 + EASE), body[: len(body) // 5].mean() * LEAST_DRAPE)
         shoulder, above = joint[0] + side * 0.2 * arm.radius[0], joint[1] - arm.radius[0]
-        hanging = middle + side * _smoothed(hang, reach)
+        hanging = middle + side * soften_line(hang, 0.08 * figure.torso_px)
         sides.append(np.interp(rows, [above, *down], [shoulder, *hanging]))
     return sides[0], sides[1]
-
-
-def _smoothed(values: Floats, reach: int) -> Floats:
-    """A running mean, twice."""
-    for _ in range(2):
-        padded = np.pad(values, reach, mode="edge")
-        values = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).mean(axis=1)
-    return values
 
 
 def _shoulders(
@@ -212,7 +205,7 @@ def _shoulders(
     # Beyond the armholes arms may fall away: the line runs on there, a little down.
     beyond = np.abs(columns - np.clip(columns, start, end))
     line = figure.shoulder_line(np.clip(columns, start, end)) + 0.35 * beyond
-    line = soften(line[None], 0.02 * figure.torso_px)[0] - 0.01 * figure.torso_px
+    line = soften_line(line, 0.02 * figure.torso_px) - 0.01 * figure.torso_px
     between = (columns - collar[0]) / (collar[1] - collar[0])
     bridge = np.interp(between, [0, 1], np.interp(collar, columns, line))
     return Shoulders(

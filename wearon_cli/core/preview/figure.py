@@ -11,7 +11,7 @@ import numpy as np
 
 from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
-from wearon_cli.core.preview.rasters import Floats, Mask
+from wearon_cli.core.preview.rasters import Floats, Mask, median, reach, soften_line
 
 #: Arm landmarks from the shoulder to the fingers, for the person's left and right.
 _ARMS: Final = (
@@ -41,32 +41,36 @@ class Arm:
     radius: Floats  # half its width, at each pixel along
     is_hidden: bool  # behind the body, or out of the photo
 
-    def along_across(self, points: Floats) -> tuple[Floats, Floats]:
+    def along_across(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """
         Way along (negative before the shoulder joint, longer than the arm past the fingers) and
-        across (outwards positive) of (n, 2) points, by the nearest bone.
+        across (outwards positive) of points, by the nearest bone.
         """
-        best = np.full(len(points), np.inf)
-        way, across = np.zeros(len(points)), np.zeros(len(points))
+        best, way, across = np.full(x.shape, np.inf), np.zeros(x.shape), np.zeros(x.shape)
         for first in range(3):
-            start, end = self.bones[first], self.bones[first + 1]
-            span = max(float(np.hypot(*(end - start))), 1.0)
-            along = (end - start) / span
-            out = np.array([along[1], -along[0]]) * self.side
-            offset = points - start
-            along_bone = offset @ along
+            start, bone = self.bones[first], self.bones[first + 1] - self.bones[first]
+            span = max(float(np.hypot(*bone)), 1.0)
+            right, down = bone / span
+            along = (x - start[0]) * right + (y - start[1]) * down
+            off = ((x - start[0]) * down - (y - start[1]) * right) * self.side
             # The first bone goes on into the shoulder; past the fingers there is a way as well.
             low, high = -np.inf if first == 0 else 0.0, np.inf if first == 2 else span
-            rest = offset - np.clip(along_bone, low, span)[:, None] * along
-            distance = np.hypot(rest[:, 0], rest[:, 1])
+            distance = off**2 + (along - np.clip(along, low, span)) ** 2
             nearer = distance < best
-            best[nearer] = distance[nearer]
-            way[nearer] = (self.starts[first] + np.clip(along_bone, low, high))[nearer]
-            across[nearer] = (offset @ out)[nearer]
+            best = np.where(nearer, distance, best)
+            way = np.where(nearer, self.starts[first] + np.clip(along, low, high), way)
+            across = np.where(nearer, off, across)
         return way, across
 
     def radius_at(self, way: Floats) -> Floats:
         return np.asarray(np.interp(way, np.arange(len(self.radius)), self.radius))
+
+    def at_rows(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Column of its bones and its radius at some rows; infinite where there is none."""
+        x, y, starts = np.column_stack([self.bones, self.starts])[self.bones[:, 1].argsort()].T
+        far = self.side * np.inf
+        column = np.interp(rows, y, x, left=far, right=far)
+        return column, self.radius_at(np.interp(rows, y, starts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,64 +88,42 @@ class Figure:
 
     def sides(self, rows: Floats) -> tuple[Floats, Floats]:
         """Columns of the torso's outline, arms cut off, at some rows from the armpit down."""
-        return self._side(rows, -1), self._side(rows, 1)
+        return self._side(rows, 0), self._side(rows, 1)
 
     def shoulder_line(self, columns: Floats) -> Floats:
         """Rows of the outline above the shoulder joints, smoothed."""
         base = np.interp(columns, self.joints[:, 0], self.joints[:, 1])
-        steps = np.arange(int(0.5 * self.torso_px))
-        rows = np.clip(base[:, None] - steps, 0, len(self.person) - 1).astype(int)
-        cols = np.clip(columns, 0, self.person.shape[1] - 1).astype(int)
-        height = (~self.person[rows, cols[:, None]]).argmax(1)
-        return np.asarray(base - height)
+        most = int(0.5 * self.torso_px)
+        columns = np.clip(columns, 0, self.person.shape[1] - 1)
+        height = reach(self.person, np.column_stack([columns, base]), np.array([0, -1]), most)
+        return np.where(height < most, base - height, base)
 
-    def _side(self, rows: Floats, side: int) -> Floats:
-        index = 0 if side < 0 else 1
+    def _side(self, rows: Floats, index: int) -> Floats:
+        arm, side = self.arms[index], self.arms[index].side
         middle = np.interp(
             rows,
             [self.joints[:, 1].mean(), self.hips[:, 1].mean()],
             [self.joints[:, 0].mean(), self.hips[:, 0].mean()],
         )
-        row = np.clip(rows, 0, len(self.person) - 1).astype(int)
-        steps = np.arange(self.person.shape[1])
-        cols = np.clip(middle[:, None] + side * steps, 0, self.person.shape[1] - 1).astype(int)
-        reach = (~self.person[row[:, None], cols]).argmax(1).astype(float)
+        height, most = self.person.shape
+        start = np.column_stack([middle, np.clip(rows, 0, height - 1)])
+        extent = reach(self.person, start, np.array([side, 0]), most)
         # An arm that touches the torso is no part of it; the line of the joints always is.
         joint, hip = self.joints[index], self.hips[index]
-        inside = np.interp(rows, [joint[1], hip[1]], [joint[0], hip[0] + side * 0.3 * self._hip()])
-        bone, radius = self._arm_at(rows, self.arms[index])
+        wide = side * 0.3 * float(self.hips[1, 0] - self.hips[0, 0])
+        inside = np.interp(rows, [joint[1], hip[1]], [joint[0], hip[0] + wide])
+        bone, radius = arm.at_rows(rows)
         is_outside = side * (bone - inside) > 0
         limit = np.where(is_outside, side * (bone - middle) - 0.95 * radius, np.inf)
-        reach = np.maximum(np.minimum(reach, limit), side * (inside - middle))
-        return np.asarray(middle + side * reach)
-
-    def _hip(self) -> float:
-        return float(self.hips[1, 0] - self.hips[0, 0])
-
-    @staticmethod
-    def _arm_at(rows: Floats, arm: Arm) -> tuple[Floats, Floats]:
-        """Column of the arm's bones and their radius at some rows; infinite where there is none."""
-        order = np.argsort(arm.bones[:, 1])
-        y, x = arm.bones[order, 1], arm.bones[order, 0]
-        far = arm.side * np.inf
-        column = np.interp(rows, y, x, left=far, right=far)
-        return column, arm.radius_at(np.interp(rows, y, arm.starts[order]))
-
-
-def on_arm(arm: Arm, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Way along an arm and distance across it of every pixel of a frame."""
-    way, across = arm.along_across(np.stack([x.ravel(), y.ravel()], axis=1))
-    return way.reshape(x.shape), across.reshape(x.shape)
+        extent = np.maximum(np.minimum(extent, limit), side * (inside - middle))
+        return np.asarray(middle + side * extent)
 
 
 def is_seated(pose: PoseReading, torso_px: float) -> bool:
     """True when the thighs do not hang down."""
-    points = pose.pixels()
-    drops = [
-        float(points[knee, 1] - points[hip, 1])
-        for hip, knee in zip(_HIPS, (Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE), strict=True)
-    ]
-    return max(drops) < SEATED_DROP * torso_px
+    y = pose.pixels()[:, 1]
+    drops = y[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]] - y[list(_HIPS)]
+    return bool(drops.max() < SEATED_DROP * torso_px)
 
 
 def read_figure(pose: PoseReading) -> Figure:
@@ -188,18 +170,15 @@ def _arm(bones: Floats, seen: Floats, person: Mask, side: int, torso_px: float) 
     along = (np.diff(bones, axis=0) / np.maximum(spans, 1)[:, None])[bone]
     out = np.stack([along[:, 1], -along[:, 0]], axis=1) * side
     # Only the outer half: on the inner one the torso may be in touch.
-    steps = np.arange(int(ARM_RADIUS[1] * torso_px) + 2)
-    cells = np.rint(spots[:, None] + steps[None, :, None] * out[:, None]).astype(int)
-    col = np.clip(cells[..., 0], 0, person.shape[1] - 1)
-    row = np.clip(cells[..., 1], 0, person.shape[0] - 1)
-    reach = np.where((~person[row, col]).any(1), (~person[row, col]).argmax(1), steps[-1])
+    radius = reach(person, spots, out, int(ARM_RADIUS[1] * torso_px) + 1)
     # In front of the body the outer edge found is the body's: arms get thinner all the same.
     thickest = torso_px * np.interp(way, [0, starts[-1]], [ARM_RADIUS[1], HAND_RADIUS])
+    radius = np.clip(radius, ARM_RADIUS[0] * torso_px, thickest)
     return Arm(
         side=side,
         bones=bones,
         starts=starts,
-        radius=_smoothed(np.clip(reach, ARM_RADIUS[0] * torso_px, thickest), int(0.12 * torso_px)),
+        radius=soften_line(median(radius, max(1, int(0.12 * torso_px))), 0.07 * torso_px),
         is_hidden=bool(seen[1:3].max() < 0.5),
     )
 
@@ -210,26 +189,13 @@ def _neck(points: Floats, joints: Floats, person: Mask) -> tuple[float, float]:
     mouth = points[[Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT]].mean(0)
     base = joints.mean(0)
     rows = np.arange(*np.clip([mouth[1], base[1]], 0, len(person) - 1).astype(int))
-    widths = [NECK_HALF[0] * span * 2]
-    middles = [float(base[0])]
-    for row in rows:
-        around = np.interp(row, [mouth[1], base[1]], [mouth[0], base[0]])
-        open_left = np.flatnonzero(~person[row, : int(around)])
-        open_right = np.flatnonzero(~person[row, int(around) :])
-        if len(open_left) and len(open_right):
-            first, last = float(open_left[-1]), float(around + open_right[0])
-            widths.append(last - first)
-            middles.append((first + last) / 2)
-    thinnest = int(np.argmin(widths[1:])) + 1 if len(widths) > 1 else 0
-    half = float(np.clip(widths[thinnest] / 2, NECK_HALF[0] * span, NECK_HALF[1] * span))
-    middle = float(np.clip(middles[thinnest], base[0] - 0.1 * span, base[0] + 0.1 * span))
-    return middle, half
-
-
-def _smoothed(values: Floats, reach: int) -> Floats:
-    """A running median, then a running mean."""
-    window = 2 * max(reach, 1) + 1
-    padded = np.pad(values, window // 2, mode="edge")
-    median = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
-    padded = np.pad(median, window // 2, mode="edge")
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, window).mean(axis=1))
+    around = np.interp(rows, [mouth[1], base[1]], [mouth[0], base[0]])[:, None]
+    column, outside = np.arange(person.shape[1]), ~person[rows]
+    first = np.where(outside & (column < around), column, -np.inf).max(1)
+    last = np.where(outside & (column >= around), column, np.inf).min(1)
+    thinnest = int((last - first).argmin()) if len(rows) else 0
+    if not len(rows) or np.isinf(last - first)[thinnest]:
+        return float(base[0]), NECK_HALF[0] * span
+    half = span * float(np.clip((last - first)[thinnest] / (2 * span), *NECK_HALF))
+    middle = (first + last)[thinnest] / 2
+    return float(np.clip(middle, base[0] - 0.1 * span, base[0] + 0.1 * span)), half

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.figure import Figure
-from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood
+from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood, median, reach
 
 #: Points that describe an edge of the body, from one end to the other.
 EDGE_POINTS: Final = 241
@@ -127,8 +127,7 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     Raises:
         NotDressable: It is no top, or its parts cannot be made out.
     """
-    rows = np.flatnonzero(cloth.any(1))
-    cloth = eroded(cloth, max(2, round(MARGIN * len(rows))))
+    cloth = eroded(cloth, max(2, round(MARGIN * int(cloth.any(1).sum()))))
     rows = np.flatnonzero(cloth.any(1))
     if len(rows) < 40:
         raise NotDressable("the garment is too small in its picture")
@@ -137,11 +136,12 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
         halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
         if sum(half.armpit is None for half in halves) == 1:
             # With one sleeve folded away, the middle of the shoulders is not the garment's.
-            middle = _collar_middle(cloth, rows)
+            high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
+            middle = (high[0] + high[-1]) / 2
             halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
     else:
-        middle = np.full(len(cloth), float(wearer.joints[:, 0].mean()))
-        halves = _worn_halves(wearer, middle)
+        middle = float(wearer.joints[:, 0].mean())
+        halves = _worn_halves(wearer, middle, len(cloth))
         # Trousers may have the top's colour.
         hips = float(wearer.hips[:, 1].mean())
         cloth = cloth & (np.arange(len(cloth)) < hips + WORN_HEM * wearer.torso_px)[:, None]
@@ -165,84 +165,71 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     return garment
 
 
-def _middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
-    """Column of the middle for each row: halfway between the shoulders."""
+def _middle(cloth: Mask, rows: NDArray[np.intp]) -> float:
+    """Column halfway between the shoulders."""
     share = (np.arange(len(cloth)) - rows[0]) / len(rows)
     first, last = ends(cloth)
     shoulders = (share > SHOULDERS[0]) & (share < SHOULDERS[1])
-    return np.full(len(cloth), np.median((first + last)[shoulders] / 2))
+    return float(np.median((first + last)[shoulders] / 2))
 
 
-def _collar_middle(cloth: Mask, rows: NDArray[np.intp]) -> Floats:
-    """Column of the middle for each row: that of the highest parts."""
-    high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
-    return np.full(len(cloth), (high[0] + high[-1]) / 2)
-
-
-def _half(cloth: Mask, middle: Floats, side: int, rows: NDArray[np.intp]) -> _Half:
+def _half(cloth: Mask, middle: float, side: int, rows: NDArray[np.intp]) -> _Half:
     """The cloth on one side of the middle, as far as it goes without a gap."""
-    columns = np.arange(cloth.shape[1])
-    out = side * (columns[None] - middle[:, None])
+    out = side * (np.arange(cloth.shape[1]) - middle)
     gap = np.where(~cloth & (out > 0), out, np.inf).min(1)
     border = (cloth.shape[1] - middle) if side > 0 else middle + 1
-    reach = np.minimum(gap, border) - 1
+    extent = np.minimum(gap, border) - 1
     first, height = int(rows[0]), len(rows)
     free, hanging = first + round(ARMPIT_ROWS[1] * height), first + round(HANGING_ROWS * height)
-    armpit = _inwards(reach, first, height, free, STEP_IN)
+    armpit = _inwards(extent, first, height, free, STEP_IN)
     if armpit is None:
-        cuff = _inwards(reach, first, height, hanging, CUFF_STEP)
+        cuff = _inwards(extent, first, height, hanging, CUFF_STEP)
         if cuff is not None:
             armpit = first + round(HANGING_ARMPIT * height)
-            reach = np.minimum(reach, reach[cuff])
-    return _Half(side=side, reach=reach, armpit=armpit)
+            extent = np.minimum(extent, extent[cuff])
+    return _Half(side=side, reach=extent, armpit=armpit)
 
 
-def _worn_halves(wearer: Figure, middle: Floats) -> list[_Half]:
+def _worn_halves(wearer: Figure, middle: float, height: int) -> list[_Half]:
     """The halves of a worn top: where the wearer's arms begin."""
-    every = np.arange(len(middle), dtype=float)
     return [
         _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
-        for side, edge in zip((-1, 1), wearer.sides(every), strict=True)
+        for side, edge in zip((-1, 1), wearer.sides(np.arange(float(height))), strict=True)
     ]
 
 
-def _inwards(reach: Floats, first: int, height: int, stop: int, least: float) -> int | None:
+def _inwards(extent: Floats, first: int, height: int, stop: int, least: float) -> int | None:
     """The row where the outline has come in from the sleeve to the body; None: it never does."""
     step = max(2, round(STEP_ROWS * height))
     start = first + round(ARMPIT_ROWS[0] * height)
-    body = float(np.median(reach[first + round(0.7 * height) : first + round(0.92 * height)]))
+    body = float(np.median(extent[first + round(0.7 * height) : first + round(0.92 * height)]))
     rows = np.arange(start, stop)
-    drops = reach[rows - step] - reach[rows]
+    drops = extent[rows - step] - extent[rows]
     inwards = np.flatnonzero(drops > least * body)
     if not len(inwards):
         return None
     row = int(rows[inwards[0]])
-    while row + step < stop and reach[row] - reach[row + step] > least * body / 2:
+    while row + step < stop and extent[row] - extent[row + step] > least * body / 2:
         row += 1
     return row
 
 
-def _sides(halves: list[_Half], middle: Floats, armpit: int, last: int) -> tuple[Floats, Floats]:
+def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[Floats, Floats]:
     """Columns of the body's sides. A half whose sleeve does not stand out mirrors the other one."""
     whole = [half for half in halves if half.armpit is not None] or halves
     reaches = []
     for half in halves:
-        reach = (half if half in whole else whole[0]).reach.copy()
+        extent = (half if half in whole else whole[0]).reach.copy()
         height = last - armpit
-        usual = float(np.median(reach[armpit : armpit + height // 6 + 1]))
-        widest = np.interp(np.arange(len(reach)), [armpit, last], [1.1, 1.4])
-        reach = np.minimum(reach, usual * widest)
-        reach[:armpit] = usual
+        usual = float(np.median(extent[armpit : armpit + height // 6 + 1]))
+        widest = np.interp(np.arange(len(extent)), [armpit, last], [1.1, 1.4])
+        extent = np.minimum(extent, usual * widest)
+        extent[:armpit] = usual
         # The hem's corners are round; the sides run on to where it hangs lowest.
         corner = last - height // 14
-        reach[corner:] = np.median(reach[corner - height // 10 : corner + 1])
-        reaches.append(_median(reach, max(1, height // 20)))
+        extent[corner:] = np.median(extent[corner - height // 10 : corner + 1])
+        reaches.append(median(extent, max(1, height // 20)))
     return middle - reaches[0], middle + reaches[1]
-
-
-def _median(values: Floats, reach: int) -> Floats:
-    padded = np.pad(values, reach, mode="edge")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 1))
 
 
 def _bled(rgb: Rgb, cloth: Mask) -> Rgb:
@@ -295,13 +282,13 @@ def _sleeves(
             continue
         origin = np.array([edge[armpit], (shoulder + armpit) / 2])
         found.append(_sleeve(cloth, piece, origin, armpit, half.side))
-    one, other = found
-    if one and other:
-        if one.length > FOLDED * other.length:
-            return one, one
-        return (other, other) if other.length > FOLDED * one.length else (one, other)
-    only = one or other
-    return (only, only) if only else None
+    longer = max(filter(None, found), key=lambda sleeve: sleeve.length, default=None)
+    if longer is None:
+        return None
+    one, other = (
+        each if each and longer.length <= FOLDED * each.length else longer for each in found
+    )
+    return one, other
 
 
 def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> Sleeve:
@@ -310,35 +297,27 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
     out = np.array([along[1], -along[0]]) * side
     way, across = points @ along, points @ out
     length = float(np.quantile(way, 0.985))
-    steps = np.linspace(0, length, SLEEVE_POINTS)
+    steps, most = np.linspace(0, length, SLEEVE_POINTS), max(cloth.shape)
     nearest = np.clip(np.rint(way / length * (SLEEVE_POINTS - 1)), 0, SLEEVE_POINTS - 1)
     count = np.bincount(nearest.astype(int), minlength=SLEEVE_POINTS)
     centre = np.bincount(nearest.astype(int), across, SLEEVE_POINTS) / np.maximum(count, 1)
     start = origin + steps[:, None] * along + centre[:, None] * out
-    upper = centre + _reach(cloth, start, out)
+    upper = centre + reach(cloth, start, out, most)
     # Near the body the lower edge is the armpit's height; where it is free, its own.
-    pit = np.array([origin[0], armpit]) - origin
-    lower = np.where(steps <= pit @ along, pit @ out, centre - _reach(part, start, -out))
+    pit = np.array([0, armpit - origin[1]])
+    free = centre - reach(part, start, -out, most)
+    lower = np.where(steps <= pit @ along, pit @ out, free)
     return Sleeve(
         origin=origin,
         along=along,
         out=out,
         length=length,
-        upper=_median(upper, 2),
-        lower=_median(lower, 2),
+        upper=median(upper, 2),
+        lower=median(lower, 2),
     )
 
 
-def _reach(mask: Mask, start: Floats, direction: Floats) -> Floats:
-    """Steps of one pixel from each start until the mask ends."""
-    steps = np.arange(max(mask.shape))
-    spots = start[:, None, :] + steps[None, :, None] * direction
-    col = np.clip(np.rint(spots[..., 0]).astype(int), 0, mask.shape[1] - 1)
-    row = np.clip(np.rint(spots[..., 1]).astype(int), 0, mask.shape[0] - 1)
-    return np.asarray((~mask[row, col]).argmax(1), float)
-
-
-def _require_top(garment: Garment, cloth: Mask, middle: Floats, *, is_worn: bool) -> None:
+def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool) -> None:
     """
     Raises:
         NotDressable: By its proportions it is no top that lies open.
@@ -349,14 +328,10 @@ def _require_top(garment: Garment, cloth: Mask, middle: Floats, *, is_worn: bool
     shape = garment.length / max(garment.width, 1.0)
     longest = LONGEST if garment.sleeves else LONGEST_VEST
     rows = np.arange(int(garment.armpit), int(np.median(garment.hem)))
-    if (
-        not SHORTEST < shape < longest
-        or cloth[rows, middle[rows].astype(int)].mean() < LEAST_MIDDLE
-    ):
+    if not SHORTEST < shape < longest or cloth[rows, int(middle)].mean() < LEAST_MIDDLE:
         raise NotDressable("only tops are dressed in a preview")
     row = int(garment.armpit)
-    halves = middle[row] - garment.left[row], garment.right[row] - middle[row]
-    if abs(halves[0] - halves[1]) > MOST_SKEW * garment.width:
+    if abs(garment.left[row] + garment.right[row] - 2 * middle) > MOST_SKEW * garment.width:
         raise NotDressable("the garment does not lie straight in its picture")
     if garment.sleeves is None:
         depth = np.interp(0.5, np.linspace(0, 1, EDGE_POINTS), garment.top) - garment.top.min()

@@ -55,6 +55,8 @@ class Scene:
     cloth_scale: float
     person: Floats  # (rows, cols, 3), 0..255: the photo in this frame
     shown: Floats  # (rows, cols), 0..1: the person's mask in this frame
+    #: (rows, cols), 0..1: how near to the person: cloth lies on shoulders, it does not float.
+    closeness: Floats
     x: Floats  # (rows, cols) columns and rows of the photo
     y: Floats
     left: Floats  # (rows,) the laid garment's sides
@@ -67,11 +69,6 @@ class Scene:
     sleeve_ends: tuple[float, ...]
     #: For each arm: way along and distance across of every pixel.
     on_arms: tuple[tuple[Floats, Floats], ...]
-
-    @property
-    def closeness(self) -> Floats:
-        """How near to the person each pixel is: cloth lies on shoulders, it does not float."""
-        return np.clip(soften(self.shown, 0.024 * self.figure.torso_px) * 6 - 0.6, 0, 1)
 
 
 def body_layer(scene: Scene) -> Layer:
@@ -124,9 +121,8 @@ def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     share = np.clip((across + lower) / (upper + lower), 0, 1)
     steps = np.linspace(0, sleeve.length, SLEEVE_POINTS)
     # From the cuff upwards at the body's scale: a short sleeve begins in the photo's shoulder.
-    scale = _source_scale(scene)
-    if scene.garment.has_long_sleeves:
-        scale = max(scale, sleeve.length / length)
+    is_long = scene.garment.has_long_sleeves
+    scale = sleeve.length / length if is_long else _source_scale(scene)
     source_way = sleeve.length - np.maximum(length - way, 0) * scale
     source_upper = np.interp(source_way, steps, sleeve.upper)
     source_lower = np.interp(source_way, steps, sleeve.lower)
@@ -203,27 +199,28 @@ def _arms_in_front(scene: Scene) -> Floats:
     for arm, (way, across) in zip(scene.figure.arms, scene.on_arms, strict=True):
         if arm.is_hidden:
             continue
-        radius = arm.radius_at(way)
-        beyond = np.maximum(way - arm.starts[-1], 0)
-        strip = _soft(1.1 * radius - np.hypot(across, beyond)) * scene.shown
+        radius, off = arm.radius_at(way), np.hypot(across, np.maximum(way - arm.starts[-1], 0))
+        strip = _soft(1.1 * radius - off) * scene.shown
+        like = np.zeros(strip.shape)
         # Sleeves decide what they cover; a hand may have another colour than its sleeve.
         bare_from = arm.starts[2] if scene.garment.has_long_sleeves else 0.6 * arm.starts[1]
         for part in ((way >= bare_from) & (way < arm.starts[2]), way >= arm.starts[2]):
-            middle = part & (strip > 0.5) & (np.hypot(across, beyond) < 0.5 * radius)
+            part = part & (strip > 0)
+            middle = part & (strip > 0.5) & (off < 0.5 * radius)
             if middle.any():
                 # The strip is a little wide: only what looks like its middle is the arm.
                 usual = np.median(scene.person[middle], axis=0)
-                like = soften(likeness(scene.person, usual), 1.0)
-                front = np.maximum(front, strip * part * np.clip(2 * like, 0, 1))
+                like[part] = likeness(scene.person[part], usual)
+        front = np.maximum(front, strip * np.clip(2 * soften(like, 1.0), 0, 1))
     return front
 
 
 def _underarm(scene: Scene, arm: Arm, way: Floats) -> Floats:
     """Cloth under the arm, beyond the arm itself: down to the armpit, then less and less."""
     row = int(np.clip(scene.figure.armpit - scene.y[0, 0], 0, len(scene.left) - 1))
-    pit = np.array([(scene.left if arm.side < 0 else scene.right)[row], scene.figure.armpit])
-    pit_way, pit_across = (float(part[0]) for part in arm.along_across(pit[None]))
-    extra = max(0.0, -pit_across - float(arm.radius_at(np.array([pit_way]))[0]))
+    pit = (scene.left if arm.side < 0 else scene.right)[row], np.array(scene.figure.armpit)
+    pit_way, pit_across = arm.along_across(*pit)
+    extra = np.maximum(0, -pit_across - arm.radius_at(pit_way))
     return extra * np.clip(1 - (way - pit_way) / (0.3 * scene.figure.torso_px), 0, 1)
 
 

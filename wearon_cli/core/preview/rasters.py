@@ -11,20 +11,44 @@ type Floats = NDArray[np.float64]
 def soften(values: Floats, radius: float) -> Floats:
     """Blur (rows, cols): three running means are close to a Gauss curve of this deviation."""
     reach = max(1, round(radius))
-    for axis in (0, 1, 0, 1, 0, 1):
-        if values.shape[axis] > 1:
-            values = _mean(values, reach, axis)
-    return values
-
-
-def _mean(values: Floats, reach: int, axis: int) -> Floats:
-    edges = [(0, 0), (0, 0)]
-    edges[axis] = (reach + 1, reach)
-    total = np.cumsum(np.pad(values, edges, mode="edge"), axis=axis)
     window = 2 * reach + 1
-    if axis:
-        return np.asarray((total[:, window:] - total[:, :-window]) / window)
-    return np.asarray((total[window:] - total[:-window]) / window)
+    for _ in (0, 1):
+        # Sums run fastest along rows that lie in memory as they are.
+        values = np.ascontiguousarray(values.T)
+        for _ in range(3 if values.shape[1] > 1 else 0):
+            total = np.cumsum(np.pad(values, ((0, 0), (reach + 1, reach)), mode="edge"), axis=1)
+            values = (total[:, window:] - total[:, :-window]) / window
+    return np.asarray(values)
+
+
+def soften_line(values: Floats, radius: float) -> Floats:
+    """Blur (n,) alike."""
+    return np.asarray(soften(values[None], radius)[0])
+
+
+def median(values: Floats, reach: int) -> Floats:
+    """The running median of a line."""
+    padded = np.pad(values, reach, mode="edge")
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), 1))
+
+
+def reach(mask: Mask, start: Floats, direction: Floats, most: int) -> Floats:
+    """
+    How far the mask goes on.
+
+    Args:
+        start: (n, 2) x, y.
+        direction: (2,) or (n, 2) of a step.
+
+    Returns:
+        (n,) steps until the mask or the picture ends, or `most`.
+    """
+    steps = np.arange(most)[:, None, None]
+    col, row = np.moveaxis(np.rint(start + steps * direction).astype(int), -1, 0)
+    rows, cols = mask.shape
+    inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
+    outside = ~(inside & mask[np.clip(row, 0, rows - 1), np.clip(col, 0, cols - 1)])
+    return np.where(outside.any(0), outside.argmax(0), float(most))
 
 
 def flood(seed: Mask, allowed: Mask) -> Mask:
@@ -55,14 +79,14 @@ def grown(mask: Mask, radius: int) -> Mask:
     """With all that is nearer than a radius (an octagon around each pixel)."""
     for step in range(radius):
         wider = mask.copy()
-        wider[1:] |= mask[:-1]
-        wider[:-1] |= mask[1:]
-        wider[:, 1:] |= mask[:, :-1]
-        wider[:, :-1] |= mask[:, 1:]
-        if step % 2:
-            for rows, others in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
-                wider[rows, 1:] |= mask[others, :-1]
-                wider[rows, :-1] |= mask[others, 1:]
+        for axis in (0, 1):
+            # By turns over sides alone, and over corners too.
+            near, out = (
+                (wider.copy() if step % 2 else mask).swapaxes(0, axis),
+                wider.swapaxes(0, axis),
+            )
+            out[1:] |= near[:-1]
+            out[:-1] |= near[1:]
         mask = wider
     return mask
 
