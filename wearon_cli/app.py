@@ -57,36 +57,32 @@ class Entry:
 COMMANDS: Final = {
     "all": Entry("all:all_roles", "Run consume, celery and serve together, supervised.", ROLES),
     "consume": Entry("consume:consume", "Take jobs from the queue; recover lost ones.", ROLES),
-    "celery": Entry("celery:celery", "Run the jobs. Start more of these to scale.", ROLES),
-    "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
-    "web": Entry("web:web", "Show the page for operators: pictures, jobs, money.", OPERATORS),
+    "celery": Entry("celery:celery", "Run the jobs. Start more workers to scale.", ROLES),
+    "serve": Entry("serve:serve", "Serve HTTP: body measurement and health checks.", ROLES),
+    "web": Entry("web:web", "Serve the operators' page: pictures, jobs, costs.", OPERATORS),
     "demo": Entry("demo:demo", "Run one try-on end to end on this machine.", TRY_ONS),
     "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
-    "compare": Entry(
-        "compare:compare", "Draw one try-on with several models, side by side.", TRY_ONS
-    ),
+    "compare": Entry("compare:compare", "Compare one try-on across several models.", TRY_ONS),
     "replay-task": Entry(
         "replay_task:replay_task", "Run a failed or stuck session again.", TRY_ONS
     ),
     "session": Entry("session:session", "Show one session: row, credit, job, timeline.", OPERATORS),
     "sessions": Entry("session:sessions", "List sessions, newest first.", OPERATORS),
-    "status": Entry("status:status", "Show the state of queue and workers, live.", OPERATORS),
+    "status": Entry("status:status", "Show the queue and the workers, live.", OPERATORS),
     "doctor": Entry("doctor:doctor", "Check everything the product needs.", OPERATORS),
     "reconcile": Entry(
         "reconcile:reconcile", "Find and fix discrepancies between rows and credits.", OPERATORS
     ),
-    "costs": Entry("costs:costs", "Sum up what pictures cost.", OPERATORS),
+    "costs": Entry("costs:costs", "Add up the cost of pictures.", OPERATORS),
     "failures": Entry("failures:failures", "Count failed jobs by cause or model.", OPERATORS),
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),
-    "forget": Entry("forget:forget", "Delete what is kept of sessions, for good.", OPERATORS),
-    "provenance": Entry(
-        "provenance:provenance", "Show which marks of its origin a picture carries.", OPERATORS
-    ),
+    "forget": Entry("forget:forget", "Permanently delete a session's data.", OPERATORS),
+    "provenance": Entry("provenance:provenance", "Show a picture's provenance marks.", OPERATORS),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
     "check": Entry("check:check", "Check photos and a drawn picture as a worker does.", MEASURING),
-    "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
+    "model": Entry("model:app", "Download or locate the pose model file.", MEASURING),
 }
 
 
@@ -205,14 +201,14 @@ def _failure(exc: Exception, call: Invocation) -> Failure:
     if isinstance(exc, ModuleNotFoundError):
         return Failure(
             code="unexpected",
-            message=f"a part of the installation is missing: {exc.name}",
-            hint="install wearon-cli again",
+            message=f"part of the installation is missing: {exc.name}",
+            hint="reinstall wearon-cli",
             exit_code=WearonError.exit_code,
         )
     return Failure(
         code="unexpected",
-        message=f"this should not have happened ({type(exc).__name__})",
-        hint="run it again with WEARON_LOG_LEVEL=debug to see where, and report that",
+        message=f"unexpected error ({type(exc).__name__})",
+        hint="run it again with WEARON_LOG_LEVEL=debug and report the traceback",
         exit_code=WearonError.exit_code,
     )
 
@@ -296,7 +292,7 @@ def _json_option() -> Any:
             typer.Option(
                 "--json",
                 envvar="WEARON_JSON",
-                help="Answer with one JSON document, failures too.",
+                help="Print one JSON document, also on failure.",
                 callback=_remember_call,
                 is_eager=True,
                 expose_value=False,
@@ -326,7 +322,7 @@ app = typer.Typer(
 def root(
     ctx: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
 ) -> None:
     """The WearOn virtual try-on worker and its operators' tools."""

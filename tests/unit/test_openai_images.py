@@ -484,7 +484,7 @@ async def test_the_time_limit_covers_the_whole_call() -> None:
             await asyncio.sleep(0.02)
             yield b" "
 
-    with pytest.raises(CallAmbiguous, match=r"no answer of the image API in 0\.3 s"):
+    with pytest.raises(CallAmbiguous, match=r"no answer from the image API within 0\.3 s"):
         await answering(lambda _: httpx.Response(200, content=dripping()), timeout_s=0.3).generate(
             request()
         )

@@ -98,7 +98,7 @@ class CelerySender:
                     retry_policy=SEND_AGAIN,
                 )
         except (KombuError, OSError) as exc:
-            raise QueueUnavailable("Redis does not take a Celery message") from exc
+            raise QueueUnavailable("Redis did not accept a Celery message") from exc
 
     async def aclose(self) -> None:
         """Close the connection to the broker."""

@@ -38,13 +38,18 @@ def parse_span(text: str | timedelta) -> timedelta:
         return text
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None:
-        raise typer.BadParameter("give a span such as 90s, 15m, 2h or 7d")
+        raise typer.BadParameter("use a span such as 90s, 15m, 2h or 7d")
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
 
 
 SinceOption = Annotated[
     timedelta,
-    typer.Option("--since", parser=parse_span, metavar="SPAN", help="How far back: 15m, 2h, 7d."),
+    typer.Option(
+        "--since",
+        parser=parse_span,
+        metavar="SPAN",
+        help="How far to look back, such as 15m, 2h or 7d.",
+    ),
 ]
 
 

@@ -11,7 +11,7 @@ from wearon_cli.core.errors import UpstreamError
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-WHAT = "fetching the pose model's parts, once"
+WHAT = "downloading the pose model (once)"
 
 
 def ensure_model(settings: "Settings") -> Path:

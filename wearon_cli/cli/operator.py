@@ -60,7 +60,7 @@ def operator_name(given: str | None = None) -> str:
     name = " ".join(given.split())
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise InputError(
-            "--as does not hold a name", hint=f"1 to {MAX_NAME_CHARS} printable characters"
+            "--as is not a valid name", hint=f"use 1 to {MAX_NAME_CHARS} printable characters"
         )
     return name
 

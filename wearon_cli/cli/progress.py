@@ -21,7 +21,7 @@ _ROW_WORDS: Final = {
 _JOB_WORDS: Final = {
     JobPlace.READY: "ready: waiting for a worker",
     JobPlace.RELEASED: "released: waiting for a worker",
-    JobPlace.RUNNING: "running: the picture is being made",
+    JobPlace.RUNNING: "running: the picture is being drawn",
     JobPlace.WAITING: "waiting: rate limit or outage",
 }
 

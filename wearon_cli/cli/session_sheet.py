@@ -36,7 +36,7 @@ def session_lines(
 def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
     lines = halt.lines() if halt else []
     if refund_at is not None:
-        lines.append(f"unless that ends, this job's credit goes back at {refund_at:%H:%M:%S UTC}")
+        lines.append(f"otherwise this job's credit is returned at {refund_at:%H:%M:%S UTC}")
     return lines
 
 

@@ -52,7 +52,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
         kind = read_header(data).kind
         prepare(data, max_px=settings.max_picture_px)
     except PictureProblem as exc:
-        hint = exc.hint or "JPEG, PNG and WebP pictures can be used"
+        hint = exc.hint or "use a JPEG, PNG or WebP picture"
         raise type(exc)(f"{path}: {exc}", hint=hint) from exc
     return Upload(data=data, content_type=kind.content_type)
 
@@ -65,4 +65,4 @@ def _read(path: Path) -> bytes:
     except IsADirectoryError as exc:
         raise InputError(f"{path} is a folder", hint="name a picture file") from exc
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc

@@ -28,10 +28,10 @@ MINUTE: Final = timedelta(minutes=1)
 
 def status(
     once: Annotated[
-        bool, typer.Option("--once", help="One look, instead of a live screen.")
+        bool, typer.Option("--once", help="Print once and exit, instead of a live screen.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=1, help="Seconds between looks of the live screen.")
+        float, typer.Option(min=1, help="Seconds between refreshes of the live screen.")
     ] = 3.0,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -39,11 +39,11 @@ def status(
     ctx: typer.Context,
 ) -> Result:
     """
-    Show the state of queue, workers, rate limit, failures, cost.
+    Show the queue, workers, rate limit, failures and cost.
 
-    A live screen on a terminal: q ends it, p pauses it, up and down select one of the newest
-    failures, enter shows it. A character of a line under `done` and `failed` is a minute. One look
-    with --once, with --json, or in a pipe. Reads only.
+    On a terminal this is a live screen: q quits, p pauses, the up and down keys select a recent
+    failure and enter opens it. Each character of the charts under `done` and `failed` is one
+    minute. With --once, with --json or in a pipe it prints once and exits. Read-only.
     """
 
     as_json = ctx.find_root().obj.as_json

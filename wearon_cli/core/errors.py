@@ -253,7 +253,7 @@ class UpstreamError(WearonError):
     code = "upstream_error"
     exit_code = 6
     reaction = Reaction.REPEAT
-    shopper_message = "Our service was busy for too long. Please try again later."
+    shopper_message = "Our service was too busy. Please try again later."
 
 
 class MeasuringUnavailable(UpstreamError):

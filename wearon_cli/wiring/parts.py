@@ -32,7 +32,7 @@ def redis_url(settings: Settings) -> str:
         ConfigError: It is not set.
     """
     if settings.redis_url is None:
-        raise ConfigError("REDIS_URL is not set", hint="set it, or use --local to try it here")
+        raise ConfigError("REDIS_URL is not set", hint="set it, or use --local")
     return settings.redis_url.get_secret_value()
 
 

@@ -90,14 +90,14 @@ class PixelProcess:
                 await self._send(note, data)
                 await self._receive()
         except (OSError, EOFError, ValueError) as exc:
-            raise NotBegun("no process lived long enough to take the picture") from exc
+            raise NotBegun("no process stayed alive long enough to take the picture") from exc
         try:
             async with asyncio.timeout(limit_s):
                 return await self._receive()
         except TimeoutError as exc:
-            raise DiedAtWork(f"the picture was worked on for more than {limit_s:g} s") from exc
+            raise DiedAtWork(f"processing the picture took more than {limit_s:g} s") from exc
         except (OSError, EOFError, ValueError) as exc:
-            raise DiedAtWork("the process that worked on the picture died") from exc
+            raise DiedAtWork("the process that read the picture died") from exc
 
     async def kill(self) -> int:
         """End it at once, and return what it ended with: negative for a signal."""

@@ -101,7 +101,7 @@ def load_landmarker(model: Path, **options: Any) -> Any:
         library = str(exc).partition(":")[0]
         raise ConfigError(
             f"MediaPipe cannot be loaded on this system ({library})",
-            hint="install the system library it names; docs/deployment.md lists them",
+            hint="install the named system library (docs/deployment.md lists all of them)",
         ) from exc
     except (ValueError, RuntimeError) as exc:
         raise ConfigError(

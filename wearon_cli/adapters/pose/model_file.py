@@ -113,7 +113,7 @@ def require_model(settings: Settings) -> Path:
     if settings.pose_model:
         raise ConfigError(
             f"the pose model named by WEARON_POSE_MODEL {what}: {path}",
-            hint=f"name a pose landmarker .task file, or unset it and {_PULL_HINT}",
+            hint=f"set it to a pose landmarker .task file, or unset it and {_PULL_HINT}",
         )
     raise ConfigError(f"the pose model {what}: {path}", hint=_PULL_HINT)
 
@@ -254,7 +254,7 @@ def _explained(pip_says: str) -> UpstreamError | ConfigError:
     """Why pip failed, in our words: its own hold addresses."""
     if "No module named pip" in pip_says:
         return ConfigError(
-            "this Python has no pip, which fetches the pose model's parts",
+            "this Python has no pip, which is needed to download the pose model",
             hint=_PIP_HINT,
         )
     if "No space left" in pip_says:
@@ -368,5 +368,5 @@ def _write_whole(path: Path, data: bytes) -> None:
     except OSError as exc:
         raise ConfigError(
             f"the pose model cannot be written to {path.parent}: {exc.strerror}",
-            hint="make the folder writable, or name another file with WEARON_POSE_MODEL",
+            hint="make the folder writable, or set WEARON_POSE_MODEL to another path",
         ) from exc

@@ -27,7 +27,7 @@ def library() -> Any:
         return import_module("c2pa")
     except (ImportError, OSError, RuntimeError) as exc:
         raise ConfigError(
-            "the library for content credentials is not there",
+            "the library for content credentials is not installed",
             hint="pip install 'wearon-cli[c2pa]'",
         ) from exc
 

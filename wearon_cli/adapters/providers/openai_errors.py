@@ -138,7 +138,7 @@ def from_answer(
 
 _HINTS: Final[dict[type[GeneratorError], str]] = {
     AccountBlocked: "check OPENAI_API_KEY, the account's credit and verification, OPENAI_BASE_URL",
-    ModelUnavailable: "name a model that is open in OPENAI_IMAGE_MODELS",
+    ModelUnavailable: "use an available model in OPENAI_IMAGE_MODELS",
 }
 
 

@@ -132,7 +132,7 @@ class OpenAIResponses:
             return None
         opened = _document(self._require_ok(answer)).get("id")
         if not isinstance(opened, str):
-            raise GeneratorFault("the answer holds no conversation")
+            raise GeneratorFault("the answer contains no conversation")
         return opened
 
     async def submit(
@@ -261,7 +261,7 @@ class OpenAIResponses:
         )
         told = _document(self._require_ok(answer)).get("data")
         if not isinstance(told, list):
-            raise GeneratorFault("the answer holds no list of items")
+            raise GeneratorFault("the answer contains no list of items")
         return [item for item in told if isinstance(item, dict)]
 
     # ------------------------------------------------------------------------ tidying
@@ -333,7 +333,7 @@ class OpenAIResponses:
             return CallAmbiguous(f"something before the image API answered {answer.status}")
         made = from_answer(answer.status, answer.headers, error, RESPONSE_CODES)
         if isinstance(made, RequestRejected) and parameter in _OUR_PARAMETERS:
-            return ModelUnavailable(str(made), hint="name another model in OPENAI_IMAGE_MODELS")
+            return ModelUnavailable(str(made), hint="use another model in OPENAI_IMAGE_MODELS")
         return made
 
     def _asked(self, ticket: Ticket) -> Asked:
@@ -372,7 +372,7 @@ def _document(answer: Answer) -> dict[str, Any]:
     except ValueError as exc:
         raise GeneratorFault("the answer is not JSON") from exc
     if not isinstance(document, dict):
-        raise GeneratorFault("the answer is no object")
+        raise GeneratorFault("the answer is not a JSON object")
     return document
 
 
@@ -381,7 +381,7 @@ def _response_id(answer: Answer) -> str:
     try:
         bought = _document(answer).get("id")
     except GeneratorFault as exc:
-        raise CallAmbiguous(f"the purchase was answered oddly: {exc}") from exc
+        raise CallAmbiguous(f"unexpected answer to the purchase: {exc}") from exc
     if not isinstance(bought, str) or not bought:
         raise CallAmbiguous("the purchase was answered without an id")
     return bought

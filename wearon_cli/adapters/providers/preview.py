@@ -59,7 +59,7 @@ class PreviewImages(OneShot):
         pictures = [picture.jpeg for picture in request.pictures]
         if len(pictures) < 2:
             raise RequestRejected(
-                "there is no garment picture: a preview needs a person and a garment"
+                "there is no garment picture; a preview needs a person and a garment"
             )
         data = await anyio.to_thread.run_sync(
             self.compose, pictures[0], pictures[1], limiter=self._turns, abandon_on_cancel=True
@@ -93,7 +93,7 @@ class PreviewImages(OneShot):
         except PictureProblem as exc:
             raise RequestRejected(str(exc), hint=exc.hint) from exc
         except ConfigError as exc:
-            raise GeneratorFault(f"no previews here: {exc}", hint=exc.hint) from exc
+            raise GeneratorFault(f"previews cannot be drawn here: {exc}", hint=exc.hint) from exc
 
     def _pose_reader(self) -> PoseReader:
         with self._opening:

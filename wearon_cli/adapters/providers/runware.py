@@ -150,7 +150,7 @@ class Runware:
         if data is not None:
             return pending  # also when the picture is in it already: `collect` reads it
         if error is None:
-            raise CallAmbiguous(f"the purchase was answered oddly, status {answer.status}")
+            raise CallAmbiguous(f"unexpected answer to the purchase, status {answer.status}")
         if error.is_known_already:
             return pending
         raise from_error(error, status=answer.status, headers=answer.headers)
@@ -173,7 +173,7 @@ class Runware:
             task = await self._found(marker)
         except _NotAnswered as exc:
             if isinstance(exc.failure, CallAmbiguous):  # the question, not the purchase
-                raise GeneratorUnreachable(f"the question failed: {exc.failure}") from exc
+                raise GeneratorUnreachable(f"the status request failed: {exc.failure}") from exc
             raise exc.failure from exc
         if task is None:
             return None
@@ -266,11 +266,11 @@ class Runware:
             return await self._downloaded(address)
         encoded = task.get("imageBase64Data") or task.get("imageDataURI")
         if not isinstance(encoded, str):
-            raise CallAmbiguous("the task succeeded, and no picture is told")
+            raise CallAmbiguous("the task succeeded but names no picture")
         try:
             return binascii.a2b_base64(encoded.rpartition(",")[2], strict_mode=True)
         except ValueError as exc:
-            raise CallAmbiguous("the provider's picture is not whole") from exc
+            raise CallAmbiguous("the provider's picture is incomplete") from exc
 
     async def _downloaded(self, address: str) -> bytes:
         """The result; paid for, so that an odd answer of its host is given a second chance."""
@@ -287,7 +287,7 @@ class Runware:
         try:
             return await self._fetcher.fetch(address)
         except FetchFailed as exc:
-            failure = GeneratorUnreachable("the picture could not be downloaded this time")
+            failure = GeneratorUnreachable("the picture could not be downloaded")
             raise _NotAnswered(failure) from exc
 
     def _usage(self, ticket: Ticket, task: Mapping[str, Any]) -> Usage:

@@ -67,7 +67,7 @@ def redis_errors() -> Iterator[None]:
         yield
     except REFUSALS as exc:
         raise QueueUnavailable(
-            "Redis refuses the user or password of REDIS_URL", hint="check the password in it"
+            "Redis rejects the user or password in REDIS_URL", hint="check the user and password"
         ) from exc
     except ResponseError as exc:
         if "unknown command" in str(exc).lower():
@@ -79,10 +79,10 @@ def redis_errors() -> Iterator[None]:
         if _certificate_refused(exc):
             raise QueueUnavailable(
                 "the certificate of Redis is not trusted",
-                hint="name its CA in REDIS_URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
+                hint="set its CA in REDIS_URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
             ) from exc
         raise QueueUnavailable(
-            "Redis does not answer", hint="check REDIS_URL and that the server runs"
+            "Redis does not answer", hint="check REDIS_URL and that the server is running"
         ) from exc
 
 

@@ -81,6 +81,6 @@ def refund_key(request_id: str | None) -> str:
 
 def _unreadable(exc: Exception) -> StoreRefused:
     return StoreRefused(
-        f"a ledger row has unexpected content ({type(exc).__name__})",
+        f"a ledger row has an unexpected value ({type(exc).__name__})",
         hint="the platform's schema changed: `wearon doctor` names the column",
     )

@@ -149,7 +149,7 @@ async def connect(settings: Settings, *, on_call: OnCall | None = None) -> Async
     url, key = settings.supabase_url, settings.supabase_service_role_key
     if not url or not key:
         name = "SUPABASE_SERVICE_ROLE_KEY" if url else "SUPABASE_URL"
-        raise ConfigError(f"{name} is not set", hint="set it, or use --local to try it here")
+        raise ConfigError(f"{name} is not set", hint="set it, or use --local")
     timeout_s = settings.supabase_timeout_s
     async with httpx.AsyncClient(
         http2=False,
@@ -176,7 +176,8 @@ def _client(url: str, key: str, http: httpx.AsyncClient) -> AsyncClient:
         return AsyncClient(url, key, options)
     except (SupabaseException, ValueError) as exc:
         raise ConfigError(
-            "SUPABASE_URL is not an address", hint="it looks like https://<project>.supabase.co"
+            "SUPABASE_URL is not a valid address",
+            hint="it looks like https://<project>.supabase.co",
         ) from scrubbed(exc)
 
 

@@ -31,7 +31,7 @@ def check_role(settings: Settings) -> Finding:
     if role in {None, SERVICE_ROLE}:
         return Finding(name="supabase key", ok=True, detail="a service role key")
     return Finding(
-        name="supabase key", ok=False, detail=f"this is the key of the role {role}", hint=KEY_HINT
+        name="supabase key", ok=False, detail=f"this is a key of the role {role}", hint=KEY_HINT
     )
 
 
@@ -80,6 +80,6 @@ async def require_whole_view(supabase: Supabase) -> None:
         if exc.vendor_code in _FAULTS_OF_THE_PROBE:
             return
         raise ConfigError(
-            "this Supabase key does not see every row, so nothing true could be said",
+            "this Supabase key does not see every row, so results would be wrong",
             hint=KEY_HINT,
         ) from exc

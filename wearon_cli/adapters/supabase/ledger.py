@@ -63,7 +63,7 @@ class SupabaseLedger:
             if column != "email" or exc.vendor_code != pg_codes.NO_COLUMN:
                 raise
             raise InputError(
-                "this platform's users have no e-mail to be found by", hint="give the user's id"
+                "this platform's users cannot be looked up by e-mail", hint="give the user's id"
             ) from exc
         if owner is None:
             return None

@@ -42,34 +42,34 @@ class Refusal(StrEnum):
 WORDS: Final = {
     Refusal.NO_PERSON: (
         "no person was found in the photo",
-        "Take a photo of yourself, standing, from head to feet, nearly as high as the picture.",
+        "Take a photo of yourself standing, head to feet, almost filling the height of the photo.",
     ),
     Refusal.SEVERAL_PEOPLE: (
         "there is more than one person in the photo",
-        "Take the photo with no one else in the picture, and no mirror or poster behind you.",
+        "Take the photo alone, without a mirror or a poster behind you.",
     ),
     Refusal.CUT_OFF: (
         "part of the body is outside the photo",
-        "The whole body must be in the picture, standing: step back until your head and your feet "
-        "are in it.",
+        "The whole body must be in the picture: step back until both your head and your feet are "
+        "in it.",
     ),
     Refusal.BACK_VIEW: ("the person is seen from behind", "Turn around and face the camera."),
     Refusal.TURNED_AWAY: (
         "the body is turned away from the camera",
-        "Face the camera with your shoulders and hips square to it.",
+        "Face the camera, with your shoulders and hips square to it.",
     ),
     Refusal.NOT_STANDING: (
         "the person is sitting, bent or lying",
-        "The whole body must be in the picture, standing: stand up straight, with your arms a "
-        "little away from your body. The photo must be upright too.",
+        "Stand up straight, with your arms slightly away from your body and your whole body in the "
+        "picture, and make sure the photo is upright.",
     ),
     Refusal.CAMERA_TILTED: (
         "the camera looks up or down at the body",
-        "Hold the camera upright at the height of your belly, two to four steps away.",
+        "Hold the camera upright at waist height, two to four steps away from you.",
     ),
     Refusal.TOO_SMALL: (
         "the person is too small in the photo",
-        "Come closer, until you nearly fill the height of the picture.",
+        "Move closer, until your body almost fills the height of the photo.",
     ),
     Refusal.TOO_DARK: (
         "the photo is too dark",
@@ -81,11 +81,11 @@ WORDS: Final = {
     ),
     Refusal.NOT_FROM_SIDE: (
         "the second photo does not show the body from the side",
-        "Turn a quarter, so that the camera sees you exactly from the side.",
+        "Turn sideways, so that the camera sees you in profile.",
     ),
     Refusal.UNCLEAR: (
-        "the outline of the body could not be made out",
-        "Stand before a plain wall, with your arms a little away from your body.",
+        "the outline of the body could not be found",
+        "Stand in front of a plain wall, with your arms slightly away from your body.",
     ),
 }
 

@@ -37,10 +37,11 @@ class HaltState:
 
     def _meaning(self) -> str:
         if self.refunds_from is None:
-            return "pictures are bought from another provider meanwhile"
+            return "another provider is used meanwhile"
         return (
-            f"nothing is bought, jobs wait; credits go back from {self.refunds_from:{_CLOCK}} on, "
-            f"those of b2c sessions before they are {PLATFORM_CRON_S / 60:.0f} min old"
+            "no pictures are bought, jobs wait; credits are returned from "
+            f"{self.refunds_from:{_CLOCK}}, for b2c sessions before they are "
+            f"{PLATFORM_CRON_S / 60:.0f} min old"
         )
 
 

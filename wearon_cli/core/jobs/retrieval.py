@@ -205,7 +205,7 @@ class Retriever:
                 self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=usage.cost_usd, cause=exc
             )
             await self.forget(ticket)
-            raise GeneratorFault("the answer holds no usable picture") from exc
+            raise GeneratorFault("the answer contains no usable picture") from exc
         if outcome is PurchaseOutcome.FETCHED:
             emit(PurchaseFetched(provider=picture.usage.provider, model=picture.usage.model))
         if picture.revised_prompt:

@@ -77,7 +77,7 @@ async def follow(
         if clock() >= deadline_s:
             raise SessionRunning(
                 f"session {key.session_id} has not ended after {timeout_s:g} s",
-                hint=f"it goes on by itself; `wearon session {key.session_id}` tells where it is",
+                hint=f"it continues; `wearon session {key.session_id}` shows its state",
             )
         await asyncio.sleep(LOOK_EVERY_S)
 

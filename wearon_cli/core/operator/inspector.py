@@ -130,7 +130,8 @@ class Inspector:
         if row is None:
             tables = " and ".join(channel.table for channel in Channel)
             raise SessionNotFound(
-                f"there is no session {session_id}", hint=f"looked in {tables}; is the id complete?"
+                f"there is no session {session_id}",
+                hint=f"looked in {tables}; check that the id is complete",
             )
         return row
 

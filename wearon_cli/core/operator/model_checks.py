@@ -45,7 +45,7 @@ class Shape:
     def price(self, model: ImageModel) -> str:
         """About what a try-on costs, in words."""
         usd = try_on_usd(model, size=self.size, quality=self.quality)
-        return "at a price not known here" if usd is None else f"about ${usd:.3f} a try-on"
+        return "at a price unknown here" if usd is None else f"about ${usd:.3f} a try-on"
 
 
 def model_findings(looks: Sequence[ModelLook], *, shape: Shape, today: date) -> list[Finding]:
@@ -92,7 +92,7 @@ def _gone(look: ModelLook, looks: Sequence[ModelLook], today: date) -> Finding:
     if next_one is None:
         hint = f"name one that is open in {_list_of(look)}"
         return Finding(name=name, ok=False, detail=detail, hint=hint)
-    # Closed as announced, behind the one that serves: nothing is left to do.
+    # Closed as announced, behind the one that serves: nothing left to do.
     expected = bool(day and day <= today) and looks.index(next_one) < looks.index(look)
     return Finding(
         name=name,

@@ -93,11 +93,11 @@ class Replayer:
         Open the job. Calling it again for the same plan opens no second one.
 
         Raises:
-            SessionRunning: The session moved since the plan was made; nothing was done.
+            SessionRunning: The session moved since the plan was made; nothing was changed.
             QueueUnavailable: The job may or may not be open: call it again, or look.
         """
         row = await self.sessions.get(plan.session.key)
-        moved = SessionRunning(f"session {plan.session.session_id} moved on: nothing was done")
+        moved = SessionRunning(f"session {plan.session.session_id} moved on: nothing was changed")
         if row is None or row.status is not plan.session.status:
             raise moved
         job = _job(plan)

@@ -176,7 +176,7 @@ def _as_row(new: NewSession) -> Session:
 def _interrupted(row: Session) -> Interrupted:
     return Interrupted(
         f"session {row.session_id} was made and goes on by itself",
-        hint=f"`wearon session {row.session_id}` tells where it is",
+        hint=f"`wearon session {row.session_id}` shows its state",
     )
 
 

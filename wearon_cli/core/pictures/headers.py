@@ -121,7 +121,7 @@ def _what_it_is(data: bytes) -> str:
     name = name or next((n for first, n in _OTHER_KINDS if start.startswith(first)), None)
     if name is None:
         return "this is not a picture we can read"
-    return f"this is a {name} file; only JPEG, PNG and WebP pictures can be used"
+    return f"this is a {name} file; only JPEG, PNG and WebP pictures are supported"
 
 
 def broken(how: str) -> PictureUnusable:

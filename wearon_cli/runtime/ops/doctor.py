@@ -127,7 +127,7 @@ def _purchases(state: HaltState) -> Finding:
     return Finding(
         name="purchases",
         ok=state.stopped_since is None,
-        detail="; ".join(state.lines()) or "go out: no breaker is open",
+        detail="; ".join(state.lines()) or "accepting calls: no breaker is open",
         hint="docs/operators.md, 'Calls are halted', says what to do" if state.halts else "",
         warning=state.stopped_since is None and bool(state.halts),
     )
