@@ -81,7 +81,7 @@ COMMANDS: Final = {
     "forget": Entry("forget:forget", "Permanently delete a session's data.", OPERATORS),
     "provenance": Entry("provenance:provenance", "Show a picture's provenance marks.", OPERATORS),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
-    "check": Entry("check:check", "Check photos and a drawn picture as a worker does.", MEASURING),
+    "check": Entry("check:check", "Check input photos and results as a worker does.", MEASURING),
     "model": Entry("model:app", "Download or locate the pose model file.", MEASURING),
 }
 

@@ -50,8 +50,8 @@ WORDS: Final = {
     ),
     Refusal.CUT_OFF: (
         "part of the body is outside the photo",
-        "The whole body must be in the picture: step back until both your head and your feet are "
-        "in it.",
+        "Your whole body must be in the picture, standing. Step back until your head and your feet "
+        "are both in it.",
     ),
     Refusal.BACK_VIEW: ("the person is seen from behind", "Turn around and face the camera."),
     Refusal.TURNED_AWAY: (
@@ -60,8 +60,8 @@ WORDS: Final = {
     ),
     Refusal.NOT_STANDING: (
         "the person is sitting, bent or lying",
-        "Stand up straight, with your arms slightly away from your body and your whole body in the "
-        "picture, and make sure the photo is upright.",
+        "Your whole body must be in the picture, standing. Stand up straight, with your arms "
+        "slightly away from your body, and keep the photo upright.",
     ),
     Refusal.CAMERA_TILTED: (
         "the camera looks up or down at the body",
