@@ -28,12 +28,12 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as in other programs.
 USAGE_EXIT: Final = 2
-#: Flags that stand for a decision for one run: none of them has an environment variable, so one
-#: that is left behind in a shell or a container decides nothing.
+#: Flags that stand for a decision for one run: none of them has an environment variable, so a
+#: variable left behind in a shell or a container has no effect.
 DECISIONS: Final = frozenset(
     {"yes", "force", "charge", "fix", "now", "undo", "paid", "whose", "allow_actions"}
 )
-#: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
+#: Exit status of a program ended by a closed pipe (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
 HELP_NAMES: Final = ["-h", "--help"]
@@ -88,7 +88,7 @@ COMMANDS: Final = {
 
 @dataclass(slots=True)
 class Invocation:
-    """What is known so far of the running command line."""
+    """What is known so far about the running command line."""
 
     as_json: bool = False
     command: str = ""
@@ -164,14 +164,14 @@ class Wearon(TyperGroup):
 
 
 def _guard(run: Any, call: Invocation) -> int:
-    """Run a command line, say how it ended, and return the exit code."""
+    """Run a command line, report how it ended, and return the exit code."""
     try:
         try:
             answer = run()
         except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it unreported
             return _fail(_failure(exc, call), call)
         if answer is None and call.command:
-            answer = Result()  # no answer of its own; a script still gets its envelope
+            answer = Result()  # no result of its own; scripts still get an envelope
         if isinstance(answer, Result):
             emit(answer, command=call.command, as_json=call.as_json)
             return answer.exit_code
@@ -227,7 +227,7 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
 
 def _log_traceback(exc: Exception) -> None:
     """Show the traceback when the log level is debug."""
-    from wearon_cli.core.settings import load_settings  # brings pydantic
+    from wearon_cli.core.settings import load_settings  # imports pydantic
 
     try:
         wanted = load_settings().log_level == "debug"

@@ -129,7 +129,7 @@ async def test_another_plan_for_the_same_session_finds_it_taken(
     await failed(world, key)
     one, other = await operators.plan(key), await operators.plan(key)
     await operators.replayer.run(one)
-    with pytest.raises(SessionRunning, match="moved on"):
+    with pytest.raises(SessionRunning, match="changed meanwhile"):
         await operators.replayer.run(other)
 
 
@@ -139,7 +139,7 @@ async def test_a_row_that_moved_meanwhile_is_left_alone(world: World, operators:
     plan = await operators.plan(key)
     await operators.replay(key)
     await world.run_all()
-    with pytest.raises(SessionRunning, match="moved on"):
+    with pytest.raises(SessionRunning, match="changed meanwhile"):
         await operators.replayer.run(plan)
 
 
@@ -358,7 +358,7 @@ async def test_a_charge_is_refused_where_the_credit_still_pays(
     await world.redis.flushall()
     await world.sessions.apply(key, fail("an older worker's sentence"))
     assert "it pays for this replay" in sentences(await operators.plan(key))
-    with pytest.raises(InputError, match="still taken"):
+    with pytest.raises(InputError, match="was not returned"):
         await operators.plan(key, charge=True)
 
 

@@ -1,4 +1,4 @@
-"""A comparison of image models: bought at the same time, saved in a folder, told as a table."""
+"""A comparison of image models: bought concurrently, saved in a folder, shown as a table."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.trials import OpenTrials
 
-#: What is in the folder, beside the pictures.
+#: Files in the folder besides the pictures.
 SHEET: Final = "sheet.jpg"
 FACTS: Final = "compare.json"
 
@@ -50,10 +50,10 @@ async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
     Ask, buy, save, lay out.
 
     Raises:
-        ConsentMissing, Interrupted: Nobody said yes: nothing was bought.
-        ConfigError: A key is missing, or a model does not draw what is asked.
+        ConsentMissing, Interrupted: It was not confirmed: nothing was bought. ConfigError: A key is
+        missing, or a model does not draw what is asked.
     """
-    from wearon_cli.core.pictures.contact_sheet import contact_sheet  # brings Pillow
+    from wearon_cli.core.pictures.contact_sheet import contact_sheet  # imports Pillow
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
     from wearon_cli.wiring.trials import open_trials
 

@@ -12,11 +12,10 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 
 def require_consent(question: str, *, yes: bool) -> None:
     """
-    Go on with a person's yes: said before, by `--yes`, or now, on a terminal.
+    Require confirmation: `--yes`, or an answer on the terminal.
 
     Args:
-        question: What is going to be done, as a question.
-        yes: `--yes` was given.
+        question: What will be done, as a question. yes: `--yes` was given.
 
     Raises:
         ConsentMissing: There is no terminal to ask on.

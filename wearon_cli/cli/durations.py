@@ -14,7 +14,7 @@ _SIZES: Final = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 class Span(timedelta):
-    """A default span of an option. The help page prints it as it is typed: 2h, 7d."""
+    """A default span of an option; the help page prints it as typed: 2h, 7d."""
 
     def __str__(self) -> str:
         seconds = int(self.total_seconds())

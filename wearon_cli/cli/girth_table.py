@@ -1,4 +1,4 @@
-"""An estimate as a person reads it: girths with their bands, and the odds of each size as bars."""
+"""An estimate for people: girths with their bands, and the probability of each size as bars."""
 
 from collections.abc import Sequence
 from typing import Final

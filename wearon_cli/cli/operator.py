@@ -31,11 +31,9 @@ def with_tools(
     Open the tools, do the work, close them.
 
     Args:
-        work: Gets the tools.
-        local: Of the local stack.
-        data_dir: Its data folder.
-        needs_workers: A local stack that does not run is started with its workers.
-        needs_whole_view: Refuse a key that sees only a part of the rows.
+        work: Gets the tools. local: Of the local stack. data_dir: Its data folder. needs_workers: A
+        local stack that does not run is started with its workers. needs_whole_view: Refuse a key
+        that sees only some of the rows.
     """
 
     async def run(settings: "Settings") -> Result:
@@ -50,7 +48,7 @@ def with_tools(
 
 def operator_name(given: str | None = None) -> str:
     """
-    Who acts, for the timeline: the name given with `--as`, else this user and machine.
+    The operator's name, for the timeline: the name given with `--as`, else this user and machine.
 
     Raises:
         InputError: It is no name: empty, too long, or with characters that are not shown.

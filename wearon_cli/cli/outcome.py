@@ -55,7 +55,7 @@ def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> 
 
 
 def not_followed(row: Session, settings: "Settings") -> Interrupted:
-    """What a person who stopped following has to know: which session, and how to go on."""
+    """What to tell someone who stopped following: which session, and how to continue."""
     told = f"session {row.session_id} is queued; stopped following it"
     if settings.is_local:
         local = f"--local --data-dir {settings.local_dir}"

@@ -27,7 +27,7 @@ _JOB_WORDS: Final = {
 
 
 class Progress:
-    """What is going on, and for how long already."""
+    """What is going on, and for how long."""
 
     def __init__(self, spinner: Spinner | None) -> None:
         self._spinner = spinner
@@ -48,7 +48,7 @@ class Progress:
         self._said = text
 
     def look(self, row: Session, job: JobEntry | None) -> None:
-        """Tell where a job is, or what its row says, as often as it is looked at."""
+        """Show where a job is, or its row's status, at every look."""
         self.say(_JOB_WORDS[job.place] if job else _ROW_WORDS[row.status])
 
 

@@ -1,4 +1,4 @@
-"""How many replays are told: while they run, in one live table or line by line, and at the end."""
+"""Shows bulk replays: while they run, in a live table or line by line, and at the end."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Screen:
 
 
 def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
-    """What all of it came to, by the cause of the first failure."""
+    """The outcome, by the cause of the first failure."""
     table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
     for cause, ends in _by_cause(now.ends).items():
         done = sum(end.ended.succeeded for end in ends)
@@ -157,7 +157,7 @@ def left_out_facts(
 
 
 def interrupted_words(now: Progress) -> str:
-    """What a person who pressed Ctrl-C has to know."""
+    """What to tell someone who pressed Ctrl-C."""
     return (
         f"{now.opened} were started, {len(now.ends)} of them have ended; the others continue, and "
         f"{len(now.waiting)} were not started"

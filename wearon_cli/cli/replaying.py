@@ -1,4 +1,4 @@
-"""Running planned replays for a person: tell, ask, open, follow, tell again."""
+"""Runs planned replays: show the plan, ask, open, follow, show the result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Outcomes of earlier replays are looked for so far back, in so many sessions.
+#: How far back, and in how many sessions, outcomes of earlier replays are looked for.
 KNOWN_SINCE: Final = timedelta(days=7)
 KNOWN_SESSIONS: Final = 300
 
@@ -163,7 +163,7 @@ async def _working_here(
 
 
 async def _known_outcomes(tools: "OperatorTools") -> Outcomes:
-    """What earlier replays came to, from the records of the newest sessions that ended."""
+    """Outcomes of earlier replays, from the records of the newest ended sessions."""
     found = await tools.inspector.search(
         Search(
             since=utc_now() - KNOWN_SINCE,
@@ -186,7 +186,7 @@ def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
 
 
 def _require_affordable(plan: Plan, how: Replaying) -> None:
-    """For one session: many are opened as far as the limit reaches."""
+    """For one session; bulk replays are opened as far as the limit allows."""
     most_usd = plan.price.most_usd
     if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What the role commands share: their settings, and what they refuse to start with."""
+"""Shared by the role commands: their settings, and checks before they start."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -149,7 +149,7 @@ def _open_viewer(saved: Sequence[Saved]) -> None:
 
 
 async def _strip(saved: Sequence[Saved], settings: "Settings") -> "Image | None":
-    """All of them side by side. Whatever a shopper sent is decoded in a process of its own."""
+    """All of them side by side. Untrusted pictures are decoded in a separate process."""
     from PIL import Image
 
     from wearon_cli.adapters.pixels.processes import PixelProcesses

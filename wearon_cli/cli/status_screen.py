@@ -1,4 +1,4 @@
-"""The state of queue, workers and calls as a person reads it, and as a live screen with keys."""
+"""The state of queue, workers and calls: printed once, or as a live screen with keys."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace

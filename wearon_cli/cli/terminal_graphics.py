@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: How long a terminal may take to answer, over a slow line.
+#: How long a terminal may take to answer, also over a slow connection.
 ANSWER_S: Final = 1.0
-#: A kitty command holds at most so many characters of data.
+#: Most characters of data in one kitty command.
 _KITTY_CHUNK: Final = 4096
 _SIXEL_COLOURS: Final = 255
 _SIXEL_ROWS: Final = 6

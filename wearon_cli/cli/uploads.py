@@ -1,4 +1,4 @@
-"""Pictures named on the command line, checked before anything is uploaded or paid."""
+"""Pictures from the command line, checked before anything is uploaded or paid for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
         InputError: There is no such file, or it may not be read.
         PictureProblem: It is not a picture the workers would take.
     """
-    from wearon_cli.core.pictures.prepare import prepare  # brings Pillow
+    from wearon_cli.core.pictures.prepare import prepare  # imports Pillow
 
     data = _read(path)
     if len(data) > settings.max_picture_bytes:

@@ -46,7 +46,7 @@ def check(
         lines += _lines("result", checked.result)
     if annotate is not None:
         write_drawing(annotate, checked, lines, model)
-        note(f"drawn: {annotate}")
+        note(f"annotated: {annotate}")
     certain = checked.inputs.certain
     return Result(
         data={
@@ -68,7 +68,7 @@ def _lines(what: str, report: "Report") -> list[str]:
     ]
     if report.not_checked:
         said.append(f"{what}: not checked: {report.not_checked}")
-    return said or [f"{what}: nothing is wrong"]
+    return said or [f"{what}: ok"]
 
 
 def _fate(finding: object, report: "Report") -> str:

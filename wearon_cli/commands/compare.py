@@ -20,7 +20,7 @@ from wearon_cli.core.image_prices import try_on_usd
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-#: More at once is a bill, not a comparison.
+#: Most models compared at once: each picture costs money.
 MOST_MODELS: Final = 16
 
 

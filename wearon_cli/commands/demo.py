@@ -67,7 +67,7 @@ def demo(
 
 @contextmanager
 def _log_kept(folder: Path) -> Iterator[None]:
-    """When something we call fails, the stack's log outlives its folder."""
+    """When a service fails, the stack's log is kept although its folder is removed."""
     try:
         yield
     except UpstreamError as exc:

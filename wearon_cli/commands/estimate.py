@@ -153,7 +153,7 @@ def _batch_lines(
     ends: "list[Estimate | InputError]",
     answers: list[dict[str, object]],
 ) -> list[object]:
-    """A table for a person who looks, a line of JSON for each photo for a program that reads."""
+    """A table on a terminal, a line of JSON for each photo in a pipe."""
     if stdout_console().is_terminal:
         from wearon_cli.cli.girth_table import batch_table
 

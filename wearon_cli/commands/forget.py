@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 #: Sessions of one owner.
 MOST_ROWS: Final = 100_000
-#: Sessions named one by one before it happens; of more, how many.
+#: Most sessions listed before deletion; beyond that, only the number.
 NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What was asked for, and what may be done about it."""
+    """What was asked for, and what may be done."""
 
     plans: "Sequence[ForgetPlan]"
     refused: Sequence[WearonError]
@@ -153,7 +153,7 @@ async def _forgotten(
                 receipts.append(
                     await forgetting.run(plan.session, request.around, providers, by=by)
                 )
-            except (SessionError, GeneratorError) as exc:  # it began anew, or a copy is left
+            except (SessionError, GeneratorError) as exc:  # it started again, or a copy is left
                 refused.append(exc)
     done = _Request(plans=request.plans, refused=refused, around=request.around)
     return _answer(done, receipts)

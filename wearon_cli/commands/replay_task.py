@@ -184,7 +184,7 @@ def _check(command: ReplayCommand) -> None:
 
 
 async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Settings") -> Result:
-    """Plan, say so, ask, do it, follow it."""
+    """Plan, show the plan, ask, run it, follow it."""
     if command.undo:
         return await _undo(command, tools)
     if command.is_one:
@@ -233,7 +233,7 @@ async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
 async def _plans(
     session_ids: Sequence[str], command: ReplayCommand, tools: "OperatorTools"
 ) -> tuple[list[Plan], list[tuple[str, str]]]:
-    """What can be run again, and what is left out, with the class of error that says why."""
+    """What can be replayed, and what is skipped, with the error class that says why."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def plan(session_id: str) -> Plan | tuple[str, str]:

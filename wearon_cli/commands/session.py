@@ -1,4 +1,4 @@
-"""`wearon session` and `wearon sessions`: what happened to one, and which there are."""
+"""`wearon session` and `wearon sessions`: one session in detail, and the list."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -92,7 +92,7 @@ def session(
 async def _halt(
     tools: "OperatorTools", settings: "Settings", report: SessionReport
 ) -> tuple["HaltState | None", datetime | None]:
-    """What keeps its job waiting, and when its credit goes back if that goes on."""
+    """What keeps its job waiting, and when its credit is returned if that continues."""
     from wearon_cli.core.jobs.halts import halt_state, refund_at
 
     if report.job is None:
@@ -162,7 +162,7 @@ def _found_facts(found: Found, *, suspect: bool) -> dict[str, object]:
 
 
 async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:
-    """Nothing was found: a store or user of which nothing is known is told, with its like."""
+    """Nothing was found: names a store or user without sessions, with similar ones."""
     lines: list[object] = ["no sessions found"]
     if store is not None:
         rows = await tools.sessions.since(utc_now() - since, limit=SEARCHED)

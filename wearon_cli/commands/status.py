@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Rows that a look may read: an hour's at 300 a minute.
+#: Most rows read at once: an hour's worth at 300 a minute.
 MOST_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""`wearon try-on`: one try-on by hand, the whole way, as the platform would order it."""
+"""`wearon try-on`: one try-on by hand, end to end, as the platform would order it."""
 
 import asyncio
 from contextlib import ExitStack
@@ -105,7 +105,7 @@ def try_on(
       wearon try-on me.jpg shirt.png hat.jpg --store shop.example.com --out me-dressed.jpg
     """
 
-    from wearon_cli.core.settings import load_settings  # brings pydantic
+    from wearon_cli.core.settings import load_settings  # imports pydantic
 
     command = TryOnCommand(
         pictures=read_uploads((person, *garments), load_settings()),
@@ -138,7 +138,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
 
 
 def _question(choice: PayerChoice, settings: "Settings") -> str | None:
-    """What somebody has to agree to; None when it takes no real credit and costs nothing."""
+    """What must be confirmed; None when it takes no real credit and costs nothing."""
     from wearon_cli.runtime.all.local_stack import draws_previews
 
     if not settings.is_local:
@@ -156,7 +156,7 @@ async def _payer(
                 "no owner specified",
                 hint="specify --user or --store, or use --local",
             )
-        from wearon_cli.adapters.local.accounts import DEMO_USER_ID  # brings sqlite3
+        from wearon_cli.adapters.local.accounts import DEMO_USER_ID  # imports sqlite3
 
         name = DEMO_USER_ID
     return await choose_payer(
@@ -197,7 +197,7 @@ async def _order(
     placing = asyncio.create_task(tools.orders.place(order))
     try:
         row = await asyncio.shield(placing)
-    except asyncio.CancelledError:  # its credit may be taken already: the id must be told
+    except asyncio.CancelledError:  # its credit may already be taken: the id must be shown
         raise not_followed(await placing, settings) from None
     shown.say(f"session {row.session_id} is queued")
     picture = None

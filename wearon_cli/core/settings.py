@@ -321,7 +321,7 @@ class Settings(BaseSettings):
 
     @property
     def production_names(self) -> tuple[str, ...]:
-        """What production needs with these settings, by environment name."""
+        """Settings that production needs and that are missing, by environment name."""
         keys = (PROVIDER_KEYS[name] for name in self.provider_names if name in PROVIDER_KEYS)
         return (*PRODUCTION_NAMES, *keys)
 
@@ -350,7 +350,7 @@ def load_settings(**overrides: Any) -> Settings:
     Read the environment and `.env`; keyword arguments win over both.
 
     Raises:
-        ConfigError: Naming the variables at fault, never their values.
+        ConfigError: Names the invalid variables, never their values.
     """
     try:
         return Settings(**overrides)

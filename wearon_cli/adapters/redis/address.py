@@ -1,5 +1,5 @@
 """
-REDIS_URL, checked once, and said in each library's own way.
+REDIS_URL, checked once and translated for each library.
 
 redis-py and kombu read the same address differently: kombu checks no certificate unless told to,
 knows no unix://, and fails on options it does not know. So the options that may stand in the

@@ -1,4 +1,4 @@
-"""Whether a Redis or Valkey server can carry the queue. Reads only."""
+"""Whether a Redis or Valkey server is fit for the queue. Reads only."""
 
 import time
 from typing import Any, Final
@@ -7,7 +7,7 @@ from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.core.operator.checks import Finding
 
 OLDEST: Final = (6, 2)
-#: Clocks further apart than this make ages on the screen wrong; nothing else hangs on them.
+#: Beyond this clock difference displayed ages are wrong; nothing else depends on it.
 MOST_SKEW_S: Final = 5.0
 MOST_MEMORY: Final = 0.8
 

@@ -63,7 +63,7 @@ def is_id(name: str) -> bool:
 
 
 def domain_of(name: str) -> str:
-    """The domain in what an operator pasted: a store's address, or its domain in any case."""
+    """The domain in pasted text: a store's address, or its domain in any letter case."""
     return name.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 

@@ -2,7 +2,8 @@
 Checks everything of Supabase that a job needs, without changing anything.
 
 Refund functions are called with an amount of 0 for an owner that cannot exist: the platform's
-functions refuse that, and a function that is missing, or forbidden to this key, says so instead.
+functions refuse that, and a function that is missing, or forbidden to this key, reports that
+instead.
 """
 
 import asyncio
@@ -34,22 +35,22 @@ FUNCTIONS: Final[dict[str, dict[str, object]]] = {
     "refund_store_credits": _STORE,
     "refund_store_shopper_credits": {**_STORE, "p_shopper_email": "nobody@invalid"},
 }
-#: What a function that is there says to such a call.
+#: What an existing function answers to such a call.
 _REFUSED_AS_IT_SHOULD: Final = {
     pg_codes.REFUSED_BY_FUNCTION,
     pg_codes.OWNER_UNKNOWN,
     pg_codes.CHECK_VIOLATED,
 }
-#: Largest result we store; the bucket must take it.
+#: Largest result we store; the bucket must accept it.
 LEAST_OBJECT_BYTES: Final = 5 * 1024 * 1024
 
 
 async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
     """
-    Every check, in the order in which to fix them.
+    All checks, in the order to fix them.
 
     Raises:
-        StoreUnavailable: Supabase does not answer: nothing can be said.
+        StoreUnavailable: Supabase does not answer.
     """
     role = check_role(settings)
     if not role.ok:
@@ -153,7 +154,7 @@ def _bucket_fault(bucket: Any) -> tuple[str, str]:
     if kinds and "image/jpeg" not in kinds:
         return "does not accept image/jpeg", "allow image/jpeg, image/png and image/webp"
     if limit is not None and limit < LEAST_OBJECT_BYTES:
-        return f"takes {limit} bytes at most", "raise its file size limit to 10 MB"
+        return f"accepts at most {limit} bytes", "raise its file size limit to 10 MB"
     if bucket.public:
         return "is public: anyone can read shoppers' photos", "make it private"
     return "", ""

@@ -1,9 +1,9 @@
 """
-The one way to Supabase: a shared client, time limits, repeats, and a count of the calls.
+The shared Supabase client: time limits, retries, and a count of the calls.
 
 supabase-py's own connections speak HTTP/2 and break when shared, so it is given ours: HTTP/1.1,
-kept open, a bounded number. Its own repeats are off; reads and other harmless calls are repeated
-here, once, inside the time limit of the call. Anything that may only happen once is sent once.
+kept open, a bounded number. Its own retries are off; reads and other idempotent calls are retried
+here, once, within the time limit of the call. Anything that may only happen once is sent once.
 
 Belongs to one event loop. Any number of its tasks may use it at once.
 """
@@ -65,11 +65,11 @@ class Supabase:
 
     async def repeatable[T](self, what: str, send: Callable[[], Awaitable[T]]) -> T:
         """
-        Make a call that does no harm when made twice; a lost one is repeated once.
+        Make an idempotent call; a lost one is retried once.
 
         Raises:
-            StoreUnavailable: No answer, twice or within the time limit.
-            StoreRefused: The answer is no.
+            StoreUnavailable: No answer, twice or within the time limit. StoreRefused: It was
+            refused.
         """
         async with self._time_limit(what):
             try:
@@ -83,8 +83,8 @@ class Supabase:
         Make a call that is sent at most once.
 
         Raises:
-            StoreUnavailable: No answer; unless it is `unsent`, it may have happened.
-            StoreRefused: The answer is no; it did not happen.
+            StoreUnavailable: No answer; unless it is `unsent`, it may have happened. StoreRefused:
+            It was refused; it did not happen.
         """
         async with self._time_limit(what):
             return await self._sent(what, send)
@@ -128,7 +128,7 @@ class Supabase:
 
 def rows_of(what: str, data: Any) -> list[dict[str, Any]]:
     """
-    The rows of an answer. A proxy's page comes as a string, which is as true as a list.
+    The rows of an answer. A proxy's page arrives as a string, which is truthy like a list.
 
     Raises:
         StoreUnavailable: It is no list of rows: whether a write happened is unknown.

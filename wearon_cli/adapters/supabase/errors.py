@@ -1,5 +1,5 @@
 """
-What Supabase, and everything between it and us, can answer, in terms of our error tree.
+What Supabase, and any proxy in front of it, can answer, as errors of our tree.
 
 Messages are our own: a vendor's text can hold a whole row, an e-mail or an address. For the same
 reason the vendor's exception is emptied before it is chained.
@@ -77,14 +77,14 @@ _REFUSALS: Final = {
 
 @dataclass(slots=True)
 class Answer:
-    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not say."""
+    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not tell."""
 
     status: int | None = None
     content_type: str = ""
 
     @property
     def is_page(self) -> bool:
-        """True for HTML: Supabase never sends any, so something in between answered."""
+        """True for HTML: Supabase never sends any, so a proxy answered."""
         return self.content_type.startswith("text/html")
 
 
@@ -140,7 +140,7 @@ def _rest_error(what: str, code: str, status: int) -> UpstreamError:
             f"{what}: Supabase rejects the key", hint=_KEY_HINT, vendor_code=code or str(status)
         )
     if not _is_postgres(code) and not code.startswith("PGRST"):
-        # Not PostgREST's own words: a gateway that knows no such way, or a redirect.
+        # Not PostgREST's own answer: a gateway without such a route, or a redirect.
         return StoreRefused(
             f"{what}: this is not the Supabase API (status {status})",
             hint=_URL_HINT,

@@ -57,7 +57,7 @@ class SupabaseSessions:
         return None
 
     async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
-        """See `Sessions.apply`, and `_read_back` for what a lost answer is worth."""
+        """See `Sessions.apply`, and `_read_back` for lost answers."""
         what = f"update {key.channel.table}"
         query = (
             self._supabase.client.table(key.channel.table)

@@ -1,4 +1,4 @@
-"""The private bucket in Supabase Storage. Everything here may be done twice without harm."""
+"""The private bucket in Supabase Storage. Every call here is idempotent."""
 
 from storage3._async.file_api import AsyncBucketProxy
 

@@ -53,7 +53,7 @@ WEIGHT_FITS: Final = (0.78, 1.28)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRequest:
-    """What is known about the person, and what the answer is for."""
+    """What is known about the person, and what is asked for."""
 
     height_cm: float | None = None  # None: `ASSUMED_HEIGHT_CM` is taken, bands widen
     weight_kg: float | None = None
@@ -69,7 +69,7 @@ class EstimateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """A remark on the numbers."""
+    """A warning about the numbers."""
 
     code: str
     text: str

@@ -2,8 +2,8 @@
 Which photos are measured and which are refused, each refusal with an instruction.
 
 A number from a photo that shows the body turned, bent, tilted or in part is worse than none, so
-every gate here refuses. Thresholds lie between what 100 good renders of known bodies show and what
-the same bodies badly photographed show; both ranges are given with each.
+every gate here refuses. Thresholds lie between the values of 100 good renders of known bodies and
+those of bad photos of the same bodies; both ranges are given with each.
 """
 
 from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ LEAST_THIGH_TO_SHANK: Final = 0.7
 LEAST_KNEE_DEG: Final = 128.0
 #: Inner angle between trunk and thighs: good renders 156 to 177, seated 105 to 112.
 LEAST_HIP_DEG: Final = 135.0
-#: Trunk out of plumb in the picture: good renders 4.1 at most.
+#: Tilt of the trunk in the picture: good renders 4.1 at most.
 MOST_ROLL_DEG: Final = 10.0
 #: Beyond this the person lies, or the photo is turned: then its height in pixels says nothing.
 LYING_DEG: Final = 45.0
@@ -280,7 +280,7 @@ def _stands(stance: Stance) -> bool:
 
 
 def _touches_border(reading: PoseReading) -> bool:
-    """Head or feet leave the photo; hands may."""
+    """Head or feet are outside the photo; hands may be."""
     mask = reading.mask
     if (mask[0] > 0.5).any() or (mask[-1] > 0.5).any():
         return True

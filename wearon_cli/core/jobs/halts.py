@@ -1,5 +1,5 @@
 """
-What is halted, why, since when, and when credits go back: one state, told alike everywhere.
+What is halted, why, since when, and when credits go back: one state, shown the same everywhere.
 
 `status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the
 rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
@@ -30,7 +30,7 @@ class HaltState:
     refunds_from: datetime | None
 
     def lines(self) -> list[str]:
-        """For people: a line for each breaker, and one for what it means. None: nothing is open."""
+        """For people: a line for each breaker, and one for the effect. Empty: nothing is open."""
         if not self.halts:
             return []
         return [*map(_line, self.halts), self._meaning()]
@@ -54,7 +54,7 @@ def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
     open_since = {halt.name: halt.since for halt in halts}
     barriers = [open_since[STORAGE]] if STORAGE in open_since else []
     providers = {provider_breaker(name) for name in settings.provider_names}
-    if providers and providers <= open_since.keys():  # while one is left, it serves
+    if providers and providers <= open_since.keys():  # while one is left, it is used
         barriers.append(max(open_since[name] for name in providers))
     since = min(barriers, default=None)
     return HaltState(

@@ -124,7 +124,7 @@ class Settlement:
         if row is None:
             return None
         if ours and not intent.swapped and _cron_may_act(row):
-            raise StoreUnavailable("the platform may be refunding this session at this moment")
+            raise StoreUnavailable("the platform may be refunding this session right now")
         return await self.return_credit(row, failed_by_us=ours or None)
 
     async def _fail_row(
@@ -262,7 +262,7 @@ class Settlement:
         refusal: WearonError | None = None
         async with self.refund_lock.hold(row.session_id) as free:
             if not free:
-                raise StoreUnavailable("another refund of this session may still be on its way")
+                raise StoreUnavailable("another refund of this session may still be in progress")
             try:
                 yield
             except (RefundRefused, NoCreditLeft) as exc:

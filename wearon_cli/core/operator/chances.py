@@ -14,7 +14,7 @@ from wearon_cli.core import errors
 from wearon_cli.core.jobs.journal import SessionRecord
 from wearon_cli.core.session import Session, Status
 
-#: Replays of one class of error that must be known before their rate is told.
+#: Least number of replays of an error class for their rate to be used.
 ENOUGH: Final = 5
 
 

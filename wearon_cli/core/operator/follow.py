@@ -19,7 +19,7 @@ from wearon_cli.core.session import Session, SessionKey, Status
 LOOK_EVERY_S: Final = 0.5
 
 
-#: Hears of the row and the open job at every look.
+#: Called with the row and the open job at every poll.
 type OnLook = Callable[[Session, JobEntry | None], None]
 
 
@@ -62,7 +62,7 @@ async def follow(
     before: SessionReport | None = None,
 ) -> Ended:
     """
-    Look until the job is gone and the row is final; `on_look` hears every look.
+    Poll until the job is gone and the row is final; `on_look` is called at every poll.
 
     Raises:
         SessionRunning: Not ended within `timeout_s`.

@@ -1,4 +1,4 @@
-"""Whose credit a try-on by hand takes: found by name, checked, and told before it is taken."""
+"""Who pays for a try-on by hand: found by name, checked, and shown before the credit is taken."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +30,7 @@ class PayerChoice:
 
     @property
     def sentence(self) -> str:
-        """What is taken from whom. Without an e-mail."""
+        """What is taken from whom, without e-mail addresses."""
         owner = self.account
         kind = "user" if owner.channel is Channel.B2C else "store"
         name = f"{owner.shop_domain} ({owner.owner_id})" if owner.shop_domain else owner.owner_id

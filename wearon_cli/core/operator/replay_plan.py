@@ -1,4 +1,4 @@
-"""What a replay would do, in facts and in plain words, before it does it."""
+"""What a replay would do, as data and as sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,7 +126,7 @@ PAYING: Final = frozenset({CreditState.HELD, CreditState.OWED})
 
 
 def credit_words(credit: Credit, *, charge: bool) -> str:
-    """Where the credit is, and what the run does about credits: one sentence, said once."""
+    """The state of the credit and what the replay does about it, in one sentence."""
     state = _STATE_WORDS.get(credit.state, f"the state of its credit is unclear: {credit.reason}")
     if charge:
         return f"{state}; this replay takes a credit before drawing and returns it on failure"

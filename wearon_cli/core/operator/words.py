@@ -1,4 +1,4 @@
-"""What operators read about a session: the same words in every command and on every page."""
+"""Sentences about a session for operators: the same in every command and on every page."""
 
 from typing import Final
 
@@ -42,7 +42,7 @@ def credit_words(credit: Credit) -> str:
 
 
 def credit_sentence(report: SessionReport) -> str:
-    """Where the credit of a session is, and who does something about it."""
+    """The state of a session's credit, and what happens next."""
     words = credit_words(report.credit)
     if report.credit.state is not CreditState.OWED:
         return words

@@ -99,7 +99,7 @@ def _site(settings: Settings, options: WebOptions, tools: WebTools, logins: Logi
 def _server(site: Site, on_ready: Callable[[], None]) -> AnnouncingServer:
     config = uvicorn.Config(
         make_app(site),
-        log_config=None,  # ours is set up already
+        log_config=None,  # ours is already set up
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
