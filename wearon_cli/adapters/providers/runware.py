@@ -98,9 +98,11 @@ class Runware:
             http: From `runware_client`; closed by the caller.
             fetcher: Downloads results: their addresses are a vendor's word, and trusted no more
                 than a shopper's.
-            size: WIDTHxHEIGHT, for models that take a size. quality: For models that take one.
+            size: WIDTHxHEIGHT, for models that take a size.
+            quality: For models that take one.
             submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
-            look_again_s: Pause between two lookups of a task. pace: How often to ask for a picture.
+            look_again_s: Pause between two lookups of a task.
+            pace: How often to ask for a picture.
         """
         self._http = http
         self._url = str(http.base_url).rstrip("/")

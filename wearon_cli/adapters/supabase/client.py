@@ -68,8 +68,8 @@ class Supabase:
         Make an idempotent call; a lost one is retried once.
 
         Raises:
-            StoreUnavailable: No answer, twice or within the time limit. StoreRefused: It was
-            refused.
+            StoreUnavailable: No answer, twice or within the time limit.
+            StoreRefused: It was refused.
         """
         async with self._time_limit(what):
             try:
@@ -83,8 +83,8 @@ class Supabase:
         Make a call that is sent at most once.
 
         Raises:
-            StoreUnavailable: No answer; unless it is `unsent`, it may have happened. StoreRefused:
-            It was refused; it did not happen.
+            StoreUnavailable: No answer; unless it is `unsent`, it may have happened.
+            StoreRefused: It was refused; it did not happen.
         """
         async with self._time_limit(what):
             return await self._sent(what, send)

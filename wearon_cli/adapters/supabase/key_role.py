@@ -66,7 +66,8 @@ async def require_whole_view(supabase: Supabase) -> None:
     Refuse a key that is subject to row level security, whatever role it claims.
 
     Raises:
-        ConfigError: It sees only some of the rows. StoreUnavailable: Supabase does not answer.
+        ConfigError: It sees only some of the rows.
+        StoreUnavailable: Supabase does not answer.
     """
     table = Channel.B2C.table
 

@@ -31,8 +31,8 @@ async def open_supabase(
     Open the store of these settings. Sends nothing: `checks.check_store` does.
 
     Args:
-        settings: SUPABASE_URL, its key, the bucket and the time limit. on_call: Called for every
-        request sent, for benchmarks and metrics. Must not block.
+        settings: SUPABASE_URL, its key, the bucket and the time limit.
+        on_call: Called for every request sent, for benchmarks and metrics. Must not block.
 
     Raises:
         ConfigError: SUPABASE_URL or its key is not set, or the address is none.

@@ -50,8 +50,9 @@ class Breakers(Protocol):
         Open the breaker: no call would succeed. Logs when the breaker was closed.
 
         Args:
-            name: The breaker. reason: Code of the error. retry_after_s: The first probe goes after
-            this time, or after the usual interval.
+            name: The breaker.
+            reason: Code of the error.
+            retry_after_s: The first probe goes after this time, or after the usual interval.
         """
 
     async def reset(self, name: str) -> None:

@@ -81,8 +81,9 @@ class Marking:
         signature.
 
         Args:
-            jpeg: The verified picture. answer: The file it came in: the same bytes, unless it was
-            re-encoded. source_type: How it came about.
+            jpeg: The verified picture.
+            answer: The file it came in: the same bytes, unless it was re-encoded.
+            source_type: How it came about.
         """
         marks = read_marks(jpeg)
         if marks.any:

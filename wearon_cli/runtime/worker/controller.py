@@ -80,10 +80,12 @@ class Controller:
     ) -> None:
         """
         Args:
-            app: From `make_celery`; this one worker's own. jobs: Runs the jobs. name: `NAME@HOST`,
-            as Celery's tools show it; one of its kind. slots: Messages in hand at once. drain_s:
-            Time for running jobs when the worker stops. on_ready: Called once, when it takes
-            messages.
+            app: From `make_celery`; this one worker's own.
+            jobs: Runs the jobs.
+            name: `NAME@HOST`, as Celery's tools show it; one of its kind.
+            slots: Messages in hand at once.
+            drain_s: Time for running jobs when the worker stops.
+            on_ready: Called once, when it takes messages.
         """
         self._jobs = jobs
         self._slots = slots
