@@ -293,7 +293,7 @@ def test_a_dead_letter_is_thrown_away(
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
 
-# ---------------------------------------------------------------------- for everybody
+# ---------------------------------------------------------------------- for all users
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -72,7 +72,7 @@ async def fix_all(operators: Operators) -> list[Case]:
 
 
 async def failed_by_another(world: World, key: SessionKey) -> Session:
-    """The platform, or a worker that nobody knows of, moved the row."""
+    """The platform, or an unknown worker, moved the row."""
     await world.redis.flushall()
     row = await world.sessions.apply(key, fail("somebody else's sentence"))
     assert row is not None

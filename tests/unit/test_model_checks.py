@@ -74,7 +74,7 @@ def test_a_closed_model_is_a_warning_while_another_serves(next_one: ModelLook) -
     old, _ = found(look(OLD, is_there=False), next_one, today=AFTER)
     assert (old.ok, old.warning) == (True, True)
     assert old.detail == f"closed on 2026-12-01; {next_one.name} is used"
-    assert old.hint == "take it out of OPENAI_IMAGE_MODELS"
+    assert old.hint == "remove it from OPENAI_IMAGE_MODELS"
 
 
 def test_a_closed_model_is_a_fault_when_nothing_else_serves() -> None:

@@ -454,7 +454,7 @@ FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Exception]) -> None:
-    """A class that a new httpx brings fails here until its meaning is decided."""
+    """A class added by a new httpx fails here until its meaning is decided."""
     raised = an(error)
 
     def fail(_: httpx.Request) -> httpx.Response:

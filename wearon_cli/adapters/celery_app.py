@@ -1,9 +1,9 @@
 """
-Celery as the carrier of jobs: one message for each released job, which names its session.
+Celery carries the jobs: one message for each released job, with its session id.
 
-Whether the job is still to be done is the journal's to say, at the claim. So nothing here hangs on
-Celery's redelivery, results, late acknowledgements or countdowns; they are off. A message too many
-finds nothing to claim, and one that is lost costs the release's deadline.
+The journal decides at the claim whether the job still has to run, so nothing depends on Celery's
+redelivery, results, late acknowledgements or countdowns; they are off. A duplicate message finds
+nothing to claim; a lost one costs the release's deadline.
 
 Standard tools find the application by this module's name, with REDIS_URL in the environment:
 `celery -A wearon_cli.adapters.celery_app inspect active`.

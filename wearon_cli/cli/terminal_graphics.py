@@ -1,7 +1,7 @@
 """
-Pictures inside of the terminal: whether it can show them, and how they are sent to it.
+Pictures in the terminal: whether it can show them, and how to send them.
 
-The terminal is asked, not the environment: the answer holds over ssh and in a multiplexer too.
+The terminal is asked, not the environment, so this works over ssh and in a multiplexer too.
 
     kitty     sw.kovidgoyal.net/kitty/graphics-protocol/
     iTerm2    iterm2.com/documentation-images.html

@@ -144,7 +144,7 @@ def replay_id_of(entry: LedgerEntry) -> str | None:
 
 def replay_payer(session: Session, base: Sequence[LedgerEntry], replay_id: str) -> Payer:
     """
-    Who pays for a replay: whoever paid for the session.
+    Who pays for a replay: the payer of the session.
 
     Args:
         session: The session.

@@ -301,7 +301,7 @@ class Settings(BaseSettings):
 
     @property
     def provider_names(self) -> tuple[str, ...]:
-        """Every image provider that is asked by anybody, those of single stores included."""
+        """Every image provider in use, including those of individual stores."""
         of_stores = (name for order in self.store_providers.values() for name in order)
         return tuple(dict.fromkeys((*self.provider_order, *of_stores)))
 

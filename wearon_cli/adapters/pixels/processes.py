@@ -159,7 +159,7 @@ class PixelProcesses:
         return note, body
 
     async def aclose(self) -> None:
-        """End all processes at once. Whoever still waits is cancelled."""
+        """End all processes at once. Waiting calls are cancelled."""
         for answer in self._open:
             answer.cancel()
         for keeper in self._keepers:

@@ -1,9 +1,9 @@
 """
-Which photos are measured and which are refused, each refusal with an instruction.
+Which photos are refused, each with an instruction.
 
-A number from a photo that shows the body turned, bent, tilted or in part is worse than none, so
-every gate here refuses. Thresholds lie between the values of 100 good renders of known bodies and
-those of bad photos of the same bodies; both ranges are given with each.
+A measurement from a photo that shows the body turned, bent, tilted or in part is worse than none,
+so every gate here refuses. Thresholds lie between the values of 100 good renders of known bodies
+and those of bad photos of the same bodies; both ranges are given with each.
 """
 
 from collections.abc import Callable, Sequence
@@ -151,7 +151,7 @@ class Stance:
     knee_deg: float
     hip_deg: float
     roll_deg: float
-    tilt: float  # 0: as photographed at belly height; see `_tilt_signs`
+    tilt: float  # 0: as photographed at waist height; see `_tilt_signs`
     front_tilt: float  # the same by head and hips alone
     foot: float  # ankle above the sole, share of the person's height
     head: float  # nose below the crown, share of the person's height
@@ -242,7 +242,7 @@ def stance_of(reading: PoseReading) -> Stance:
 
 def _tilt_signs(head: float, hip_height: float, ankles_behind_m: float) -> Array:
     """
-    How far the perspective is from that of a level camera at belly height, by three signs.
+    How far the perspective is from that of a level camera at waist height, by three signs.
 
     A camera near and high shows the head large, the legs short and the feet behind; a low one the
     opposite. In standard deviations of good renders; positive when high.

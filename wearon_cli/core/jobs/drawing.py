@@ -1,5 +1,6 @@
 """
-From a job to a picture worth keeping: held, recovered or bought; checked, and if so bought anew.
+From a job to a picture worth keeping: held, recovered or bought; checked, and bought again if it
+fails.
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens

@@ -1,8 +1,8 @@
 """
-Getting the picture of a purchase: now, or after its answer was lost.
+Gets the picture of a purchase, also after its answer was lost.
 
-Who sold it is asked before anything is bought again: by its ticket, or by our own marker. Only what
-cannot be asked for, or is not there, is lost, or was never bought.
+The provider is asked before anything is bought again: by its ticket, or by our own marker. Only a
+purchase that cannot be asked for, or does not exist, counts as lost or never bought.
 """
 
 import asyncio

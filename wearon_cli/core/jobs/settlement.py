@@ -2,9 +2,9 @@
 Failing a job and giving its credit back, exactly once.
 
 The order is: write the intent, move the row to failed, refund what `credit_of` says is owed;
-closing the job clears the intent. Each step can be found half done and finished by whoever holds
-the job. Only who won the move to failed owes its refund. A refund that the ledger refuses is parked
-for a person: a dead letter, and the session's record.
+closing the job clears the intent. Any holder of the job can find a step half done and finish it.
+Only who won the move to failed owes its refund. A refund that the ledger refuses is parked for a
+person: a dead letter, and the session's record.
 """
 
 from collections.abc import AsyncIterator, Sequence

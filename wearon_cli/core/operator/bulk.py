@@ -1,8 +1,8 @@
 """
-Many replays at once: opened together within a limit of money, and followed together.
+Bulk replays, opened within a cost limit and followed together.
 
-The money is kept in hand: while a replay runs, the most that it may cost counts; when it has ended,
-what it did cost. So the limit holds whatever happens, and cheap ends make room for more.
+While a replay runs, its maximum cost counts towards the limit; when it has ended, its actual cost.
+So the limit always holds, and cheap replays make room for more.
 """
 
 import asyncio

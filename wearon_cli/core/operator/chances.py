@@ -1,7 +1,7 @@
 """
-How likely a replay of a session that failed in some way is to succeed.
+How likely a replay is to succeed, by the error class of the failure.
 
-What replays of the same class of error came to lately counts; where too few are known, a rule.
+It uses the outcomes of recent replays of that class, or a rule when there are too few.
 """
 
 from collections import Counter

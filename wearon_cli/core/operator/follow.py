@@ -1,7 +1,7 @@
 """
-Following a session to the end of its job. Reads only: whoever looks changes nothing.
+Follows a session to the end of its job. Reads only.
 
-The row alone does not tell: a replayed session is final all the time. A job has ended when it is
+The row alone is not enough: a replayed session is final all the time. A job has ended when it is
 gone from the journal.
 """
 

@@ -1,9 +1,9 @@
 """
-Everything that is known of a session, read and never changed.
+Reads everything known about a session and changes nothing.
 
-The row says what the shopper sees, the ledger what was paid, the timeline and the record what the
-workers did, the bucket whether there is a picture; and somewhere, or nowhere, there is a job.
-Every operator's command reads sessions here and has no second way.
+The row shows what the shopper sees, the ledger what was paid, the timeline and the record what the
+workers did, the bucket whether there is a picture, and the journal where its job is. Every operator
+command reads sessions through this module.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,5 +1,5 @@
 """
-Bringing back the picture that a redraw replaced: the two change places.
+Restores the picture that a redraw replaced, by swapping the two.
 
     swap := current;  current := previous;  previous := swap;  row signed anew;  swap removed
 
@@ -22,7 +22,7 @@ JPEG: Final = "image/jpeg"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """Brings pictures back."""
+    """Restores earlier pictures."""
 
     inspector: Inspector
     sessions: Sessions
@@ -55,8 +55,8 @@ class Undo:
 
     async def run(self, row: Session, *, by: str = "", reason: str = "") -> None:
         """
-        Let the two pictures change places, and sign the row's address anew. Interrupted, calling
-        it again finishes it.
+        Swap the two pictures and sign the row's address again. If interrupted, calling it again
+        finishes it.
 
         Raises:
             SessionRunning: A worker has it, or another undo is at work.

@@ -1,8 +1,8 @@
 """
-The part of `wearon doctor --paid` that buys: one small picture from each model, both ways.
+The paid part of `wearon doctor --paid`: one small picture from each model.
 
-OpenAI's models are bought through both of its APIs, since documentation does not say what works
-there: which models the image tool takes, and whether a purchase can be found again.
+OpenAI's models are tried through both of its APIs, because its documentation does not say what
+works: which models the image tool takes, and whether a purchase can be found again.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """
-Who may see the pages, and from where a request may come.
+Authentication and request checks of the page.
 
-Loopback alone protects nothing: any page in the operator's browser may send requests there, and a
-name that an attacker owns may point there (DNS rebinding). So the Host is checked, a login is asked
-for, and whatever changes something must come from a page of ours and carry its login's own token.
+Loopback alone does not protect it: any page in the operator's browser can send requests there, and
+an attacker's domain name can point there (DNS rebinding). So the Host header is checked, a login is
+required, and every change must come from one of our pages with its login's CSRF token.
 """
 
 import hmac

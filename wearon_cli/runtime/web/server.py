@@ -116,8 +116,9 @@ def _report(options: WebOptions, port: int) -> None:
     if not is_loopback(options.host):
         emit(
             WebOpenToOthers(
-                detail="whoever listens on the way can read the token and the pictures",
-                hint="listen on 127.0.0.1 and come through an SSH tunnel, or a proxy with TLS",
+                detail="the connection is not encrypted: others on the network can read the "
+                "token and the pictures",
+                hint="listen on 127.0.0.1 and use an SSH tunnel or a TLS proxy",
             )
         )
 

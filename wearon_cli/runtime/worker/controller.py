@@ -1,8 +1,8 @@
 """
-Celery's worker, with its jobs, slots and stop under our control.
+Celery's worker, with jobs, slots and shutdown under our control.
 
-Celery takes messages, shows them to its tools and says how each ended; the jobs are done elsewhere
-(`Jobs`). What Celery 5.6 leaves open is closed here:
+Celery takes messages, shows them to its tools and reports how each ended; the jobs run elsewhere
+(`Jobs`). Gaps in Celery 5.6 that are closed here:
 
 - a worker never takes a message that it has no slot for, also after losing its connection, when
   Celery forgets the messages it holds;

@@ -131,7 +131,7 @@ class JobLoop:
             await asyncio.wait(self._jobs, timeout=HAND_BACK_S)
 
     async def _keep_lease(self, registry: WorkerRegistry) -> None:
-        """Renew the lease of this process, and join anew when it was lost."""
+        """Renew the lease of this process, and register again when it was lost."""
         pause_s = self._settings.lease_renew_s
         while True:
             await asyncio.sleep(pause_s)
