@@ -69,11 +69,11 @@ docs: ## The documentation as a site, in ./site.
 	.venv/bin/zensical build --strict
 
 .PHONY: reference
-reference: ## Write the generated pages of the documentation anew.
+reference: ## Rewrite the generated pages of the documentation.
 	@scripts/bootstrap dev
 	@for each in command_pages configuration events job_life metrics_page redis_keys; do .venv/bin/python -m scripts.$$each || exit 1; done
 
-lock: ## Write the lock files anew from pyproject.toml.
+lock: ## Rewrite the lock files from pyproject.toml.
 	@scripts/lock
 
 clean: ## Remove what the other targets made (the pose model's cache stays).

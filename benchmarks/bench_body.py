@@ -5,7 +5,7 @@ How well bodies are measured: errors, bands, sizes, and which photos are refused
 
 The data is not part of the product (see devkit/body_data.py); WEARON_BODIES and WEARON_ANSUR name
 its folders too. A body that is judged is never one that was fitted on: in each of five folds
-everything is fitted anew, bands and anchors too, and goes through the product's own code from
+everything is fitted again, bands and anchors too, and goes through the product's own code from
 features to sizes. With --as-shipped the product's own coefficients are judged instead: for bodies
 that they were not fitted on.
 """

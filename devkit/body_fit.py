@@ -214,7 +214,7 @@ ANCHOR_SHARE = 0.5
 
 def anchor_cm(people: Bodies, renders: Renders, target: str) -> float:
     """
-    How far the model's answers are moved towards people, by the same for every variant.
+    How far the model's results are corrected towards measured people; the same for every variant.
 
     The difference is between what people of the renders' sex, stature and breadths measure and what
     the renders measure. Half of it is taken: ANSUR's breadths are taken with a caliper that presses

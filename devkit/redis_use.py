@@ -23,7 +23,9 @@ class RedisUse:
 
 
 def redis_use(redis: "Redis") -> RedisUse:
-    """A look at the server's own counters; INFO, which this look itself needs, is left out."""
+    """
+    A snapshot of the server's counters; the INFO command of the snapshot itself is not counted.
+    """
     found = redis.info("commandstats")
     commands = Counter(
         {

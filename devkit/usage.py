@@ -13,7 +13,7 @@ ROLES = ("all", "consume", "celery", "serve")
 PIXELS = "pixels"
 #: The one that checks pictures.
 CHECKS = "checks"
-#: Those that work on jobs: their CPU time is a job's.
+#: Processes that run jobs: their CPU time counts for a job.
 WORKERS = ("consume", "celery", PIXELS, CHECKS)
 
 

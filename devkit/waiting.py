@@ -26,7 +26,7 @@ def until(
     Args:
         so: Looks for the state.
         found: Describes what was found instead.
-        every_s: Between two looks. Longer when a look costs the machine something.
+        every_s: Pause between two checks. Longer when a check is expensive.
 
     Raises:
         AssertionError: It never was. The message is what `found()` returns then.

@@ -53,7 +53,7 @@ def ended(platform: Platform, jobs: Sequence[Job]) -> dict[str, str]:
             completed=len(jobs), failed=len(jobs)
         )
 
-    until(lambda: not open_rows(), found=open_rows, every_s=0.3)  # a look is a process
+    until(lambda: not open_rows(), found=open_rows, every_s=0.3)  # each check starts a process
     return platform.statuses(jobs)
 
 

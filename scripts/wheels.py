@@ -1,5 +1,5 @@
 """
-Resolve the lock files for every supported machine and Python, and say what is missing.
+Resolve the lock files for every supported platform and Python, and report what is missing.
 
     python -m scripts.wheels      takes minutes; asks the index that pip is set up with
 

@@ -28,12 +28,12 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as in other programs.
 USAGE_EXIT: Final = 2
-#: Flags that stand for a decision for one run: none of them has an environment variable, so one
-#: that is left behind in a shell or a container decides nothing.
+#: Flags that stand for a decision for one run: none of them has an environment variable, so a
+#: variable left behind in a shell or a container has no effect.
 DECISIONS: Final = frozenset(
     {"yes", "force", "charge", "fix", "now", "undo", "paid", "whose", "allow_actions"}
 )
-#: What a shell sees of a program that a closed pipe ended (128 + SIGPIPE).
+#: Exit status of a program ended by a closed pipe (128 + SIGPIPE).
 BROKEN_PIPE_EXIT: Final = 141
 
 HELP_NAMES: Final = ["-h", "--help"]
@@ -57,42 +57,38 @@ class Entry:
 COMMANDS: Final = {
     "all": Entry("all:all_roles", "Run consume, celery and serve together, supervised.", ROLES),
     "consume": Entry("consume:consume", "Take jobs from the queue; recover lost ones.", ROLES),
-    "celery": Entry("celery:celery", "Run the jobs. Start more of these to scale.", ROLES),
-    "serve": Entry("serve:serve", "Answer HTTP: body measuring and health.", ROLES),
-    "web": Entry("web:web", "Show the page for operators: pictures, jobs, money.", OPERATORS),
+    "celery": Entry("celery:celery", "Run the jobs. Start more workers to scale.", ROLES),
+    "serve": Entry("serve:serve", "Serve HTTP: body measurement and health checks.", ROLES),
+    "web": Entry("web:web", "Serve the operators' page: pictures, jobs, costs.", OPERATORS),
     "demo": Entry("demo:demo", "Run one try-on end to end on this machine.", TRY_ONS),
     "try-on": Entry("try_on:try_on", "Dress a person in garments; save the picture.", TRY_ONS),
-    "compare": Entry(
-        "compare:compare", "Draw one try-on with several models, side by side.", TRY_ONS
-    ),
+    "compare": Entry("compare:compare", "Compare one try-on across several models.", TRY_ONS),
     "replay-task": Entry(
         "replay_task:replay_task", "Run a failed or stuck session again.", TRY_ONS
     ),
     "session": Entry("session:session", "Show one session: row, credit, job, timeline.", OPERATORS),
     "sessions": Entry("session:sessions", "List sessions, newest first.", OPERATORS),
-    "status": Entry("status:status", "Show the state of queue and workers, live.", OPERATORS),
+    "status": Entry("status:status", "Show the queue and the workers, live.", OPERATORS),
     "doctor": Entry("doctor:doctor", "Check everything the product needs.", OPERATORS),
     "reconcile": Entry(
         "reconcile:reconcile", "Find and fix discrepancies between rows and credits.", OPERATORS
     ),
-    "costs": Entry("costs:costs", "Sum up what pictures cost.", OPERATORS),
+    "costs": Entry("costs:costs", "Add up the cost of pictures.", OPERATORS),
     "failures": Entry("failures:failures", "Count failed jobs by cause or model.", OPERATORS),
     "dead-letters": Entry(
         "dead_letters:app", "List, show, requeue or drop dead letters.", OPERATORS
     ),
-    "forget": Entry("forget:forget", "Delete what is kept of sessions, for good.", OPERATORS),
-    "provenance": Entry(
-        "provenance:provenance", "Show which marks of its origin a picture carries.", OPERATORS
-    ),
+    "forget": Entry("forget:forget", "Permanently delete a session's data.", OPERATORS),
+    "provenance": Entry("provenance:provenance", "Show a picture's provenance marks.", OPERATORS),
     "estimate": Entry("estimate:estimate", "Measure the body in a photo.", MEASURING),
-    "check": Entry("check:check", "Check photos and a drawn picture as a worker does.", MEASURING),
-    "model": Entry("model:app", "Fetch or find the pose model file.", MEASURING),
+    "check": Entry("check:check", "Check input photos and results as a worker does.", MEASURING),
+    "model": Entry("model:app", "Download or locate the pose model file.", MEASURING),
 }
 
 
 @dataclass(slots=True)
 class Invocation:
-    """What is known so far of the running command line."""
+    """What is known so far about the running command line."""
 
     as_json: bool = False
     command: str = ""
@@ -168,14 +164,14 @@ class Wearon(TyperGroup):
 
 
 def _guard(run: Any, call: Invocation) -> int:
-    """Run a command line, say how it ended, and return the exit code."""
+    """Run a command line, report how it ended, and return the exit code."""
     try:
         try:
             answer = run()
         except Exception as exc:  # noqa: BLE001 - the top of the CLI: nothing may pass it unreported
             return _fail(_failure(exc, call), call)
         if answer is None and call.command:
-            answer = Result()  # no answer of its own; a script still gets its envelope
+            answer = Result()  # no result of its own; scripts still get an envelope
         if isinstance(answer, Result):
             emit(answer, command=call.command, as_json=call.as_json)
             return answer.exit_code
@@ -205,14 +201,14 @@ def _failure(exc: Exception, call: Invocation) -> Failure:
     if isinstance(exc, ModuleNotFoundError):
         return Failure(
             code="unexpected",
-            message=f"a part of the installation is missing: {exc.name}",
-            hint="install wearon-cli again",
+            message=f"part of the installation is missing: {exc.name}",
+            hint="reinstall wearon-cli",
             exit_code=WearonError.exit_code,
         )
     return Failure(
         code="unexpected",
-        message=f"this should not have happened ({type(exc).__name__})",
-        hint="run it again with WEARON_LOG_LEVEL=debug to see where, and report that",
+        message=f"unexpected error ({type(exc).__name__})",
+        hint="run it again with WEARON_LOG_LEVEL=debug and report the traceback",
         exit_code=WearonError.exit_code,
     )
 
@@ -231,7 +227,7 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
 
 def _log_traceback(exc: Exception) -> None:
     """Show the traceback when the log level is debug."""
-    from wearon_cli.core.settings import load_settings  # brings pydantic
+    from wearon_cli.core.settings import load_settings  # imports pydantic
 
     try:
         wanted = load_settings().log_level == "debug"
@@ -296,7 +292,7 @@ def _json_option() -> Any:
             typer.Option(
                 "--json",
                 envvar="WEARON_JSON",
-                help="Answer with one JSON document, failures too.",
+                help="Print one JSON document, also on failure.",
                 callback=_remember_call,
                 is_eager=True,
                 expose_value=False,
@@ -326,7 +322,7 @@ app = typer.Typer(
 def root(
     ctx: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
     ] = False,
 ) -> None:
     """The WearOn virtual try-on worker and its operators' tools."""

@@ -42,7 +42,7 @@ def require_package(
 
     Args:
         package: What to fetch.
-        finish: Makes the files usable, before anybody sees them.
+        finish: Makes the files usable before they become visible.
 
     Raises:
         NotToBeHad: With the reason, in words.

@@ -111,7 +111,7 @@ def test_nothing_is_bought_without_a_yes_to_the_price(
     error = compare(tmp_path, keys, "--with", BOTH, "--out", "out", code=4)["error"]
     assert error["code"] == "consent_missing"
     assert (
-        "send the photos to openai and runware, and buy 2 pictures for about $0.05"
+        "send the photos to openai and runware and buy 2 pictures for about $0.05"
         in (error["message"])
     )
     assert openai.book()["calls"] == runware.book()["calls"] == 0
@@ -134,7 +134,7 @@ def test_when_no_model_draws_it_says_so(keys: dict[str, str], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--with", "fashn:tryon"), 4, "names no image model"),
+        (("--with", "fashn:tryon"), 4, "is not an image model"),
         (("--with", "runware:p-imag"), 4, "there is no Runware model 'p-imag'"),
         (("--with", ","), 4, "0 models to compare"),
         (("--with", "preview", "--out", "full"), 4, "full is not empty"),

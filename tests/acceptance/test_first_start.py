@@ -63,7 +63,7 @@ def test_what_needs_the_model_says_at_once_what_to_run(
 
 
 def test_the_fetching_has_a_bar_on_a_terminal(tmp_path: Path) -> None:
-    """A pip of ours, which tells of bytes and then brings nothing."""
+    """Our own pip, which reports progress and then downloads nothing."""
     fake = tmp_path / "fake" / "pip"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("")
@@ -77,7 +77,7 @@ def test_the_fetching_has_a_bar_on_a_terminal(tmp_path: Path) -> None:
     words = ("try-on", *PICTURES, "--local", "--data-dir", str(tmp_path / "data"))
     with Terminal([*WEARON, *words], columns=100, env=env) as terminal:
         assert terminal.wait() == UpstreamError.exit_code
-        assert "fetching the pose model's parts, once" in terminal.text
+        assert "downloading the pose model (once)" in terminal.text
         assert "/36.0 MB" in terminal.text
         assert "━" in terminal.text
 

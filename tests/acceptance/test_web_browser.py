@@ -215,11 +215,11 @@ def test_a_replay_from_its_plan_to_its_picture(
         page.goto(f"{site.origin}/sessions/{key.session_id}")
         page.get_by_role("link", name="Plan a replay").click()
         plan = page.locator(".sentences")
-        expect(plan).to_contain_text("a picture is bought for it")
-        expect(plan).to_contain_text("its credit was returned; this run takes none")
+        expect(plan).to_contain_text("buys a picture")
+        expect(plan).to_contain_text("its credit was returned; this replay takes no credit")
         page.get_by_label("Take a credit for it").check()
         page.get_by_role("button", name="Show the plan").click()
-        expect(plan).to_contain_text("this run takes one before anything is drawn")
+        expect(plan).to_contain_text("this replay takes a credit before drawing")
         assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
         expect(page.get_by_label("Your name")).to_have_value("Ann of support")
         page.get_by_label("Your name").fill("Bea")
@@ -232,7 +232,9 @@ def test_a_replay_from_its_plan_to_its_picture(
         expect(timeline).to_contain_text("ticket 4711")
         assert elsewhere(stack, lambda world: do_job(world, key))
         expect(page.locator(".title .status")).to_have_text("completed")
-        expect(page.locator("#credit + p")).to_contain_text("a replay took one for this picture")
+        expect(page.locator("#credit + p")).to_contain_text(
+            "a replay took a credit for this picture"
+        )
 
 
 async def events(world: PageWorld, key: SessionKey) -> list[object]:
@@ -249,7 +251,7 @@ def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
         with page.expect_response(lambda each: each.request.method == "POST") as answer:
             page.get_by_role("button", name="Buy another picture").click()
         assert answer.value.status == 409
-        expect(page.get_by_role("alert")).to_contain_text("nothing was done")
+        expect(page.get_by_role("alert")).to_contain_text("nothing was changed")
         assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
@@ -291,7 +293,7 @@ def test_a_dead_letter_is_thrown_away(
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
 
-# ---------------------------------------------------------------------- for everybody
+# ---------------------------------------------------------------------- for all users
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -665,7 +665,7 @@ def an(error: type[Exception]) -> Exception:
 async def test_everything_httpx_can_raise_is_ours_in_the_end(
     kind: str, error: type[Exception]
 ) -> None:
-    """A class that a new httpx brings fails here until somebody decides what it means."""
+    """A class added by a new httpx fails here until its meaning is decided."""
     async with open_provider(kind) as one:
         provider = one.provider
         marker = await provider.prepare("s1")

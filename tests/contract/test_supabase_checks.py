@@ -86,7 +86,7 @@ async def test_a_missing_column_is_named(supabase_server: SupabaseServer, column
     ):
         (wrong,) = faults(await found(supabase_server))
     assert wrong.name == f"table {table}"
-    assert wrong.detail == f"there is no column {column}"
+    assert wrong.detail == f"missing columns: {column}"
     assert wrong.hint
 
 

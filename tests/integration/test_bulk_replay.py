@@ -84,17 +84,17 @@ async def test_each_end_is_told_and_the_causes_at_last(
     world.generator.plan = [GenerationRefused()]
     result = await run(world, plans, how())
     lines = capsys.readouterr().err.splitlines()
-    (head,) = [line for line in lines if line.startswith("3 sessions run again: ")]
+    (head,) = [line for line in lines if line.startswith("3 sessions to replay: ")]
     assert "3 buy a picture, about $" in head
-    assert head.endswith("1 left out")
+    assert head.endswith("1 skipped")
     assert any("2 failed by generation_refused: chance low" in line for line in lines)
     assert sum(line.startswith(f"{n} of 3  ") for line in lines for n in (1, 2, 3)) == 3
     assert isinstance(result.error, TryOnFailed)  # type: ignore[attr-defined]
     emit(result, command="replay-task", as_json=False)  # type: ignore[arg-type]
     printed = capsys.readouterr().out
-    assert "3 run again: 2 completed, 1 failed, $0.10" in printed
+    assert "3 replayed: 2 completed, 1 failed, $0.10" in printed
     assert "failed again: generation_refused (1)" in printed
-    assert "1 left out: session_running" in printed
+    assert "1 skipped: session_running" in printed
 
 
 async def test_a_dry_run_sums_up_and_does_nothing(
@@ -109,8 +109,8 @@ async def test_a_dry_run_sums_up_and_does_nothing(
     capsys.readouterr()
     emit(result, command="replay-task", as_json=False)  # type: ignore[arg-type]
     printed = capsys.readouterr().out
-    assert "2 sessions can run again: 2 buy a picture" in printed
-    assert "nothing was done (--dry-run)" in printed
+    assert "2 sessions can be replayed: 2 buy a picture" in printed
+    assert "nothing was changed (--dry-run)" in printed
     assert plans[0].session.session_id not in printed
 
 
@@ -159,9 +159,9 @@ async def test_interrupted_it_says_what_goes_on_and_how_to_take_the_rest(world: 
     while await world.open_jobs() < 2:  # noqa: ASYNC110 - another process would open them
         await asyncio.sleep(0.01)
     running.cancel()
-    with pytest.raises(Interrupted, match="2 were opened, 0 of them have ended") as told:
+    with pytest.raises(Interrupted, match="2 were started, 0 of them have ended") as told:
         await running
-    assert "go on by themselves" in str(told.value)
+    assert "the others continue" in str(told.value)
     assert "same command" in told.value.hint
     await world.run_all()
     for plan in plans:
@@ -175,7 +175,7 @@ async def test_the_live_table_tells_how_far_it_is(
     now = Progress(waiting=plans[1:], open={plans[0].session.session_id: plans[0]}, by_limit=True)
     table = progress_table(now, 2)
     texts = [str(cell) for column in table.columns for cell in column.cells]
-    assert "0 of 2 ended, 1 at work, 1 kept back by --max-cost" in texts
+    assert "0 of 2 ended, 1 running, 1 held back by --max-cost" in texts
     assert any(text.startswith("$0.00 so far, at most $") for text in texts)
 
 
@@ -187,4 +187,4 @@ def test_a_chance_is_what_replays_came_to_or_a_rule() -> None:
     for _ in range(5):
         known.add("generation_refused", succeeded=True)
     told = replay_chance("generation_refused", known)
-    assert (told.chance, told.reason) == (Chance.HIGH, "5 of 5 replays of it succeeded lately")
+    assert (told.chance, told.reason) == (Chance.HIGH, "5 of 5 recent replays succeeded")

@@ -146,13 +146,13 @@ def events(url: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         pytest.param(
             "failed_picture_unusable-1",
             "task-failed",
-            {"exception": "PictureUnusable('This is not a picture we can read.')"},
+            {"exception": "PictureUnusable('This is not a supported picture.')"},
             id="failed",
         ),
         pytest.param(
             "parked_refund_refused-1",
             "task-failed",
-            {"exception": "RefundRefused('The ledger refused to give a credit back.')"},
+            {"exception": "RefundRefused('The ledger refused a refund.')"},
             id="parked",
         ),
         pytest.param(

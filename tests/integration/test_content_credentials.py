@@ -114,7 +114,7 @@ async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> Asy
             kit.encode(kit.corners(96, 128), "PNG"),
             "XMP trainedAlgorithmicMedia",
             "worker",
-            id="encoded anew",
+            id="re-encoded",
         ),
     ],
 )

@@ -200,7 +200,7 @@ def test_the_photo_is_drawn_on(tmp_path: Path) -> None:
 def test_a_drawing_needs_a_picture_s_name(name: str, tmp_path: Path) -> None:
     result = run(FRONT, *HEIGHT, "--annotate", tmp_path / name)
     assert result.exit_code == 4
-    assert "no ending of a picture file" in result.stderr
+    assert "no picture file extension" in result.stderr
 
 
 def test_a_folder_gives_a_line_of_json_for_each_photo(tmp_path: Path) -> None:

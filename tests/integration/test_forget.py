@@ -268,7 +268,7 @@ async def test_a_job_that_is_opened_while_it_is_forgotten_is_told(
         await method(path)
 
     forgetting = replace(forgetter(world), storage=Faulty(world.storage, remove=opened_meanwhile))
-    with pytest.raises(SessionRunning, match="opened again"):
+    with pytest.raises(SessionRunning, match="replayed meanwhile"):
         await forgetting.run(await world.row(key), await forgetting.look_around(), {})
     world.fetcher.plan = [WearonError()] * 2  # its photos are gone
     await world.run_all()

@@ -126,8 +126,8 @@ def test_an_input_of_another_session_stays(stack: Settings) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        pytest.param((), "name sessions, or an owner", id="nothing named"),
-        pytest.param(("x", "--owner", DEMO_USER_ID), "name sessions, or an owner", id="both"),
+        pytest.param((), "no sessions specified", id="nothing named"),
+        pytest.param(("x", "--owner", DEMO_USER_ID), "no sessions specified", id="both"),
         pytest.param(("--owner", "someone"), "not the id of a user", id="no id"),
         pytest.param(("--owner", str(uuid4())), "has no sessions", id="an owner without any"),
         pytest.param(("someone",), "is not a session id", id="no session id"),

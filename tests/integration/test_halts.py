@@ -1,4 +1,4 @@
-"""A provider refuses the account: whoever looks, wherever, is told the same."""
+"""A provider refuses the account: every view reports the same."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -309,7 +309,7 @@ async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
 async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the job is dropped, and nothing brings its session to an end for 20 minutes."""
+    """Otherwise the job is dropped and its session stays open for 20 minutes."""
     key = await world.sell(owner_id=USER)
     monkeypatch.setattr(purchasing, "SEEN_FOR_S", -1.0)  # the row is looked at before paying
 

@@ -129,7 +129,7 @@ async def test_another_plan_for_the_same_session_finds_it_taken(
     await failed(world, key)
     one, other = await operators.plan(key), await operators.plan(key)
     await operators.replayer.run(one)
-    with pytest.raises(SessionRunning, match="moved on"):
+    with pytest.raises(SessionRunning, match="changed meanwhile"):
         await operators.replayer.run(other)
 
 
@@ -139,7 +139,7 @@ async def test_a_row_that_moved_meanwhile_is_left_alone(world: World, operators:
     plan = await operators.plan(key)
     await operators.replay(key)
     await world.run_all()
-    with pytest.raises(SessionRunning, match="moved on"):
+    with pytest.raises(SessionRunning, match="changed meanwhile"):
         await operators.replayer.run(plan)
 
 
@@ -314,7 +314,7 @@ async def test_a_refused_redraw_leaves_the_session_completed_with_its_first_pict
     key = await b2c(world)
     row, before = await completed(world, key), await credits_left(world)
     plan = await operators.replay(key, force=True)
-    assert "stays for good if this fails" in sentences(plan)
+    assert "stays until the new one is stored, and if this fails" in sentences(plan)
     world.generator.plan = [GenerationRefused()]
     assert await world.run_all() == [Ending.FAILED]
     assert await world.row(key) == row
@@ -344,8 +344,8 @@ async def test_a_charge_is_taken_any_number_of_times(
     for number in (1, 2, 3):
         plan = await operators.replay(key, force=True, charge=True)
         told = sentences(plan)
-        assert "takes one" in told
-        assert "takes none" not in told
+        assert "takes a credit before" in told
+        assert "takes no credit" not in told
         assert await world.run_all() == [Ending.COMPLETED]
         assert await credits_left(world) == before - number
         assert (await operators.report(key)).credit.state is CreditState.CHARGED
@@ -357,8 +357,8 @@ async def test_a_charge_is_refused_where_the_credit_still_pays(
     key = await absorb(world)
     await world.redis.flushall()
     await world.sessions.apply(key, fail("an older worker's sentence"))
-    assert "it pays for this run" in sentences(await operators.plan(key))
-    with pytest.raises(InputError, match="still taken"):
+    assert "it pays for this replay" in sentences(await operators.plan(key))
+    with pytest.raises(InputError, match="was not returned"):
         await operators.plan(key, charge=True)
 
 

@@ -2,7 +2,7 @@
 The worker dies at every step of a purchase that can be fetched, before and after it took effect.
 
 Over the loopback APIs of the providers with powers. Others then finish the job: its picture was
-bought once, our book agrees with the provider's, and nothing of it is left at the provider.
+bought once, our book agrees with the provider's, and it left nothing behind at the provider.
 docs/providers.md has the table.
 """
 

@@ -72,7 +72,7 @@ async def fix_all(operators: Operators) -> list[Case]:
 
 
 async def failed_by_another(world: World, key: SessionKey) -> Session:
-    """The platform, or a worker that nobody knows of, moved the row."""
+    """The platform, or an unknown worker, moved the row."""
     await world.redis.flushall()
     row = await world.sessions.apply(key, fail("somebody else's sentence"))
     assert row is not None
@@ -170,7 +170,7 @@ async def test_a_stores_credit_that_never_came_back_is_given_once(
     last = (await world.journal.timeline(case.session.session_id))[-1]
     assert (last["event"], last["by"]) == ("reconciled", "ada")
     for _ in range(2):
-        assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+        assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
     assert await credits_left(world) == before
     assert await found(operators) == []
 
@@ -227,10 +227,10 @@ async def test_what_a_replay_completed_meanwhile_is_not_refunded(
     await failed_by_another(world, key)
     (case,) = await found(operators)
     await operators.replay(key)
-    assert (await operators.reconciler.fix(case)).fixed == "left alone: it is being worked on"
+    assert (await operators.reconciler.fix(case)).fixed == "skipped: a worker holds it"
     assert await world.run_all() == [Ending.COMPLETED]
     before = await credits_left(world)
-    assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+    assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
     assert await credits_left(world) == before
     assert (await operators.report(key)).credit.state is CreditState.SPENT
 
@@ -253,7 +253,7 @@ async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_given_back(
         return report
 
     monkeypatch.setattr(Reconciler, "_fresh", look_and_be_slow)
-    assert (await operators.reconciler.fix(case)).fixed == "nothing to do any more"
+    assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
     assert await credits_left(world) == before
     assert (await operators.report(key)).credit.state is CreditState.CHARGED
 
@@ -360,7 +360,7 @@ async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(
     await world.redis.flushall()
     (case,) = await found(operators)
     assert case.discrepancy is Discrepancy.STUCK
-    for done in ("handed to the workers", "nothing to do any more"):
+    for done in ("handed to the workers", "nothing left to do"):
         assert (await operators.reconciler.fix(case)).fixed == done
     assert await world.run_all() == [Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED

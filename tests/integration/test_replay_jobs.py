@@ -168,7 +168,7 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: Wor
 
 
 async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
-    """A replay with a closed model opened the breaker for everybody, and never ended itself."""
+    """A replay with a closed model opened the breaker for all users, and never ended itself."""
     key = await b2c(world)
     await failed(world, key)
     world.generator.plan = [ModelUnavailable()]

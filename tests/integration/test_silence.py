@@ -1,7 +1,8 @@
 """
 Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
 
-New connections work; whoever waits on an old one for ever is unresponsive, alive as it looks.
+New connections work; a worker that waits forever on an old one is unresponsive although it looks
+alive.
 """
 
 import os

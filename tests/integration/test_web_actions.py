@@ -62,7 +62,7 @@ async def owed(world: PageWorld) -> SessionKey:
 
 async def buried(world: PageWorld, key: SessionKey) -> str:
     return await world.dead_letters.bury(
-        b"{}", reason="it was tried often", error_code="job_gave_up", attempts=3,
+        b"{}", reason="it was already retried", error_code="job_gave_up", attempts=3,
         session_id=key.session_id,
     )  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_a_plan_of_other_wishes_is_shown_before_it_is_run(
     with nothing_happens(stack):
         answer = browser.post(replay, data=form | {"charge": "on"})
         assert answer.status_code == 409
-        assert "takes one before anything is drawn" in answer.text
+        assert "takes a credit before drawing" in answer.text
 
 
 def test_a_completed_session_needs_force(browser: httpx.Client, stack: PageStack) -> None:

@@ -70,7 +70,7 @@ CASES: dict[str, Case] = {
     "a user and a store": Case(
         words=TRY.format("good.jpg") + " --user a@b.test --store b.test",
         exit_code=4,
-        said="or of a store",
+        said="cannot be combined",
     ),
     "a free trial for a user": Case(
         words=TRY.format("good.jpg") + " --user a@b.test --free", exit_code=4, said="never taken"

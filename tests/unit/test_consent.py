@@ -90,5 +90,5 @@ def test_on_a_terminal_a_person_is_asked(
     if goes_on:
         require_consent("spend it?", yes=False)
         return
-    with pytest.raises(Interrupted, match="nothing was done"):
+    with pytest.raises(Interrupted, match="nothing was changed"):
         require_consent("spend it?", yes=False)

@@ -42,7 +42,7 @@ def test_a_near_class_is_offered() -> None:
 def test_nonsense_is_answered_with_every_class(command: list[str]) -> None:
     said = CliRunner().invoke(app, [*command, "--error", "nonsense", "--local"])
     assert said.exit_code == InputError.exit_code
-    assert "there is no class of error 'nonsense'" in said.stderr
+    assert "there is no error class 'nonsense'" in said.stderr
     assert all(code in said.stderr for code in ("picture_unusable", "account_blocked", "unknown"))
 
 

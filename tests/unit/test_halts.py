@@ -54,12 +54,10 @@ def test_the_lines_say_what_why_since_when_and_what_comes() -> None:
     assert halt_state([], ONE).lines() == []
     assert halt_state([halt(OPENAI)], ONE).lines() == [
         "HALTED: provider:openai (account_blocked) since 12:00:00 UTC, next probe 12:00:30 UTC",
-        "nothing is bought, jobs wait; credits go back from 12:30:00 UTC on, those of b2c sessions "
-        "before they are 10 min old",
+        "no pictures are bought, jobs wait; credits are returned from 12:30:00 UTC, "
+        "for b2c sessions before they are 10 min old",
     ]
-    assert halt_state([halt(OPENAI)], TWO).lines()[-1] == (
-        "pictures are bought from another provider meanwhile"
-    )
+    assert halt_state([halt(OPENAI)], TWO).lines()[-1] == ("another provider is used meanwhile")
 
 
 def row(channel: Channel, *, made_min: float) -> Session:

@@ -34,7 +34,7 @@ def test_a_page_of_help_shows_what_is_typed(words: tuple[str, ...]) -> None:
 
 def test_a_flag_takes_nothing_and_a_default_is_accepted_back() -> None:
     shown = page("sessions")
-    assert re.search(r"--failed +Failed ones only", shown)
+    assert re.search(r"--failed +Only failed sessions", shown)
     assert "[default: 1h]" in shown
     assert "N [1<=x<=10000]" in shown
     assert "[default: 600]" in page("try-on")

@@ -146,7 +146,7 @@ def test_a_model_is_named_with_its_provider(text: str, key: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "runware:", "fashn:tryon-v1.6", ":x", "openai:"])
 def test_a_name_of_no_model_is_told(text: str) -> None:
-    with pytest.raises(ConfigError, match="names no image model"):
+    with pytest.raises(ConfigError, match="is not an image model"):
         read_model_name(text)
 
 

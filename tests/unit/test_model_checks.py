@@ -34,7 +34,7 @@ def test_the_day_and_the_difference_in_cost_are_told_before_a_model_closes() -> 
         "closes on 2026-12-01, in 1 day; about $0.068 a try-on. "
         "Then openai:gpt-image-2.6-flare, about $0.037: $0.031 less"
     )
-    assert old.hint == "put openai:gpt-image-2.6-flare before it"
+    assert old.hint == "add openai:gpt-image-2.6-flare before it"
     assert (new.warning, new.detail) == (False, "can be used; about $0.037 a try-on")
 
 
@@ -44,18 +44,18 @@ def test_a_closing_model_behind_its_successor_asks_for_nothing() -> None:
     assert "closes on 2026-12-01" in old.detail
     _, old = found(look(NEW), look(OLD, is_there=False), today=AFTER)
     assert (old.ok, old.warning) == (True, False)
-    assert old.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare serves"
+    assert old.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare is used"
 
 
 def test_a_model_that_is_gone_without_notice_is_a_warning() -> None:
     _, gone = found(look(NEW), look("openai:gpt-image-2", is_there=False))
     assert (gone.ok, gone.warning) == (True, True)
-    assert gone.detail.startswith("is not there, or not for this account; ")
+    assert gone.detail.startswith("does not exist, or is not available to this account; ")
 
 
 def test_a_closing_model_alone_is_told_what_to_put_before_it() -> None:
     (old,) = found(look(OLD))
-    assert old.hint.startswith("put openai:gpt-image-2.6-flare before it: OpenAI names it as")
+    assert old.hint.startswith("add openai:gpt-image-2.6-flare before it: OpenAI's recommended")
 
 
 def test_the_providers_word_about_the_day_wins() -> None:
@@ -73,8 +73,8 @@ def test_nothing_is_said_of_a_day_that_is_far() -> None:
 def test_a_closed_model_is_a_warning_while_another_serves(next_one: ModelLook) -> None:
     old, _ = found(look(OLD, is_there=False), next_one, today=AFTER)
     assert (old.ok, old.warning) == (True, True)
-    assert old.detail == f"closed on 2026-12-01; {next_one.name} serves"
-    assert old.hint == "take it out of OPENAI_IMAGE_MODELS"
+    assert old.detail == f"closed on 2026-12-01; {next_one.name} is used"
+    assert old.hint == "remove it from OPENAI_IMAGE_MODELS"
 
 
 def test_a_closed_model_is_a_fault_when_nothing_else_serves() -> None:
@@ -83,7 +83,7 @@ def test_a_closed_model_is_a_fault_when_nothing_else_serves() -> None:
     assert not old.ok
     (order,) = order_findings({"WEARON_PROVIDERS": ["openai"]}, looks)
     assert not order.ok
-    assert order.detail == "WEARON_PROVIDERS: none of the models can be used"
+    assert order.detail == "WEARON_PROVIDERS: none of the models is available"
 
 
 def test_a_store_whose_own_order_has_no_model_left_is_named() -> None:
@@ -96,7 +96,7 @@ def test_a_store_whose_own_order_has_no_model_left_is_named() -> None:
 def test_what_cannot_be_asked_without_buying_is_said_so() -> None:
     (one,) = found(look(P_IMAGE, None))
     assert one.ok
-    assert one.detail == "only a purchase tells whether it can be used; about $0.015 a try-on"
+    assert one.detail == "whether it works can only be tested by a purchase; about $0.015 a try-on"
 
 
 def test_a_model_without_a_price_is_a_warning() -> None:

@@ -122,5 +122,5 @@ def test_a_purchase_is_booked_at_about_its_price() -> None:
 
 
 def test_a_size_that_a_model_does_not_draw_is_told_at_the_start() -> None:
-    with pytest.raises(ConfigError, match=r"gpt-image@2 does not draw pictures of size 100x100"):
+    with pytest.raises(ConfigError, match=r"gpt-image@2 does not support size 100x100"):
         catalogue(providers=("runware",), runware_models=("gpt-image-2",), image_size="100x100")

@@ -454,7 +454,7 @@ FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Exception]) -> None:
-    """A class that a new httpx brings fails here until its meaning is decided."""
+    """A class added by a new httpx fails here until its meaning is decided."""
     raised = an(error)
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -484,7 +484,7 @@ async def test_the_time_limit_covers_the_whole_call() -> None:
             await asyncio.sleep(0.02)
             yield b" "
 
-    with pytest.raises(CallAmbiguous, match=r"no answer of the image API in 0\.3 s"):
+    with pytest.raises(CallAmbiguous, match=r"no answer from the image API within 0\.3 s"):
         await answering(lambda _: httpx.Response(200, content=dripping()), timeout_s=0.3).generate(
             request()
         )

@@ -28,7 +28,7 @@ def test_waiting_longer_than_the_platforms_cron_is_told(wait_s: float, warns: bo
     ("limit", "warns", "text"),
     [
         pytest.param(None, False, "not limited", id="none"),
-        pytest.param(9, True, "over the limit even alone", id="under one job"),
+        pytest.param(9, True, "exceeds the limit", id="under one job"),
         pytest.param(250, False, "25 a minute; with 2, 125", id="it is the pace"),
         pytest.param(3000, False, "3000 input pictures", id="enough for every request"),
     ],

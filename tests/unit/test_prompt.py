@@ -1,4 +1,4 @@
-"""The words sent when a job brings none."""
+"""The prompt sent when a job has none."""
 
 import pytest
 

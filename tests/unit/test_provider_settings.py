@@ -12,15 +12,19 @@ STORE = "0b0f6f0e-3f6b-4c5e-9a52-0c7f4f1f7a10"
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("WEARON_PROVIDERS", "fashn", "there is no image provider 'fashn', only openai and runw"),
+        (
+            "WEARON_PROVIDERS",
+            "fashn",
+            "there is no image provider 'fashn'; available: openai and runw",
+        ),
         ("WEARON_PROVIDERS", "preview", "there is no image provider 'preview'"),
-        ("WEARON_PROVIDERS", ",", "no image provider is named"),
+        ("WEARON_PROVIDERS", ",", "no image provider is set"),
         ("WEARON_RUNWARE_MODELS", "p-imag", "there is no Runware model 'p-imag'; p-image, "),
         ("WEARON_STORE_PROVIDERS", "{runware", "not a JSON object such as"),
         ("WEARON_STORE_PROVIDERS", '["runware"]', "not a JSON object such as"),
         ("WEARON_STORE_PROVIDERS", '{"s": "runware"}', "not a JSON object such as"),
         ("WEARON_STORE_PROVIDERS", '{"s": ["fashn"]}', "store s: there is no image provider"),
-        ("WEARON_STORE_PROVIDERS", '{"s": []}', "store s: no image provider is named"),
+        ("WEARON_STORE_PROVIDERS", '{"s": []}', "store s: no image provider is set"),
         ("WEARON_NEXT_PROVIDER_ON_REFUSAL", "maybe", "valid boolean"),
         ("WEARON_OPENAI_API", "chat", "'images' or 'responses'"),
         ("RUNWARE_BASE_URL", "api.runware.ai/v1", "not an address that begins with https://"),

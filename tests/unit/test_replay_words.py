@@ -12,8 +12,8 @@ from wearon_cli.core.operator.replay_plan import credit_step
         (CreditState.OWED, "wearon reconcile --fix"),
         (CreditState.UNCLEAR, "the ledger does not say"),
         (CreditState.OVERAGE, "the ledger does not say"),
-        (CreditState.SPENT, "nothing is left to do"),
-        (CreditState.FREE, "nothing is left to do"),
+        (CreditState.SPENT, "nothing left to do"),
+        (CreditState.FREE, "nothing left to do"),
     ],
 )
 def test_a_completed_session_may_still_owe_a_credit(state: CreditState, said: str) -> None:

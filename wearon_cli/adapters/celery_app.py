@@ -1,9 +1,9 @@
 """
-Celery as the carrier of jobs: one message for each released job, which names its session.
+Celery carries the jobs: one message for each released job, with its session id.
 
-Whether the job is still to be done is the journal's to say, at the claim. So nothing here hangs on
-Celery's redelivery, results, late acknowledgements or countdowns; they are off. A message too many
-finds nothing to claim, and one that is lost costs the release's deadline.
+The journal decides at the claim whether the job still has to run, so nothing depends on Celery's
+redelivery, results, late acknowledgements or countdowns; they are off. A duplicate message finds
+nothing to claim; a lost one costs the release's deadline.
 
 Standard tools find the application by this module's name, with REDIS_URL in the environment:
 `celery -A wearon_cli.adapters.celery_app inspect active`.
@@ -23,21 +23,21 @@ from wearon_cli.core.errors import ConfigError, QueueUnavailable
 from wearon_cli.core.jobs.journal import Released
 from wearon_cli.core.settings import load_settings
 
-#: The one task: do the job of a session.
+#: The only task: run the job of a session.
 GENERATE: Final = "wearon.generate"
 #: One blocking read of the queue. Long, because hosted Redis bills by the command; not longer,
 #: because a stopping worker waits for it to end.
 POLL_S: Final = 4
-#: A connection that is silent for so long is dead, whatever TCP thinks of it: a command sent into
-#: a lost route would wait for a quarter of an hour. Longer than a blocking read.
+#: A connection that is silent for this long counts as dead: without this limit a command on a lost
+#: route would wait 15 minutes. Longer than a blocking read.
 SILENCE_S: Final = 10
-#: A connection that Redis has closed is found out by using it, so a message is sent again once.
+#: A connection that Redis has closed is only noticed on use, so a message is sent again once.
 SEND_AGAIN: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 def make_celery(redis_url: str) -> Celery:
     """
-    The Celery application of this product. Opens no connection.
+    The Celery application. Opens no connection.
 
     Raises:
         ConfigError: The address is not one we connect to.
@@ -49,7 +49,7 @@ def make_celery(redis_url: str) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
-            # A message is gone from Redis when it is taken: nothing waits for Celery to find it.
+            # A message is removed from Redis when it is taken; Celery never redelivers it.
             "ack_emulation": False,
             "polling_interval": POLL_S,
             "priority_steps": [0],
@@ -98,7 +98,7 @@ class CelerySender:
                     retry_policy=SEND_AGAIN,
                 )
         except (KombuError, OSError) as exc:
-            raise QueueUnavailable("Redis does not take a Celery message") from exc
+            raise QueueUnavailable("Redis did not accept a Celery message") from exc
 
     async def aclose(self) -> None:
         """Close the connection to the broker."""
@@ -110,7 +110,7 @@ class CelerySender:
 
 
 def __getattr__(name: str) -> Celery:
-    """`app`, made when Celery's own command looks for it; importing this module does nothing."""
+    """`app`, created when Celery's own command looks for it; importing this module does nothing."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -127,7 +127,7 @@ def __getattr__(name: str) -> Celery:
 
 
 def _refuse_worker(app: Any) -> None:
-    """Have `celery worker` say what to use instead, whatever its options."""
+    """Make `celery worker` print what to use instead, whatever its options."""
     import click
 
     def refuse(*_: object) -> NoReturn:

@@ -1,1 +1,1 @@
-"""What the commands share: options, output, progress, durations."""
+"""Shared by the commands: options, output, progress, durations."""

@@ -16,7 +16,7 @@ _EIGHTHS: Final = 8
 
 def bar(share: float, *, width: int = WIDTH) -> str:
     """
-    A bar for a share of 0 to 1, to an eighth of a character. What is more than 0 shows something.
+    A bar for a share of 0 to 1, to an eighth of a character. Anything above 0 is visible.
     """
     share = min(max(share, 0.0), 1.0)
     if not shows_unicode():
@@ -48,5 +48,5 @@ def sparkline(values: Sequence[float], *, most: float | None = None) -> str:
 
 
 def _level(share: float) -> int:
-    """0 for nothing alone: a single failure in a busy hour is seen."""
+    """0 only for zero: a single failure in a busy hour stays visible."""
     return max(round(min(share, 1.0) * _EIGHTHS), 1) if share > 0 else 0

@@ -61,11 +61,9 @@ def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], m
         path.parent.mkdir(parents=True, exist_ok=True)
         annotated(parts, sentences).save(path, quality=JPEG_QUALITY)
     except ValueError as exc:  # Pillow goes by the ending
-        raise InputError(
-            f"{path} has no ending of a picture file", hint="name it .jpg or .png"
-        ) from exc
+        raise InputError(f"{path} has no picture file extension", hint="use .jpg or .png") from exc
     except OSError as exc:
-        raise InputError(f"{path} cannot be written: {exc.strerror or 'not as a picture'}") from exc
+        raise InputError(f"cannot write {path}: {exc.strerror or 'not as a picture'}") from exc
 
 
 def _prepared(path: Path, max_px: int) -> bytes:
@@ -80,4 +78,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc

@@ -1,4 +1,4 @@
-"""A comparison of image models: bought at the same time, saved in a folder, told as a table."""
+"""A comparison of image models: bought concurrently, saved in a folder, shown as a table."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.trials import OpenTrials
 
-#: What is in the folder, beside the pictures.
+#: Files in the folder besides the pictures.
 SHEET: Final = "sheet.jpg"
 FACTS: Final = "compare.json"
 
@@ -50,10 +50,10 @@ async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
     Ask, buy, save, lay out.
 
     Raises:
-        ConsentMissing, Interrupted: Nobody said yes: nothing was bought.
+        ConsentMissing, Interrupted: It was not confirmed: nothing was bought.
         ConfigError: A key is missing, or a model does not draw what is asked.
     """
-    from wearon_cli.core.pictures.contact_sheet import contact_sheet  # brings Pillow
+    from wearon_cli.core.pictures.contact_sheet import contact_sheet  # imports Pillow
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
     from wearon_cli.wiring.trials import open_trials
 
@@ -76,7 +76,9 @@ async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
     return Result(
         data=data,
         lines=[_table(trials), "", f"{_summary(trials)}; side by side in {asked.out / SHEET}"],
-        error=None if drawn else TryOnFailed("no model drew a picture", hint="the table says why"),
+        error=None
+        if drawn
+        else TryOnFailed("no model returned a picture", hint="see the reasons in the table"),
     )
 
 
@@ -90,7 +92,7 @@ def price_question(what: str, names: Sequence[str], expected_usd: Sequence[float
         expected_usd: Of each; None: not known here.
     """
     told = [
-        f"{name} {'price not known' if usd is None else f'${usd:.3f}'}"
+        f"{name} {'price unknown' if usd is None else f'${usd:.3f}'}"
         for name, usd in zip(names, expected_usd, strict=True)
     ]
     least = "more than" if None in expected_usd else "about"
@@ -110,7 +112,7 @@ def _question(asked: Comparison) -> str:
     names, prices = zip(*bought, strict=True)
     providers = " and ".join(dict.fromkeys(named_model(name).provider for name in names))
     pictures = f"{len(names)} picture{'s' * (len(names) != 1)}"
-    return price_question(f"send the photos to {providers}, and buy {pictures}", names, prices)
+    return price_question(f"send the photos to {providers} and buy {pictures}", names, prices)
 
 
 def _make_folder(folder: Path) -> None:
@@ -118,7 +120,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FACTS).write_text("{}\n", encoding="utf-8")
     except OSError as exc:
-        raise InputError(f"{folder} cannot be written to: {exc.strerror}") from exc
+        raise InputError(f"cannot write to {folder}: {exc.strerror}") from exc
 
 
 async def _bought(
@@ -156,7 +158,7 @@ def _input_cards(inputs: "Sequence[PreparedPicture]") -> "list[Card]":
 
     names = ["person", "garment", *(f"accessory {n}" for n in range(1, len(inputs) - 1))]
     return [
-        Card(name=name, facts="as it was sent", jpeg=each.jpeg)
+        Card(name=name, facts="unchanged", jpeg=each.jpeg)
         for name, each in zip(names, inputs, strict=True)
     ]
 
@@ -175,9 +177,9 @@ async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> "Card":
 def _cost_words(trial: "Trial") -> str:
     usage = trial.picture.usage if trial.picture else None
     if usage is None:
-        return "no price told"
+        return "no price reported"
     if usage.cost_usd is None:
-        return "price not known"
+        return "price unknown"
     if usage.is_preview:
         return "free, a composite"
     return f"{'about ' if usage.is_estimate else ''}${usage.cost_usd:.4f}"

@@ -7,15 +7,15 @@ import typer
 
 from wearon_cli.core.errors import ConsentMissing, Interrupted
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before acting.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def require_consent(question: str, *, yes: bool) -> None:
     """
-    Go on with a person's yes: said before, by `--yes`, or now, on a terminal.
+    Require confirmation: `--yes`, or an answer on the terminal.
 
     Args:
-        question: What is going to be done, as a question.
+        question: What will be done, as a question.
         yes: `--yes` was given.
 
     Raises:
@@ -26,8 +26,8 @@ def require_consent(question: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConsentMissing(
-            f"{question.rstrip('?')}: this needs a yes, and there is no terminal to ask on",
-            hint="add --yes; where there is a --dry-run, it shows first what would be done",
+            f"{question.rstrip('?')}: needs confirmation, but there is no terminal",
+            hint="add --yes; use --dry-run, where available, to preview first",
         )
     if not typer.confirm(question, err=True):
-        raise Interrupted("nothing was done")
+        raise Interrupted("nothing was changed")

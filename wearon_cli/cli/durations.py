@@ -14,7 +14,7 @@ _SIZES: Final = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 class Span(timedelta):
-    """A default span of an option. The help page prints it as it is typed: 2h, 7d."""
+    """A default span of an option; the help page prints it as typed: 2h, 7d."""
 
     def __str__(self) -> str:
         seconds = int(self.total_seconds())
@@ -38,13 +38,18 @@ def parse_span(text: str | timedelta) -> timedelta:
         return text
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None:
-        raise typer.BadParameter("give a span such as 90s, 15m, 2h or 7d")
+        raise typer.BadParameter("use a span such as 90s, 15m, 2h or 7d")
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
 
 
 SinceOption = Annotated[
     timedelta,
-    typer.Option("--since", parser=parse_span, metavar="SPAN", help="How far back: 15m, 2h, 7d."),
+    typer.Option(
+        "--since",
+        parser=parse_span,
+        metavar="SPAN",
+        help="How far to look back, such as 15m, 2h or 7d.",
+    ),
 ]
 
 

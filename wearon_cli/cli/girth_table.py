@@ -1,4 +1,4 @@
-"""An estimate as a person reads it: girths with their bands, and the odds of each size as bars."""
+"""An estimate for people: girths with their bands, and the probability of each size as bars."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,7 +24,7 @@ SCALE_CM: Final = 15.0
 
 def lines_of(measured: Estimate) -> list[object]:
     """What `Result.lines` takes."""
-    build = f"build: {measured.body_type.value}" if measured.body_type else "build: no clear word"
+    build = f"build: {measured.body_type.value}" if measured.body_type else "build: unclear"
     return [_girths(measured), build, "", *_sizes(measured)]
 
 

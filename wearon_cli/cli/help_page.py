@@ -1,4 +1,4 @@
-"""What a page of help says of an option: words that a person types, not names of Python types."""
+"""How a help page shows an option: as it is typed, not as Python types."""
 
 from typing import Any, Final
 

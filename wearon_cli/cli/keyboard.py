@@ -40,7 +40,7 @@ class Keys:
             return None
 
     def read(self) -> None:
-        """Take what was typed; of somebody quick, or of a terminal that pastes, several keys."""
+        """Take what was typed; fast typing or pasting gives several keys at once."""
         typed = os.read(sys.stdin.fileno(), 64).decode("utf-8", "replace")
         for each in _KEY.findall(typed):
             self._pressed.put_nowait(_NAMES.get(each, each))

@@ -1,4 +1,4 @@
-"""How a state looks: a colour with a meaning, and a glyph that says the same without colours."""
+"""How a state is shown: a colour, and a glyph that means the same without colours."""
 
 import sys
 from enum import Enum
@@ -10,7 +10,7 @@ from wearon_cli.core.session import Status
 
 
 class Tone(Enum):
-    """What a state means for whoever looks: glyph, the same in ASCII, and style."""
+    """What a state means: glyph, its ASCII form, and style."""
 
     OK = ("✓", "+", "green")
     WAITING = ("○", "o", "cyan")

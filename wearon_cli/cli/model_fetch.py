@@ -11,7 +11,7 @@ from wearon_cli.core.errors import UpstreamError
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-WHAT = "fetching the pose model's parts, once"
+WHAT = "downloading the pose model (once)"
 
 
 def ensure_model(settings: "Settings") -> Path:
@@ -20,7 +20,7 @@ def ensure_model(settings: "Settings") -> Path:
 
     Raises:
         ConfigError: WEARON_POSE_MODEL names a file that is not there, or there is no pip.
-        UpstreamError: It could not be fetched: what to run later is in the hint.
+        UpstreamError: It could not be fetched: the hint says what to run later.
     """
     from wearon_cli.adapters.pose import model_file
 
@@ -44,7 +44,7 @@ def fetch_model(settings: "Settings") -> Path:
 
 @contextmanager
 def _bar() -> "Iterator[Callable[[int, int], None]]":
-    """Yields what hears of the bytes so far and of all of them."""
+    """Yields a callback for the bytes received so far and the total."""
     console = stderr_console()
     if not console.is_terminal:
         note(f"{WHAT} (36 MB) ...")

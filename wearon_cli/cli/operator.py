@@ -35,7 +35,7 @@ def with_tools(
         local: Of the local stack.
         data_dir: Its data folder.
         needs_workers: A local stack that does not run is started with its workers.
-        needs_whole_view: Refuse a key that sees only a part of the rows.
+        needs_whole_view: Refuse a key that sees only some of the rows.
     """
 
     async def run(settings: "Settings") -> Result:
@@ -50,7 +50,7 @@ def with_tools(
 
 def operator_name(given: str | None = None) -> str:
     """
-    Who acts, for the timeline: the name given with `--as`, else this user and machine.
+    The operator's name, for the timeline: the name given with `--as`, else this user and machine.
 
     Raises:
         InputError: It is no name: empty, too long, or with characters that are not shown.
@@ -60,7 +60,7 @@ def operator_name(given: str | None = None) -> str:
     name = " ".join(given.split())
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise InputError(
-            "--as does not hold a name", hint=f"1 to {MAX_NAME_CHARS} printable characters"
+            "--as is not a valid name", hint=f"use 1 to {MAX_NAME_CHARS} printable characters"
         )
     return name
 

@@ -11,7 +11,7 @@ LocalOption = Annotated[
     typer.Option(
         "--local",
         envvar="WEARON_LOCAL",
-        help="Use a local stack on this machine: no account, no Supabase, nothing shared.",
+        help="Use a local stack on this machine. Needs no account.",
     ),
 ]
 
@@ -22,7 +22,7 @@ OperatorOption = Annotated[
         "--as",
         envvar="WEARON_OPERATOR",
         metavar="NAME",
-        help="Your name, kept with what is done. Default: this user and machine.",
+        help="Your name, recorded in the timeline. Default: this user and machine.",
     ),
 ]
 
@@ -33,6 +33,6 @@ DataDirOption = Annotated[
         "--data-dir",
         envvar="WEARON_DATA_DIR",
         file_okay=False,
-        help="Data folder of the local stack (with --local). Default: .wearon in this folder.",
+        help="Data folder of the local stack (with --local). Default: ./.wearon.",
     ),
 ]

@@ -25,9 +25,9 @@ def check_target(out: Path) -> Path:
         InputError: The folder does not exist, or the name is a folder's.
     """
     if out.is_dir():
-        raise InputError(f"{out} is a folder", hint="name a file: --out picture.jpg")
+        raise InputError(f"{out} is a folder", hint="use a file name, such as --out picture.jpg")
     if not out.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {out.parent}", hint="make it, or name another --out")
+        raise InputError(f"there is no folder {out.parent}", hint="create it, or use another --out")
     return out
 
 
@@ -55,19 +55,19 @@ def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> 
 
 
 def not_followed(row: Session, settings: "Settings") -> Interrupted:
-    """What a person who stopped following has to know: which session, and how to go on."""
-    told = f"session {row.session_id} is in the queue, and was not followed to its end"
+    """What to tell someone who stopped following: which session, and how to continue."""
+    told = f"session {row.session_id} is queued; stopped following it"
     if settings.is_local:
         local = f"--local --data-dir {settings.local_dir}"
         return Interrupted(
             told,
-            hint=f"`wearon all {local}` goes on with it, where none runs; "
-            f"`wearon session {row.session_id} {local}` tells where it is",
+            hint=f"`wearon all {local}` continues it if no stack runs; `wearon session "
+            f"{row.session_id} {local}` shows its state",
         )
     return Interrupted(
         told,
-        hint=f"it goes on by itself: `wearon session {row.session_id}` tells where it is; if it "
-        f"fails, `wearon replay-task {row.session_id}` runs it again",
+        hint=f"it continues: `wearon session {row.session_id}` shows its state; if it fails, use "
+        f"`wearon replay-task {row.session_id}`",
     )
 
 
@@ -76,10 +76,10 @@ def _failure(ended: Ended) -> TryOnFailed:
     row = ended.report.session
     if row.status is Status.COMPLETED:
         return TryOnFailed(
-            f"no new picture was made{why}", hint="the session keeps the picture it has"
+            f"no new picture was drawn{why}", hint="the session keeps its current picture"
         )
     return TryOnFailed(
-        f"the try-on failed{why}", hint=f"`wearon session {row.session_id}` tells what happened"
+        f"the try-on failed{why}", hint=f"`wearon session {row.session_id}` shows what happened"
     )
 
 
@@ -106,4 +106,4 @@ def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> Table:
 def _time(row: Session, elapsed_s: float) -> str:
     if row.processing_time_ms is None:
         return f"{elapsed_s:.1f} s"
-    return f"{elapsed_s:.1f} s here; the job took {row.processing_time_ms / 1000:.1f} s"
+    return f"{elapsed_s:.1f} s in total; the job took {row.processing_time_ms / 1000:.1f} s"

@@ -59,7 +59,7 @@ class Failure:
 
 
 def describe(error: WearonError) -> Failure:
-    """The public face of an error of ours."""
+    """The public form of one of our errors."""
     return Failure(code=error.code, message=str(error), hint=error.hint, exit_code=error.exit_code)
 
 
@@ -83,7 +83,7 @@ def emit_failure(failure: Failure, *, command: str, as_json: bool) -> None:
 
 
 def note(text: str) -> None:
-    """Print a remark (a warning, an assumption): one line on stderr."""
+    """Print a note (a warning, an assumption): one line on stderr."""
     _write(sys.stderr, f"{text}\n")
 
 
@@ -98,7 +98,7 @@ def stderr_console() -> "Console":
 
 
 def silence_stdout() -> None:
-    """The reader of our pipe went away: let the interpreter's last flush go nowhere."""
+    """The reader of our pipe is gone: discard the interpreter's last flush."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -44,17 +44,17 @@ def find_photo_sets(
     """
     for image in images:
         if not image.exists():  # before the model is loaded or fetched
-            raise InputError(f"{image} cannot be read: there is no such file")
+            raise InputError(f"cannot read {image}: no such file")
     if not is_batch(images):
         return [PhotoSet(front=images[0], side=side, drawing=drawing)]
     if side is not None and not side.is_dir():
         raise InputError(
             f"{side} is not a folder",
-            hint="with several photos, --side names a folder with photos of the same names",
+            hint="with several photos, --side must name a folder with files of the same names",
         )
     if drawing is not None and drawing.is_file():
         raise InputError(
-            f"{drawing} is a file", hint="with several photos, --annotate names a folder"
+            f"{drawing} is a file", hint="with several photos, --annotate must name a folder"
         )
     fronts = [photo for image in images for photo in _photos(image)]
     return [
@@ -96,7 +96,7 @@ def _photos(image: Path) -> Iterator[Path]:
     if not found:
         raise InputError(
             f"there are no photos in {image}",
-            hint="it is looked through for JPEG, PNG and WebP files",
+            hint="only JPEG, PNG and WebP files are used",
         )
     yield from found
 
@@ -111,7 +111,7 @@ def _read(path: Path, max_px: int) -> NDArray[np.uint8]:
     try:
         data = path.read_bytes()
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
     try:
         return read_photo(data, max_px=max_px)
     except PictureProblem as exc:
@@ -126,8 +126,6 @@ def _write(
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path, quality=JPEG_QUALITY)
     except ValueError as exc:  # Pillow goes by the ending
-        raise InputError(
-            f"{path} has no ending of a picture file", hint="name it .jpg or .png"
-        ) from exc
+        raise InputError(f"{path} has no picture file extension", hint="use .jpg or .png") from exc
     except OSError as exc:
-        raise InputError(f"{path} cannot be written: {exc.strerror or 'not as a picture'}") from exc
+        raise InputError(f"cannot write {path}: {exc.strerror or 'not as a picture'}") from exc

@@ -21,13 +21,13 @@ _ROW_WORDS: Final = {
 _JOB_WORDS: Final = {
     JobPlace.READY: "ready: waiting for a worker",
     JobPlace.RELEASED: "released: waiting for a worker",
-    JobPlace.RUNNING: "running: the picture is being made",
+    JobPlace.RUNNING: "running: the picture is being drawn",
     JobPlace.WAITING: "waiting: rate limit or outage",
 }
 
 
 class Progress:
-    """What is going on, and for how long already."""
+    """What is going on, and for how long."""
 
     def __init__(self, spinner: Spinner | None) -> None:
         self._spinner = spinner
@@ -48,7 +48,7 @@ class Progress:
         self._said = text
 
     def look(self, row: Session, job: JobEntry | None) -> None:
-        """Tell where a job is, or what its row says, as often as it is looked at."""
+        """Show where a job is, or its row's status, at every look."""
         self.say(_JOB_WORDS[job.place] if job else _ROW_WORDS[row.status])
 
 

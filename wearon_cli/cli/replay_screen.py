@@ -1,4 +1,4 @@
-"""How many replays are told: while they run, in one live table or line by line, and at the end."""
+"""Shows bulk replays: while they run, in a live table or line by line, and at the end."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ def progress_table(now: Progress, total: int) -> Table:
     """One look at a bulk replay."""
     table = _grid()
     failures = ", ".join(f"{code} {count}" for code, count in now.failures.most_common())
-    limited = f", {len(now.waiting)} kept back by --max-cost" if now.by_limit else ""
+    limited = f", {len(now.waiting)} held back by --max-cost" if now.by_limit else ""
     facts = [
-        ("replays", f"{len(now.ends)} of {total} ended, {len(now.open)} at work{limited}"),
+        ("replays", f"{len(now.ends)} of {total} ended, {len(now.open)} running{limited}"),
         ("done", str(now.succeeded)),
         ("failed", f"{len(now.ends) - now.succeeded}" + (f": {failures}" if failures else "")),
         ("money", _money(now)),
@@ -77,24 +77,24 @@ class Screen:
 
 
 def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
-    """What all of it came to, by the cause of the first failure."""
+    """The outcome, by the cause of the first failure."""
     table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
     for cause, ends in _by_cause(now.ends).items():
         done = sum(end.ended.succeeded for end in ends)
         cost_usd = sum(end.ended.cost_usd for end in ends)
         table.add_row(cause, str(len(ends)), str(done), str(len(ends) - done), f"${cost_usd:.2f}")
     head = (
-        f"{len(now.ends)} run again: {now.succeeded} completed, "
-        f"{len(now.ends) - now.succeeded} failed, ${now.cost_usd:.2f}"
+        f"{len(now.ends)} replayed: {now.succeeded} completed, {len(now.ends) - now.succeeded} "
+        f"failed, ${now.cost_usd:.2f}"
     )
     lines: list[object] = [head, "", table] if now.ends else [head]
     lines += [f"  failed again: {code} ({n})" for code, n in now.failures.most_common()]
     if now.open:
-        lines.append(f"{len(now.open)} have not ended: they go on by themselves")
+        lines.append(f"{len(now.open)} have not ended and continue in the background")
     if now.waiting:
-        lines.append(f"{len(now.waiting)} were not opened: --max-cost would be passed")
+        lines.append(f"{len(now.waiting)} were not started: they would exceed --max-cost")
     if now.moved:
-        lines.append(f"{len(now.moved)} moved on meanwhile, and were left alone")
+        lines.append(f"{len(now.moved)} changed meanwhile and were skipped")
     return [*lines, *_left_out_lines(left_out)]
 
 
@@ -108,8 +108,8 @@ def dry_run(
         "unknown" if most is None else f"${most:.2f}"
     )
     lines: list[object] = [
-        f"{len(plans)} sessions can run again: {len(buying)} buy a picture ({price}), "
-        f"{len(plans) - len(buying)} only finish the row"
+        f"{len(plans)} sessions can be replayed: {len(buying)} buy a picture ({price}), "
+        f"{len(plans) - len(buying)} only complete the row"
     ]
     if plans:
         lines += ["", _chance_table(replay_chances(plans, known))]
@@ -157,16 +157,16 @@ def left_out_facts(
 
 
 def interrupted_words(now: Progress) -> str:
-    """What a person who pressed Ctrl-C has to know."""
+    """What to tell someone who pressed Ctrl-C."""
     return (
-        f"{now.opened} were opened, {len(now.ends)} of them have ended; the others go on by "
-        f"themselves, and {len(now.waiting)} were not opened"
+        f"{now.opened} were started, {len(now.ends)} of them have ended; the others continue, and "
+        f"{len(now.waiting)} were not started"
     )
 
 
 def _left_out_lines(left_out: Sequence[LeftOut]) -> list[object]:
     counts = Counter(code for _, code in left_out)
-    return [f"{count} left out: {code}" for code, count in counts.most_common()]
+    return [f"{count} skipped: {code}" for code, count in counts.most_common()]
 
 
 def _chance_table(found: Sequence[tuple[ReplayChance, int]]) -> Table:
@@ -189,7 +189,7 @@ def _end_words(end: BulkEnd) -> str:
 
 def _money(now: Progress) -> str:
     open_usd = now.committed_usd - now.cost_usd
-    further = f", at most ${open_usd:.2f} more by those at work" if now.open else ""
+    further = f", at most ${open_usd:.2f} more for those running" if now.open else ""
     return f"${now.cost_usd:.2f} so far{further}"
 
 

@@ -1,4 +1,4 @@
-"""Running planned replays for a person: tell, ask, open, follow, tell again."""
+"""Runs planned replays: show the plan, ask, open, follow, show the result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Outcomes of earlier replays are looked for so far back, in so many sessions.
+#: How far back, and in how many sessions, outcomes of earlier replays are looked for.
 KNOWN_SINCE: Final = timedelta(days=7)
 KNOWN_SESSIONS: Final = 300
 
@@ -59,11 +59,11 @@ async def replay_one(
     _require_affordable(plan, how)
     if dry_run:
         return Result(
-            data=plan_facts(plan), lines=[*plan.sentences(), "", "nothing was done (--dry-run)"]
+            data=plan_facts(plan), lines=[*plan.sentences(), "", "nothing was changed (--dry-run)"]
         )
     for sentence in plan.sentences():
         note(sentence)
-    await asyncio.to_thread(require_consent, "run this session again?", yes=how.yes)
+    await asyncio.to_thread(require_consent, "replay this session?", yes=how.yes)
     ended, elapsed_s = await _followed(plan, how, tools, settings)
     saved = None
     if ended.succeeded and how.out:
@@ -90,8 +90,8 @@ async def _followed(
                 )
         except asyncio.CancelledError:
             raise Interrupted(
-                f"session {session_id} goes on by itself, if its job was opened",
-                hint=f"`wearon session {session_id}` tells where it is",
+                f"session {session_id} continues if its job was started",
+                hint=f"`wearon session {session_id}` shows its state",
             ) from None
         return ended, shown.elapsed_s
 
@@ -114,7 +114,7 @@ async def replay_many(
     lines = _sum_lines(plans, left_out, known, verbose=verbose)
     for line in lines:
         note(line)
-    await asyncio.to_thread(require_consent, f"run these {len(plans)} sessions again?", yes=how.yes)
+    await asyncio.to_thread(require_consent, f"replay these {len(plans)} sessions?", yes=how.yes)
     now = Progress(waiting=list(plans))
     await _run(now, how, tools, settings)
     failed = len(now.ends) - now.succeeded
@@ -142,7 +142,7 @@ async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: 
     except asyncio.CancelledError:
         raise Interrupted(
             interrupted_words(now),
-            hint="`wearon sessions` shows them; the same command again goes on with the rest",
+            hint="`wearon sessions` lists them; the same command continues with the rest",
         ) from None
 
 
@@ -163,7 +163,7 @@ async def _working_here(
 
 
 async def _known_outcomes(tools: "OperatorTools") -> Outcomes:
-    """What earlier replays came to, from the records of the newest sessions that ended."""
+    """Outcomes of earlier replays, from the records of the newest ended sessions."""
     found = await tools.inspector.search(
         Search(
             since=utc_now() - KNOWN_SINCE,
@@ -180,18 +180,18 @@ async def _known_outcomes(tools: "OperatorTools") -> Outcomes:
 def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
     if how.max_cost_usd is not None and at_most_usd(plans) is None:
         raise InputError(
-            "the model asked for has no price here, so --max-cost cannot be kept",
-            hint="leave --max-cost out, or name another --model",
+            "this model has no price here, so --max-cost cannot be enforced",
+            hint="remove --max-cost, or use another --model",
         )
 
 
 def _require_affordable(plan: Plan, how: Replaying) -> None:
-    """For one session: many are opened as far as the limit reaches."""
+    """For one session; bulk replays are opened as far as the limit allows."""
     most_usd = plan.price.most_usd
     if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
         raise InputError(
-            f"it may cost ${most_usd:.2f} with repeats, more than --max-cost {how.max_cost_usd:g}",
-            hint="raise --max-cost, or leave it out: the question tells the price",
+            f"it may cost ${most_usd:.2f} with retries, more than --max-cost {how.max_cost_usd:g}",
+            hint="raise or remove --max-cost: the price is shown before anything is bought",
         )
 
 
@@ -200,10 +200,10 @@ def _sum_lines(
 ) -> list[str]:
     buying = [plan for plan in plans if plan.buys]
     most_usd = at_most_usd(buying)
-    most = "an unknown sum" if most_usd is None else f"${most_usd:.2f}"
+    most = "an unknown amount" if most_usd is None else f"${most_usd:.2f}"
     lines = [
-        f"{len(plans)} sessions run again: {len(buying)} buy a picture, about "
-        f"${expected_usd(buying):.2f}, at most {most}; {len(left_out)} left out"
+        f"{len(plans)} sessions to replay: {len(buying)} buy a picture, about "
+        f"${expected_usd(buying):.2f}, at most {most}; {len(left_out)} skipped"
     ]
     lines += [
         f"  {count} failed by {each.error_class}: chance {each.chance.value}, {each.reason}"
@@ -236,7 +236,7 @@ def _planned(
         ],
     }
     lines = dry_run(plans, left_out, known, verbose=verbose)
-    return Result(data=data, lines=[*lines, "", "nothing was done (--dry-run)"])
+    return Result(data=data, lines=[*lines, "", "nothing was changed (--dry-run)"])
 
 
 def plan_facts(plan: Plan) -> dict[str, object]:
@@ -263,5 +263,5 @@ def _save(out: Path, picture: bytes) -> Path:
     try:
         out.write_bytes(picture)
     except OSError as exc:
-        raise PictureUnavailable(f"{out} cannot be written: {exc.strerror}") from exc
+        raise PictureUnavailable(f"cannot write {out}: {exc.strerror}") from exc
     return out

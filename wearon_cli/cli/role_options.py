@@ -1,4 +1,4 @@
-"""What the role commands share: their settings, and what they refuse to start with."""
+"""Shared by the role commands: their settings, and checks before they start."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ PortOption = Annotated[
         envvar="WEARON_PORT",
         min=0,
         max=65535,
-        help="Port to listen on; 0 takes any free one. Default: 8000, or a free one with --local.",
+        help="Port to listen on; 0 picks a free port. Default: 8000; with --local, a free port.",
     ),
 ]
 ConcurrencyOption = Annotated[
@@ -40,7 +40,7 @@ ConcurrencyOption = Annotated[
 ]
 
 #: Of `all` and of children that work with its local stack.
-LOCAL_NEEDS_FOLDER: Final = "--data-dir belongs to the local stack"
+LOCAL_NEEDS_FOLDER: Final = "--data-dir only works with --local"
 
 
 def role_options(**options: Any) -> dict[str, Any]:

@@ -65,9 +65,11 @@ async def save_pictures(
         try:
             found.append((kind, await storage.get(path)))
         except ObjectNotFound:
-            note(f"{kind}: it is not stored any more")
+            note(f"{kind}: no longer stored")
     if not found:
-        raise InputError("no picture of this session is stored", hint="the shopper can upload anew")
+        raise InputError(
+            "no pictures of this session are stored", hint="the shopper can upload them again"
+        )
     target = folder or Path(tempfile.mkdtemp(prefix="wearon-session-"))
     session_id = report.session.session_id
     return [_written(target, session_id, kind, data) for kind, data in found]
@@ -111,7 +113,7 @@ def _written(folder: Path, session_id: str, kind: str, data: bytes) -> Saved:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as exc:
-        raise InputError(f"{path} cannot be written: {exc.strerror}") from exc
+        raise InputError(f"cannot write {path}: {exc.strerror}") from exc
     return Saved(kind=kind, path=path.resolve())
 
 
@@ -134,7 +136,7 @@ def _link(saved: Saved) -> RenderableType:
 def _open_viewer(saved: Sequence[Saved]) -> None:
     program = next(filter(None, map(shutil.which, VIEWERS)), None)
     if program is None:
-        note("there is no viewer on this machine: the files are kept")
+        note("there is no image viewer on this machine; the files were saved")
         return
     for each in saved:
         subprocess.Popen(  # noqa: S603 - the desktop's own program, with a file of ours
@@ -147,7 +149,7 @@ def _open_viewer(saved: Sequence[Saved]) -> None:
 
 
 async def _strip(saved: Sequence[Saved], settings: "Settings") -> "Image | None":
-    """All of them side by side. Whatever a shopper sent is decoded in a process of its own."""
+    """All of them side by side. Untrusted pictures are decoded in a separate process."""
     from PIL import Image
 
     from wearon_cli.adapters.pixels.processes import PixelProcesses

@@ -1,4 +1,4 @@
-"""A session as a person reads it: what is known of it, and its timeline."""
+"""A session for people: what is known about it, and its timeline."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ def session_lines(
     halt: "HaltState | None" = None,
     refund_at: datetime | None = None,
 ) -> list[RenderableType]:
-    """A session as a person reads it."""
+    """A session, for people."""
     halted = [Tone.HALTED.text(line) for line in _halt_lines(halt, refund_at)]
     return [_sheet(report, inputs), *halted, "", timeline(report.timeline)]
 
@@ -36,7 +36,7 @@ def session_lines(
 def _halt_lines(halt: "HaltState | None", refund_at: datetime | None) -> list[str]:
     lines = halt.lines() if halt else []
     if refund_at is not None:
-        lines.append(f"unless that ends, this job's credit goes back at {refund_at:%H:%M:%S UTC}")
+        lines.append(f"otherwise this job's credit is returned at {refund_at:%H:%M:%S UTC}")
     return lines
 
 

@@ -13,7 +13,7 @@ from wearon_cli.cli.tables import ByWidth, Column, table_of
 from wearon_cli.core.operator.inspector import Found
 from wearon_cli.core.session import Status
 
-#: Below it, how a failed session ended stands in place of its status.
+#: Below this width, a failed session's error replaces its status.
 NARROW: Final = 80
 
 

@@ -27,7 +27,7 @@ def stack_settings(
     """
     if not local:
         if data_dir is not None:
-            raise ConfigError("--data-dir belongs to the local stack", hint="add --local")
+            raise ConfigError("--data-dir only works with --local", hint="add --local")
         from wearon_cli.core.settings import load_settings
 
         yield load_settings()

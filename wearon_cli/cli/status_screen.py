@@ -1,4 +1,4 @@
-"""The state of queue, workers and calls as a person reads it, and as a live screen with keys."""
+"""The state of queue, workers and calls: printed once, or as a live screen with keys."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ def status_table(look: Look) -> RenderableType:
 def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
     now = look.stats
     waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
-    overdue = f"{now.overdue}: is a consumer running?"
+    overdue = f"{now.overdue}; check that a consumer is running"
     consumers = Tone.OK.text(str(now.consumers))
     workers = Tone.OK.text(f"{now.workers} with {now.slots} slots")
     share = now.permits_used / look.requests_per_minute

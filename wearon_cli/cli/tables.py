@@ -1,4 +1,4 @@
-"""Tables that use the width there is: more columns where it is wide, and no id is ever cut."""
+"""Tables that use the available width: more columns on wide terminals, and ids are never cut."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

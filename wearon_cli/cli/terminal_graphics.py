@@ -1,7 +1,7 @@
 """
-Pictures inside of the terminal: whether it can show them, and how they are sent to it.
+Pictures in the terminal: whether it can show them, and how to send them.
 
-The terminal is asked, not the environment: the answer holds over ssh and in a multiplexer too.
+The terminal is asked, not the environment, so this works over ssh and in a multiplexer too.
 
     kitty     sw.kovidgoyal.net/kitty/graphics-protocol/
     iTerm2    iterm2.com/documentation-images.html
@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: How long a terminal may take to answer, over a slow line.
+#: How long a terminal may take to answer, also over a slow connection.
 ANSWER_S: Final = 1.0
-#: A kitty command holds at most so many characters of data.
+#: Most characters of data in one kitty command.
 _KITTY_CHUNK: Final = 4096
 _SIXEL_COLOURS: Final = 255
 _SIXEL_ROWS: Final = 6

@@ -43,7 +43,7 @@ type Line = Mapping[str, object]
 def timeline(lines: Sequence[Line]) -> RenderableType:
     """The lines, oldest first, in this machine's zone. No id in them is cut or broken."""
     if not lines:
-        return "no timeline is kept of it (any more)"
+        return "no timeline (it is kept for 7 days)"
     return ByWidth(lambda width: Group(*(each for line in lines for each in _shown(line, width))))
 
 

@@ -1,4 +1,4 @@
-"""Pictures named on the command line, checked before anything is uploaded or paid."""
+"""Pictures from the command line, checked before anything is uploaded or paid for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
         InputError: There is no such file, or it may not be read.
         PictureProblem: It is not a picture the workers would take.
     """
-    from wearon_cli.core.pictures.prepare import prepare  # brings Pillow
+    from wearon_cli.core.pictures.prepare import prepare  # imports Pillow
 
     data = _read(path)
     if len(data) > settings.max_picture_bytes:
@@ -52,7 +52,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
         kind = read_header(data).kind
         prepare(data, max_px=settings.max_picture_px)
     except PictureProblem as exc:
-        hint = exc.hint or "JPEG, PNG and WebP pictures can be used"
+        hint = exc.hint or "use a JPEG, PNG or WebP picture"
         raise type(exc)(f"{path}: {exc}", hint=hint) from exc
     return Upload(data=data, content_type=kind.content_type)
 
@@ -65,4 +65,4 @@ def _read(path: Path) -> bytes:
     except IsADirectoryError as exc:
         raise InputError(f"{path} is a folder", hint="name a picture file") from exc
     except OSError as exc:
-        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc

@@ -36,18 +36,18 @@ def all_roles(
     """
     Run consume, celery and serve together, supervised.
 
-    Starts one of each as a child process and restarts a child that dies, after a growing pause; if
-    one keeps dying, everything stops. All log to stderr: as JSON, or as text on a terminal.
+    Starts one of each as a child process and restarts a child that dies, with increasing delay; if
+    one keeps dying, everything stops. All log to stderr, as JSON or, on a terminal, as text.
 
     Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY. With --local it
-    needs nothing: it brings a private Redis server and keeps rows, credits and pictures in the
-    data folder; without an OPENAI_API_KEY the pictures are previews.
+    needs none of them: it starts a private Redis server and keeps rows, credits and pictures in the
+    data folder; without OPENAI_API_KEY the pictures are previews.
 
-    Stop it with SIGTERM or Ctrl-C: the children drain, which takes up to WEARON_STOP_GRACE_S. A
-    second signal ends them at once. Neither loses a job.
+    Stop it with SIGTERM or Ctrl-C: the children drain within WEARON_STOP_GRACE_S. A second signal
+    kills them. Neither loses a job.
 
-    Exit codes: 0 stopped by a signal, 3 settings or a taken port, 6 Redis or Supabase does not
-    answer at start, 8 a role could not be kept running.
+    Exit codes: 0 stopped by a signal, 3 a setting is wrong or the port is in use, 6 Redis or
+    Supabase does not answer at start, 8 a role could not be kept running.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.all.local_stack import environment_of

@@ -16,18 +16,18 @@ def check(
     photo: Annotated[Path, typer.Argument(help="The photo of the person.")],
     garment: Annotated[Path | None, typer.Argument(help="The picture of the garment.")] = None,
     result: Annotated[
-        Path | None, typer.Option(help="A picture that was drawn of them: check that too.")
+        Path | None, typer.Option(help="Also check this picture drawn from them.")
     ] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="Write the pictures with what was seen in them here.")
+        Path | None, typer.Option(help="Save the pictures with the findings drawn on them here.")
     ] = None,
 ) -> Result:
     """
-    Check pictures as a worker does, before money and as drawn.
+    Check input photos and results as a worker does.
 
-    Says what WEARON_CHECK_INPUTS and WEARON_CHECK_RESULTS would find; docs/checks.md explains the
-    findings. A photo that would be refused ends with exit code 4. Nothing is bought, and nothing
-    leaves this machine. The pose model is fetched when it is missing (see `wearon model --help`).
+    Prints what the checks WEARON_CHECK_INPUTS and WEARON_CHECK_RESULTS would find; docs/checks.md
+    explains the findings. Exits with 4 if a photo would be refused. Buys nothing and works offline,
+    but downloads the pose model on first use (see `wearon model --help`).
 
       wearon check me.jpg shirt.jpg
 
@@ -46,7 +46,7 @@ def check(
         lines += _lines("result", checked.result)
     if annotate is not None:
         write_drawing(annotate, checked, lines, model)
-        note(f"drawn: {annotate}")
+        note(f"annotated: {annotate}")
     certain = checked.inputs.certain
     return Result(
         data={
@@ -68,7 +68,7 @@ def _lines(what: str, report: "Report") -> list[str]:
     ]
     if report.not_checked:
         said.append(f"{what}: not checked: {report.not_checked}")
-    return said or [f"{what}: nothing is wrong"]
+    return said or [f"{what}: ok"]
 
 
 def _fate(finding: object, report: "Report") -> str:

@@ -20,44 +20,44 @@ from wearon_cli.core.image_prices import try_on_usd
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-#: More at once is a bill, not a comparison.
+#: Most models compared at once: each picture costs money.
 MOST_MODELS: Final = 16
 
 
 def compare(
     person: Annotated[Path, typer.Argument(help="Photo of the person: JPEG, PNG or WebP.")],
     garments: Annotated[
-        list[Path], typer.Argument(help="Photo of the garment; then of accessories, at most 8.")
+        list[Path], typer.Argument(help="Photo of the garment, then up to 8 of accessories.")
     ],
     models: Annotated[
         str,
         typer.Option(
             "--with",
             metavar="MODELS",
-            help="What to compare, comma separated: PROVIDER:MODEL, or preview. "
-            "Default: every configured model.",
+            help="Models to compare, comma separated: PROVIDER:MODEL or preview. Default: all "
+            "configured models.",
         ),
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results, new or empty. Default: compare-<time> here."),
+        typer.Option(help="New or empty folder for the results. Default: ./compare-<time>."),
     ] = None,
     prompt: Annotated[
-        str, typer.Option(help="What the image models are told, instead of our own words.")
+        str, typer.Option(help="Prompt for the image models, instead of the default.")
     ] = "",
     local: LocalOption = False,
     yes: YesOption = False,
 ) -> Result:
     """
-    Draw one try-on with several models; lay the pictures side by side.
+    Draw one try-on with several models and show the pictures side by side.
 
-    Sends the same pictures to each model at the same time, and saves what came back in a folder:
-    each picture as it was received, sheet.jpg with all of them (the inputs, and under each result
-    its model, time and price, or the reason why there is none) and compare.json with the facts.
+    Sends the same pictures to every model at once and saves the results to a folder: each picture
+    as received, sheet.jpg with the inputs and all results (with model, time and price, or the
+    error), and compare.json with the same data.
 
-    No session is made and no credit is taken; the pictures are bought, so it asks first, with the
-    price. Without a terminal it needs --yes. With --local and without a key it compares with the
-    preview, a composite that is drawn here and costs nothing.
+    Creates no session and takes no credit. The pictures cost money, so it shows the price and asks
+    first; without a terminal it needs --yes. With --local and no key it draws a preview, a
+    composite that costs nothing.
 
     Exit codes: 0 at least one picture was drawn, 7 none was.
 
@@ -99,7 +99,7 @@ def _names(text: str) -> tuple[str, ...]:
         found.setdefault(model.key, PREVIEW if model.provider == PREVIEW else name)
     if not found or len(found) > MOST_MODELS:
         raise InputError(
-            f"{len(found)} models to compare", hint=f"name 1 to {MOST_MODELS} after --with"
+            f"{len(found)} models to compare", hint=f"use 1 to {MOST_MODELS} models with --with"
         )
     return tuple(found.values())
 
@@ -116,7 +116,7 @@ def _price(name: str, pictures: int, settings: "Settings") -> float | None:
 def _free_folder(out: Path | None) -> Path:
     folder = out or Path(f"compare-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file", hint="name a folder: --out FOLDER")
+        raise InputError(f"{folder} is a file", hint="use a folder: --out FOLDER")
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty", hint="name a new folder: --out FOLDER")
+        raise InputError(f"{folder} is not empty", hint="use a new folder: --out FOLDER")
     return folder

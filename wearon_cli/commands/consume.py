@@ -9,17 +9,17 @@ def consume(local: LocalOption = False, data_dir: DataDirOption = None) -> None:
     Take jobs from the queue; recover lost ones.
 
     Moves each payload from the platform's list into the journal, sends a Celery message for it, and
-    keeps recovering what a crash has left: jobs of killed workers, delayed jobs that are due,
-    payloads of dead consumers, open sessions without a job. Invalid payloads become dead letters.
-    Run one or several, on any machine; each does all of this, and they do not collide.
+    keeps recovering from crashes: jobs of killed workers, delayed jobs that are due, payloads of
+    dead consumers, open sessions without a job. Invalid payloads become dead letters. Any number of
+    consumers can run at once, on any machine.
 
     Needs REDIS_URL, SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY and OPENAI_API_KEY, or --local. Logs
     go to stderr.
 
-    Stop it with SIGTERM or Ctrl-C: it hands back what it has taken and exits with 0. Killed in
-    any other way it loses nothing either: the others return what it had taken within 45 s.
+    Stop it with SIGTERM or Ctrl-C: it returns the payloads it holds and exits with 0. If it is
+    killed, nothing is lost: another consumer returns them within 45 s.
 
-    Exit codes: 3 settings, 6 Redis or Supabase does not answer at start.
+    Exit codes: 3 a setting is wrong, 6 Redis or Supabase does not answer at start.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.consumer import run_consumer

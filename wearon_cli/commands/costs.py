@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def costs(
-    by: Annotated[GroupBy, typer.Option(help="What to group them by.")] = GroupBy.DAY,
+    by: Annotated[GroupBy, typer.Option(help="Group by.")] = GroupBy.DAY,
     since: SinceOption = A_WEEK,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Add up what was paid for pictures, kept or not.
+    Add up what was paid for pictures, including lost ones.
 
-    From the workers' book of purchases: every paid call counts, those whose picture was replaced,
-    could not be used or was lost as well. A lost one counts at its expected price, since nobody
-    knows whether it was billed. Days are UTC's, and whole: --since 2h is all of today.
+    Reads the workers' book of purchases. Every paid call counts, even if its picture was replaced,
+    unusable or lost. A lost one counts at its expected price, because it may have been billed. Days
+    are whole UTC days: --since 2h means all of today.
 
       wearon costs --by store --since 30d
 

@@ -24,22 +24,24 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show, requeue or drop dead letters.\n\n"
-    "A dead letter is a payload that could not be run: not a job by the contract, a job that "
-    "killed its workers, or one whose paid calls were lost. Its session was failed and its credit "
-    "settled, if the payload names one. Letters are kept for 30 days.",
+    help="List, show, requeue or drop dead letters.\n\nA dead letter is a payload that could not "
+    "be run: it breaks the queue contract, its job killed its workers, or its paid calls "
+    "were lost. If it names a session, that session was failed and its credit settled. Dead "
+    "letters are kept for 30 days.",
 )
 
-LetterArgument = Annotated[str, typer.Argument(help="Id of the letter, from `list`.")]
+LetterArgument = Annotated[str, typer.Argument(help="Dead letter id, from `list`.")]
 
 
 @app.command("list")
 def list_letters(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most letters shown.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Show at most this many dead letters.")
+    ] = 50,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
-    """List the letters, newest first."""
+    """List dead letters, newest first."""
 
     async def work(tools: "OperatorTools") -> Result:
         letters = await tools.letters.list(limit=limit)
@@ -53,7 +55,7 @@ def list_letters(
 def show(
     letter_id: LetterArgument, local: LocalOption = False, data_dir: DataDirOption = None
 ) -> Result:
-    """Show one letter: why it died, and its bytes as they came."""
+    """Show one dead letter: the reason and the raw payload."""
 
     async def work(tools: "OperatorTools") -> Result:
         letter = await tools.letters.get(letter_id)
@@ -82,10 +84,10 @@ def requeue(
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Run a letter's session again, by the rules of `wearon replay-task`.
+    Replay a dead letter's session, as `wearon replay-task` does.
 
-    Says what it will do and asks; without a terminal it needs --yes. The letter stays until the
-    session has completed; then the worker drops it.
+    Shows the plan and asks first; without a terminal it needs --yes. The dead letter is dropped
+    when the session completes.
     """
 
     async def work(tools: "OperatorTools") -> Result:
@@ -93,11 +95,12 @@ def requeue(
         plan = await tools.letters.plan(letter, by=operator_name(operator))
         for sentence in plan.sentences():
             note(sentence)
-        await asyncio.to_thread(require_consent, "run this session again?", yes=yes)
+        await asyncio.to_thread(require_consent, "replay this session?", yes=yes)
         await tools.replayer.run(plan)
         lines = [
-            f"session {letter.session_id} runs again; the letter goes when it has completed",
-            f"`wearon session {letter.session_id}` tells where it is",
+            f"session {letter.session_id} is being replayed; "
+            "the dead letter is dropped when it completes",
+            f"`wearon session {letter.session_id}` shows its state",
         ]
         return Result(data={**_facts(letter), **plan_facts(plan)}, lines=lines)
 
@@ -112,15 +115,15 @@ def drop(
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
-    """Throw a letter away for good. Asks; without a terminal it needs --yes."""
+    """Permanently delete a dead letter. Asks first; without a terminal it needs --yes."""
     by = operator_name(operator)
 
     async def work(tools: "OperatorTools") -> Result:
         letter = await tools.letters.get(letter_id)
-        question = f"throw letter {letter_id} ({letter.error_code}) away for good?"
+        question = f"permanently delete dead letter {letter_id} ({letter.error_code})?"
         await asyncio.to_thread(require_consent, question, yes=yes)
         await tools.letters.drop(letter, by=by)
-        return Result(data=_facts(letter), lines=[f"letter {letter_id} is gone"])
+        return Result(data=_facts(letter), lines=[f"dead letter {letter_id} deleted"])
 
     return _with_tools(work, local, data_dir)
 

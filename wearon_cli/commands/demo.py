@@ -29,20 +29,20 @@ KEPT_LOG: Final = Path("wearon-demo.log")
 def demo(
     out: Annotated[Path, typer.Option(help="Where to save the picture.")] = DEFAULT_OUT,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Longest time to wait for it, in seconds.")
+        float, typer.Option(min=1, help="Longest wait for the result, in seconds.")
     ] = 120.0,
 ) -> Result:
     """
     Run one try-on end to end on this machine.
 
-    Starts a temporary stack in its own folder: a Redis server, rows, credits and files, and
-    the three roles. Sends the bundled photo of a person and of a garment through it, the way the
-    platform would: upload, credit, session, queue. Follows the session to its end, saves the
-    picture, stops everything and removes the rest.
+    Starts a temporary stack in its own folder: a Redis server, a database, file storage and the
+    three roles. Sends bundled photos of a person and a garment through it as the platform would:
+    upload, credit, session, queue. Follows the session to its end, saves the picture and removes
+    everything else.
 
     It needs no account and costs nothing: the picture is a preview, a composite that is marked as
-    one, even where the key of an image provider is set. `wearon try-on` uses the key. The pose
-    model is fetched when it is missing, once; then it needs no network.
+    one, even if an image provider's key is set. Use `wearon try-on` for a generated picture. The
+    pose model is downloaded on first use; after that no network is needed.
     """
     from wearon_cli.core.settings import load_settings
     from wearon_cli.runtime.all.local_stack import local_stack
@@ -62,16 +62,16 @@ def demo(
         try:
             return asyncio.run(try_on.run(command, settings, shown))
         except Interrupted as exc:
-            raise Interrupted("the demo was stopped", hint="nothing of it is left") from exc
+            raise Interrupted("the demo was stopped", hint="it left nothing behind") from exc
 
 
 @contextmanager
 def _log_kept(folder: Path) -> Iterator[None]:
-    """When something we call fails, the stack's log outlives its folder."""
+    """When a service fails, the stack's log is kept although its folder is removed."""
     try:
         yield
     except UpstreamError as exc:
         from wearon_cli.runtime.all.local_stack import LOG_FILE
 
         shutil.copyfile(folder / LOG_FILE, KEPT_LOG)
-        raise type(exc)(str(exc), hint=f"the log of its processes is in {KEPT_LOG}") from exc
+        raise type(exc)(str(exc), hint=f"see the log of its processes in {KEPT_LOG}") from exc

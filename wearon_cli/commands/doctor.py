@@ -29,24 +29,24 @@ def doctor(
         bool,
         typer.Option(
             "--paid",
-            help="Buy a small picture from each configured model too, after asking with the price.",
+            help="Also buy one small picture from each configured model. Asks first.",
         ),
     ] = False,
     yes: YesOption = False,
 ) -> Result:
     """
-    Check everything that the product needs; a failed check says what to do.
+    Check everything the worker needs; each failed check says what to do.
 
-    Settings (also against what the platform does by itself), Redis (version, append-only file,
-    memory, eviction, clock), consumers and Celery workers, Supabase (key, tables, columns,
-    functions, bucket), image providers (key, each model, when it closes, what serves then and at
-    which price), the pose model on a bundled photo, disk and port. It takes less than 10 s, changes
-    nothing, costs nothing, and shows no secret: it is safe in production.
+    Checks the settings (also against the platform's own timeouts), Redis (version, append-only
+    file, memory, eviction, clock), consumers and Celery workers, Supabase (key, tables, columns,
+    functions, bucket), image providers (key, models, retirement dates, successors and their
+    prices), the pose model on a bundled photo, disk space and port. It takes less than 10 s and is
+    safe in production: it changes nothing, costs nothing and shows no secrets.
 
-    With --paid it also buys one small picture of the bundled photos from each configured model, of
-    OpenAI's through both of its APIs, and tells what it saw: whether a picture came and when, its
-    price against our table, the marks of its origin, and whether the purchase can be found and
-    fetched again. A cent or three each; it asks first, without a terminal it needs --yes.
+    With --paid it also buys one small picture of the bundled photos from each configured model
+    (OpenAI models through both APIs) and reports whether a picture came and how long it took, its
+    price compared with our table, its provenance marks, and whether the purchase can be found and
+    fetched again. Each costs one to three cents. It asks first; without a terminal it needs --yes.
 
     Exit codes: 0 no check failed, 1 a check failed.
     """
@@ -70,7 +70,7 @@ def doctor(
 def _agreed_probe(
     settings: "Settings", *, yes: bool
 ) -> Callable[[], tuple[list[Finding], list[dict[str, object]]]]:
-    """The paid part, once somebody has agreed to its price: findings, and facts for JSON."""
+    """The paid part, after its price was confirmed: findings, and facts for JSON."""
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
     from wearon_cli.runtime.ops.paid_probe import (
         paid_probe,
@@ -129,4 +129,5 @@ def _mark(finding: Finding) -> Text:
 
 def _summary(findings: list[Finding]) -> str:
     warnings = sum(finding.warning for finding in findings)
-    return f"{len(findings)} checks, {len(faults(findings))} failed, {warnings} warnings"
+    plural = "s" if warnings != 1 else ""
+    return f"{len(findings)} checks, {len(faults(findings))} failed, {warnings} warning{plural}"

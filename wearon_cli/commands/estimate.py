@@ -24,7 +24,7 @@ def estimate(
         list[Path],
         typer.Argument(
             metavar="IMAGE",
-            help="A photo of one person, from head to feet. Or many, or a folder.",
+            help="Photo of one person, head to feet. Or several photos, or a folder.",
         ),
     ],
     height: Annotated[
@@ -32,7 +32,7 @@ def estimate(
         typer.Option(
             min=HEIGHT_RANGE_CM[0],
             max=HEIGHT_RANGE_CM[1],
-            help="Height without shoes, in cm. Without it 170 cm is assumed.",
+            help="Height without shoes, in cm. If not given, 170 cm is assumed.",
         ),
     ] = None,
     weight: Annotated[
@@ -41,34 +41,34 @@ def estimate(
             min=WEIGHT_RANGE_KG[0], max=WEIGHT_RANGE_KG[1], help="Weight in kg. Narrows the bands."
         ),
     ] = None,
-    sex: Annotated[Sex | None, typer.Option(help="Narrows the inseam's band a little.")] = None,
+    sex: Annotated[Sex | None, typer.Option(help="Narrows the inseam band a little.")] = None,
     side: Annotated[
         Path | None,
-        typer.Option(help="A photo of the same person from the side. Narrows the bands most."),
+        typer.Option(help="Side photo of the same person. Narrows the bands the most."),
     ] = None,
     chart: Annotated[
         str, typer.Option(help="Size chart: default, women, men, or a JSON file.")
     ] = "default",
     garment: Annotated[
-        GarmentKind, typer.Option(help="Garment to size: decides which girths count.")
+        GarmentKind, typer.Option(help="Kind of garment. Decides which girths count.")
     ] = GarmentKind.TOP,
     annotate: Annotated[
         Path | None,
-        typer.Option(help="Write the photo with outline, measuring lines and figures here."),
+        typer.Option(help="Save the photo with outline, measuring lines and numbers here."),
     ] = None,
 ) -> Result:
     """
     Measure the body in a photo.
 
-    Prints chest, waist, hip, shoulder and inseam, each with a band that holds the true value in
-    four cases of five, and the odds of each size. The photo shows one person, standing, facing the
-    camera, from head to feet, in close-fitting clothes. Nothing leaves this machine.
+    Prints chest, waist, hip, shoulder and inseam, each with an 80 % band, and the probability of
+    each size. The photo must show one person, standing, facing the camera, from head to feet, in
+    close-fitting clothes. The photo never leaves this machine.
 
-    Several photos, or a folder of them, give a table on a terminal, and one line of JSON each
-    elsewhere. --side and --annotate then name folders, with photos of the same names; height,
-    weight and sex hold for all.
+    Several photos, or a folder, print a table on a terminal and one JSON line per photo in a pipe.
+    --side and --annotate then name folders with files of the same names; height, weight and sex
+    apply to all.
 
-    The pose model is fetched when it is missing (see `wearon model --help`).
+    The pose model is downloaded on first use (see `wearon model --help`).
 
     Examples:
 
@@ -117,7 +117,7 @@ def _measure_one(
     for warning in measured.warnings:
         note(warning.text)
     if photo_set.drawing:
-        note(f"drawn: {photo_set.drawing}")
+        note(f"annotated: {photo_set.drawing}")
     return Result(data=_data(photo_set, measured.to_response()), lines=lines_of(measured))
 
 
@@ -153,7 +153,7 @@ def _batch_lines(
     ends: "list[Estimate | InputError]",
     answers: list[dict[str, object]],
 ) -> list[object]:
-    """A table for a person who looks, a line of JSON for each photo for a program that reads."""
+    """A table on a terminal, a line of JSON for each photo in a pipe."""
     if stdout_console().is_terminal:
         from wearon_cli.cli.girth_table import batch_table
 
@@ -178,5 +178,6 @@ def _fault(exc: InputError) -> dict[str, object]:
 
 def _some_failed(failed: int, total: int) -> InputError:
     return InputError(
-        f"{failed} of {total} photos could not be measured", hint="the line of each photo says why"
+        f"{failed} of {total} photos could not be measured",
+        hint="the output has the reason for each photo",
     )

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def failures(
-    by: Annotated[FailuresBy, typer.Option(help="What to group them by.")] = FailuresBy.CAUSE,
+    by: Annotated[FailuresBy, typer.Option(help="Group by.")] = FailuresBy.CAUSE,
     since: SinceOption = A_WEEK,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Count failed jobs, by cause, provider's code, model, store or day.
+    Count failed jobs by cause, provider's error code, model, provider, store or day.
 
-    Counted when a job ends, and kept for 400 days: much longer than the timelines. A session that
-    failed, was run again and failed again counts twice. Days are UTC's, and whole: --since 2h is
-    all of today.
+    Jobs are counted when they end; the counts are kept for 400 days, much longer than the
+    timelines. A session that fails, is replayed and fails again counts twice. Days are whole UTC
+    days: --since 2h means all of today.
 
       wearon failures --by model --since 30d
 

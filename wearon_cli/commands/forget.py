@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 #: Sessions of one owner.
 MOST_ROWS: Final = 100_000
-#: Sessions named one by one before it happens; of more, how many.
+#: Most sessions listed before deletion; beyond that, only the number.
 NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What was asked for, and what may be done about it."""
+    """What was asked for, and what may be done."""
 
     plans: "Sequence[ForgetPlan]"
     refused: Sequence[WearonError]
@@ -44,14 +44,14 @@ class _Request:
 
 def forget(
     sessions: Annotated[
-        list[str] | None, typer.Argument(metavar="SESSION...", help="Ids of sessions.")
+        list[str] | None, typer.Argument(metavar="SESSION...", help="Session ids.")
     ] = None,
     whose: Annotated[
         str | None,
-        typer.Option("--owner", help="All sessions of this user or merchant store, by its id."),
+        typer.Option("--owner", help="All sessions of the user or merchant store with this id."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be deleted, and stop.")
+        bool, typer.Option("--dry-run", help="Show what would be deleted and exit.")
     ] = False,
     yes: YesOption = False,
     operator: OperatorOption = None,
@@ -59,21 +59,21 @@ def forget(
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Delete what is kept of sessions: pictures, timelines, copies.
+    Permanently delete the data of sessions: pictures, timelines, copies.
 
-    Deletes the input pictures in our bucket, the result and what replays put aside, the timeline,
-    dead letters, payloads and pictures in Redis, and the copies at providers that keep them. Asks
-    first. What was deleted cannot be brought back, and the sessions cannot be run again.
+    Deletes the input pictures in our bucket, the result and earlier results, the timeline, dead
+    letters, payloads and pictures in Redis, and the copies at providers that keep any. Asks first.
+    This cannot be undone, and the sessions cannot be replayed.
 
-    The row and its ledger entries stay: they are the platform's. What is left here is a record of
-    sums and one line in the timeline, without anything about a person. A session that is being
-    worked on is refused, and one whose credit is owed: give that back first. An input picture that
-    another session of the owner uses stays.
+    The row and its ledger entries belong to the platform and stay. A summary with costs and counts
+    and one timeline line remain, without personal data. Refuses a session that a worker holds, and
+    one whose credit is still owed: return it first. Keeps input pictures that another session of
+    the owner uses.
 
     Exit codes: 5 some sessions could not be forgotten.
     """
     if bool(sessions) is bool(whose):
-        raise InputError("name sessions, or an owner with --owner", hint="one of the two")
+        raise InputError("no sessions specified", hint="use either session ids or --owner")
     by = operator_name(operator)
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
@@ -84,7 +84,7 @@ def forget(
         request = await _planned(tools, forgetting, rows)
         if not dry_run and request.plans:
             _tell(request.plans)
-            question = f"delete all this of {_counted(len(request.plans), 'session')} for good?"
+            question = f"permanently delete this data of {_counted(len(request.plans), 'session')}?"
             await asyncio.to_thread(require_consent, question, yes=yes)
             return await _forgotten(forgetting, request, settings, by)
         return _answer(request, ())
@@ -99,7 +99,7 @@ async def _rows(
         return [await tools.inspector.find(name) for name in dict.fromkeys(names)]
     rows = await _rows_of(tools, {_owner_id(owner)})
     if not rows:
-        raise InputError(f"{owner} has no sessions", hint="is the id complete?")
+        raise InputError(f"{owner} has no sessions", hint="check that the id is complete")
     return rows
 
 
@@ -109,7 +109,7 @@ def _owner_id(text: str) -> str:
     except ValueError as exc:
         raise InputError(
             f"{text!r} is not the id of a user or a merchant store",
-            hint="`wearon session` shows the owner of a session",
+            hint="`wearon session` shows a session's owner",
         ) from exc
 
 
@@ -117,7 +117,7 @@ async def _rows_of(tools: "OperatorTools", owners: Collection[str]) -> "Sequence
     query = RowQuery(owner_ids=frozenset(owners))
     rows = await tools.sessions.newest(query, limit=MOST_ROWS)
     if len(rows) >= MOST_ROWS:
-        raise InputError(f"there are {MOST_ROWS} sessions and more: too many for one run")
+        raise InputError(f"there are {MOST_ROWS} or more sessions: too many for one run")
     return rows
 
 
@@ -153,7 +153,7 @@ async def _forgotten(
                 receipts.append(
                     await forgetting.run(plan.session, request.around, providers, by=by)
                 )
-            except (SessionError, GeneratorError) as exc:  # it began anew, or a copy is left
+            except (SessionError, GeneratorError) as exc:  # it started again, or a copy is left
                 refused.append(exc)
     done = _Request(plans=request.plans, refused=refused, around=request.around)
     return _answer(done, receipts)
@@ -173,7 +173,7 @@ def _sentence(plan: "ForgetPlan") -> str:
     if plan.tickets:
         parts.append(_counted(len(plan.tickets), "copy at a provider", "copies at providers"))
     if plan.kept_inputs:
-        parts.append(f"but not {_counted(plan.kept_inputs, 'input')} of other sessions")
+        parts.append(f"without {_counted(plan.kept_inputs, 'input')} of other sessions")
     return f"{plan.session.session_id} ({plan.session.status.value}): {', '.join(parts)}"
 
 
@@ -191,14 +191,14 @@ def _answer(request: _Request, receipts: "Sequence[Receipt]") -> Result:
     lines += [f"refused: {each}" for each in request.refused]
     not_asked = sorted({name for each in receipts for name in each.not_asked})
     if not_asked:
-        note(f"{', '.join(not_asked)} may keep copies, and has no key here to delete them with")
+        note(f"{', '.join(not_asked)} may keep copies, but no key to delete them is set here")
     error = NeedsAPerson(f"{len(request.refused)} sessions could not be forgotten")
     return Result(data=data, lines=lines, error=error if request.refused else None)
 
 
 def _done(receipt: "Receipt") -> str:
     return (
-        f"{receipt.session_id} is forgotten: {_counted(receipt.pictures, 'picture')}, "
+        f"{receipt.session_id} forgotten: {_counted(receipt.pictures, 'picture')}, "
         f"{_counted(receipt.dead_letters, 'dead letter')}, "
         f"{_counted(receipt.provider_copies, 'copy', 'copies')} at providers"
     )

@@ -10,25 +10,25 @@ from wearon_cli.cli.output import Result, note
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Fetch the pose model, or say where it is.\n\n"
-    "Measuring bodies and drawing previews need a pose model file of 9 MB. It is put together once "
-    "from two networks inside MediaPipe's own wheel on the package index, and kept in your cache "
-    "folder. Generating try-ons does not need it.",
+    help="Download the pose model, or show where it is.\n\nMeasuring bodies and drawing previews "
+    "need a pose model file of 9 MB. It is built once from two networks inside MediaPipe's "
+    "wheel on the package index and kept in your cache folder. Generating try-ons does not "
+    "need it.",
 )
 
 
 @app.command()
 def pull(
     again: Annotated[
-        bool, typer.Option("--again", help="Build it again although it is there.")
+        bool, typer.Option("--again", help="Build it again even if it exists.")
     ] = False,
 ) -> Result:
     """
-    Fetch the pose model, once.
+    Download the pose model.
 
-    Downloads 36 MB with pip, so your own index, proxy and certificate settings hold; checks what
-    came; writes the file in one step. Does nothing when the file is there. Where WEARON_POSE_MODEL
-    names a file, only checks that it is one.
+    Downloads 36 MB with pip, using your index, proxy and certificate settings, checks the content
+    and writes the file atomically. Does nothing if the file exists. If WEARON_POSE_MODEL is set,
+    only checks that file.
     """
     from wearon_cli.core.settings import load_settings
 
@@ -41,10 +41,10 @@ def pull(
 @app.command()
 def path() -> Result:
     """
-    Say where the pose model is.
+    Show where the pose model is.
 
-    Prints the path even if there is no file yet; `wearon model pull` fetches it.
-    WEARON_POSE_MODEL names another file.
+    Prints the path even if the file does not exist yet; `wearon model pull` downloads it.
+    WEARON_POSE_MODEL sets another path.
     """
     from wearon_cli.adapters.pose import model_file as pose_model
     from wearon_cli.core.settings import load_settings
@@ -53,5 +53,5 @@ def path() -> Result:
     where = pose_model.model_path(settings)
     is_there = pose_model.is_bundle(where)
     if not is_there:
-        note("there is no pose model there yet: run `wearon model pull`")
+        note("there is no pose model yet: run `wearon model pull`")
     return Result(data={"path": where, "is_there": is_there}, lines=[str(where)])

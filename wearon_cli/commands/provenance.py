@@ -29,18 +29,17 @@ _STATES: Final = {
 
 def provenance(
     target: Annotated[
-        str, typer.Argument(metavar="FILE|SESSION", help="A picture, or a session's id.")
+        str, typer.Argument(metavar="FILE|SESSION", help="A picture file or a session id.")
     ],
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Show which marks of its origin a picture carries.
+    Show a picture's provenance marks.
 
     Reads the XMP source type and the content credentials (C2PA) of a JPEG, PNG or WebP file, or of
-    the stored picture of a session. A signature is checked where the extra is installed (pip
-    install 'wearon-cli[c2pa]'); nothing is asked of anybody. docs/provenance.md says what the
-    marks mean, and what strips them.
+    a session's stored picture. Checks the signature if the `c2pa` extra of wearon-cli is installed.
+    Works offline. See docs/provenance.md for what the marks mean and what removes them.
     """
     file = Path(target)
     if file.is_file():
@@ -61,7 +60,7 @@ def provenance(
         checked_session_id(target)
     except InputError as exc:
         raise InputError(
-            f"{target!r} is neither a file nor a session id", hint="is the path complete?"
+            f"{target!r} is neither a file nor a session id", hint="check that the path is complete"
         ) from exc
     return with_tools(work, local=local, data_dir=data_dir)
 
@@ -70,7 +69,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as exc:
-        raise InputError(f"{file} cannot be read: {exc.strerror}") from exc
+        raise InputError(f"cannot read {file}: {exc.strerror}") from exc
 
 
 def _answer(name: str, picture: bytes) -> Result:

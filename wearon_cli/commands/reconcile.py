@@ -25,22 +25,24 @@ if TYPE_CHECKING:
 
 def reconcile(
     since: SinceOption = A_DAY,
-    fix: Annotated[bool, typer.Option("--fix", help="Correct what is proved wrong.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is proved wrong.")] = False,
     yes: YesOption = False,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most rows compared.")] = 2000,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Compare at most this many sessions.")
+    ] = 2000,
     operator: OperatorOption = None,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
     """
-    Compare sessions, ledger, pictures and jobs, and list what does not fit together.
+    Compare sessions, ledger, pictures and jobs, and list the discrepancies.
 
-    Rows younger than two minutes, and those that are being worked on, are left alone. Without --fix
-    it changes nothing. With it, and a yes, credits that are proved owed are given back and stuck
-    sessions go to the workers; each is read again immediately before. Where the records do not say
-    whether a credit was given back, nothing is: a person looks.
+    Skips rows younger than two minutes and sessions a worker holds. Without --fix it changes
+    nothing. With --fix it asks first, then returns credits that are proved owed and hands stuck
+    sessions to the workers; it reads each session again just before. If the records do not show
+    whether a credit was returned, it leaves the session for a person to decide.
 
-    Exit codes: 0 all fits, or was corrected; 5 something is left for a person.
+    Exit codes: 0 no discrepancies are left, 5 some need a person.
     """
 
     by = operator_name(operator)
@@ -49,11 +51,13 @@ def reconcile(
         looked_at, cases = await tools.reconciler.find(utc_now() - since, limit=limit)
         fixable = [case for case in cases if case.is_fixable]
         if fix and fixable:
-            question = f"give back credits, or hand over sessions, of {len(fixable)} cases?"
+            question = (
+                f"fix {len(fixable)} cases (return credits, hand stuck sessions to the workers)?"
+            )
             await asyncio.to_thread(require_consent, question, yes=yes)
             cases = [await tools.reconciler.fix(case, by=by) for case in cases]
         left = [case for case in cases if case.is_left]
-        error = NeedsAPerson(f"{len(left)} of {looked_at} sessions need looking at")
+        error = NeedsAPerson(f"{len(left)} of {looked_at} sessions need a person")
         return Result(
             data={
                 "looked_at": looked_at,
@@ -84,9 +88,9 @@ def _facts(case: Case) -> dict[str, object]:
 
 
 def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
-    part = ["there are more: raise --limit"] if looked_at >= limit else []
+    part = ["there are more sessions: raise --limit"] if looked_at >= limit else []
     if not cases:
-        return [f"{looked_at} sessions compared: all of them fit together", *part]
+        return [f"{looked_at} sessions compared: no discrepancies", *part]
     table = fitted(
         [
             Column(name="session", cells=[case.session.session_id for case in cases]),
@@ -105,7 +109,7 @@ def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]
         for case in cases
         if not case.fixed and case.discrepancy is Discrepancy.CREDIT_UNCLEAR
     ]
-    head = f"{looked_at} sessions compared, {len(cases)} do not fit:"
+    head = f"{looked_at} sessions compared, {len(cases)} with discrepancies:"
     return [head, "", table, "", *hints, *reasons, *part]
 
 

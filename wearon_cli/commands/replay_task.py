@@ -27,50 +27,50 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-StoreOption = Annotated[str | None, typer.Option(help="With --failed: of this store or user.")]
+StoreOption = Annotated[
+    str | None, typer.Option(help="With --failed: only sessions of this store or user.")
+]
 ErrorOption = Annotated[
-    str | None, typer.Option(help="With --failed: failed by this class of error.")
+    str | None, typer.Option(help="With --failed: only sessions with this error class.")
 ]
-LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="With --failed: at most.")]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="A completed session too: draw another picture.")
+LimitOption = Annotated[
+    int, typer.Option(min=1, max=1000, help="With --failed: at most this many sessions.")
 ]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
-]
+ForceOption = Annotated[bool, typer.Option("--force", help="Also redraw completed sessions.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Of many: print the plan of each.")
+    bool, typer.Option("--verbose", "-v", help="With several sessions: print the plan of each.")
 ]
 NowOption = Annotated[
     bool,
-    typer.Option("--now", help="Run their jobs, and no others, in this process."),
+    typer.Option("--now", help="Run only these jobs, in this process."),
 ]
 PromptOption = Annotated[
-    str | None, typer.Option(help="Prompt of the image model, instead of the row's.")
+    str | None, typer.Option(help="Prompt for the image model, instead of the session's.")
 ]
 ChargeOption = Annotated[
-    bool, typer.Option("--charge", help="Take a credit for it before anything is drawn.")
+    bool, typer.Option("--charge", help="Take a credit for the replay before drawing.")
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="USD", help="Open no more than this can pay for."),
+    typer.Option(min=0.0, metavar="USD", help="Start no more replays than this can pay for."),
 ]
 UndoOption = Annotated[
-    bool, typer.Option("--undo", help="Bring back the picture that a redraw replaced.")
+    bool, typer.Option("--undo", help="Restore the picture that a redraw replaced.")
 ]
-TimeoutOption = Annotated[float, typer.Option(min=1, help="Longest time to follow, in seconds.")]
+TimeoutOption = Annotated[
+    float, typer.Option(min=1, help="Stop following after this many seconds.")
+]
 
 
-SessionsArgument = Annotated[
-    list[str] | None, typer.Argument(help="The sessions, from either table.")
-]
+SessionsArgument = Annotated[list[str] | None, typer.Argument(help="Session ids (b2c or b2b).")]
 FailedOption = Annotated[
-    bool, typer.Option("--failed", help="All failed sessions of --since, instead of ids.")
+    bool, typer.Option("--failed", help="All failed sessions within --since, instead of ids.")
 ]
 ModelOption = Annotated[str | None, typer.Option(help="Use this image model.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; kept in the session's timeline.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason, recorded in the session's timeline.")]
 OutOption = Annotated[
-    Path | None, typer.Option(help="Save the picture here as well (one session).")
+    Path | None, typer.Option(help="Also save the picture here (one session only).")
 ]
 
 
@@ -115,16 +115,16 @@ def replay_task(
     timeout: TimeoutOption = 600.0,
 ) -> Result:
     """
-    Run sessions again that failed or got stuck.
+    Replay sessions that failed or are stuck.
 
-    Looks everything up, says what it found, what it would do and cost, and asks; without a
-    terminal it needs --yes. Then it opens the jobs, and follows them to their end. The row stays
-    as it is until the new picture is stored, so a replay that fails or is stopped changes nothing.
-    A picture that is stored already is not bought again: then only the row is finished.
+    Shows what it found, what it would do and the cost, and asks first; without a terminal it needs
+    --yes. Then it starts the jobs and follows them to their end. The row does not change until the
+    new picture is stored, so a replay that fails or is stopped changes nothing. A picture that is
+    already stored is not bought again: only the row is completed.
 
-    It takes no credit, unless --charge is given. A session that a worker holds is left alone. A
-    completed one needs --force: another picture is drawn, the present one is kept as well, and
-    --undo brings that one back.
+    It takes no credit unless --charge is given. It refuses a session that a worker holds. A
+    completed session needs --force: a new picture is drawn, the current one is kept, and --undo
+    restores it.
 
       wearon replay-task 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
 
@@ -175,16 +175,16 @@ def _search(since: timedelta, owner_id: str | None, error: str | None, limit: in
 def _check(command: ReplayCommand) -> None:
     if bool(command.session_ids) == (command.search is not None):
         raise InputError(
-            "which sessions?", hint="give their ids, or --failed with --since; not both"
+            "no sessions specified", hint="specify session ids, or --failed with --since"
         )
     if command.how.out and not command.is_one:
-        raise InputError("--out is for one session", hint="name one id")
+        raise InputError("--out works with one session only", hint="specify one id")
     if command.undo and not command.is_one:
-        raise InputError("--undo is for one session", hint="name one id")
+        raise InputError("--undo works with one session only", hint="specify one id")
 
 
 async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Settings") -> Result:
-    """Plan, say so, ask, do it, follow it."""
+    """Plan, show the plan, ask, run it, follow it."""
     if command.undo:
         return await _undo(command, tools)
     if command.is_one:
@@ -204,13 +204,15 @@ async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Setting
 
 async def _undo(command: ReplayCommand, tools: "OperatorTools") -> Result:
     row = await tools.undo.check(command.session_ids[0])
-    note(f"session {row.session_id}: its earlier picture and the present one change places")
+    note(f"session {row.session_id}: its earlier and its current picture are swapped")
     if not command.dry_run:
-        question = f"bring back the earlier picture of {row.session_id}?"
+        question = f"restore the earlier picture of {row.session_id}?"
         await asyncio.to_thread(require_consent, question, yes=command.how.yes)
         options = command.how.options
         await tools.undo.run(row, by=options.by, reason=options.reason)
-    done = "nothing was done (--dry-run)" if command.dry_run else "the earlier picture is back"
+    done = (
+        "nothing was changed (--dry-run)" if command.dry_run else "the earlier picture is restored"
+    )
     return Result(data={"session_id": row.session_id, "undone": not command.dry_run}, lines=[done])
 
 
@@ -222,8 +224,8 @@ async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
         rows = await tools.sessions.since(command.search.since, limit=SEARCHED)
         if near := near_owners(wanted, rows):
             raise SessionNotFound(
-                f"there are no sessions of {wanted} in this time",
-                hint=f"there are of {', '.join(near)}",
+                f"no sessions of {wanted} in this period",
+                hint=f"there are sessions of {', '.join(near)}",
             )
     return [each.session.session_id for each in found]
 
@@ -231,7 +233,7 @@ async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
 async def _plans(
     session_ids: Sequence[str], command: ReplayCommand, tools: "OperatorTools"
 ) -> tuple[list[Plan], list[tuple[str, str]]]:
-    """What can be run again, and what is left out, with the class of error that says why."""
+    """What can be replayed, and what is skipped, with the error class that says why."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def plan(session_id: str) -> Plan | tuple[str, str]:
@@ -240,14 +242,14 @@ async def _plans(
                 return await tools.replayer.plan(session_id, command.how.options)
             except (SessionError, InputError) as exc:
                 if command.verbose:
-                    note(f"left out: {exc}")
+                    note(f"skipped: {exc}")
                 return session_id, exc.code
 
     found = await asyncio.gather(*map(plan, session_ids))
     plans = [each for each in found if isinstance(each, Plan)]
     if not plans:
         raise SessionNotFound(
-            f"there is nothing to run again ({len(found)} left out)",
-            hint="widen --since, or add --verbose to read why they were left out",
+            f"there is nothing to replay ({len(found)} skipped)",
+            hint="widen --since, or use --verbose to see why they were skipped",
         )
     return plans, [each for each in found if not isinstance(each, Plan)]

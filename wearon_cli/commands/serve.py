@@ -11,18 +11,18 @@ def serve(
     data_dir: DataDirOption = None,
 ) -> None:
     """
-    Answer HTTP: body measuring and health.
+    Serve HTTP: body measurement and health checks.
 
-    POST /estimate-body measures the body in a photo (see docs/measuring.md). GET /health says
+    POST /estimate-body measures the body in a photo (see docs/measuring.md). GET /health reports
     whether the pose model is loaded and Redis answers; /health/live and /health/ready are for
-    probes. With --local it serves the stored pictures too.
+    probes. With --local it also serves the stored pictures.
 
-    Needs the pose model (`wearon model pull`). REDIS_URL is used for health only: without it,
-    health is degraded. Logs go to stderr.
+    Needs the pose model (`wearon model pull`). REDIS_URL is only used for the health check: without
+    it, health is degraded. Logs go to stderr.
 
-    Stop it with SIGTERM or Ctrl-C: requests under way are answered, and it exits with 0.
+    Stop it with SIGTERM or Ctrl-C: it finishes open requests and exits with 0.
 
-    Exit codes: 3 settings, or the port is taken.
+    Exit codes: 3 a setting is wrong or the port is in use.
     """
     from wearon_cli.runtime.all.child import announcer
     from wearon_cli.runtime.http.server import serve as run_server

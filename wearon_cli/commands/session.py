@@ -1,4 +1,4 @@
-"""`wearon session` and `wearon sessions`: what happened to one, and which there are."""
+"""`wearon session` and `wearon sessions`: one session in detail, and the list."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-OpenOption = Annotated[bool, typer.Option("--open", help="Show its pictures.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Show the session's pictures.")]
 SaveOption = Annotated[
     Path | None,
-    typer.Option("--save", file_okay=False, help="Save its pictures in this folder."),
+    typer.Option("--save", file_okay=False, help="Save the session's pictures to this folder."),
 ]
 
 
 def session(
-    session_id: Annotated[str, typer.Argument(help="The session, from either table.")],
+    session_id: Annotated[str, typer.Argument(help="Session id (b2c or b2b).")],
     opens: OpenOption = False,
     save: SaveOption = None,
     local: LocalOption = False,
@@ -45,15 +45,15 @@ def session(
     ctx: typer.Context,
 ) -> Result:
     """
-    Tell everything that is known of one session.
+    Show everything known about one session.
 
-    The row, what became of its credit and why that is known, the ledger's entries, its pictures,
-    what was paid, every attempt and purchase with its time, the error that ended it, and where its
-    job is now. Changes nothing. A timeline is kept for seven days, a record of it for 90; the row
-    and the ledger stay.
+    Shows the row, the state of its credit and the reason, the ledger entries, the pictures, the
+    cost, every attempt and purchase, the error that ended it, and where its job is now. Read-only.
+    The timeline is kept for 7 days and a summary for 90; the row and the ledger entries are never
+    deleted.
 
-    --open shows person, garment and result: in the terminal where it can (kitty, iTerm2, sixel),
-    else in the desktop's viewer. --save keeps them in a folder. Both print links to the files.
+    --open shows the person, the garment and the result in the terminal (kitty, iTerm2 or sixel) or
+    in the desktop's image viewer. --save saves them to a folder. Both print links to the files.
 
       wearon session 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01
 
@@ -92,7 +92,7 @@ def session(
 async def _halt(
     tools: "OperatorTools", settings: "Settings", report: SessionReport
 ) -> tuple["HaltState | None", datetime | None]:
-    """What keeps its job waiting, and when its credit goes back if that goes on."""
+    """What keeps its job waiting, and when its credit is returned if that continues."""
     from wearon_cli.core.jobs.halts import halt_state, refund_at
 
     if report.job is None:
@@ -103,21 +103,22 @@ async def _halt(
 
 def sessions(
     since: SinceOption = AN_HOUR,
-    failed: Annotated[bool, typer.Option("--failed", help="Failed ones only.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed sessions.")] = False,
     status: Annotated[
-        Status | None, typer.Option(help="Of this status only.", case_sensitive=False)
+        Status | None, typer.Option(help="Only sessions with this status.", case_sensitive=False)
     ] = None,
-    store: Annotated[str | None, typer.Option(help="Of this store or user only.")] = None,
+    store: Annotated[str | None, typer.Option(help="Only sessions of this store or user.")] = None,
     error: Annotated[
-        str | None, typer.Option(help="Failed by this class of error only, as rate_limited.")
+        str | None,
+        typer.Option(help="Only sessions that failed with this error class, such as rate_limited."),
     ] = None,
     suspect: Annotated[
         bool,
-        typer.Option(
-            "--suspect", help="Only ended ones whose pictures a check found something wrong with."
-        ),
+        typer.Option("--suspect", help="Only ended sessions whose pictures failed a check."),
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most sessions shown.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Show at most this many sessions.")
+    ] = 50,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
 ) -> Result:
@@ -131,7 +132,7 @@ def sessions(
       wearon sessions --suspect --since 1d
     """
     if failed and status not in {None, Status.FAILED}:
-        raise InputError("--failed and --status say different things", hint="give one of them")
+        raise InputError("--failed and --status contradict each other", hint="use one of them")
     error_class = checked_error_class(error)
     wanted = Status.FAILED if failed or error else status
 
@@ -161,12 +162,15 @@ def _found_facts(found: Found, *, suspect: bool) -> dict[str, object]:
 
 
 async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:
-    """Nothing was found: a store or user of which nothing is known is told, with its like."""
-    lines: list[object] = ["no such sessions"]
+    """Nothing was found: names a store or user without sessions, with similar ones."""
+    lines: list[object] = ["no sessions found"]
     if store is not None:
         rows = await tools.sessions.since(utc_now() - since, limit=SEARCHED)
         if near := near_owners(store, rows):
-            lines.append(f"no store or user {store} in this time; there are {', '.join(near)}")
+            lines.append(
+                f"no sessions of store or user {store} in this period; there are some of "
+                f"{', '.join(near)}"
+            )
     return lines
 
 

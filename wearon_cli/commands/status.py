@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Rows that a look may read: an hour's at 300 a minute.
+#: Most rows read at once: an hour's worth at 300 a minute.
 MOST_ROWS: Final = 20_000
 HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -28,10 +28,10 @@ MINUTE: Final = timedelta(minutes=1)
 
 def status(
     once: Annotated[
-        bool, typer.Option("--once", help="One look, instead of a live screen.")
+        bool, typer.Option("--once", help="Print once and exit, instead of a live screen.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=1, help="Seconds between looks of the live screen.")
+        float, typer.Option(min=1, help="Seconds between refreshes of the live screen.")
     ] = 3.0,
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -39,11 +39,11 @@ def status(
     ctx: typer.Context,
 ) -> Result:
     """
-    Show the state of queue, workers, rate limit, failures, cost.
+    Show the queue, workers, rate limit, failures and cost.
 
-    A live screen on a terminal: q ends it, p pauses it, up and down select one of the newest
-    failures, enter shows it. A character of a line under `done` and `failed` is a minute. One look
-    with --once, with --json, or in a pipe. Reads only.
+    On a terminal this is a live screen: q quits, p pauses, the up and down keys select a recent
+    failure and enter opens it. Each character of the charts under `done` and `failed` is one
+    minute. With --once, with --json or in a pipe it prints once and exits. Read-only.
     """
 
     as_json = ctx.find_root().obj.as_json

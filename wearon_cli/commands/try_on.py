@@ -1,4 +1,4 @@
-"""`wearon try-on`: one try-on by hand, the whole way, as the platform would order it."""
+"""`wearon try-on`: one try-on by hand, end to end, as the platform would order it."""
 
 import asyncio
 from contextlib import ExitStack
@@ -31,17 +31,13 @@ if TYPE_CHECKING:
     from wearon_cli.wiring.operator import OperatorTools
 
 
-UserOption = Annotated[
-    str | None, typer.Option(help="Whose credit is taken: a user, by id or e-mail (b2c).")
-]
+UserOption = Annotated[str | None, typer.Option(help="User who pays, by id or e-mail (b2c).")]
 StoreOption = Annotated[
-    str | None, typer.Option(help="Whose credit is taken: a merchant store, by id or domain (b2b).")
+    str | None, typer.Option(help="Merchant store that pays, by id or domain (b2b).")
 ]
 ShopperOption = Annotated[
     str | None,
-    typer.Option(
-        help="E-mail of the store's shopper whom it is for; pays where shoppers do (b2b)."
-    ),
+    typer.Option(help="E-mail of the store's shopper; required where shoppers pay (b2b)."),
 ]
 
 
@@ -62,7 +58,7 @@ class TryOnCommand:
 def try_on(
     person: Annotated[Path, typer.Argument(help="Photo of the person: JPEG, PNG or WebP.")],
     garments: Annotated[
-        list[Path], typer.Argument(help="Photo of the garment; then of accessories, at most 8.")
+        list[Path], typer.Argument(help="Photo of the garment, then up to 8 of accessories.")
     ],
     local: LocalOption = False,
     data_dir: DataDirOption = None,
@@ -70,46 +66,46 @@ def try_on(
     store: StoreOption = None,
     shopper: ShopperOption = None,
     free: Annotated[
-        bool, typer.Option("--free", help="A trial for a store that takes no credit (b2b).")
+        bool, typer.Option("--free", help="Take no credit: a trial for a store (b2b).")
     ] = False,
     prompt: Annotated[
-        str, typer.Option(help="Prompt of the image model, instead of our own.")
+        str, typer.Option(help="Prompt for the image model, instead of the default.")
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to save the picture. Default: try-on-<session>.jpg here."),
+        typer.Option(help="Where to save the picture. Default: ./try-on-<session>.jpg."),
     ] = None,
     yes: YesOption = False,
     timeout: Annotated[
-        float, typer.Option(min=1, help="Longest time to follow it, in seconds.")
+        float, typer.Option(min=1, help="Stop following after this many seconds.")
     ] = 600.0,
 ) -> Result:
     """
     Dress a person in garments; save the picture.
 
-    Checks the pictures, uploads them, takes one credit, makes a session and queues its job: what
-    the platform does. Then it follows the session to its end, saves the picture, and prints its
-    path, what it cost and how long it took. If the try-on fails, it prints what the shopper would
-    read and whether the credit came back, and exits with 7.
+    Does what the platform does: checks and uploads the pictures, takes one credit, creates a
+    session and queues its job. Then it follows the session to its end, saves the picture, and
+    prints its path, cost and duration. If the try-on fails, it prints the shopper's message and
+    whether the credit was returned, and exits with 7.
 
-    It says whose credit it takes, of how many, and asks before it takes it or buys a picture;
-    without a terminal it needs --yes. The platform's rules hold: in a store whose shoppers pay,
-    --shopper says who. --free takes no credit, so none is given back if the trial fails; only a
-    store's ledger can tell that, so it goes with --store.
+    It shows whose credit it would take and the balance, and asks before it takes a credit or buys a
+    picture; without a terminal it needs --yes. The platform's rules apply: in a store whose
+    shoppers pay, --shopper is required. --free takes no credit and returns none if the trial fails;
+    it needs --store, because only a store's ledger records this.
 
     With --local it uses the stack that runs in the data folder, or starts one for this run, and
-    needs no owner: its stores are demo.shop.test and, where shopper@shop.test pays,
-    resell.shop.test. A local stack without the key of an image provider draws a preview: a
-    composite that costs nothing, and needs no question.
+    needs no owner. The local stores are demo.shop.test and resell.shop.test, where
+    shopper@shop.test pays. Without an image provider's key a local stack draws a preview, a
+    composite that costs nothing, and does not ask.
 
-    If you stop following (Ctrl-C, or --timeout), the session goes on by itself.
+    If you stop following (Ctrl-C or --timeout), the session continues in the background.
 
       wearon try-on me.jpg shirt.png --local
 
       wearon try-on me.jpg shirt.png hat.jpg --store shop.example.com --out me-dressed.jpg
     """
 
-    from wearon_cli.core.settings import load_settings  # brings pydantic
+    from wearon_cli.core.settings import load_settings  # imports pydantic
 
     command = TryOnCommand(
         pictures=read_uploads((person, *garments), load_settings()),
@@ -122,7 +118,7 @@ def try_on(
         timeout_s=timeout,
     )
     with ExitStack() as stack:
-        with progress("getting ready"):
+        with progress("preparing"):
             settings = stack.enter_context(stack_settings(local, data_dir))
         return asyncio.run(_run_if_agreed(command, settings, yes))
 
@@ -134,7 +130,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
         choice = await _payer(command, settings, tools)
         question = _question(choice, settings)
         if settings.is_local or yes:  # else the question says it
-            note(f"going to {choice.sentence}")
+            note(f"will {choice.sentence}")
         if question is not None:
             await asyncio.to_thread(require_consent, question, yes=yes)
         with progress("uploading the pictures") as shown:
@@ -142,7 +138,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
 
 
 def _question(choice: PayerChoice, settings: "Settings") -> str | None:
-    """What somebody has to agree to; None when it takes no real credit and costs nothing."""
+    """What must be confirmed; None when it takes no real credit and costs nothing."""
     from wearon_cli.runtime.all.local_stack import draws_previews
 
     if not settings.is_local:
@@ -157,10 +153,10 @@ async def _payer(
     if name is None:
         if not settings.is_local:
             raise InputError(
-                "whose credit is to be taken?",
-                hint="--user ID or E-MAIL, --store ID or DOMAIN, or --local to try it here",
+                "no owner specified",
+                hint="specify --user or --store, or use --local",
             )
-        from wearon_cli.adapters.local.accounts import DEMO_USER_ID  # brings sqlite3
+        from wearon_cli.adapters.local.accounts import DEMO_USER_ID  # imports sqlite3
 
         name = DEMO_USER_ID
     return await choose_payer(
@@ -201,7 +197,7 @@ async def _order(
     placing = asyncio.create_task(tools.orders.place(order))
     try:
         row = await asyncio.shield(placing)
-    except asyncio.CancelledError:  # its credit may be taken already: the id must be told
+    except asyncio.CancelledError:  # its credit may already be taken: the id must be shown
         raise not_followed(await placing, settings) from None
     shown.say(f"session {row.session_id} is queued")
     picture = None
@@ -223,9 +219,9 @@ def _channel(user: str | None, store: str | None, shopper: str | None, *, free: 
         InputError: The options do not go together.
     """
     if user and store:
-        raise InputError("a credit is taken of a user or of a store", hint="give one of the two")
+        raise InputError("--user and --store cannot be combined", hint="specify one of them")
     if shopper and not store:
-        raise InputError("only a store has shoppers", hint="--shopper goes with --store")
+        raise InputError("--shopper needs --store", hint="only stores have shoppers")
     if free and not store:
         raise InputError(FREE_NEEDS_STORE, hint=FREE_HINT)
     return Channel.B2B if store else Channel.B2C

@@ -12,18 +12,19 @@ DEFAULT_PORT: Final = 8090
 
 def web(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free port.")
     ] = DEFAULT_PORT,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Beyond this machine, put TLS in front.")
+        str,
+        typer.Option(help="Address to listen on. Anything but loopback needs TLS in front of it."),
     ] = "127.0.0.1",
     open_browser: Annotated[
-        bool, typer.Option("--open", help="Open it in this machine's browser.")
+        bool, typer.Option("--open", help="Open the page in this machine's browser.")
     ] = False,
     allow_actions: Annotated[
         bool,
         typer.Option(
-            "--allow-actions", help="Replay, undo, requeue, drop and fix on the page too."
+            "--allow-actions", help="Allow replay, undo, requeue, drop and fix on the page."
         ),
     ] = False,
     operator: OperatorOption = None,
@@ -31,11 +32,11 @@ def web(
     data_dir: DataDirOption = None,
 ) -> None:
     """
-    Show the page for operators: what waits and fails, sessions with their pictures, money.
+    Serve the operators' page: queue, failures, sessions with their pictures, costs.
 
-    Prints an address with a token in it: opened once, the browser stays logged in for 12 hours.
-    Reads only, unless --allow-actions is given; then every action shows its plan first, asks for a
-    name, and keeps it in the session's timeline. docs/web.md has the rest.
+    Prints a URL with a login token; the browser then stays logged in for 12 hours. The page is
+    read-only unless --allow-actions is given. Every action shows its plan first and records your
+    name in the session's timeline. See docs/web.md.
 
     Stop it with SIGTERM or Ctrl-C: it exits with 0.
 
@@ -43,7 +44,7 @@ def web(
 
       wearon web --local --allow-actions --as ann
 
-    Exit codes: 3 settings, or the port is taken.
+    Exit codes: 3 a setting is wrong or the port is in use.
     """
     from wearon_cli.cli.browser import open_address
     from wearon_cli.cli.operator import operator_name

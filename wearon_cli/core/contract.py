@@ -1,7 +1,7 @@
 """
 The queue contract: the JSON document the platform LPUSHes for every try-on.
 
-Neither side may change it alone. Unknown extra keys are accepted; a higher version is not.
+Neither side may change it unilaterally. Unknown extra keys are accepted; a higher version is not.
 """
 
 from datetime import datetime
@@ -57,7 +57,7 @@ class Task(BaseModel):
     store_id: UUID | None = None
     user_id: UUID | None = None
     session_id: UUID
-    #: Person, garment, accessories. The platform sets no upper limit for b2c; a payload's own does.
+    #: Person, garment, accessories. The platform sets no limit for b2c; this contract does.
     image_urls: tuple[str, ...] = Field(min_length=1)
     prompt: str = Field(default="", max_length=32_000)
     request_id: str = Field(min_length=1, max_length=512)
@@ -69,7 +69,7 @@ class Task(BaseModel):
     @classmethod
     def _known_version(cls, version: int) -> int:
         if not 1 <= version <= VERSION:
-            raise ValueError(f"version {version} is not one this worker knows (1 to {VERSION})")
+            raise ValueError(f"version {version} is not supported (1 to {VERSION})")
         return version
 
     @field_validator("image_urls")
@@ -132,7 +132,7 @@ def parse_task(raw: bytes) -> Task:
     Read one payload.
 
     Raises:
-        TaskInvalid: With the fields at fault, never their values.
+        TaskInvalid: Names the invalid fields, never their values.
     """
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise TaskInvalid(f"payload of {len(raw)} bytes, over {MAX_PAYLOAD_BYTES}")

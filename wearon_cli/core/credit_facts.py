@@ -55,7 +55,7 @@ class CreditReader:
     async def _user_refunds(
         self, row: Session, entries: Sequence[LedgerEntry], marks: Marks
     ) -> Sequence[LedgerEntry]:
-        """Only looked for where the answer may depend on them: a failure that is not ours."""
+        """Only read where the answer may depend on them: for a failure that is not ours."""
         known = marks.failed_by_us or any(entry.kind is EntryKind.REFUND for entry in entries)
         if row.channel is Channel.B2B or row.status is not Status.FAILED or known:
             return ()

@@ -1,17 +1,17 @@
 """
-What became of a session's credit: one rule, read by everybody.
+The state of a session's credit: the one rule that everything uses.
 
-Settlement, `session`, `replay-task`, `reconcile`, `costs` and the page ask `credit_of` and have no
-opinion of their own. It looks at the row, at the ledger entries that belong to the session, and at
-what this worker wrote down about it. It never adds up a user's ledger: completed sessions and
-goodwill refunds make such sums differ, and neither proves anything about this session.
+Settlement, `session`, `replay-task`, `reconcile`, `costs` and the page all ask `credit_of` and
+never decide it themselves. It looks at the row, at the ledger entries that belong to the session,
+and at what this worker wrote down about it. It never sums a user's ledger: completed sessions and
+goodwill refunds change such sums without proving anything about this session.
 
-The law, in order. The first that applies decides.
+The rules, in order. The first that applies decides.
 
     row        ledger and journal                                           state
-    any        a replay took a credit of its own, and is still at work      held
+    any        a replay took a credit of its own, and is still running      held
     completed  a replay took one later, and its refund was refused          owed (the replay's)
-    completed  a replay took one later, and no end of it is known           unclear
+    completed  a replay took one later, and its outcome is unknown          unclear
     completed  a replay took one, and it was not given back                 charged
     failed     a replay took one, and it was not given back                 owed (the replay's)
     any        b2b without a request id                                     unclear
@@ -46,7 +46,7 @@ from wearon_cli.core.session import Channel, Session, Status
 #: Source: the platform refunds a queue error within the request that made the session.
 UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
 
-#: The row's times are a worker's, the ledger's its database's: they may differ by so much.
+#: The row's times are a worker's, the ledger's are its database's: they may differ by this much.
 CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
 
 _REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
@@ -68,7 +68,7 @@ class CreditState(StrEnum):
 
     @property
     def needs_a_person(self) -> bool:
-        """True when no program may decide what happens next."""
+        """True when a person must decide."""
         return self in {CreditState.OVERAGE, CreditState.UNCLEAR}
 
 
@@ -81,7 +81,7 @@ class ReturnedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditFacts:
-    """All that `credit_of` looks at."""
+    """Everything that `credit_of` looks at."""
 
     session: Session
     entries: Sequence[LedgerEntry]  # `Ledger.entries_of`, oldest first
@@ -106,7 +106,7 @@ class Credit:
     #: Who is owed 1 credit, and the description that makes its refund findable. With OWED only.
     owed_to: Payer | None = None
     refund_text: str = ""
-    #: Refunds that name the session beyond the credits taken for it: given once too often.
+    #: Refunds of the session in excess of the credits taken for it.
     surplus: int = 0
 
 
@@ -144,7 +144,7 @@ def replay_id_of(entry: LedgerEntry) -> str | None:
 
 def replay_payer(session: Session, base: Sequence[LedgerEntry], replay_id: str) -> Payer:
     """
-    Who pays for a replay: whoever paid for the session.
+    Who pays for a replay: the payer of the session.
 
     Args:
         session: The session.
@@ -164,7 +164,7 @@ def replay_payer(session: Session, base: Sequence[LedgerEntry], replay_id: str) 
 
 def credit_of(facts: CreditFacts) -> Credit:
     """
-    Say what became of a session's credit. Pure: reads nothing but `facts`.
+    Decide the state of a session's credit. Pure: reads only `facts`.
 
     The table at the top of this module is what it does.
     """
@@ -179,7 +179,7 @@ def _of_charge(facts: CreditFacts, charge: LedgerEntry) -> Credit | None:
     row = facts.session
     replay_id = str(replay_id_of(charge))
     if replay_id == facts.replaying:
-        reason = f"replay {replay_id} took a credit and is still at work"
+        reason = f"replay {replay_id} took a credit and is still running"
         return Credit(state=CreditState.HELD, reason=reason, entry=charge)
     if row.status is Status.FAILED:
         return _owed_charge(
@@ -192,7 +192,7 @@ def _of_charge(facts: CreditFacts, charge: LedgerEntry) -> Credit | None:
         reason = f"replay {replay_id} took a credit and failed, and its refund was refused"
         return _owed_charge(row, facts.entries, charge, reason)
     if later > CLOCKS_AGREE_WITHIN:
-        reason = f"replay {replay_id} took a credit, and no end of it is known"
+        reason = f"replay {replay_id} took a credit, and its outcome is unknown"
         return Credit(state=CreditState.UNCLEAR, reason=reason, entry=charge)
     reason = f"replay {replay_id} took a credit of its own"
     return Credit(state=CreditState.CHARGED, reason=reason, entry=charge)
@@ -209,12 +209,12 @@ def _of_session(facts: CreditFacts) -> Credit:
     if row.channel is Channel.B2B and taken is None:
         return _without_deduction(facts)
     if row.channel is Channel.B2C and row.credits_used < 1:
-        return Credit(state=CreditState.NEVER_TAKEN, reason="the row says that no credit was used")
+        return Credit(state=CreditState.NEVER_TAKEN, reason="the row shows that no credit was used")
     refund = next(iter(_refunds(facts)), None)
     if refund is None:
         return _not_returned(facts, taken)
     if taken and refund.created_at < row.created_at:
-        reason = "the credit of its request id was given back before the session was made"
+        reason = "the credit of its request id was returned before the session was created"
         return Credit(state=CreditState.NEVER_TAKEN, reason=reason, entry=refund)
     return _returned(facts, refund)
 

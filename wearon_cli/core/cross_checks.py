@@ -1,4 +1,4 @@
-"""Numbers of the settings that must fit each other (design I6), and those they must fit."""
+"""Checks that the settings' durations are consistent with each other and with fixed limits."""
 
 from typing import Final, Protocol
 
@@ -6,11 +6,11 @@ from typing import Final, Protocol
 RECOVERY_PROMISE_S: Final = 45.0
 #: The platform's cron fails and refunds a b2c session of this age (contract: platform).
 PLATFORM_CRON_S: Final = 600.0
-#: A bought picture is held in Redis for so long while storage is away.
+#: A bought picture is held in Redis for this long while storage is unavailable.
 HELD_PICTURE_S: Final = 3600
 #: Longest life of the lock under which a refund is looked for and made.
 REFUND_LOCK_S: Final = 60
-#: A row that was seen open longer ago than this is looked at again before anything is bought.
+#: A row last read longer ago than this is read again before anything is bought.
 SEEN_FOR_S: Final = 3.0
 #: A call to a provider that answers before the picture is drawn: it carries the pictures up.
 SUBMIT_TIMEOUT_S: Final = 60.0

@@ -8,12 +8,12 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     ├── ConfigError                3   a setting is missing or wrong
     ├── InputError                 4   the input cannot be used
     │   ├── TaskInvalid            4   dead-letter, never retried
-    │   ├── ConsentMissing         4   it would spend, give back or drop, and needs a yes
+    │   ├── ConsentMissing         4   it needs confirmation
     │   ├── ChartUnusable          4   a size chart is wrong, or cannot size this garment
     │   └── PictureProblem         4   the picture is the problem: settle, tell the shopper
     │       ├── PictureUnusable        not a picture, truncated, wrong kind, too many pixels
     │       │   ├── PictureTooHeavy    reading it takes more memory than one picture may
-    │       │   └── PixelWorkDied      the process that read it died, or was ended for taking long
+    │       │   └── PixelWorkDied      the process that read it died, or was killed for slowness
     │       ├── PictureTooLarge        more bytes than allowed
     │       ├── PictureUnavailable     the link does not serve it (gone, expired)
     │       ├── PictureForbidden       the link points to a forbidden address
@@ -22,7 +22,7 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     ├── SessionError               5
     │   ├── SessionNotFound        5   no such row in either table
     │   ├── SessionFinal           5   already completed or failed
-    │   ├── SessionRunning         5   it is being worked on right now
+    │   ├── SessionRunning         5   a worker is running it right now
     │   ├── LetterNotFound         5   no such dead letter
     │   ├── NoCreditLeft           5   the owner has no credit to take
     │   ├── NeedsAPerson           5   sessions do not fit their credits, pictures or jobs
@@ -31,9 +31,9 @@ Codes and exit codes are public (docs/errors.md) and pinned by tests/unit/test_e
     │   ├── MeasuringUnavailable       no pose model yet, or too many photos waiting
     │   ├── QueueUnavailable           Redis does not answer
     │   ├── StoreUnavailable           Supabase (or the local store) does not answer
-    │   ├── StoreRefused               it answers, and says no: schema, key or data
+    │   ├── StoreRefused               it refuses: schema, key or data
     │   │   ├── RefundRefused          the ledger refuses a refund: parked for a person
-    │   │   ├── StorageRefused         it refuses to keep a picture
+    │   │   ├── StorageRefused         it refuses to store a picture
     │   │   └── ObjectNotFound         no such object in storage
     │   ├── FetchFailed                an input picture could not be fetched
     │   └── GeneratorError
@@ -73,7 +73,7 @@ class Reaction(Enum):
     WAIT = "wait"  # again when due; not counted, bounded by the job's longest wait
     HALT = "halt"  # no job would succeed: open the circuit breaker, keep the job
     YIELD = "yield"  # back to the queue, nothing counted
-    DROP = "drop"  # no longer ours: leave everything as it is
+    DROP = "drop"  # no longer ours: change nothing
 
 
 class WearonError(Exception):
@@ -83,7 +83,7 @@ class WearonError(Exception):
     code: ClassVar[str] = "wearon_error"
     exit_code: ClassVar[int] = 1
     reaction: ClassVar[Reaction] = Reaction.SETTLE
-    #: What the shopper reads in `error_message`. Plain words, no cause, no address.
+    #: What the shopper reads in `error_message`. Plain words, without cause or address.
     shopper_message: str = "Something went wrong on our side. Please try again."
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
@@ -112,7 +112,7 @@ class TaskInvalid(InputError):
 
 
 class ConsentMissing(InputError):
-    """This spends, gives back or drops something, and was not confirmed."""
+    """This action needs confirmation and was not confirmed."""
 
     code = "consent_missing"
 
@@ -124,14 +124,14 @@ class ChartUnusable(InputError):
 
 
 class PictureProblem(InputError):
-    """A picture is the problem."""
+    """There is a problem with a picture."""
 
     code = "picture_problem"
     shopper_message = "One of the photos could not be used. Please try again with other photos."
 
 
 class PictureUnusable(PictureProblem):
-    """This is not a picture we can read."""
+    """This is not a supported picture."""
 
     code = "picture_unusable"
     shopper_message = "One of the photos could not be read. Please use a JPEG, PNG or WebP photo."
@@ -145,7 +145,7 @@ class PictureTooHeavy(PictureUnusable):
 
 
 class PixelWorkDied(PictureUnusable):
-    """The process that worked on this picture died."""
+    """The process that read this picture died."""
 
     code = "pixel_work_died"
 
@@ -217,7 +217,7 @@ class SessionFinal(SessionError):
 
 
 class SessionRunning(SessionError):
-    """The session is being worked on right now."""
+    """A worker is running this session right now."""
 
     code = "session_running"
 
@@ -229,13 +229,13 @@ class LetterNotFound(SessionError):
 
 
 class NoCreditLeft(SessionError):
-    """There is no credit left to take."""
+    """There is no credit left."""
 
     code = "no_credit_left"
 
 
 class NeedsAPerson(SessionError):
-    """Some cases are left that a person must look at."""
+    """Some cases need a person."""
 
     code = "needs_a_person"
 
@@ -253,7 +253,7 @@ class UpstreamError(WearonError):
     code = "upstream_error"
     exit_code = 6
     reaction = Reaction.REPEAT
-    shopper_message = "Our service was busy for too long. Please try again later."
+    shopper_message = "Our service was too busy. Please try again later."
 
 
 class MeasuringUnavailable(UpstreamError):
@@ -295,13 +295,13 @@ class StoreRefused(UpstreamError):
 
 
 class RefundRefused(StoreRefused):
-    """The ledger refused to give a credit back."""
+    """The ledger refused a refund."""
 
     code = "refund_refused"
 
 
 class StorageRefused(StoreRefused):
-    """Picture storage refused to keep a picture."""
+    """Picture storage refused a picture."""
 
     code = "storage_refused"
     reaction = Reaction.SETTLE
@@ -351,17 +351,17 @@ class CallsHalted(RateLimited):
 
 
 class GeneratorFault(GeneratorError):
-    """The image generator answered with a fault of its own."""
+    """The image generator failed with an internal error."""
 
     code = "generator_fault"
 
     def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(detail, hint=hint)
-        self.retry_after_s = retry_after_s  # 0: it asked for no pause
+        self.retry_after_s = retry_after_s  # 0: no pause was asked for
 
 
 class GeneratorUnreachable(GeneratorError):
-    """No connection to the image generator could be opened."""
+    """Could not connect to the image generator."""
 
     code = "generator_unreachable"
     reaction = Reaction.WAIT
@@ -374,14 +374,14 @@ class CallAmbiguous(GeneratorError):
 
 
 class PurchaseUnresolved(GeneratorError):
-    """A picture was bought, and whether it can be had is not known yet."""
+    """A picture was bought and cannot be fetched yet."""
 
     code = "purchase_unresolved"
     reaction = Reaction.WAIT
 
     def __init__(self, detail: str = "", *, hint: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(detail, hint=hint)
-        self.retry_after_s = retry_after_s  # until its seller is to be asked again; 0: not told
+        self.retry_after_s = retry_after_s  # until the provider should be asked again; 0: unknown
 
 
 class GenerationRefused(GeneratorError):
@@ -416,14 +416,14 @@ class ModelUnavailable(GeneratorError):
 
 
 class AccountBlocked(GeneratorError):
-    """The image generator refuses our account: key, billing or verification."""
+    """The image generator rejected our account: key, billing or verification."""
 
     code = "account_blocked"
     reaction = Reaction.HALT
 
 
 class JobGaveUp(WearonError):
-    """The job used up its attempts or its longest wait."""
+    """The job used up its attempts or waited too long."""
 
     code = "job_gave_up"
     exit_code = 7
@@ -431,7 +431,7 @@ class JobGaveUp(WearonError):
 
 
 class JobTooOld(JobGaveUp):
-    """The session waited so long that the platform gives its credit back itself."""
+    """The session waited so long that the platform refunds it."""
 
     code = "job_too_old"
 
@@ -450,7 +450,7 @@ class TryOnFailed(WearonError):
 
 
 class Unhealthy(WearonError):
-    """Something that the product needs does not work."""
+    """Something the worker needs does not work."""
 
     code = "unhealthy"
 
@@ -463,7 +463,7 @@ class RoleFailed(WearonError):
 
 
 class NoPermit(WearonError):
-    """No rate permit came in time."""
+    """The rate limit did not allow the call in time."""
 
     code = "no_permit"
     exit_code = 7
@@ -479,7 +479,7 @@ class Interrupted(WearonError):
 
 
 def error_named(code: str) -> WearonError:
-    """An error of the class with this code, with the class's own words; else a plain one."""
+    """An error of the class with this code, with its default message; else a `WearonError`."""
     errors = (kind() for kind in error_classes())
     return next((error for error in errors if error.code == code), WearonError())
 

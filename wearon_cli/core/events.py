@@ -1,9 +1,9 @@
 """
-What a log event is, and the one way to log one.
+Log events, and the one function that logs them.
 
-Each event is a class: its name, level and fields stand in one place, for those who log it, for
-metrics and for docs/events.md. The classes are in `core/jobs/events.py`,
-`core/pictures/events.py` and `runtime/events.py`.
+Each event is a class, so its name, level and fields are defined once for logging, metrics and
+docs/events.md. The classes are in `core/jobs/events.py`, `core/pictures/events.py` and
+`runtime/events.py`.
 """
 
 import re
@@ -39,21 +39,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningEvent(Event):
-    """Something that was handled, and that should not happen often."""
+    """Something that was handled and should be rare."""
 
     level: ClassVar[Level] = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent(Event):
-    """Something that a person should look at."""
+    """Something that a person should check."""
 
     level: ClassVar[Level] = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverFailed(ErrorEvent):
-    """An event could not be counted: a metric is too low. What logged the event went on."""
+    """An event could not be counted, so a metric is too low. The caller continued."""
 
     observed: str
     kind: str

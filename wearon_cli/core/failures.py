@@ -1,5 +1,5 @@
 """
-Failed jobs after their timelines are gone: what each failed by, and counts for each day.
+Failed jobs after their timelines are gone: their causes, and counts for each day.
 
 A session's record keeps its `FailedCall` for 90 days, the counts are kept for 400.
 """
@@ -12,14 +12,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCall:
-    """The last paid call of a failed job, which brought no picture to keep."""
+    """The last paid call of a failed job, which gave no usable picture."""
 
     provider: str
     model: str
     error_code: str | None = None  # our class of error; None: its end could not be written down
     status: int | None = None  # of HTTP
     code: str | None = None  # the provider's name of the error
-    vendor_request_id: str | None = None  # what its support asks for
+    vendor_request_id: str | None = None  # what the provider's support asks for
 
     def words(self) -> str:
         """In one line: "openai gpt-image-2: 400, invalid_image_file, request req_1"."""
@@ -30,7 +30,7 @@ class FailedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRow:
-    """Failed jobs of one day (UTC) that are alike."""
+    """A count of failed jobs of one day (UTC) with the same owner, cause and call."""
 
     day: date
     owner: str  # merchant store id, or `B2C_OWNER`

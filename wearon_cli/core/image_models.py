@@ -66,8 +66,8 @@ def read_model_name(text: str) -> ModelName:
         provider, model_id = (PREVIEW if provider == PREVIEW else OPENAI), provider
     if provider not in {OPENAI, RUNWARE, PREVIEW} or not model_id:
         raise ConfigError(
-            f"{text!r} names no image model",
-            hint="write openai:MODEL or runware:MODEL, as in runware:p-image",
+            f"{text!r} is not an image model",
+            hint="use openai:MODEL or runware:MODEL, such as runware:p-image",
         )
     if provider == RUNWARE:
         model_id = _RUNWARE_SHORT.get(model_id, model_id)

@@ -37,19 +37,20 @@ class Successor:
 SUCCESSORS: Final = (
     Successor(
         name="openai:gpt-image-2.6-flare",
-        reason="OpenAI names it as the replacement; the fast one, so 200 in flight stay enough",
+        reason="OpenAI's recommended replacement; fast, so 200 jobs in flight are enough",
     ),
     Successor(
         name="openai:gpt-image-2.6-sunburst",
-        reason="OpenAI names it too: more exact edits, at the same price a token",
+        reason="also recommended by OpenAI: more exact edits at the same token price",
     ),
     Successor(
         name="openai:gpt-image-2.5-flare",
-        reason="sure to work in Responses, where the documentation disagrees about 2.6",
+        reason="works in Responses, where the documentation is contradictory about 2.6",
     ),
     Successor(
         name="runware:p-image",
-        reason="made for try-on, another company: an outage or refusal at OpenAI does not reach it",
+        reason="made for try-on, by another company: not affected by an outage or refusal at "
+        "OpenAI",
     ),
 )
 

@@ -85,7 +85,7 @@ class ImageModel:
     def faults(self, *, size: str, quality: str) -> list[str]:
         """Sentences about settings this model refuses; empty when it takes them."""
         rules = (
-            (self.takes_size(size), f"{self.model_id} does not draw pictures of size {size}"),
+            (self.takes_size(size), f"{self.model_id} does not support size {size}"),
             (
                 quality in self.qualities,
                 f"{self.model_id} has no quality {quality}, only {', '.join(self.qualities)}",

@@ -83,8 +83,8 @@ class Ledger(Protocol):
     The credit ledgers of both channels, over the platform's own functions.
 
     b2b: one credit is taken and one given back for each (store, request id): the ledger's
-    constraint says so. b2c: neither is idempotent. Whoever calls must look first, and be the only
-    one to do so (`RefundLock`).
+    constraint says so. b2c: neither is idempotent. Callers must check first, under the
+    `RefundLock`.
 
     Raises `StoreUnavailable` when the store does not answer (the write may or may not have
     happened) and `StoreRefused` when it answers no.

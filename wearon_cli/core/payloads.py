@@ -1,5 +1,5 @@
 """
-What can be read of a payload that was not checked: it may be no job at all.
+What can be read from an unchecked payload, which may not be a job at all.
 
 Apart from the contract, since operators' commands look at queues without running jobs.
 """

@@ -1,5 +1,5 @@
 """
-The words sent with the pictures when a job brings none of its own.
+The prompt used when a job has none of its own.
 
 Short labelled lines; every picture named by its place; what must stay is listed before what may
 change. Plain words throughout: the language of fashion pages draws false refusals.

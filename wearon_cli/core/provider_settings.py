@@ -1,4 +1,4 @@
-"""What the settings say of image providers: read, and checked by name."""
+"""The image provider settings: parsed, and checked by name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ _NAMES: Final = " and ".join(PROVIDER_KEYS)
 
 def read_order(names: Sequence[str]) -> tuple[str, ...]:
     """
-    Check an order of providers; a name said twice counts where it stands first.
+    Check an order of providers; a repeated name counts at its first position.
 
     Raises:
         ValueError: None is named, or one that does not exist.
     """
     if not names:
-        raise ValueError(f"no image provider is named; there are {_NAMES}")
+        raise ValueError(f"no image provider is set; available: {_NAMES}")
     for name in names:
         if name not in PROVIDER_KEYS:
-            raise ValueError(f"there is no image provider {name!r}, only {_NAMES}")
+            raise ValueError(f"there is no image provider {name!r}; available: {_NAMES}")
     return tuple(dict.fromkeys(names))
 
 

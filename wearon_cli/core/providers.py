@@ -88,7 +88,8 @@ class Pending:
 
 class Provider(Protocol):
     """
-    Sells pictures of a person wearing garments. One instance serves all jobs of a process.
+    Draws pictures of a person wearing garments, for money. One instance serves all jobs of a
+    process.
 
     Every implementation must:
 
@@ -184,11 +185,11 @@ class OneShot:
         return None
 
     async def collect(self, ticket: Ticket) -> Pending | GeneratedPicture:
-        raise CallAmbiguous(f"{ticket.provider} keeps no pictures to collect")
+        raise CallAmbiguous(f"{ticket.provider} does not store pictures")
 
     async def find(self, *, model: str, marker: str) -> Ticket | None:
         del model, marker
-        raise CallAmbiguous("this provider cannot look for a purchase")
+        raise CallAmbiguous("this provider cannot find a purchase")
 
     async def cancel(self, ticket: Ticket) -> None:
         """Nothing to stop: the call has ended."""

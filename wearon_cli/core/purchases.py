@@ -11,7 +11,7 @@ B2C_OWNER: Final = "b2c"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookRow:
-    """Purchases of one day (UTC) that are alike."""
+    """Purchases of one day (UTC) with the same owner, provider, model and outcome."""
 
     day: date
     owner: str  # merchant store id, or `B2C_OWNER`

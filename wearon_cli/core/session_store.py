@@ -19,5 +19,5 @@ class SessionStore:
     sessions: Sessions
     ledger: Ledger
     storage: Storage
-    #: Raises `ConfigError` when only a part of the rows can be seen. A local file shows all.
+    #: Raises `ConfigError` when only some of the rows are visible. A local file shows all.
     require_whole_view: Callable[[], Awaitable[None]] = sees_all

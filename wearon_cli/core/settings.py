@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     supabase_service_role_key: SecretStr | None = Field(
         None,
         validation_alias="SUPABASE_SERVICE_ROLE_KEY",
-        description="Service role key. An anon key is refused at start.",
+        description="Service role key. An anon key is refused at startup.",
     )
     openai_api_key: SecretStr | None = Field(
         None,
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         OPENAI_MODELS,
         validation_alias="OPENAI_IMAGE_MODELS",
         min_length=1,
-        description="Models asked of OpenAI, comma separated; the first that is there draws.",
+        description="OpenAI image models, comma separated; the first available one is used.",
     )
     runware_api_key: SecretStr | None = Field(
         None,
@@ -81,8 +81,8 @@ class Settings(BaseSettings):
     )
     openai_api: Literal["images", "responses"] = Field(
         "images",
-        description="Which API of OpenAI's draws: images answers at once; with responses a picture "
-        "can be fetched after its answer was lost. `wearon doctor --paid` tries both.",
+        description="OpenAI API to use: images answers directly; with responses a picture can "
+        "still be fetched after a lost answer. `wearon doctor --paid` tries both.",
     )
     openai_outer_model: str = Field(
         "gpt-6-luna", description="Text model that calls the image tool (responses only)."
@@ -90,28 +90,28 @@ class Settings(BaseSettings):
     runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("p-image",),
         min_length=1,
-        description="Models asked of Runware, comma separated: p-image, flux-vto, gpt-image-2, "
+        description="Runware models, comma separated: p-image, flux-vto, gpt-image-2, "
         "gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
     )
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         ("openai",),
-        description="Image providers in order, comma separated: openai, runware. The next one "
-        "serves when one is halted, closed or out of money.",
+        description="Image providers in order, comma separated: openai, runware. The next one is "
+        "used when one is halted, retired or out of credit.",
     )
     store_providers: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
         default_factory=dict,
-        description="Order of providers for single merchant stores, as a JSON object: "
+        description="Order of providers for individual merchant stores, as a JSON object: "
         '{"STORE_ID": ["runware", "openai"]}.',
     )
     next_provider_on_refusal: bool = Field(
-        False, description="Ask the next provider too when one refuses for moderation."
+        False, description="Also try the next provider after a moderation refusal."
     )
     openai_max_retries: int = Field(
         2,
         ge=0,
         le=5,
         validation_alias="OPENAI_MAX_RETRIES",
-        description="Repeats after a fault of the image API.",
+        description="Retries after an error of the image API.",
     )
     worker_concurrency: int = Field(
         240,
@@ -126,39 +126,43 @@ class Settings(BaseSettings):
         "medium", description="Quality of the generated picture."
     )
     requests_per_minute: int = Field(
-        300, ge=1, description="Image requests a minute over all workers together."
+        300, ge=1, description="Image requests per minute, over all workers."
     )
     input_images_per_minute: int | None = Field(
-        None, ge=1, description="Input images a minute over all workers; unset: no such limit."
+        None, ge=1, description="Input images per minute, over all workers. Unset: no limit."
     )
     openai_timeout_s: float = Field(
-        150.0, gt=0, description="One paid call, start to end. The API says up to 120 s."
+        150.0, gt=0, description="Time limit of one paid call. The API documents up to 120 s."
     )
-    fetch_timeout_s: float = Field(20.0, gt=0, description="One input picture, start to end.")
+    fetch_timeout_s: float = Field(
+        20.0, gt=0, description="Time limit of fetching one input picture."
+    )
     permit_wait_s: float = Field(
-        60.0, gt=0, description="Longest wait for a rate permit before the job is handed back."
+        60.0,
+        gt=0,
+        description="Longest wait for the rate limit before the job goes back to the queue.",
     )
-    supabase_timeout_s: float = Field(10.0, gt=0, description="One call to Supabase.")
-    attempt_budget_s: float = Field(
-        300.0, gt=0, description="Time limit of one attempt at a job, start to end."
-    )
+    supabase_timeout_s: float = Field(10.0, gt=0, description="Time limit of one call to Supabase.")
+    attempt_budget_s: float = Field(300.0, gt=0, description="Time limit of one attempt at a job.")
     max_picture_bytes: int = Field(
-        10 * 1024 * 1024, ge=1024, description="Largest input picture, as the bucket's own limit."
+        10 * 1024 * 1024,
+        ge=1024,
+        description="Largest input picture in bytes; the bucket has the same limit.",
     )
     max_picture_px: int = Field(
-        50_000_000, ge=1_000_000, description="Most pixels an input picture may decode to."
+        50_000_000, ge=1_000_000, description="Most pixels an input picture may have."
     )
     pictures_in_memory: int = Field(
-        32, ge=1, description="Original pictures in the memory of one Celery process at once."
+        32, ge=1, description="Original pictures held in memory at once by one Celery process."
     )
     fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Further origins that pictures may come from, comma separated."
+        (), description="Additional origins that pictures may be fetched from, comma separated."
     )
 
     c2pa_certificate: Path | None = Field(
         None,
-        description="Certificate chain (PEM) that signs pictures which carry no mark of their "
-        "provider, with content credentials (docs/provenance.md). Unset: no signature.",
+        description="Certificate chain (PEM) for signing pictures without provenance marks with "
+        "content credentials (docs/provenance.md). Unset: no signature.",
     )
     c2pa_key: Path | None = Field(
         None, description="Private key (PEM, without a passphrase) of WEARON_C2PA_CERTIFICATE."
@@ -173,7 +177,7 @@ class Settings(BaseSettings):
         description="Look at drawn pictures: flag suspect ones, buy one more, or fail and refund.",
     )
 
-    lease_s: float = Field(15.0, gt=0, description="Life of a worker process's lease.")
+    lease_s: float = Field(15.0, gt=0, description="Lifetime of a worker process's lease.")
     lease_renew_s: float = Field(
         4.0, gt=0, description="How often a worker process renews its lease."
     )
@@ -182,60 +186,66 @@ class Settings(BaseSettings):
         5.0, gt=0, description="How often `consume` runs a recovery pass."
     )
     max_deaths: int = Field(
-        5, ge=1, description="Worker processes that may die with a job in flight before it fails."
+        5, ge=1, description="A job fails after this many worker processes died while running it."
     )
     max_purchases: int = Field(
-        3, ge=1, le=10, description="Pictures bought for one session at most; a replay counts anew."
+        3,
+        ge=1,
+        le=10,
+        description="Most pictures bought for one session; each replay starts a new count.",
     )
     b2c_buy_within_s: float = Field(
         350.0,
         gt=0,
-        description="Age at which nothing is bought for a b2c session any more. The platform fails "
-        "and refunds one of 600 s by itself, and a paid call and its storing must fit before.",
+        description="No picture is bought for a b2c session older than this. The platform fails "
+        "and refunds b2c sessions after 600 s; buying and storing the picture must "
+        "finish before that.",
     )
     max_wait_s: float = Field(
         1800.0,
         gt=0,
-        description="Longest delay of a job by rate limits and outages before it fails.",
+        description="A job fails after waiting this long for rate limits and outages.",
     )
     orphan_age_s: float = Field(
-        1200.0, gt=0, description="An open row without a job is failed after this time."
+        1200.0, gt=0, description="Age at which an open row without a job is failed."
     )
     drain_s: float = Field(
         100.0, gt=0, description="How long running jobs may finish after SIGTERM."
     )
     stop_grace_s: float = Field(
-        120.0, gt=0, description="When the container is killed after SIGTERM (stop_grace_period)."
+        120.0,
+        gt=0,
+        description="Seconds after SIGTERM at which the container is killed (stop_grace_period).",
     )
 
     metrics_port: int | None = Field(
         None,
         ge=1,
         le=65534,
-        description="Port of `consume`'s /metrics; `celery`'s is the next one. Unset: none. "
+        description="Port of `consume`'s /metrics; `celery` uses the next port. Unset: none. "
         "`serve` has /metrics on its own port.",
     )
-    metrics_host: str = Field("127.0.0.1", description="Address the metrics ports listen on.")
+    metrics_host: str = Field("127.0.0.1", description="Address that the metrics ports listen on.")
     host: str = Field("127.0.0.1", description="Address `serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port `serve` listens on; 0: any free.")
     http_token: SecretStr | None = Field(
-        None, description="Callers of /estimate-body must send it as a bearer token, when set."
+        None, description="Bearer token required to call /estimate-body. Unset: none required."
     )
     http_requests_per_minute: int = Field(
-        3000, ge=1, description="Photos measured for one caller (address) in a minute."
+        3000, ge=1, description="Photos per minute that one caller (IP address) may have measured."
     )
     http_docs: bool = Field(False, description="Show the HTTP reference at /docs.")
     bucket: str = Field("virtual-tryon-images", description="Storage bucket of inputs and results.")
     pose_model: Path | None = Field(None, description="Pose model file instead of the cached one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Lowest level that is logged."
+        "info", description="Lowest level to log."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal."
     )
     ready_fd: int | None = Field(
         None,
-        description="File descriptor a role reports readiness on. Set by `wearon all`.",
+        description="File descriptor on which a role reports readiness. Set by `wearon all`.",
     )
     local_keep_s: float = Field(
         2_592_000.0,
@@ -291,7 +301,7 @@ class Settings(BaseSettings):
 
     @property
     def provider_names(self) -> tuple[str, ...]:
-        """Every image provider that is asked by anybody, those of single stores included."""
+        """Every image provider in use, including those of individual stores."""
         of_stores = (name for order in self.store_providers.values() for name in order)
         return tuple(dict.fromkeys((*self.provider_order, *of_stores)))
 
@@ -311,7 +321,7 @@ class Settings(BaseSettings):
 
     @property
     def production_names(self) -> tuple[str, ...]:
-        """What production needs with these settings, by environment name."""
+        """Settings that production needs and that are missing, by environment name."""
         keys = (PROVIDER_KEYS[name] for name in self.provider_names if name in PROVIDER_KEYS)
         return (*PRODUCTION_NAMES, *keys)
 
@@ -331,7 +341,7 @@ class Settings(BaseSettings):
         if missing := [name for name in self.production_names if not values[name]]:
             raise ConfigError(
                 f"missing settings: {', '.join(missing)}",
-                hint="set them in the environment or in .env, or use --local to try it here",
+                hint="set them in the environment or in .env, or use --local",
             )
 
 
@@ -340,7 +350,7 @@ def load_settings(**overrides: Any) -> Settings:
     Read the environment and `.env`; keyword arguments win over both.
 
     Raises:
-        ConfigError: Naming the variables at fault, never their values.
+        ConfigError: Names the invalid variables, never their values.
     """
     try:
         return Settings(**overrides)

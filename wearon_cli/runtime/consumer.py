@@ -67,7 +67,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Return after a stop; raise what ended a loop, since none ends by itself."""
+    """Return after a stop; raise what ended a loop: none should end on its own."""
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in done - {stopping}:
@@ -76,14 +76,14 @@ async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> Non
 
 
 async def _repeat(one_pass: Callable[[], Awaitable[object]], *, every_s: float) -> None:
-    """Do one pass after the other."""
+    """Repeat passes until stopped."""
     while True:
         await _outlast(one_pass)
         await asyncio.sleep(every_s)
 
 
 async def _outlast(one_pass: Callable[[], Awaitable[object]]) -> None:
-    """Do one pass. An outage is waited out, with growing pauses."""
+    """Run one pass. During an outage it waits, with growing pauses."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
@@ -97,7 +97,7 @@ async def _outlast(one_pass: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _release(consumer: Consumer) -> None:
-    """Hand ready jobs to the workers as soon as they may go."""
+    """Release ready jobs to the workers as soon as allowed."""
     while True:
         pause_s: float | None = LONGEST_PAUSE_S
 
@@ -114,9 +114,9 @@ async def _recover(consumer: Consumer, settings: Settings) -> None:
     """
     Run recovery passes until stopped.
 
-    No worker can renew its lease while Redis is away, so when it is back, workers that live get the
-    time to renew first: else their jobs, and paid calls, would be given to others. The same at the
-    start, which may be the end of an outage.
+    No worker can renew its lease while Redis is away, so when it is back, live workers get time to
+    renew first: otherwise their jobs, and paid calls, would be given to others. The same applies at
+    startup, which may follow an outage.
     """
     while True:
         await asyncio.sleep(2 * settings.lease_renew_s)

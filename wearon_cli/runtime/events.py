@@ -9,14 +9,14 @@ from wearon_cli.core.events import ErrorEvent, Event, WarningEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerReady(Event):
-    """`wearon consume` takes payloads."""
+    """`wearon consume` started taking payloads."""
 
     consumer_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageMet(WarningEvent):
-    """Redis or the database did not answer a pass of the consumer; it is repeated."""
+    """Redis or the database did not answer during a pass of the consumer; the pass is repeated."""
 
     error: str
     detail: str
@@ -25,7 +25,7 @@ class OutageMet(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeNotReturned(WarningEvent):
-    """A consumer that stops could not put its payloads back; another one does it soon."""
+    """A stopping consumer could not put its payloads back; another one will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +38,21 @@ class ConsumerStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady(Event):
-    """`wearon celery` works on up to `concurrency` jobs at once."""
+    """`wearon celery` started, with up to `concurrency` jobs at once."""
 
     concurrency: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimFailed(WarningEvent):
-    """Redis was away when a job was to be claimed: it is asked again."""
+    """Redis was unavailable at a claim; the claim is retried."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAwaited(WarningEvent):
-    """A job that an operator has done in this process cannot be done now; it is tried again."""
+    """A job that an operator runs in this process cannot run now; it is retried."""
 
     session_id: str
     error: str
@@ -65,7 +65,7 @@ class MessageUnreadable(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainStarted(Event):
-    """A worker takes no more jobs and gives those it has `within_s` to end."""
+    """A worker takes no more jobs; running ones have `within_s` to finish."""
 
     jobs: int
     within_s: float
@@ -73,7 +73,7 @@ class DrainStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsHandedBack(WarningEvent):
-    """The time to drain was over: unfinished jobs are given to other workers."""
+    """The drain time is over; unfinished jobs go back to the queue."""
 
     jobs: int
     error: str
@@ -81,7 +81,7 @@ class JobsHandedBack(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFoundUnresponsive(ErrorEvent):
-    """Celery messages wait and this worker takes none though it has room: it ends itself."""
+    """Celery messages wait and this worker takes none although it has free slots; it exits."""
 
     in_flight: int
 
@@ -98,7 +98,7 @@ class WorkerStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerReady(Event):
-    """`wearon serve` listens."""
+    """`wearon serve` is listening."""
 
     host: str
     port: int
@@ -106,7 +106,7 @@ class ServerReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOpenToAll(WarningEvent):
-    """The server listens beyond this machine and asks for no token."""
+    """The server listens beyond this machine without authentication."""
 
     detail: str
     hint: str
@@ -114,7 +114,7 @@ class HttpOpenToAll(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebReady(Event):
-    """`wearon web` listens. The token of its address is never logged."""
+    """`wearon web` is listening. The token in its address is never logged."""
 
     host: str
     port: int
@@ -131,21 +131,21 @@ class WebOpenToOthers(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebLoginOpened(Event):
-    """A browser brought the token of `wearon web`."""
+    """A browser logged in to `wearon web` with its token."""
 
     by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRequestRefused(WarningEvent):
-    """A request to `wearon web` came from where none should come: `reason` says from where."""
+    """`wearon web` rejected a request; `reason` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebActionDone(Event):
-    """Somebody acted on the page; `target` is a session or a dead letter."""
+    """An operator acted on the page; `target` is a session or a dead letter."""
 
     action: str
     target: str
@@ -168,7 +168,9 @@ class HttpRequestAnswered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyMeasured(Event):
-    """A body was measured; `photo` is the start of the photo's SHA-256, all that is kept of it."""
+    """
+    A body was measured; `photo` is the start of the photo's SHA-256, nothing else of it is kept.
+    """
 
     photo: str
     based_on: str
@@ -184,7 +186,7 @@ class PhotoRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseModelMissing(WarningEvent):
-    """The pose model cannot be loaded: photos are refused until it can."""
+    """The pose model cannot be loaded; photos are refused until it can."""
 
     detail: str
     hint: str
@@ -192,17 +194,17 @@ class PoseModelMissing(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseModelLoaded(Event):
-    """The pose model is loaded: photos are measured."""
+    """The pose model is loaded; photos are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisConnected(Event):
-    """The server has found that Redis answers."""
+    """The health check found that Redis answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisLost(Event):
-    """The server has found that Redis does not answer."""
+    """The health check found that Redis does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,7 @@ class AllReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDied(ErrorEvent):
-    """A role ended by itself; it is started again, unless `supervisor_gave_up` follows."""
+    """A role exited unexpectedly; it is restarted unless `supervisor_gave_up` follows."""
 
     child: str
     exit_code: int
@@ -228,26 +230,26 @@ class RoleDied(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorGaveUp(ErrorEvent):
-    """A role cannot run, or died too often: `wearon all` stops."""
+    """A role cannot run or died too often; `wearon all` stops."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
-    """`wearon all` got a signal: the roles have `grace_s` to end."""
+    """`wearon all` received a signal; the roles have `grace_s` to stop."""
 
     grace_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopForced(WarningEvent):
-    """`wearon all` got a second signal and kills the roles."""
+    """`wearon all` received a second signal and kills the roles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleKilled(ErrorEvent):
-    """A role did not end in its grace and was killed."""
+    """A role did not stop within its grace period and was killed."""
 
     child: str
     grace_s: float
@@ -255,11 +257,13 @@ class RoleKilled(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllStopped(Event):
-    """Every role has ended."""
+    """All roles have stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLeaseLost(ErrorEvent):
-    """This worker's lease ran out: its jobs are others' now, and their attempts here are ended."""
+    """
+    This worker's lease expired; other workers have its jobs, and its own attempts are cancelled.
+    """
 
     jobs: int

@@ -25,7 +25,7 @@ from wearon_cli.wiring.parts import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """What the `consume` role works with."""
+    """What the `consume` role needs."""
 
     intake: RedisIntake
     take_in: TakeIn

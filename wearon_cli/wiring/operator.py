@@ -1,4 +1,4 @@
-"""Builds what operators' commands work with, and nothing that a worker needs alone."""
+"""Builds what operators' commands need, without the parts only a worker needs."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,7 +60,7 @@ class OperatorTools:
     endings: EndingCounts
     book: PurchaseBook
     failures: FailureCounts
-    #: Raises `ConfigError` when the key sees only a part of the rows: nothing true could be said.
+    #: Raises `ConfigError` when the key sees only some of the rows: results would be wrong.
     require_whole_view: Callable[[], Awaitable[None]]
 
 
@@ -73,7 +73,7 @@ async def open_operator_tools(
 
     Args:
         settings: Of production, or of a local stack.
-        needs_whole_view: Refuse a key that sees only a part of the rows.
+        needs_whole_view: Refuse a key that sees only some of the rows.
 
     Raises:
         ConfigError: A setting is missing, or the key is not the service role's.

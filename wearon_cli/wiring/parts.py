@@ -32,7 +32,7 @@ def redis_url(settings: Settings) -> str:
         ConfigError: It is not set.
     """
     if settings.redis_url is None:
-        raise ConfigError("REDIS_URL is not set", hint="set it, or use --local to try it here")
+        raise ConfigError("REDIS_URL is not set", hint="set it, or use --local")
     return settings.redis_url.get_secret_value()
 
 
@@ -96,11 +96,11 @@ async def open_store(
     Args:
         stack: Closes it.
         settings: Which store.
-        checked: Look first whether jobs can work with it.
-        whole: Look first whether the key sees every row.
+        checked: Check first whether jobs can work with it.
+        whole: Check first whether the key sees every row.
 
     Raises:
-        ConfigError: The key is not the service role's, or a look found a fault.
+        ConfigError: The key is not the service role's, or a check failed.
     """
     if settings.local_dir is not None:
         return await _local_store(stack, settings, settings.local_dir)

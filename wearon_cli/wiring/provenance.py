@@ -17,8 +17,8 @@ def open_marking(settings: Settings) -> Marking:
         return Marking()
     if certificate is None or key is None:
         raise ConfigError(
-            "a C2PA certificate and its key go together",
-            hint="set both WEARON_C2PA_CERTIFICATE and WEARON_C2PA_KEY, or none",
+            "a C2PA certificate needs its key, and the key its certificate",
+            hint="set both WEARON_C2PA_CERTIFICATE and WEARON_C2PA_KEY, or neither",
         )
     from wearon_cli.adapters.provenance.signing import C2paSigner
 

@@ -133,7 +133,7 @@ def _key(provider: str, settings: Settings) -> SecretStr:
     if key is None:
         raise ConfigError(
             f"{PROVIDER_KEYS[provider]} is not set",
-            hint=f"set it, or leave {provider} out",
+            hint=f"set it, or remove {provider}",
         )
     return key
 

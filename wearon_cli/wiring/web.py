@@ -45,7 +45,7 @@ def _opener(stack: AsyncExitStack) -> Callable[[], Awaitable[PixelPool]]:
     async def open_pixels() -> PixelPool:
         async with turn:
             if not opened:
-                from wearon_cli.adapters.pixels.processes import PixelProcesses  # brings Pillow
+                from wearon_cli.adapters.pixels.processes import PixelProcesses  # imports Pillow
 
                 pixels = PixelProcesses(1)
                 stack.push_async_callback(pixels.aclose)

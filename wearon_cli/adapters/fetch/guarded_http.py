@@ -31,17 +31,17 @@ from wearon_cli.core.pictures.headers import Kind, sniff
 #: Signed addresses have about 600 characters.
 MAX_URL_CHARS: Final = 8192
 CONNECT_TIMEOUT_S: Final = 5.0
-#: Longest silence while reading.
+#: Longest pause while reading.
 READ_TIMEOUT_S: Final = 10.0
 #: Kept open between pictures; most come from one origin, the platform's storage.
 KEEPALIVE_S: Final = 15.0
 KEEPALIVE_CONNECTIONS: Final = 64
-#: More addresses than this behind a name are not tried.
+#: Most addresses tried for one name.
 MAX_DIALS: Final = 4
 
 _CONTENT_TYPES: Final = {
     "image/jpeg": Kind.JPEG,
-    "image/jpg": Kind.JPEG,  # wrong, and widespread
+    "image/jpg": Kind.JPEG,  # wrong but widespread
     "image/png": Kind.PNG,
     "image/webp": Kind.WEBP,
 }
@@ -62,7 +62,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Scheme, host and port: what one machine is trusted by."""
+    """Scheme, host and port."""
 
     scheme: str
     host: str  # lower case; an IPv6 address without brackets
@@ -71,7 +71,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A parsed address. Nothing parses it again."""
+    """A parsed address; nothing parses it a second time."""
 
     origin: Origin
     path: bytes  # with the query, ASCII
@@ -104,9 +104,9 @@ def read_target(url: str, trusted: frozenset[Origin]) -> Target:
     if origin.scheme != "https":
         raise PictureForbidden("the picture's link is not https")
     if origin.port != _DEFAULT_PORTS["https"]:
-        raise PictureForbidden("the picture's link names an unusual port")
+        raise PictureForbidden("the picture's link uses a port that is not allowed")
     if ":" not in origin.host and not _is_plain_name(origin.host):
-        raise PictureForbidden("the picture's link names no public host")
+        raise PictureForbidden("the picture's link does not name a public host")
     return target
 
 
@@ -184,7 +184,7 @@ class GuardedFetcher:
             expected = _expected_kind(answer.headers, max_bytes=self._max_bytes)
             data = await self._read(answer)
         if sniff(data) is not expected:
-            raise PictureUnusable("the picture is not of the announced content type")
+            raise PictureUnusable("the picture does not match its content type")
         return data
 
     async def _read(self, answer: httpcore.Response) -> bytes:
@@ -207,7 +207,7 @@ _HTTPCORE_ERRORS: Final = (
 
 
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Looks a host up once, checks every address, connects to one that was checked."""
+    """Resolves a host once, checks every address, and connects to one that was checked."""
 
     def __init__(
         self,
@@ -265,15 +265,15 @@ async def _system_resolve(host: str, port: int) -> list[str]:
 
 def _split(url: str) -> Target:
     if len(url) > MAX_URL_CHARS or "\\" in url or url != url.strip():
-        raise PictureForbidden("the picture's link is not a usable address")
+        raise PictureForbidden("the picture's link is not a valid address")
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError) as exc:
-        raise PictureForbidden("the picture's link is not a usable address") from exc
+        raise PictureForbidden("the picture's link is not a valid address") from exc
     if parsed.scheme not in _DEFAULT_PORTS or not parsed.raw_host:
-        raise PictureForbidden("the picture's link is not a web address")
+        raise PictureForbidden("the picture's link is not an http address")
     if parsed.userinfo:
-        raise PictureForbidden("the picture's link holds a user name")
+        raise PictureForbidden("the picture's link contains a user name")
     return Target(
         origin=Origin(
             scheme=parsed.scheme,
@@ -308,15 +308,15 @@ def _require_picture(status: int) -> None:
     if 300 <= status < 400:
         raise PictureForbidden("the picture's link redirects")
     if status in {408, 425, 429} or status >= 500:
-        raise FetchFailed(f"a picture's host answered {status}")
+        raise FetchFailed(f"the picture's host answered with status {status}")
     # 400 too: storage says so of a signed link that has expired.
     raise PictureUnavailable(f"the picture's link no longer works ({status})")
 
 
 def _expected_kind(headers: Sequence[tuple[bytes, bytes]], *, max_bytes: int) -> Kind:
-    """The kind of picture announced, if it may come at all."""
+    """The announced kind of picture, if it is allowed."""
     if _values(headers, b"content-encoding") not in ([], ["identity"]):
-        raise PictureUnusable("the picture's host sent it with a content encoding")
+        raise PictureUnusable("the picture's host used a content encoding")
     lengths = _values(headers, b"content-length")
     if lengths and lengths[0].isdigit() and int(lengths[0]) > max_bytes:
         raise _too_large(max_bytes)
@@ -325,8 +325,8 @@ def _expected_kind(headers: Sequence[tuple[bytes, bytes]], *, max_bytes: int) ->
     if kind is None:
         heic = any(name in {"image/heic", "image/heif"} for name in types)
         raise PictureUnusable(
-            "this is a HEIC picture" if heic else "the link does not serve a picture we can read",
-            hint="only JPEG, PNG and WebP pictures can be used",
+            "this is a HEIC picture" if heic else "the link does not serve a supported picture",
+            hint="only JPEG, PNG and WebP pictures are supported",
         )
     return kind
 

@@ -1,5 +1,5 @@
 """
-Which IP addresses belong to the public internet, and which to machines that trust their neighbours.
+Which IP addresses belong to the public internet, and which to internal networks.
 
 Written out from IANA's special-purpose registries rather than taken from `ipaddress.is_global`,
 whose answer has changed between Python releases.

@@ -1,4 +1,4 @@
-"""The sample customers of `--local`, with credits to try it with."""
+"""The sample customers of `--local`, with some credits."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ DEMO_CREDITS: Final = 1000
 
 
 async def ensure_demo_accounts(ledger: LocalLedger, *, credits: int = DEMO_CREDITS) -> None:
-    """Make the customers that are missing; those that exist keep what they have."""
+    """Create the customers that are missing; existing ones keep their credits."""
     await ledger.add_user(DEMO_USER_ID, credits=credits)
     await ledger.add_store(DEMO_STORE_ID, credits=credits, shop_domain=DEMO_STORE)
     await ledger.add_store(

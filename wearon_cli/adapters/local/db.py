@@ -127,7 +127,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """The switch does not wait for other openers as transactions do, so it is repeated."""
+    """
+    Switching the journal mode does not wait for other connections as transactions do, so it is
+    retried.
+    """
     give_up = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
@@ -153,8 +156,8 @@ def _ensure_schema(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
     if found not in {0, SCHEMA_VERSION}:
         raise StoreRefused(
-            f"the local database is of version {found}, this program knows {SCHEMA_VERSION}",
-            hint="name another data folder, or remove this one",
+            f"the local database has version {found}; this release needs {SCHEMA_VERSION}",
+            hint="use another data folder, or remove this one",
         )
 
 
@@ -176,5 +179,5 @@ def _sqlite_errors() -> Iterator[None]:
     except (sqlite3.Error, OSError) as exc:
         raise StoreUnavailable(
             "the local database cannot be opened",
-            hint="check that the data folder can be written and its disk is not full",
+            hint="check that the data folder is writable and the disk is not full",
         ) from exc

@@ -1,4 +1,4 @@
-"""Pictures of the local stack go when they are old: nobody else cleans its folder up."""
+"""Removes old pictures of the local stack; nothing else cleans its folder."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-#: How often a stack that runs looks for old pictures.
+#: How often a running stack looks for old pictures.
 LOOK_EVERY_S: Final = 3600.0
 
 
@@ -46,7 +46,7 @@ def remove_old(files: Path, *, before_s: float) -> int:
         before_s: Seconds since the epoch.
 
     Returns:
-        How many were removed. One that cannot be removed stays, for the next time.
+        How many were removed. One that cannot be removed is tried again next time.
     """
     removed = 0
     for picture in files.rglob("*"):

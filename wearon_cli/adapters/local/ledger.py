@@ -68,7 +68,8 @@ class LocalLedger:
         """See `Ledger.account`."""
         if channel is Channel.B2C and not is_id(name):
             raise InputError(
-                "the users of a local stack have no e-mail", hint="give the user's id, or none"
+                "users of a local stack have no e-mail address",
+                hint="use the user's id, or leave the owner out",
             )
         owner_sql, credits_sql = _ACCOUNTS[channel, is_id(name)]
 

@@ -48,8 +48,8 @@ class LocalStorage:
         Args:
             folder: Holds the objects; made when first written to.
             base_url: Address of `serve`, `http://host:port`.
-            secret_path: Holds the signing secret; made, for the owner's eyes only, when missing.
-            bucket: Only a part of the addresses here.
+            secret_path: Holds the signing secret; created when missing, readable by the owner only.
+            bucket: Only part of the addresses here.
             clock: Seconds since the epoch.
         """
         self._folder = folder
@@ -63,9 +63,11 @@ class LocalStorage:
         """See `Storage.put`. A reader sees the old object or the new one, never a part."""
         target = self._folder / checked_path(path)
         if content_type not in CONTENT_TYPES:
-            raise StoreRefused(f"the bucket takes no {content_type[:40]}", vendor_code="415")
+            raise StoreRefused(f"the bucket does not accept {content_type[:40]}", vendor_code="415")
         if len(data) > MAX_OBJECT_BYTES:
-            raise StoreRefused(f"{len(data)} bytes, more than the bucket takes", vendor_code="413")
+            raise StoreRefused(
+                f"{len(data)} bytes, more than the bucket accepts", vendor_code="413"
+            )
         await to_thread.run_sync(_replace, target, data)
 
     async def sign(self, path: str, *, life_s: int) -> str:
@@ -97,7 +99,7 @@ class LocalStorage:
             ObjectNotFound: There is no such object any more.
         """
         if not path.startswith(self._prefix):
-            raise StoreRefused("this address is not one of ours")
+            raise StoreRefused("this is not an address of this server")
         path = checked_path(path.removeprefix(self._prefix))
         expiry, _, mark = token.partition(".")
         expires_at = int(expiry) if _EXPIRY.fullmatch(expiry) else 0
@@ -152,7 +154,7 @@ def _unlink(target: Path) -> None:
 
 
 def _shared_secret(path: Path) -> bytes:
-    """The secret of this data folder; of processes that make it at once, one wins."""
+    """The secret of this data folder; if several processes create it at once, one wins."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,13 +173,13 @@ def _shared_secret(path: Path) -> bytes:
     if len(secret) < _SECRET_BYTES:
         raise StoreRefused(
             "the signing secret of the data folder is damaged",
-            hint="remove it: a new one is made, and addresses signed before stop working",
+            hint="remove it: a new one is created, and existing signed addresses stop working",
         )
     return secret
 
 
 def _folder_unusable() -> StoreUnavailable:
     return StoreUnavailable(
-        "the data folder cannot be used now",
-        hint="check that it can be written and its disk is not full",
+        "the data folder cannot be used",
+        hint="check that it is writable and the disk is not full",
     )

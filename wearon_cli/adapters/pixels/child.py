@@ -2,7 +2,7 @@
 A pixel process: reads jobs from its standard input, answers on its standard output.
 
 Started by `processes` as `python -m wearon_cli.adapters.pixels.child PARENT_PID BYTES JOBS`. It has
-no secret, no connection and no say in when it ends: it ends when its worker does.
+no secrets and no connections, and ends when its worker does.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from wearon_cli.adapters.pixels.frames import receive, send
 from wearon_cli.adapters.pixels.jobs import Job
 from wearon_cli.core.errors import PictureProblem, PictureTooHeavy
 
-#: Linux: ask for a signal when the parent is gone (prctl(2)).
+#: Linux: request a signal when the parent dies (prctl(2)).
 _PR_SET_PDEATHSIG: Final = 1
 #: When memory runs out in this container or host, the kernel takes a pixel process first: higher
 #: is sooner, 1000 the highest.
@@ -40,7 +40,7 @@ def main() -> None:
         while (request := receive(requests)) is not None:
             send(answers, {"begun": True})
             send(answers, *_answer(jobs, *request))
-    os._exit(0)  # nothing to tidy up, and no flushing of a pipe that nobody reads
+    os._exit(0)  # nothing to clean up; skips flushing a pipe that nobody reads
 
 
 def _end_with(parent_pid: int) -> None:
@@ -59,7 +59,7 @@ def _end_with(parent_pid: int) -> None:
 
 
 def _ignore_stop_signals() -> None:
-    """A worker that drains still needs its pictures; it ends its pixel processes itself."""
+    """A draining worker still needs its pictures; it ends its pixel processes itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -76,8 +76,8 @@ def _limit_memory(memory_bytes: int) -> None:
     Let allocations above this fail, and leave no dump of a photo behind.
 
     RLIMIT_DATA counts what the process can write to, not the libraries it maps, so it needs no
-    allowance for numpy's or a model's code. macOS takes no notice of it: there only the budget of
-    `core/pictures/budget.py` and the limit of time hold.
+    allowance for numpy's or a model's code. macOS ignores it: there only the budget of
+    `core/pictures/budget.py` and the time limit apply.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -1,7 +1,7 @@
 """
 Messages between a worker and its pixel processes: a note in JSON, and bytes.
 
-Not pickle: a decoder that a picture took over must not be able to run code in the worker.
+Not pickle: a compromised decoder must not be able to run code in the worker.
 """
 
 import json
@@ -16,7 +16,7 @@ MAX_BODY_BYTES: Final = 256 * 1024 * 1024
 
 
 def pack(note: dict[str, Any], body: bytes = b"") -> bytes:
-    """Everything of a message that stands before its bytes."""
+    """The header of a message."""
     text = json.dumps(note).encode()
     return HEAD.pack(len(text), len(body)) + text
 

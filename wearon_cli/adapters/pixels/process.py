@@ -1,4 +1,4 @@
-"""One pixel process, seen from the worker: started, given a job at a time, ended."""
+"""One pixel process, as the worker sees it: started, given one job at a time, ended."""
 
 import asyncio
 import fcntl
@@ -21,11 +21,11 @@ _ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD
 
 
 class NotBegun(Exception):
-    """The process was gone before it had the whole picture: no fault of the picture."""
+    """The process died before it had the whole picture: not the picture's fault."""
 
 
 class DiedAtWork(Exception):
-    """The process died, hung or talked nonsense while it held the picture."""
+    """The process died, hung or sent garbage while it held the picture."""
 
 
 class PixelProcess:
@@ -90,14 +90,14 @@ class PixelProcess:
                 await self._send(note, data)
                 await self._receive()
         except (OSError, EOFError, ValueError) as exc:
-            raise NotBegun("no process lived long enough to take the picture") from exc
+            raise NotBegun("no process stayed alive long enough to take the picture") from exc
         try:
             async with asyncio.timeout(limit_s):
                 return await self._receive()
         except TimeoutError as exc:
-            raise DiedAtWork(f"the picture was worked on for more than {limit_s:g} s") from exc
+            raise DiedAtWork(f"processing the picture took more than {limit_s:g} s") from exc
         except (OSError, EOFError, ValueError) as exc:
-            raise DiedAtWork("the process that worked on the picture died") from exc
+            raise DiedAtWork("the process that read the picture died") from exc
 
     async def kill(self) -> int:
         """End it at once, and return what it ended with: negative for a signal."""

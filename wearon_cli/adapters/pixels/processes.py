@@ -2,8 +2,8 @@
 The pixel processes of a worker: a queue, a few children, and the memory they share.
 
 Not `concurrent.futures`: there the death of one process fails everything that waits. Not pebble or
-loky: both take results as pickles, which a decoder that was taken over could forge, and neither
-knows how much memory a picture will need before it is started.
+loky: both receive results as pickles, which a compromised decoder could forge, and neither can
+schedule by the memory that a picture will need.
 """
 
 import asyncio
@@ -41,15 +41,15 @@ CHILD_BYTES: Final = 380_000_000
 TOGETHER_BYTES: Final = 400_000_000
 #: The heaviest picture within the budget takes 2 s of a core; a machine may be busy.
 WORK_LIMIT_S: Final = 30.0
-#: Pictures that wait for a process; who comes later waits for a place among them.
+#: Most pictures queued for a process; further callers wait to enter the queue.
 QUEUED: Final = 64
-#: A process that is gone before it has the picture is nobody's fault, as often as this.
+#: Retries after a process died before it had the picture.
 BEGINNINGS: Final = 3
 #: Pause after a process could not be started; doubles, up to the longest.
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 
-#: What a process may say of a picture, by code.
+#: What a process may report about a picture, by code.
 _PROBLEMS: Final[dict[str, type[PictureProblem]]] = {
     kind.code: kind for kind in (PictureUnusable, PictureTooHeavy, PictureTooLarge, PhotoRefused)
 }
@@ -126,7 +126,8 @@ class PixelProcesses:
         Have a job of the table done. First come, first served; but of those that need more than
         half of the memory one at a time is in the queue, so that the others pass the rest.
 
-        Cancelling takes it out of the queue; a job that has begun ends by itself, unheard.
+        Cancelling removes it from the queue; a job that has begun runs to its end and its result is
+        dropped.
 
         Args:
             job: Its name.
@@ -158,13 +159,13 @@ class PixelProcesses:
         return note, body
 
     async def aclose(self) -> None:
-        """End all processes at once. Whoever still waits is cancelled."""
+        """End all processes at once. Waiting calls are cancelled."""
         for answer in self._open:
             answer.cancel()
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        while self._open:  # who waits for a place or for heavy ones sees the end now
+        while self._open:  # callers waiting for a place or for heavy pictures see the end now
             with suppress(asyncio.QueueEmpty):
                 self._queue.get_nowait()
             await asyncio.sleep(0)
@@ -227,7 +228,7 @@ class PixelProcesses:
         return process
 
     async def _start(self, request: _Request) -> PixelProcess | None:
-        """A new process, or None when nobody waits for it any more."""
+        """A new process, or None when nothing waits for it any more."""
         pause_s = FIRST_PAUSE_S
         while not request.answer.done():
             try:

@@ -29,7 +29,7 @@ def guarded_import() -> Iterator[None]:
     """
     Import MediaPipe within this, and nowhere else.
 
-    Its reports go nowhere from then on: only C code of this process sees the variable. Python's own
+    From then on its reports go nowhere: only C code of this process sees the variable. Python's own
     `os.environ` stays as it is, and with it our HTTP clients and every child that is started with
     it. The libraries that are not used are empty modules, unless the real ones are loaded already.
     """

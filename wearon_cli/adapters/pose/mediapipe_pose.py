@@ -15,7 +15,7 @@ from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.errors import ConfigError, PictureUnusable
 
-#: People looked for. One is wanted; more are looked for to notice that there are several.
+#: Most people to look for. One is expected; looking for more shows whether there are several.
 MOST_PEOPLE: Final = 3
 
 
@@ -31,7 +31,7 @@ class MediaPipePose:
         Load the model: half a second, with MediaPipe's import more.
 
         Args:
-            quiet: Keep what the native libraries say off the terminal.
+            quiet: Keep the native libraries' output off the terminal.
 
         Raises:
             ConfigError: The model, or MediaPipe itself, cannot be loaded.
@@ -101,7 +101,7 @@ def load_landmarker(model: Path, **options: Any) -> Any:
         library = str(exc).partition(":")[0]
         raise ConfigError(
             f"MediaPipe cannot be loaded on this system ({library})",
-            hint="install the system library it names; docs/deployment.md lists them",
+            hint="install the named system library (docs/deployment.md lists all of them)",
         ) from exc
     except (ValueError, RuntimeError) as exc:
         raise ConfigError(

@@ -27,7 +27,7 @@ from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.errors import ConfigError, UpstreamError
 from wearon_cli.core.settings import Settings
 
-#: Hears of the bytes that have come, and of all of them.
+#: Called with the bytes received so far and the total.
 type OnBytes = Callable[[int, int], None]
 
 #: The last wheel that carries the networks, asked for by a tag that it has on every index: the
@@ -39,7 +39,7 @@ WHEEL_TAGS: Final = (
     *("--python-version", "3.12"),
     *("--abi", "cp312"),
 )
-#: The wheel has 36 MB; this is for a line of half a megabit.
+#: The wheel has 36 MB; this allows for a line of 0.5 Mbit/s.
 DOWNLOAD_TIMEOUT_S: Final = 900
 #: A line of `pip --progress-bar raw`.
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
@@ -113,7 +113,7 @@ def require_model(settings: Settings) -> Path:
     if settings.pose_model:
         raise ConfigError(
             f"the pose model named by WEARON_POSE_MODEL {what}: {path}",
-            hint=f"name a pose landmarker .task file, or unset it and {_PULL_HINT}",
+            hint=f"set it to a pose landmarker .task file, or unset it and {_PULL_HINT}",
         )
     raise ConfigError(f"the pose model {what}: {path}", hint=_PULL_HINT)
 
@@ -143,7 +143,7 @@ def pull_model(
 
     Args:
         pip: How pip is started.
-        on_bytes: Hears of the bytes that have come and of all of them, as the wheel comes.
+        on_bytes: Called with the bytes received so far and the total.
 
     Raises:
         UpstreamError: The wheel could not be fetched.
@@ -251,10 +251,10 @@ def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[i
 
 
 def _explained(pip_says: str) -> UpstreamError | ConfigError:
-    """Why pip failed, in our words: its own hold addresses."""
+    """Why pip failed, in our words: its own contain addresses."""
     if "No module named pip" in pip_says:
         return ConfigError(
-            "this Python has no pip, which fetches the pose model's parts",
+            "this Python has no pip, which is needed to download the pose model",
             hint=_PIP_HINT,
         )
     if "No space left" in pip_says:
@@ -368,5 +368,5 @@ def _write_whole(path: Path, data: bytes) -> None:
     except OSError as exc:
         raise ConfigError(
             f"the pose model cannot be written to {path.parent}: {exc.strerror}",
-            hint="make the folder writable, or name another file with WEARON_POSE_MODEL",
+            hint="make the folder writable, or set WEARON_POSE_MODEL to another path",
         ) from exc

@@ -1,8 +1,8 @@
 """
 The C2PA library, of the extra `wearon-cli[c2pa]`, with what all uses of it share.
 
-By default it fetches manifests from addresses that a picture names. A picture is a stranger's: it
-is told not to.
+By default it fetches manifests from addresses that a picture names. Pictures are untrusted: this is
+turned off.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ from wearon_cli.core.errors import ConfigError
 
 _SETTINGS: Final = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
-    "builder": {"thumbnail": {"enabled": False}},  # tens of kB a picture, for nobody
+    "builder": {"thumbnail": {"enabled": False}},  # tens of kB per picture, of no use here
 }
 
 
@@ -27,11 +27,11 @@ def library() -> Any:
         return import_module("c2pa")
     except (ImportError, OSError, RuntimeError) as exc:
         raise ConfigError(
-            "the library for content credentials is not there",
+            "the library for content credentials is not installed",
             hint="pip install 'wearon-cli[c2pa]'",
         ) from exc
 
 
 def context(c2pa: Any) -> Any:
-    """The library's context: it talks to nobody."""
+    """The library's context; it makes no network calls."""
     return c2pa.Context(c2pa.Settings.from_dict(_SETTINGS))

@@ -15,7 +15,7 @@ _NO_FAULT: Final = "signingCredential.untrusted"
 
 def read_credentials(picture: bytes) -> Credentials | None:
     """
-    Check the newest signature of a picture, and read what it says. Talks to nobody.
+    Check the newest signature of a picture, and read what it says. Makes no network calls.
 
     Args:
         picture: A JPEG, PNG or WebP file.

@@ -108,16 +108,14 @@ def _algorithm(key: bytes) -> str:
     try:
         read = load_pem_private_key(key, password=None)
     except (ValueError, TypeError) as exc:
-        raise ConfigError(
-            "WEARON_C2PA_KEY names no private key that can be read", hint=_HINT
-        ) from exc
+        raise ConfigError("WEARON_C2PA_KEY is not a readable private key", hint=_HINT) from exc
     if isinstance(read, ec.EllipticCurvePrivateKey) and read.key_size in _ELLIPTIC:
         return _ELLIPTIC[read.key_size]
     if isinstance(read, ed25519.Ed25519PrivateKey):
         return "ed25519"
     if isinstance(read, rsa.RSAPrivateKey):
         return "ps256"
-    raise ConfigError("WEARON_C2PA_KEY is of a kind that C2PA does not take", hint=_HINT)
+    raise ConfigError("WEARON_C2PA_KEY is of a type that C2PA does not support", hint=_HINT)
 
 
 _ELLIPTIC: Final = {256: "es256", 384: "es384", 521: "es512"}

@@ -33,7 +33,7 @@ from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
 from wearon_cli.core.jobs.events import ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
-#: Asked for, so that nothing has to be encoded anew; 90 keeps skin free of blocks.
+#: Requested, so that nothing has to be encoded again; 90 keeps skin free of blocks.
 OUTPUT_COMPRESSION: Final = 90
 
 
@@ -142,7 +142,7 @@ def require_takes(model: ImageModel, request: TryOnRequest, *, size: str, qualit
     pictures, chars = len(request.pictures), len(request.prompt)
     faults = model.faults(size=size, quality=quality)
     if not 1 <= pictures <= API_MAX_PICTURES:
-        faults.append(f"{pictures} pictures; the image API takes 1 to {API_MAX_PICTURES}")
+        faults.append(f"{pictures} pictures; the image API accepts 1 to {API_MAX_PICTURES}")
     if not 1 <= chars <= MAX_PROMPT_CHARS:
         faults.append(f"the prompt has {chars} characters, not 1 to {MAX_PROMPT_CHARS}")
     if faults:

@@ -71,7 +71,8 @@ STATUSES: Final[dict[int, type[GeneratorError]]] = {
     429: RateLimited,
 }
 
-#: What httpx can raise from a call, nearest class first. Whatever may have left is ambiguous.
+#: What httpx can raise from a call, nearest class first. Anything that may have been sent is
+#: ambiguous.
 TRANSPORT: Final[tuple[tuple[type[Exception], type[GeneratorError]], ...]] = (
     (httpx.ConnectTimeout, GeneratorUnreachable),
     (httpx.PoolTimeout, GeneratorUnreachable),
@@ -93,7 +94,7 @@ _SAFE_NAME: Final = re.compile(r"[a-z0-9_.\[\]-]{1,64}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorBody:
-    """The `error` object of an answer, as far as it can be trusted to be shown."""
+    """The `error` object of an answer, as far as it is safe to show."""
 
     code: str | None = None
     kind: str | None = None  # `type`
@@ -138,7 +139,7 @@ def from_answer(
 
 _HINTS: Final[dict[type[GeneratorError], str]] = {
     AccountBlocked: "check OPENAI_API_KEY, the account's credit and verification, OPENAI_BASE_URL",
-    ModelUnavailable: "name a model that is open in OPENAI_IMAGE_MODELS",
+    ModelUnavailable: "use an available model in OPENAI_IMAGE_MODELS",
 }
 
 
@@ -155,7 +156,7 @@ def _class_for(
     if status == 429 and body.kind == "insufficient_quota":
         return AccountBlocked  # out of money under a newer code
     if not body.is_json and status not in {401, 404, 429}:
-        return GeneratorFault  # a page of something in between: not the API's own word
+        return GeneratorFault  # a page from a proxy: not the API's own answer
     return STATUSES.get(status, GeneratorFault)
 
 

@@ -3,9 +3,10 @@ OpenAI's Responses in background mode as a provider: pictures can be fetched, an
 
 The paid call is sent once. Before it comes a conversation, free of charge, whose id the caller
 journals: while a response runs in a conversation a second one is refused there, and what ended
-stands among its items. So a purchase whose answer was lost can be told from one that never was.
+stands among its items. So a purchase whose answer was lost can be distinguished from one that never
+happened.
 
-Nothing of this was tried with a live account. Where the API refuses conversations together with
+None of this was tested with a live account. Where the API refuses conversations together with
 background and pictures, they are left out for a while and `powers` says so.
 """
 
@@ -51,13 +52,13 @@ from wearon_cli.core.providers import GeneratedPicture, Pending, Powers, Ticket,
 
 #: Conversations that were refused are asked for again after this time.
 REFUSED_FOR_S: Final = 3600.0
-#: A question that costs nothing, start to end. The answer with the picture has about 1.5 MB.
+#: Time limit of a free request. The answer with the picture has about 1.5 MB.
 QUESTION_TIMEOUT_S: Final = 20.0
-#: Questions at once. The pool of connections gets slow when many wait for it.
+#: Concurrent status requests. The connection pool gets slow when many wait for it.
 QUESTIONS_AT_ONCE: Final = 16
 #: No picture was reported to be faster than this at medium quality.
 FIRST_GUESS_S: Final = 8.0
-#: Between two looks for a purchase that may just have ended.
+#: Pause between two lookups of a purchase that may just have ended.
 LOOK_AGAIN_S: Final = 3.0
 #: More than one response puts into a conversation.
 MAX_ITEMS: Final = 100
@@ -92,13 +93,13 @@ class OpenAIResponses:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by the caller. Some 30 connections are enough
-                for hundreds of pictures: none is held while a picture is drawn.
+            http: From `image_api_client`; closed by the caller. Some 30 connections are enough for
+                hundreds of pictures: none is held while a picture is drawn.
             outer_model: The text model that calls the image tool.
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
             quality: One of the models' qualities. Always sent: a call without was billed 0.21 USD.
             submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
-            look_again_s: Between two looks for a purchase that may just have ended.
+            look_again_s: Pause between two lookups of a purchase that may just have ended.
             pace: How often to ask for a picture.
         """
         self._http = http
@@ -121,7 +122,7 @@ class OpenAIResponses:
     async def prepare(self, session_id: str, *, after: str | None = None) -> str | None:
         """Open a conversation, and delete that of the purchase before."""
         if after is not None:
-            with suppress(GeneratorError):  # what is left there is a few words
+            with suppress(GeneratorError):  # only a few words are left there
                 await self._delete_conversation(after)
         if not self._takes_conversations:
             return None
@@ -132,7 +133,7 @@ class OpenAIResponses:
             return None
         opened = _document(self._require_ok(answer)).get("id")
         if not isinstance(opened, str):
-            raise GeneratorFault("the answer holds no conversation")
+            raise GeneratorFault("the answer contains no conversation")
         return opened
 
     async def submit(
@@ -231,8 +232,8 @@ class OpenAIResponses:
         """
         Whether a response runs in a conversation, and the items of those that have ended.
 
-        The lock is looked at before the items: what ran before is then among them. Asked the other
-        way round, a picture that is finished in between would be missed, and bought again.
+        The lock is checked before the items, so that whatever ran before is among them. In the
+        other order, a picture finished in between would be missed and bought again.
         """
         items = await self._conversation_items(conversation)
         if _has_image_call(items):
@@ -261,7 +262,7 @@ class OpenAIResponses:
         )
         told = _document(self._require_ok(answer)).get("data")
         if not isinstance(told, list):
-            raise GeneratorFault("the answer holds no list of items")
+            raise GeneratorFault("the answer contains no list of items")
         return [item for item in told if isinstance(item, dict)]
 
     # ------------------------------------------------------------------------ tidying
@@ -333,7 +334,7 @@ class OpenAIResponses:
             return CallAmbiguous(f"something before the image API answered {answer.status}")
         made = from_answer(answer.status, answer.headers, error, RESPONSE_CODES)
         if isinstance(made, RequestRejected) and parameter in _OUR_PARAMETERS:
-            return ModelUnavailable(str(made), hint="name another model in OPENAI_IMAGE_MODELS")
+            return ModelUnavailable(str(made), hint="use another model in OPENAI_IMAGE_MODELS")
         return made
 
     def _asked(self, ticket: Ticket) -> Asked:
@@ -372,16 +373,16 @@ def _document(answer: Answer) -> dict[str, Any]:
     except ValueError as exc:
         raise GeneratorFault("the answer is not JSON") from exc
     if not isinstance(document, dict):
-        raise GeneratorFault("the answer is no object")
+        raise GeneratorFault("the answer is not a JSON object")
     return document
 
 
 def _response_id(answer: Answer) -> str:
-    """The id of the response that was just bought; without one it has to be found."""
+    """The id of the response that was just bought; without it, it has to be found."""
     try:
         bought = _document(answer).get("id")
     except GeneratorFault as exc:
-        raise CallAmbiguous(f"the purchase was answered oddly: {exc}") from exc
+        raise CallAmbiguous(f"unexpected answer to the purchase: {exc}") from exc
     if not isinstance(bought, str) or not bought:
         raise CallAmbiguous("the purchase was answered without an id")
     return bought

@@ -1,4 +1,4 @@
-"""What OpenAI says that a picture used up: the same object on both ways to its image models."""
+"""What OpenAI reports as the usage of a picture: the same object in both APIs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from wearon_cli.core.image_rules import TokenUse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldUse:
-    """Tokens as told, and what they cost by our table; None: not told, or no price."""
+    """Tokens as reported, and their cost by our table; None: not reported, or no price."""
 
     tokens_in: int | None
     tokens_out: int | None
@@ -20,8 +20,8 @@ def read_use(model_id: str, told: Any) -> ToldUse:
     """
     Read a `usage` or `tool_usage.image_gen` object. Raises nothing, whatever is in it.
 
-    Input that is not told apart counts as pictures, the dearer and by far the larger part; output
-    likewise. An image tool that was never used has zero of both, which tells nothing.
+    Input without details counts as pictures, the more expensive and by far the larger part; so does
+    output. An image tool that was never used reports zero for both, which means nothing.
     """
     tokens_in, tokens_out = count(told, "input_tokens"), count(told, "output_tokens")
     if tokens_in is None or tokens_out is None:
@@ -41,6 +41,6 @@ def read_use(model_id: str, told: Any) -> ToldUse:
 
 
 def count(told: Any, key: str) -> int | None:
-    """A number of tokens; None when there is none that can be one."""
+    """A number of tokens; None when it is not a valid one."""
     value = told.get(key) if isinstance(told, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

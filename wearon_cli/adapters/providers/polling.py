@@ -1,4 +1,4 @@
-"""When to ask for a picture: short requests, few of them, no connection held in between."""
+"""When to poll for a picture: few short requests, no connection held in between."""
 
 import time
 from collections import OrderedDict, defaultdict, deque
@@ -8,22 +8,22 @@ from typing import Final
 from wearon_cli.core.errors import GeneratorError, GeneratorFault, RateLimited
 from wearon_cli.core.providers import Ticket
 
-#: Between two questions about one picture, at least.
+#: Shortest pause between two polls for one picture.
 EVERY_S: Final = 2.0
-#: And at least this share of its age: the picture is then noticed at most a tenth of its time late.
+#: And at least this share of its age: the picture is then noticed at most 10 % late.
 EVERY_SHARE: Final = 0.1
-#: After a question that failed, unless the provider names a time.
+#: Pause after a failed poll, unless the provider names one.
 AFTER_FAILURE_S: Final = 4.0
-#: The first question waits at most this long, however long pictures took before.
+#: The first poll waits at most this long, however long pictures took before.
 MAX_FIRST_S: Final = 60.0
 
-#: A model's recent times that are remembered, and how many it takes to trust them.
+#: How many recent times of a model are remembered, and how many are needed to trust them.
 _REMEMBERED: Final = 50
 _ENOUGH: Final = 5
-#: The first question comes when one picture in ten is ready. An earlier one rarely finds a picture,
-#: and each costs about 2 ms of CPU (`make bench`, bench_providers).
+#: The first poll comes when one picture in ten is ready. An earlier one rarely finds a picture, and
+#: each costs about 2 ms of CPU (`make bench`, bench_providers).
 _QUANTILE: Final = 0.1
-#: More purchases than are ever in flight in one process; of older ones the age is forgotten.
+#: More purchases than are ever in flight in one process; the age of older ones is forgotten.
 _MOST_TICKETS: Final = 5000
 
 
@@ -52,7 +52,7 @@ class Pace:
         )
 
     def first_s(self, ticket: Ticket) -> float:
-        """Seconds from this purchase, made now, to the first question about it."""
+        """Seconds from this purchase, made now, to the first poll."""
         self._begun_s[ticket.provider_id] = self._clock_s()
         if len(self._begun_s) > _MOST_TICKETS:
             self._begun_s.popitem(last=False)
@@ -62,18 +62,18 @@ class Pace:
         return max(self._every_s, min(took_s[int(len(took_s) * _QUANTILE)], MAX_FIRST_S))
 
     def next_s(self, ticket: Ticket) -> float:
-        """Seconds to the next question about a picture that is not there yet."""
+        """Seconds to the next poll for a picture that is not there yet."""
         begun_s = self._begun_s.get(ticket.provider_id, self._clock_s())
         return max(self._every_s, (self._clock_s() - begun_s) * EVERY_SHARE)
 
     def ended(self, ticket: Ticket) -> None:
-        """Learn from a picture that is there."""
+        """Learn from a picture that has arrived."""
         begun_s = self._begun_s.pop(ticket.provider_id, None)
         if begun_s is not None:
             self._took_s[ticket.model].append(self._clock_s() - begun_s)
 
     @staticmethod
     def after_failure_s(failure: GeneratorError) -> float:
-        """Seconds to the next question after one that failed."""
+        """Seconds to the next poll after one that failed."""
         told_s = failure.retry_after_s if isinstance(failure, RateLimited | GeneratorFault) else 0.0
         return max(told_s, AFTER_FAILURE_S)

@@ -28,8 +28,8 @@ JPEG_QUALITY: Final = 92
 class PreviewImages(OneShot):
     """
     Implements `Provider`: lays the first garment on the person's torso. Only tops are dressed;
-    other garments, and tops that it cannot dress well, are shown beside the person with a word
-    why. Accessories and the prompt are not looked at.
+    other garments, and tops that it cannot dress well, are shown next to the person, with the
+    reason. Accessories and the prompt are not looked at.
     """
 
     name = PREVIEW
@@ -38,7 +38,7 @@ class PreviewImages(OneShot):
         """
         Args:
             open_reader: Called once, at the first preview: loading a pose model takes a second and
-                100 MB. Its result stays its maker's to close.
+                100 MB. The caller closes its result.
         """
         self._open_reader = open_reader
         self._reader: PoseReader | None = None
@@ -59,7 +59,7 @@ class PreviewImages(OneShot):
         pictures = [picture.jpeg for picture in request.pictures]
         if len(pictures) < 2:
             raise RequestRejected(
-                "there is no garment picture: a preview needs a person and a garment"
+                "there is no garment picture; a preview needs a person and a garment"
             )
         data = await anyio.to_thread.run_sync(
             self.compose, pictures[0], pictures[1], limiter=self._turns, abandon_on_cancel=True
@@ -93,7 +93,7 @@ class PreviewImages(OneShot):
         except PictureProblem as exc:
             raise RequestRejected(str(exc), hint=exc.hint) from exc
         except ConfigError as exc:
-            raise GeneratorFault(f"no previews here: {exc}", hint=exc.hint) from exc
+            raise GeneratorFault(f"previews cannot be drawn here: {exc}", hint=exc.hint) from exc
 
     def _pose_reader(self) -> PoseReader:
         with self._opening:

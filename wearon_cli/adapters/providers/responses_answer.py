@@ -1,5 +1,5 @@
 """
-What OpenAI's Responses answer: a picture and its cost, or the error that the end of it is.
+What OpenAI's Responses answer: a picture and its cost, or the error that it ended with.
 
 A vendor's text is never shown or kept, and neither are the categories that a shopper's photo fell
 into: codes and the stage of a refusal only.
@@ -68,8 +68,8 @@ INCOMPLETE_REASONS: Final[Mapping[str, type[GeneratorError]]] = {
 RUNNING: Final = frozenset({"queued", "in_progress"})
 
 _REFUSAL_STAGES: Final = {
-    "input": "the pictures or the words were refused",
-    "output": "the picture that was drawn was refused",
+    "input": "the pictures or the prompt were refused",
+    "output": "the generated picture was refused",
 }
 
 
@@ -149,7 +149,7 @@ def _picture(call: Mapping[str, Any], usage: Usage) -> GeneratedPicture:
     try:
         data = binascii.a2b_base64(call["result"], strict_mode=True)
     except ValueError as exc:
-        raise CallAmbiguous("the provider keeps a picture that is not whole") from exc
+        raise CallAmbiguous("the picture stored at the provider is incomplete") from exc
     revised = call.get("revised_prompt")
     return GeneratedPicture(
         data=data, usage=usage, revised_prompt=revised if isinstance(revised, str) else None
@@ -170,7 +170,7 @@ def _estimate(call: Mapping[str, Any], asked: Asked, pictures: int | None) -> fl
 
 
 def _without_picture(document: Mapping[str, Any], call: Mapping[str, Any] | None) -> GeneratorError:
-    """Why a response ended without a picture; the most telling place first."""
+    """Why a response ended without a picture; the most specific field first."""
     call_error = (call or {}).get("error")
     for error in (call_error, document.get("error")):
         if isinstance(error, dict):
@@ -185,10 +185,10 @@ def _without_picture(document: Mapping[str, Any], call: Mapping[str, Any] | None
     if any(part.get("type") == "refusal" for part in parts):
         return GenerationRefused("the model around the image tool refused")
     if count(_at(document, "tool_usage", "image_gen"), "output_tokens"):
-        return CallAmbiguous("a picture was drawn and billed, and is not in the answer")
+        return CallAmbiguous("a picture was drawn and billed, but is not in the answer")
     status = safe_name(document.get("status")) or "unknown"
     if status == "cancelled":
-        return CallAmbiguous("it was cancelled; whether it was billed all the same is not told")
+        return CallAmbiguous("it was cancelled and may have been billed")
     return GeneratorFault(f"the response ended without a picture, status {status}")
 
 
@@ -205,7 +205,7 @@ def _items(value: Any) -> list[dict[str, Any]]:
 
 
 def _at(value: Any, *path: str) -> Any:
-    """What stands at this path; None when nothing does."""
+    """The value at this path; None when there is none."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

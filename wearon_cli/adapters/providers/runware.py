@@ -2,9 +2,9 @@
 Runware as a provider: its try-on models, and OpenAI's, under an id of our own.
 
 The id of a purchase is journalled before it is sent, so that it can be looked up whatever became of
-the answer. Nothing of this was tried with a live account: whether a second task of the same id is
-taken, refused or answered with the first is not documented, so it is looked up before it is sent
-again, and every one of the three answers is understood.
+the answer. None of this was tested with a live account. Whether a second task with the same id is
+accepted, refused or answered with the first is not documented, so it is looked up before it is sent
+again, and all three answers are handled.
 """
 
 import asyncio
@@ -44,9 +44,9 @@ from wearon_cli.core.jobs.events import ImageCallAnswered, PictureFlagged
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, Usage
 
-#: Between two looks for a task that may just have arrived.
+#: Pause between two lookups of a task that may just have arrived.
 LOOK_AGAIN_S: Final = 3.0
-#: Questions at once. The pool of connections gets slow when many wait for it.
+#: Concurrent status requests. The connection pool gets slow when many wait for it.
 QUESTIONS_AT_ONCE: Final = 16
 QUESTION_TIMEOUT_S: Final = 20.0
 #: Its try-on models take a few seconds.
@@ -101,7 +101,7 @@ class Runware:
             size: WIDTHxHEIGHT, for models that take a size.
             quality: For models that take one.
             submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
-            look_again_s: Between two looks for a task.
+            look_again_s: Pause between two lookups of a task.
             pace: How often to ask for a picture.
         """
         self._http = http
@@ -115,7 +115,7 @@ class Runware:
         self._questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
 
     async def prepare(self, session_id: str, *, after: str | None = None) -> str:
-        """A new id; that of a purchase which never arrived is used again."""
+        """A new id; the id of a purchase that never arrived is reused."""
         del session_id
         return after or str(uuid4())
 
@@ -150,7 +150,7 @@ class Runware:
         if data is not None:
             return pending  # also when the picture is in it already: `collect` reads it
         if error is None:
-            raise CallAmbiguous(f"the purchase was answered oddly, status {answer.status}")
+            raise CallAmbiguous(f"unexpected answer to the purchase, status {answer.status}")
         if error.is_known_already:
             return pending
         raise from_error(error, status=answer.status, headers=answer.headers)
@@ -173,7 +173,7 @@ class Runware:
             task = await self._found(marker)
         except _NotAnswered as exc:
             if isinstance(exc.failure, CallAmbiguous):  # the question, not the purchase
-                raise GeneratorUnreachable(f"the question failed: {exc.failure}") from exc
+                raise GeneratorUnreachable(f"the status request failed: {exc.failure}") from exc
             raise exc.failure from exc
         if task is None:
             return None
@@ -253,11 +253,13 @@ class Runware:
             error = task.get("error")
             told = error if isinstance(error, TaskError) else read_error(error or task)
             ended = from_error(told)
-            if isinstance(ended, CallAmbiguous):  # a time limit inside: it may still be at work
+            if isinstance(
+                ended, CallAmbiguous
+            ):  # an internal time limit: the task may still be running
                 raise _NotAnswered(ended)
             raise ended
         if task.get("NSFWContent") is True:
-            emit(PictureFlagged(model=ticket.model))  # it is paid for, and our checks decide
+            emit(PictureFlagged(model=ticket.model))  # it is paid for, so our own checks decide
         return GeneratedPicture(data=await self._data(task), usage=self._usage(ticket, task))
 
     async def _data(self, task: Mapping[str, Any]) -> bytes:
@@ -266,14 +268,14 @@ class Runware:
             return await self._downloaded(address)
         encoded = task.get("imageBase64Data") or task.get("imageDataURI")
         if not isinstance(encoded, str):
-            raise CallAmbiguous("the task succeeded, and no picture is told")
+            raise CallAmbiguous("the task succeeded but names no picture")
         try:
             return binascii.a2b_base64(encoded.rpartition(",")[2], strict_mode=True)
         except ValueError as exc:
-            raise CallAmbiguous("the provider's picture is not whole") from exc
+            raise CallAmbiguous("the provider's picture is incomplete") from exc
 
     async def _downloaded(self, address: str) -> bytes:
-        """The result; paid for, so that an odd answer of its host is given a second chance."""
+        """The result; paid for, so that an unexpected answer from its host is retried once."""
         try:
             return await self._fetched(address)
         except PictureProblem:
@@ -287,7 +289,7 @@ class Runware:
         try:
             return await self._fetcher.fetch(address)
         except FetchFailed as exc:
-            failure = GeneratorUnreachable("the picture could not be downloaded this time")
+            failure = GeneratorUnreachable("the picture could not be downloaded")
             raise _NotAnswered(failure) from exc
 
     def _usage(self, ticket: Ticket, task: Mapping[str, Any]) -> Usage:
@@ -305,7 +307,7 @@ class Runware:
 
 
 class _NotAnswered(Exception):
-    """A question failed; the task is as it was."""
+    """A request failed; the task is unchanged."""
 
     def __init__(self, failure: GeneratorError) -> None:
         super().__init__(str(failure))
@@ -329,7 +331,7 @@ def read_answer(answer: Answer, task_id: str) -> tuple[Mapping[str, Any] | None,
 
 
 def _is_about_the_task(error: TaskError, answer: Answer, task_id: str) -> bool:
-    """False: it is about the question, and the task is as it was."""
+    """False: the request failed, and the task is unchanged."""
     if error.is_not_there:
         return True
     refused = answer.status not in {httpx.codes.OK, httpx.codes.BAD_REQUEST}

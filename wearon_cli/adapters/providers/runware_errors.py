@@ -25,7 +25,7 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.vendor_answer import VendorAnswer
 
-#: No such task: it never arrived, it failed, or its time is over.
+#: No such task: it never arrived, it failed, or it has expired.
 NOT_THERE: Final = frozenset({"taskFailedOrNotFound", "taskNotFound", "taskCancelled"})
 
 #: Asked in order; the first rule that finds its words in a code decides. `timeout` is told as
@@ -83,7 +83,7 @@ _HINTS: Final[Mapping[type[GeneratorError], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskError:
-    """One entry of `errors`, as far as it can be trusted to be shown."""
+    """One entry of `errors`, as far as it is safe to show."""
 
     code: str | None = None
     parameter: str | None = None

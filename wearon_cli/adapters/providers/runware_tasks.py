@@ -24,8 +24,8 @@ def require_takes(model: ImageModel, request: TryOnRequest, *, size: str, qualit
     pictures = len(request.pictures)
     if not model.takes(pictures):
         faults.append(
-            f"{pictures} pictures; {model.model_id} takes {model.min_pictures} "
-            f"to {model.max_pictures}"
+            f"{pictures} pictures; {model.model_id} accepts {model.min_pictures} to "
+            f"{model.max_pictures}"
         )
     if model.prompt_form is PromptForm.OURS and not request.prompt:
         faults.append("the prompt is empty")

@@ -36,7 +36,9 @@ def vendor_client(
     """
     key = api_key.get_secret_value().strip()
     if not key.isascii() or not key.isprintable() or " " in key or not key:
-        raise ConfigError(f"{key_name} is not a key", hint="copy it again, without line breaks")
+        raise ConfigError(
+            f"{key_name} is not a valid key", hint="copy it again, without spaces or line breaks"
+        )
     limits = httpx.Limits(
         max_connections=connections,
         max_keepalive_connections=connections,
@@ -89,7 +91,7 @@ async def ask(
     except HTTPX_ERRORS as exc:
         raise from_transport(exc) from exc
     except TimeoutError as exc:
-        raise CallAmbiguous(f"no answer of the image API in {timeout_s:g} s") from exc
+        raise CallAmbiguous(f"no answer from the image API within {timeout_s:g} s") from exc
     return Answer(status=answer.status_code, headers=answer.headers, raw=raw)
 
 
@@ -105,7 +107,7 @@ async def ask_free(
     try:
         return await ask(http, method, path, timeout_s=timeout_s, **sent)
     except CallAmbiguous as exc:
-        raise GeneratorUnreachable(f"a question got no answer: {exc}") from exc
+        raise GeneratorUnreachable(f"a status request got no answer: {exc}") from exc
 
 
 async def _read(answer: httpx.Response) -> bytearray:

@@ -1,5 +1,5 @@
 """
-REDIS_URL, checked once, and said in each library's own way.
+REDIS_URL, checked once and translated for each library.
 
 redis-py and kombu read the same address differently: kombu checks no certificate unless told to,
 knows no unix://, and fails on options it does not know. So the options that may stand in the
@@ -16,7 +16,7 @@ from wearon_cli.core.errors import ConfigError
 SCHEMES: Final = ("redis", "rediss", "unix")
 #: Files of a TLS connection: who is trusted, and who we are.
 TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-#: Options that may be written out, with their one value: certificates are always checked.
+#: Options that may be written out, with their one value: certificates are always verified.
 TLS_FIXED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
 _OPTIONS: Final = {
     "redis": (),
@@ -44,13 +44,13 @@ def checked_address(url: str) -> str:
     for name, value in options.items():
         if name not in _OPTIONS[scheme]:
             raise ConfigError(
-                f"REDIS_URL has the option {name}, which is not used with {scheme}://",
-                hint=f"leave it out; {_allowed(scheme)}",
+                f"REDIS_URL has the option {name}, which {scheme}:// does not support",
+                hint=f"remove it; {_allowed(scheme)}",
             )
         if name in TLS_FIXED and value.lower() != TLS_FIXED[name]:
             raise ConfigError(
-                f"REDIS_URL must not set {name} to {value}: certificates are always checked",
-                hint="name the server's own CA instead: rediss://...?ssl_ca_certs=/path/to/ca.pem",
+                f"REDIS_URL must not set {name} to {value}: certificates are always verified",
+                hint="set the server's own CA instead: rediss://...?ssl_ca_certs=/path/to/ca.pem",
             )
     return url
 
@@ -92,7 +92,7 @@ def _parts(url: str) -> tuple[str, dict[str, str]]:
 
 def _not_redis() -> ConfigError:
     return ConfigError(
-        "REDIS_URL is not an address of Redis",
+        "REDIS_URL is not a Redis address",
         hint="use redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/redis.sock",
     )
 

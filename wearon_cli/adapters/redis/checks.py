@@ -1,4 +1,4 @@
-"""Whether a Redis or Valkey server can carry the queue. Reads only."""
+"""Whether a Redis or Valkey server is fit for the queue. Reads only."""
 
 import time
 from typing import Any, Final
@@ -7,7 +7,7 @@ from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.core.operator.checks import Finding
 
 OLDEST: Final = (6, 2)
-#: Clocks further apart than this make ages on the screen wrong; nothing else hangs on them.
+#: Beyond this clock difference displayed ages are wrong; nothing else depends on it.
 MOST_SKEW_S: Final = 5.0
 MOST_MEMORY: Final = 0.8
 
@@ -54,18 +54,18 @@ def _append_only(facts: dict[str, Any]) -> Finding:
         return Finding(
             name=name,
             ok=True,
-            detail="cannot be known from here: the server does not tell",
-            hint="ask who runs it whether it keeps an append-only file; without one a restart of "
-            "it loses jobs",
+            detail="unknown: the server does not report it",
+            hint="ask its provider whether the append-only file is on; without it a restart "
+            "loses jobs",
         )
     if int(enabled):
-        return Finding(name=name, ok=True, detail="what it was given survives a restart")
+        return Finding(name=name, ok=True, detail="on: jobs survive a restart")
     return Finding(
         name=name,
         ok=True,
         warning=True,
         detail="off: jobs since its last snapshot are lost when it restarts",
-        hint="set appendonly yes (and in its file, or a restart turns it off)",
+        hint="set appendonly yes, in redis.conf too",
     )
 
 
@@ -74,14 +74,14 @@ def _memory(facts: dict[str, Any]) -> Finding:
     usage = f"{used / 1e6:.0f} MB used" + (f" of {limit / 1e6:.0f}" if limit else "")
     if limit and used > MOST_MEMORY * limit:
         return Finding(
-            name="redis memory", ok=False, detail=usage, hint="give Redis more memory, soon"
+            name="redis memory", ok=False, detail=usage, hint="give Redis more memory soon"
         )
     return Finding(name="redis memory", ok=True, detail=usage)
 
 
 def _clock(skew_s: float) -> Finding:
     near = abs(skew_s) <= MOST_SKEW_S
-    hint = "" if near else "set this machine's clock by NTP: ages on the screen are wrong"
+    hint = "" if near else "synchronize this machine's clock with NTP: displayed ages are wrong"
     return Finding(name="redis clock", ok=near, detail=f"{skew_s:+.1f} s from ours", hint=hint)
 
 

@@ -30,8 +30,8 @@ CONNECT_TIMEOUT_S: Final = 3.0
 #: Most connections one process opens. Jobs share them: calls are short, and those beyond this
 #: number wait for a free one, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
-#: The server does not let us in, or not do this. Wrong settings at start; later an outage, which
-#: ends when the server's rights are as they were, and which no job is to blame for.
+#: The server refuses the login or the command. Wrong settings at start; later an outage, which ends
+#: when the server's rights are as they were, and no job is at fault.
 REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
 
@@ -62,12 +62,12 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Say what went wrong with Redis in terms of our error tree."""
+    """Translate a Redis error into our error tree."""
     try:
         yield
     except REFUSALS as exc:
         raise QueueUnavailable(
-            "Redis refuses the user or password of REDIS_URL", hint="check the password in it"
+            "Redis rejects the user or password in REDIS_URL", hint="check the user and password"
         ) from exc
     except ResponseError as exc:
         if "unknown command" in str(exc).lower():
@@ -79,10 +79,10 @@ def redis_errors() -> Iterator[None]:
         if _certificate_refused(exc):
             raise QueueUnavailable(
                 "the certificate of Redis is not trusted",
-                hint="name its CA in REDIS_URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
+                hint="set its CA in REDIS_URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
             ) from exc
         raise QueueUnavailable(
-            "Redis does not answer", hint="check REDIS_URL and that the server runs"
+            "Redis does not answer", hint="check REDIS_URL and that the server is running"
         ) from exc
 
 

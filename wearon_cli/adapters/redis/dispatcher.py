@@ -16,8 +16,8 @@ from wearon_cli.core.session import Channel
 
 #: A released job that no worker has claimed by then is ready again.
 DEADLINE_S: Final = 10.0
-#: Jobs released and not yet claimed, at most: so few that a purged queue costs little, and enough
-#: for the workers' threads never to wait for a message.
+#: Jobs released and not yet claimed, at most: few, so that a purged queue costs little, and enough
+#: that the workers' threads never wait for a message.
 MOST_UNCLAIMED: Final = 16
 #: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
 #: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:

@@ -98,7 +98,7 @@ class RedisIntake:
                 # Again: a dead consumer's payloads may have been returned during the scan.
                 return frozenset(found | await self._sessions_in(keys.TASK_LIST))
         except UnicodeDecodeError as exc:
-            raise QueueUnavailable("Redis holds a key of another program with our prefix") from exc
+            raise QueueUnavailable("another program uses a Redis key with our prefix") from exc
 
     async def _watch(self, own_list: str) -> None:
         """

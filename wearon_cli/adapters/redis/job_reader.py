@@ -1,5 +1,5 @@
 """
-What operator tools read of jobs.
+What operator tools can read about jobs.
 
 A timeline is JSON lines, oldest first. Members of every line:
 
@@ -27,8 +27,8 @@ Events of a job and their further members, each of which may be absent:
     settling, row_failed       error, detail
     closed                     attempt, ending, error, credit, cost_usd
 
-An attempt has a number over all jobs of its session. Others are notes of operator commands, whose
-member `by` names the operator. `forgotten` is the first line that is left: those before it are
+Attempts are numbered across all jobs of a session. Other events are notes of operator commands;
+their member `by` names the operator. `forgotten` is the first remaining line: earlier ones are
 deleted. While its job is open, a session's newest lines are kept with the job.
 """
 

@@ -1,4 +1,4 @@
-"""The Lua scripts that work on jobs: each one atomic, and safe to be sent twice."""
+"""The Lua scripts for jobs: each is atomic and safe to send twice."""
 
 import json
 from importlib.resources import files

@@ -39,7 +39,8 @@ from wearon_cli.core.jobs.journal import (
 from wearon_cli.core.providers import Usage
 
 #: A minute, and a second for what requests may lag or lead on their way from the permit to the
-#: API's own clock. It costs 1.6 % of the limit; with half of it 302 of 300 were seen in a minute.
+#: API's own clock. It costs 1.6 % of the limit; with half of it, 302 requests were measured in a
+#: minute at a limit of 300.
 WINDOW_S: Final = 61.0
 #: Bought pictures held at once while storage is away: at 1.5 MB each, 100 MB of Redis's memory.
 MOST_HELD_PICTURES: Final = 64
@@ -82,7 +83,8 @@ class RedisJournal(RedisJobReader):
             purchase_json(purchase),
             WINDOW_S,
             self._requests_per_minute,
-            # A request with more pictures than a minute allows goes when it has one to itself.
+            # A request with more pictures than a minute allows is let through when it has a minute
+            # to itself.
             min(pictures, self._pictures_per_minute),
             self._pictures_per_minute,
         )

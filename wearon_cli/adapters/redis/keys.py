@@ -1,5 +1,5 @@
 """
-Every key of this product in Redis: its name, type and life. No other module defines one.
+Every Redis key of this product: name, type and lifetime. No other module defines one.
 
 `python -m scripts.redis_keys` writes the table of docs/redis-keys.md from `KEYS`.
 """
@@ -102,7 +102,7 @@ def dead_letter(letter_id: str) -> str:
 LIMIT_LIFE_S: Final = 120
 #: Longer than any refund call under the lock can take, its transaction on the server included.
 REFUND_LOCK_LIFE_S: Final = REFUND_LOCK_S
-#: A breaker that is neither probed nor reset is forgotten.
+#: A breaker that is neither probed nor reset expires.
 BREAKER_LIFE_S: Final = _DAY_S
 DEAD_LETTER_LIFE_S: Final = 30 * _DAY_S
 #: Counted from the newest entry.

@@ -1,4 +1,4 @@
-"""What waits and what runs, read from Redis."""
+"""Queue stats, read from Redis."""
 
 from datetime import UTC, datetime
 

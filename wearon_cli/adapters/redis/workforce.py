@@ -11,9 +11,9 @@ from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.adapters.redis.entries import RUNNING
 from wearon_cli.core.operator.workforce import WorkerView
 
-#: Running jobs that are read: 10 workers with the usual slots.
+#: Most running jobs read: 10 workers with the usual slots.
 MOST_JOBS: Final = 2400
-#: Jobs of one worker that are named.
+#: Most jobs listed for one worker.
 NAMED: Final = 24
 
 

@@ -63,7 +63,7 @@ def is_id(name: str) -> bool:
 
 
 def domain_of(name: str) -> str:
-    """The domain in what an operator pasted: a store's address, or its domain in any case."""
+    """The domain in pasted text: a store's address, or its domain in any letter case."""
     return name.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
@@ -81,6 +81,6 @@ def refund_key(request_id: str | None) -> str:
 
 def _unreadable(exc: Exception) -> StoreRefused:
     return StoreRefused(
-        f"a ledger row has unexpected content ({type(exc).__name__})",
+        f"a ledger row has an unexpected value ({type(exc).__name__})",
         hint="the platform's schema changed: `wearon doctor` names the column",
     )

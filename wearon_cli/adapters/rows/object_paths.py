@@ -1,4 +1,4 @@
-"""Which object names are valid: none can point outside of the bucket."""
+"""Which object names are valid: none may point outside the bucket."""
 
 import re
 from typing import Final

@@ -1,8 +1,8 @@
 """
-Codes by which the platform's database says no: PostgreSQL's, and PostgREST's.
+Codes with which the platform's database refuses: PostgreSQL's, and PostgREST's.
 
-The local store uses the same ones, so that a caller need not know which it talks to. They travel in
-`StoreRefused.vendor_code`.
+The local store uses the same ones, so that callers need not know which store they use. They travel
+in `StoreRefused.vendor_code`.
 
 Source: PostgreSQL 15 manual, appendix A; PostgREST 12 manual, "Errors".
 """

@@ -62,7 +62,7 @@ def session_from_row(channel: Channel, row: Mapping[str, Any]) -> Session:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         raise StoreRefused(
-            f"a row of {channel.table} has unexpected content ({type(exc).__name__})",
+            f"a row of {channel.table} has an unexpected value ({type(exc).__name__})",
             hint="the platform's schema changed: `wearon doctor` names the column",
         ) from exc
 

@@ -2,7 +2,8 @@
 Checks everything of Supabase that a job needs, without changing anything.
 
 Refund functions are called with an amount of 0 for an owner that cannot exist: the platform's
-functions refuse that, and a function that is missing, or forbidden to this key, says so instead.
+functions refuse that, and a function that is missing, or forbidden to this key, reports that
+instead.
 """
 
 import asyncio
@@ -34,22 +35,22 @@ FUNCTIONS: Final[dict[str, dict[str, object]]] = {
     "refund_store_credits": _STORE,
     "refund_store_shopper_credits": {**_STORE, "p_shopper_email": "nobody@invalid"},
 }
-#: What a function that is there says to such a call.
+#: What an existing function answers to such a call.
 _REFUSED_AS_IT_SHOULD: Final = {
     pg_codes.REFUSED_BY_FUNCTION,
     pg_codes.OWNER_UNKNOWN,
     pg_codes.CHECK_VIOLATED,
 }
-#: Largest result we store; the bucket must take it.
+#: Largest result we store; the bucket must accept it.
 LEAST_OBJECT_BYTES: Final = 5 * 1024 * 1024
 
 
 async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
     """
-    Every check, in the order in which to fix them.
+    All checks, in the order to fix them.
 
     Raises:
-        StoreUnavailable: Supabase does not answer: nothing can be said.
+        StoreUnavailable: Supabase does not answer.
     """
     role = check_role(settings)
     if not role.ok:
@@ -89,10 +90,10 @@ async def _check_table(supabase: Supabase, table: str, columns: tuple[str, ...])
         return Finding(
             name=name,
             ok=False,
-            detail=f"there is no column {', '.join(missing)}",
-            hint="the platform's schema changed: bring it and this worker to one version",
+            detail=f"missing columns: {', '.join(missing)}",
+            hint="the platform's schema changed: use matching versions of platform and worker",
         )
-    return Finding(name=name, ok=True, detail=f"has the {len(columns)} columns used here")
+    return Finding(name=name, ok=True, detail=f"has all {len(columns)} columns used here")
 
 
 async def _has_column(supabase: Supabase, table: str, column: str) -> bool:
@@ -123,13 +124,13 @@ async def _check_function(supabase: Supabase, function: str, args: dict[str, obj
         await supabase.once(f"rpc {function}", call)
     except StoreRefused as exc:
         if exc.vendor_code in _REFUSED_AS_IT_SHOULD:
-            return Finding(name=name, ok=True, detail="is there, and takes our arguments")
+            return Finding(name=name, ok=True, detail="exists and accepts our arguments")
         return _refusal(name, exc)
     return Finding(
         name=name,
         ok=False,
-        detail="accepts an unknown owner and an amount of 0",
-        hint="the platform's function changed: it must refuse an amount of 0",
+        detail="accepts an unknown owner and the amount 0",
+        hint="the platform's function changed: it must reject the amount 0",
     )
 
 
@@ -144,16 +145,16 @@ async def _check_bucket(supabase: Supabase, bucket: str) -> Finding:
     except StoreRefused as exc:
         return _refusal(name, exc)
     wrong, hint = _bucket_fault(found)
-    return Finding(name=name, ok=not wrong, detail=wrong or "is there and private", hint=hint)
+    return Finding(name=name, ok=not wrong, detail=wrong or "exists and is private", hint=hint)
 
 
 def _bucket_fault(bucket: Any) -> tuple[str, str]:
     """What is wrong with the bucket's own rules, and the hint; empty when nothing is."""
     kinds, limit = bucket.allowed_mime_types, bucket.file_size_limit
     if kinds and "image/jpeg" not in kinds:
-        return "does not take image/jpeg", "allow image/jpeg, image/png and image/webp in it"
+        return "does not accept image/jpeg", "allow image/jpeg, image/png and image/webp"
     if limit is not None and limit < LEAST_OBJECT_BYTES:
-        return f"takes {limit} bytes at most", "raise its file size limit to 10 MB"
+        return f"accepts at most {limit} bytes", "raise its file size limit to 10 MB"
     if bucket.public:
         return "is public: anyone can read shoppers' photos", "make it private"
     return "", ""

@@ -1,9 +1,9 @@
 """
-The one way to Supabase: a shared client, time limits, repeats, and a count of the calls.
+The shared Supabase client: time limits, retries, and a count of the calls.
 
 supabase-py's own connections speak HTTP/2 and break when shared, so it is given ours: HTTP/1.1,
-kept open, a bounded number. Its own repeats are off; reads and other harmless calls are repeated
-here, once, inside the time limit of the call. Anything that may only happen once is sent once.
+kept open, a bounded number. Its own retries are off; reads and other idempotent calls are retried
+here, once, within the time limit of the call. Anything that may only happen once is sent once.
 
 Belongs to one event loop. Any number of its tasks may use it at once.
 """
@@ -65,11 +65,11 @@ class Supabase:
 
     async def repeatable[T](self, what: str, send: Callable[[], Awaitable[T]]) -> T:
         """
-        Make a call that does no harm when made twice; a lost one is repeated once.
+        Make an idempotent call; a lost one is retried once.
 
         Raises:
             StoreUnavailable: No answer, twice or within the time limit.
-            StoreRefused: The answer is no.
+            StoreRefused: It was refused.
         """
         async with self._time_limit(what):
             try:
@@ -84,7 +84,7 @@ class Supabase:
 
         Raises:
             StoreUnavailable: No answer; unless it is `unsent`, it may have happened.
-            StoreRefused: The answer is no; it did not happen.
+            StoreRefused: It was refused; it did not happen.
         """
         async with self._time_limit(what):
             return await self._sent(what, send)
@@ -128,7 +128,7 @@ class Supabase:
 
 def rows_of(what: str, data: Any) -> list[dict[str, Any]]:
     """
-    The rows of an answer. A proxy's page comes as a string, which is as true as a list.
+    The rows of an answer. A proxy's page arrives as a string, which is truthy like a list.
 
     Raises:
         StoreUnavailable: It is no list of rows: whether a write happened is unknown.
@@ -149,7 +149,7 @@ async def connect(settings: Settings, *, on_call: OnCall | None = None) -> Async
     url, key = settings.supabase_url, settings.supabase_service_role_key
     if not url or not key:
         name = "SUPABASE_SERVICE_ROLE_KEY" if url else "SUPABASE_URL"
-        raise ConfigError(f"{name} is not set", hint="set it, or use --local to try it here")
+        raise ConfigError(f"{name} is not set", hint="set it, or use --local")
     timeout_s = settings.supabase_timeout_s
     async with httpx.AsyncClient(
         http2=False,
@@ -176,7 +176,8 @@ def _client(url: str, key: str, http: httpx.AsyncClient) -> AsyncClient:
         return AsyncClient(url, key, options)
     except (SupabaseException, ValueError) as exc:
         raise ConfigError(
-            "SUPABASE_URL is not an address", hint="it looks like https://<project>.supabase.co"
+            "SUPABASE_URL is not a valid address",
+            hint="it looks like https://<project>.supabase.co",
         ) from scrubbed(exc)
 
 

@@ -1,5 +1,5 @@
 """
-What Supabase, and everything between it and us, can answer, in terms of our error tree.
+What Supabase, and any proxy in front of it, can answer, as errors of our tree.
 
 Messages are our own: a vendor's text can hold a whole row, an e-mail or an address. For the same
 reason the vendor's exception is emptied before it is chained.
@@ -55,21 +55,21 @@ _AWAY_HINT: Final = "check SUPABASE_URL, the network, and the status of Supabase
 #: Refusals whose cause is known: (what happened, hint). `{what}` is the call.
 _REFUSALS: Final = {
     pg_codes.NO_FUNCTION: (
-        "{what}: there is no function of this name with these arguments",
+        "{what}: no function with this name and these arguments",
         "the platform's migration for it is missing or changed",
     ),
     pg_codes.NO_COLUMN_TO_WRITE: (
-        "{what}: a column that is written does not exist",
+        "{what}: a column to be written does not exist",
         "the platform's schema changed: `wearon doctor` names the column",
     ),
     pg_codes.NO_COLUMN: (
-        "{what}: a column that is read does not exist",
+        "{what}: a column to be read does not exist",
         "the platform's schema changed: `wearon doctor` names the column",
     ),
     pg_codes.NO_TABLE: ("{what}: there is no such table", "the platform's migration is missing"),
     pg_codes.NO_TABLE_IN_CACHE: (
         "{what}: there is no such table",
-        "the platform's migration is missing, or PostgREST has to reload its schema cache",
+        "the platform's migration is missing, or PostgREST must reload its schema cache",
     ),
     pg_codes.NO_PERMISSION: ("{what}: this key has no permission", _KEY_HINT),
 }
@@ -77,14 +77,14 @@ _REFUSALS: Final = {
 
 @dataclass(slots=True)
 class Answer:
-    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not say."""
+    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not tell."""
 
     status: int | None = None
     content_type: str = ""
 
     @property
     def is_page(self) -> bool:
-        """True for HTML: Supabase never sends any, so something in between answered."""
+        """True for HTML: Supabase never sends any, so a proxy answered."""
         return self.content_type.startswith("text/html")
 
 
@@ -110,7 +110,7 @@ def translated(what: str, exc: Exception, answer: Answer) -> UpstreamError:
 
 def not_supabase(what: str) -> StoreUnavailable:
     """The error for an answer that cannot be Supabase's, whatever its status."""
-    return StoreUnavailable(f"{what}: the answer is not Supabase's", hint=_AWAY_HINT)
+    return StoreUnavailable(f"{what}: the answer is not from Supabase", hint=_AWAY_HINT)
 
 
 def scrubbed[E: Exception](exc: E) -> E:
@@ -129,20 +129,20 @@ def scrubbed[E: Exception](exc: E) -> E:
 
 def _rest_error(what: str, code: str, status: int) -> UpstreamError:
     if _is_away(code, status):
-        return StoreUnavailable(f"{what}: Supabase cannot answer now", hint=_AWAY_HINT)
+        return StoreUnavailable(f"{what}: Supabase is unavailable", hint=_AWAY_HINT)
     if code in _BAD_KEY:
-        return StoreRefused(f"{what}: Supabase refuses the key", hint=_KEY_HINT, vendor_code=code)
+        return StoreRefused(f"{what}: Supabase rejects the key", hint=_KEY_HINT, vendor_code=code)
     if code in _REFUSALS:
         happened, hint = _REFUSALS[code]
         return StoreRefused(happened.format(what=what), hint=hint, vendor_code=code)
     if status in {401, 403}:
         return StoreRefused(
-            f"{what}: Supabase refuses the key", hint=_KEY_HINT, vendor_code=code or str(status)
+            f"{what}: Supabase rejects the key", hint=_KEY_HINT, vendor_code=code or str(status)
         )
     if not _is_postgres(code) and not code.startswith("PGRST"):
-        # Not PostgREST's own words: a gateway that knows no such way, or a redirect.
+        # Not PostgREST's own answer: a gateway without such a route, or a redirect.
         return StoreRefused(
-            f"{what}: this is not Supabase's API (status {status})",
+            f"{what}: this is not the Supabase API (status {status})",
             hint=_URL_HINT,
             vendor_code=code,
         )
@@ -163,15 +163,15 @@ def _storage_error(what: str, exc: StorageApiError) -> UpstreamError:
     status = str(exc.status)
     text = f"{exc.code} {exc.message}".lower()
     if status.startswith("5") or status in map(str, _TRY_LATER):
-        return StoreUnavailable(f"{what}: storage cannot answer now", hint=_AWAY_HINT)
+        return StoreUnavailable(f"{what}: storage is unavailable", hint=_AWAY_HINT)
     if status == "404" and "bucket" in text:
         return StoreRefused(
             f"{what}: there is no such bucket",
-            hint="make the private bucket, or name another in WEARON_BUCKET",
+            hint="create the private bucket, or set WEARON_BUCKET to another one",
             vendor_code=status,
         )
     if status == "404":
         return ObjectNotFound(vendor_code=status)
     if status in {"401", "403"}:
-        return StoreRefused(f"{what}: storage refuses the key", hint=_KEY_HINT, vendor_code=status)
+        return StoreRefused(f"{what}: storage rejects the key", hint=_KEY_HINT, vendor_code=status)
     return StoreRefused(f"{what}: storage refused ({status})", vendor_code=status)

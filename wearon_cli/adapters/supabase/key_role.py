@@ -1,4 +1,4 @@
-"""Whose key this is, and whether it sees every row. To an anon key tables look empty."""
+"""Which role a key has, and whether it sees every row. To an anon key tables look empty."""
 
 import base64
 import json
@@ -25,18 +25,18 @@ _FAULTS_OF_THE_PROBE: Final = {pg_codes.CHECK_VIOLATED, pg_codes.OWNER_UNKNOWN}
 
 
 def check_role(settings: Settings) -> Finding:
-    """What the key says of itself; its signature is Supabase's business."""
+    """The key's own claims; verifying its signature is up to Supabase."""
     key = settings.supabase_service_role_key
     role = claimed_role(key.get_secret_value() if key else "")
     if role in {None, SERVICE_ROLE}:
         return Finding(name="supabase key", ok=True, detail="a service role key")
     return Finding(
-        name="supabase key", ok=False, detail=f"this is the key of the role {role}", hint=KEY_HINT
+        name="supabase key", ok=False, detail=f"this is a key of the role {role}", hint=KEY_HINT
     )
 
 
 def claimed_role(key: str) -> str | None:
-    """The role a key was made for; None when it does not say."""
+    """The role that a key claims; None when it has none."""
     if key.startswith("sb_publishable_"):
         return "anon"
     parts = key.split(".")
@@ -51,7 +51,7 @@ def claimed_role(key: str) -> str | None:
 
 def require_service_role(settings: Settings) -> None:
     """
-    Refuse a key that says of itself that it sees only a part.
+    Refuse a key whose claimed role sees only some rows.
 
     Raises:
         ConfigError: It is another role's.
@@ -63,10 +63,10 @@ def require_service_role(settings: Settings) -> None:
 
 async def require_whole_view(supabase: Supabase) -> None:
     """
-    Refuse a key that row level security binds, whatever it says of itself.
+    Refuse a key that is subject to row level security, whatever role it claims.
 
     Raises:
-        ConfigError: It sees only a part of the rows.
+        ConfigError: It sees only some of the rows.
         StoreUnavailable: Supabase does not answer.
     """
     table = Channel.B2C.table
@@ -80,6 +80,6 @@ async def require_whole_view(supabase: Supabase) -> None:
         if exc.vendor_code in _FAULTS_OF_THE_PROBE:
             return
         raise ConfigError(
-            "this Supabase key does not see every row, so nothing true could be said",
+            "this Supabase key does not see every row, so results would be wrong",
             hint=KEY_HINT,
         ) from exc

@@ -49,8 +49,8 @@ class SupabaseLedger:
 
     async def account(self, channel: Channel, name: str) -> Account | None:
         """
-        See `Ledger.account`. That `users` has a column `email` is not in what the platform told:
-        without one, users are found by id alone.
+        See `Ledger.account`. Whether `users` has a column `email` is not documented by the
+        platform: without it, users are found by id only.
         """
         b2b = channel is Channel.B2B
         table, owner_column = ("stores", "store_id") if b2b else ("users", "user_id")
@@ -63,7 +63,7 @@ class SupabaseLedger:
             if column != "email" or exc.vendor_code != pg_codes.NO_COLUMN:
                 raise
             raise InputError(
-                "this platform's users have no e-mail to be found by", hint="give the user's id"
+                "this platform's users cannot be looked up by e-mail", hint="give the user's id"
             ) from exc
         if owner is None:
             return None
@@ -147,8 +147,8 @@ class SupabaseLedger:
 
     async def _refund_user(self, user_id: str, description: str) -> None:
         """
-        Sent once, never again. When the answer is lost, the ledger is looked at: a refund with
-        this very description means that it arrived.
+        Sent once, never repeated. When the answer is lost, the ledger is read: a refund with
+        exactly this description means that it arrived.
         """
         try:
             await self._call(

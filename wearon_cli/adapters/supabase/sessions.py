@@ -57,7 +57,7 @@ class SupabaseSessions:
         return None
 
     async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
-        """See `Sessions.apply`, and `_read_back` for what a lost answer is worth."""
+        """See `Sessions.apply`, and `_read_back` for lost answers."""
         what = f"update {key.channel.table}"
         query = (
             self._supabase.client.table(key.channel.table)
@@ -99,7 +99,7 @@ class SupabaseSessions:
             return None
         raise StoreUnavailable(
             f"the move to {move.to.value} may or may not have happened",
-            hint="the job goes on by itself; nothing has to be done",
+            hint="nothing to do: the job continues",
         ) from lost
 
     async def insert(self, new: NewSession) -> Session:
@@ -110,7 +110,7 @@ class SupabaseSessions:
         async def add() -> list[dict[str, Any]]:
             rows = rows_of(what, (await query.execute()).data)
             if not rows:
-                raise StoreUnavailable(f"{what}: the answer holds no row")
+                raise StoreUnavailable(f"{what}: the answer contains no row")
             return rows
 
         try:

@@ -1,4 +1,4 @@
-"""The private bucket in Supabase Storage. Everything here may be done twice without harm."""
+"""The private bucket in Supabase Storage. Every call here is idempotent."""
 
 from storage3._async.file_api import AsyncBucketProxy
 
@@ -30,7 +30,7 @@ class SupabaseStorage:
         except ObjectNotFound as exc:  # what is not found when writing is the bucket
             raise StoreRefused(
                 "storage put: there is no such bucket",
-                hint="make the private bucket, or name another in WEARON_BUCKET",
+                hint="create the private bucket, or set WEARON_BUCKET to another one",
                 vendor_code=exc.vendor_code,
             ) from exc
 

@@ -32,7 +32,7 @@ async def open_supabase(
 
     Args:
         settings: SUPABASE_URL, its key, the bucket and the time limit.
-        on_call: Hears of every request sent, for benchmarks and metrics. Must not block.
+        on_call: Called for every request sent, for benchmarks and metrics. Must not block.
 
     Raises:
         ConfigError: SUPABASE_URL or its key is not set, or the address is none.

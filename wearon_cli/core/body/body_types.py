@@ -1,5 +1,5 @@
 """
-One rough word for a build, from the proportions of girths; no word where the odds are even.
+One rough word for a build, from the proportions of girths; none when the odds are even.
 
 The words are part of the HTTP contract. The limits are quantiles of ANSUR II (6,068 men and women):
 they say how a body compares with others, not what is healthy.

@@ -1,8 +1,8 @@
 """
-What was measured, drawn onto the photo it was measured on: for people who want to see why.
+Draws the measurements onto the photo, so that people can see where they come from.
 
-The outline is the mask's edge, each line the breadth (or depth) that matters most for its girth,
-and the panel next to the photo holds the figures, their bands and the odds of the sizes.
+The outline is the mask's edge, each line is the breadth (or depth) that matters most for its girth,
+and the panel next to the photo has the figures, their bands and the size probabilities.
 """
 
 from collections.abc import Iterator, Mapping

@@ -53,7 +53,7 @@ WEIGHT_FITS: Final = (0.78, 1.28)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRequest:
-    """What is known about the person, and what the answer is for."""
+    """What is known about the person, and what is asked for."""
 
     height_cm: float | None = None  # None: `ASSUMED_HEIGHT_CM` is taken, bands widen
     weight_kg: float | None = None
@@ -69,7 +69,7 @@ class EstimateRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """A remark on the numbers."""
+    """A warning about the numbers."""
 
     code: str
     text: str
@@ -242,24 +242,25 @@ def _warnings(
         found.append(
             Caution(
                 code="height_assumed",
-                text=f"No height was given: {ASSUMED_HEIGHT_CM:.0f} cm is assumed. "
-                "Every measurement scales with it; give the height for narrower bands.",
+                text=f"No height was given, so {ASSUMED_HEIGHT_CM:.0f} cm is assumed. All "
+                "measurements depend on it: give your height for a better result.",
             )
         )
     if loose_cm is not None:
         found.append(
             Caution(
                 code="loose_clothing",
-                text=f"The clothes look loose: they seem to stand {loose_cm:.1f} cm off the body. "
-                "That is taken off, and the bands are wider; close-fitting clothes measure best.",
+                text=f"The clothes look loose, about {loose_cm:.1f} cm off the body. The "
+                "measurements are corrected for that and are less certain. Close-fitting "
+                "clothes give the best result.",
             )
         )
     if not weight_fits:
         found.append(
             Caution(
                 code="weight_unlikely",
-                text="The weight does not fit the outline of this body at this height, so it is "
-                "left out. Are height and weight right, in cm and kg?",
+                text="The weight does not match the body in the photo, so it is ignored. Check "
+                "that the height is in cm and the weight in kg.",
             )
         )
     return tuple(found)

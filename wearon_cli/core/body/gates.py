@@ -1,9 +1,9 @@
 """
-Which photos are measured and which are refused, each refusal with an instruction.
+Which photos are refused, each with an instruction.
 
-A number from a photo that shows the body turned, bent, tilted or in part is worse than none, so
-every gate here refuses. Thresholds lie between what 100 good renders of known bodies show and what
-the same bodies badly photographed show; both ranges are given with each.
+A measurement from a photo that shows the body turned, bent, tilted or in part is worse than none,
+so every gate here refuses. Thresholds lie between the values of 100 good renders of known bodies
+and those of bad photos of the same bodies; both ranges are given with each.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,34 +42,34 @@ class Refusal(StrEnum):
 WORDS: Final = {
     Refusal.NO_PERSON: (
         "no person was found in the photo",
-        "Take a photo of yourself, standing, from head to feet, nearly as high as the picture.",
+        "Take a photo of yourself standing, head to feet, almost filling the height of the photo.",
     ),
     Refusal.SEVERAL_PEOPLE: (
         "there is more than one person in the photo",
-        "Take the photo with no one else in the picture, and no mirror or poster behind you.",
+        "Take the photo alone, without a mirror or a poster behind you.",
     ),
     Refusal.CUT_OFF: (
         "part of the body is outside the photo",
-        "The whole body must be in the picture, standing: step back until your head and your feet "
-        "are in it.",
+        "Your whole body must be in the picture, standing. Step back until your head and your feet "
+        "are both in it.",
     ),
     Refusal.BACK_VIEW: ("the person is seen from behind", "Turn around and face the camera."),
     Refusal.TURNED_AWAY: (
         "the body is turned away from the camera",
-        "Face the camera with your shoulders and hips square to it.",
+        "Face the camera, with your shoulders and hips square to it.",
     ),
     Refusal.NOT_STANDING: (
         "the person is sitting, bent or lying",
-        "The whole body must be in the picture, standing: stand up straight, with your arms a "
-        "little away from your body. The photo must be upright too.",
+        "Your whole body must be in the picture, standing. Stand up straight, with your arms "
+        "slightly away from your body, and keep the photo upright.",
     ),
     Refusal.CAMERA_TILTED: (
         "the camera looks up or down at the body",
-        "Hold the camera upright at the height of your belly, two to four steps away.",
+        "Hold the camera upright at waist height, two to four steps away from you.",
     ),
     Refusal.TOO_SMALL: (
         "the person is too small in the photo",
-        "Come closer, until you nearly fill the height of the picture.",
+        "Move closer, until your body almost fills the height of the photo.",
     ),
     Refusal.TOO_DARK: (
         "the photo is too dark",
@@ -81,11 +81,11 @@ WORDS: Final = {
     ),
     Refusal.NOT_FROM_SIDE: (
         "the second photo does not show the body from the side",
-        "Turn a quarter, so that the camera sees you exactly from the side.",
+        "Turn sideways, so that the camera sees you in profile.",
     ),
     Refusal.UNCLEAR: (
-        "the outline of the body could not be made out",
-        "Stand before a plain wall, with your arms a little away from your body.",
+        "the outline of the body could not be found",
+        "Stand in front of a plain wall, with your arms slightly away from your body.",
     ),
 }
 
@@ -124,7 +124,7 @@ LEAST_THIGH_TO_SHANK: Final = 0.7
 LEAST_KNEE_DEG: Final = 128.0
 #: Inner angle between trunk and thighs: good renders 156 to 177, seated 105 to 112.
 LEAST_HIP_DEG: Final = 135.0
-#: Trunk out of plumb in the picture: good renders 4.1 at most.
+#: Tilt of the trunk in the picture: good renders 4.1 at most.
 MOST_ROLL_DEG: Final = 10.0
 #: Beyond this the person lies, or the photo is turned: then its height in pixels says nothing.
 LYING_DEG: Final = 45.0
@@ -151,7 +151,7 @@ class Stance:
     knee_deg: float
     hip_deg: float
     roll_deg: float
-    tilt: float  # 0: as photographed at belly height; see `_tilt_signs`
+    tilt: float  # 0: as photographed at waist height; see `_tilt_signs`
     front_tilt: float  # the same by head and hips alone
     foot: float  # ankle above the sole, share of the person's height
     head: float  # nose below the crown, share of the person's height
@@ -242,7 +242,7 @@ def stance_of(reading: PoseReading) -> Stance:
 
 def _tilt_signs(head: float, hip_height: float, ankles_behind_m: float) -> Array:
     """
-    How far the perspective is from that of a level camera at belly height, by three signs.
+    How far the perspective is from that of a level camera at waist height, by three signs.
 
     A camera near and high shows the head large, the legs short and the feet behind; a low one the
     opposite. In standard deviations of good renders; positive when high.
@@ -280,7 +280,7 @@ def _stands(stance: Stance) -> bool:
 
 
 def _touches_border(reading: PoseReading) -> bool:
-    """Head or feet leave the photo; hands may."""
+    """Head or feet are outside the photo; hands may be."""
     mask = reading.mask
     if (mask[0] > 0.5).any() or (mask[-1] > 0.5).any():
         return True

@@ -3,7 +3,7 @@ From breadths to girths: linear regressions, each with its own band.
 
 The coefficients are in `girths.json`, with their source, their cross-validated error and their
 anchor; `scripts/fit_body.py` writes that file and docs/measuring.md explains it. Nothing is
-clamped: an input far from what was fitted gives a number that shows it, with a wider band.
+clamped: an input far from the fitted data gives an implausible number with a wider band.
 """
 
 import json
@@ -24,7 +24,7 @@ MEASURES: Final = ("chest", "waist", "hip", "shoulder", "inseam")
 BAND_ODDS: Final = 0.8
 #: Standard deviations from the middle to the edge of an 80 % band.
 BAND_SD: Final = 1.2816
-#: Draws that stand for a distribution: enough for odds to half a percent.
+#: Draws that stand for a distribution: enough for probabilities to half a percent.
 DRAWS: Final = 4000
 
 

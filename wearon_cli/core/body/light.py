@@ -1,5 +1,5 @@
 """
-Whether a photo has the light and the sharpness that an outline can be trusted with.
+Whether a photo is bright and sharp enough for a reliable outline.
 
 Thresholds were set by darkening and blurring renders of known bodies until what is read from them
 moved; the figures are given with each.
@@ -22,7 +22,7 @@ BRIGHT_SHARE: Final = 0.98
 #: in 900 (breadths move by half a cm) 0.52 to 0.67, of 3 px 0.68 to 0.81, of 4 px (1 to 3 cm) 0.79
 #: and more.
 MOST_SOFT: Final = 0.7
-#: The blur on purpose reaches over this share of the person's height.
+#: Radius of the test blur, as a share of the person's height.
 _BLUR_SHARE: Final = 1 / 90
 #: Which edges count as the steepest. Shading fills one pixel in a hundred where contrast is low.
 _EDGE_SHARE: Final = 0.999

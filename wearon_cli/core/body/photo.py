@@ -57,7 +57,7 @@ def read_photo(
         raise _too_large(max_px) from exc
     except (OSError, SyntaxError, ValueError, EOFError) as exc:
         raise PictureUnusable(
-            "the picture is broken or not whole", hint="send the photo again"
+            "the picture is damaged or incomplete", hint="send the photo again"
         ) from exc
 
 

@@ -1,4 +1,4 @@
-"""What a pose network says about a photo: 33 landmarks and a person mask for each person."""
+"""A pose network's output for a photo: 33 landmarks and a person mask for each person."""
 
 from dataclasses import dataclass
 from enum import IntEnum

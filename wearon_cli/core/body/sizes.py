@@ -66,7 +66,7 @@ class SizeChart(BaseModel):
                     f"(the last size is open), not {len(bounds)}"
                 )
             if any(low >= high for low, high in pairwise(bounds)):
-                raise ValueError(f"the {girth} bounds do not rise")
+                raise ValueError(f"the {girth} bounds do not increase")
         return self
 
     def girths_for(self, garment: GarmentKind) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class SizeChart(BaseModel):
             wanted = " or ".join(GIRTHS_OF[garment])
             raise ChartUnusable(
                 f"the chart {self.name!r} has no {wanted}, so it cannot size a {garment}",
-                hint="choose --chart women or men, or a chart with those girths",
+                hint="use --chart women or men, or a chart with those girths",
             )
         return girths
 
@@ -159,7 +159,7 @@ def load_chart(name_or_path: str) -> SizeChart:
     if not path.is_file():
         raise ChartUnusable(
             f"there is no size chart {name_or_path!r}",
-            hint=f"give a JSON file, or one of: {', '.join(BUILT_IN)}",
+            hint=f"use a JSON file, or one of: {', '.join(BUILT_IN)}",
         )
     if path.stat().st_size > MAX_CHART_BYTES:
         raise ChartUnusable(f"the size chart file is larger than {MAX_CHART_BYTES} bytes")
@@ -182,7 +182,7 @@ def parse_chart(document: bytes) -> SizeChart:
     try:
         return SizeChart.model_validate(json.loads(document))
     except ValidationError as exc:
-        raise ChartUnusable(f"the size chart is wrong: {_first_fault(exc)}") from exc
+        raise ChartUnusable(f"the size chart is invalid: {_first_fault(exc)}") from exc
     except ValueError as exc:
         raise ChartUnusable("the size chart is not JSON") from exc
 

@@ -1,7 +1,7 @@
 """
-What a caller states about a body and what it is to wear: nothing here is measured.
+What a caller states about a body and the garment: nothing here is measured.
 
-Apart from the measuring, so that a command's options can name these without loading it.
+Apart from the measuring, so that a command's options can use these without loading it.
 """
 
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Sex(StrEnum):
 
 
 class GarmentKind(StrEnum):
-    """What is to be worn; it decides which girths count."""
+    """The kind of garment; it decides which girths count."""
 
     TOP = "top"  # chest
     BOTTOM = "bottom"  # waist and hip

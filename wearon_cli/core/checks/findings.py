@@ -58,14 +58,14 @@ WORDS: Final[Mapping[Finding, tuple[str, str]]] = {
         "the picture of the garment is the person's photo",
         "Both pictures are the same. Please use one photo of you and one of the clothing.",
     ),
-    Finding.PERSON_UNCLEAR: ("a person in the photo can hardly be made out", ""),
+    Finding.PERSON_UNCLEAR: ("a person in the photo is hard to recognize", ""),
     Finding.RESULT_BLANK: ("the drawn picture is one flat colour", ""),
     Finding.PERSON_GONE: ("there is no person in the drawn picture", ""),
     Finding.MORE_PEOPLE: ("the drawn picture shows more people than the photo", ""),
     Finding.FEWER_PEOPLE: ("the drawn picture shows fewer people than the photo", ""),
     Finding.FRAMED_OTHERWISE: ("the drawn picture is framed differently from the photo", ""),
     Finding.OTHER_PERSON: ("the drawn picture shows another person or pose", ""),
-    Finding.NOT_APPLIED: ("the clothes are those of the photo, not the garment's", ""),
+    Finding.NOT_APPLIED: ("the clothes are those in the photo, not the garment", ""),
 }
 
 

@@ -1,11 +1,11 @@
-"""What stops paid calls: circuit breakers, shared by all workers."""
+"""Circuit breakers for paid calls, shared by all workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-#: Picture storage. While it is open nothing is bought, since nothing could be kept.
+#: Picture storage. While it is open nothing is bought, because nothing could be stored.
 STORAGE: Final = "storage"
 
 
@@ -26,10 +26,10 @@ class Halt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Whether a call may go."""
+    """Whether a call may be made."""
 
-    wait_s: float = 0.0  # 0: it may go now; else seconds until it is worth asking again
-    is_probe: bool = False  # the breaker is open, and this call finds out whether it still must be
+    wait_s: float = 0.0  # 0: it may be made now; else seconds until it is worth asking again
+    is_probe: bool = False  # the breaker is open, and this call tests whether it can close
 
 
 class Breakers(Protocol):
@@ -40,20 +40,23 @@ class Breakers(Protocol):
     """
 
     async def admit(self, name: str) -> Admission:
-        """Ask whether a call may go. While it is open, one in each interval may: a probe."""
+        """
+        Ask whether a call may be made. While the breaker is open, one call per interval may: a
+        probe.
+        """
 
     async def trip(self, name: str, reason: str, *, retry_after_s: float = 0.0) -> None:
         """
-        Stop the calls: none would succeed. Logs when the breaker was closed.
+        Open the breaker: no call would succeed. Logs when the breaker was closed.
 
         Args:
             name: The breaker.
-            reason: Code of the error met.
+            reason: Code of the error.
             retry_after_s: The first probe goes after this time, or after the usual interval.
         """
 
     async def reset(self, name: str) -> None:
-        """A call succeeded: close the breaker. Costs nothing while it was not seen open."""
+        """A call succeeded: close the breaker. Free unless it was seen open."""
 
     async def halts(self) -> Sequence[Halt]:
         """Every open breaker."""

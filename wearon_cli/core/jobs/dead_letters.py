@@ -32,7 +32,7 @@ class DeadLetters(Protocol):
         attempts: int,
         session_id: str | None,
     ) -> str:
-        """Keep a payload; returns its id. The same payload buried twice is kept once."""
+        """Store a payload and return its id. Burying the same payload twice stores it once."""
 
     async def list(self, *, limit: int) -> Sequence[DeadLetter]:
         """Newest first."""

@@ -17,12 +17,12 @@ BATCH: Final = 16
 
 
 class Sender(Protocol):
-    """Sends the message that names a released job to whichever worker takes it first."""
+    """Sends the message for a released job, to the first worker that takes it."""
 
     async def send(self, job: Released) -> None:
         """
         Raises:
-            QueueUnavailable: It may or may not have been sent; either does no harm.
+            QueueUnavailable: It may or may not have been sent; both are harmless.
         """
 
 
@@ -35,7 +35,7 @@ class Dispatch:
 
     async def open(self, job: NewJob) -> bool:
         """
-        Open a job as `Journal.open` does. With no other in line it goes to the workers at once.
+        Open a job as `Journal.open` does. If no other job is ready it is released at once.
 
         Raises:
             QueueUnavailable: Redis is away.
@@ -47,7 +47,7 @@ class Dispatch:
 
     async def release(self) -> float | None:
         """
-        Release what may go now and send its messages.
+        Release the jobs that may run now and send their messages.
 
         Returns:
             Seconds after which another pass may find more; None: only an event can change that.

@@ -1,5 +1,6 @@
 """
-From a job to a picture worth keeping: held, recovered or bought; checked, and if so bought anew.
+From a job to a picture worth keeping: held, recovered or bought; checked, and bought again if it
+fails.
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
@@ -70,10 +71,10 @@ class Drawing:
     checker: Checker
     buyer: Buyer
     keeper: Keeper
-    #: One slot for each original picture in memory; a job that finds none waits. Originals have
-    #: up to 10 MB each, what is sent on has 0.3.
+    #: One slot for each original picture in memory; a job that finds none waits. Originals have up
+    #: to 10 MB each, prepared pictures 0.3.
     originals: FairSlots
-    preparing: FairSlots  # those of them that wait for a pixel process, or are in one
+    preparing: FairSlots  # those waiting for, or in, a pixel process
     settings: Settings
 
     @property
@@ -143,18 +144,18 @@ class Drawing:
                 )
                 picture = await self.buyer.buy(order)
         except TimeoutError as exc:
-            raise UpstreamError("the attempt ran out of its time budget") from exc
+            raise UpstreamError("the attempt exceeded its time budget") from exc
         job.bought += 1
         return picture
 
     async def _look_again(self, task: Task, row: Session) -> None:
-        """Before paying: the platform may have ended the session, or it may be too old by now."""
+        """Before paying: the platform may have ended the session, or it may be too old."""
         self._require_young(row)
         now = await self.sessions.get(task.key)
         if now is not None and now.status in WAITING:  # by a worker that lost its lease
-            raise StoreUnavailable("the row was put back to queued before anything was bought")
+            raise StoreUnavailable("the row was requeued before anything was bought")
         if now is None or now.status is not row.status:
-            raise SessionFinal("the row moved on before anything was bought")
+            raise SessionFinal("the row changed before anything was bought")
 
     def _require_young(self, row: Session) -> None:
         """The platform fails and refunds every open b2c row of ten minutes by itself."""
@@ -176,7 +177,9 @@ class Drawing:
         )
 
     async def _first_urls(self, task: Task, row: Session, model: str | None) -> tuple[str, ...]:
-        """As many as a model takes: person, garment and the first accessories. Told if not all."""
+        """
+        As many as a model accepts: person, garment and the first accessories. Logged if not all.
+        """
         most = self.buyer.catalogue.most_pictures(row.owner_id, model=model)
         given = len(task.image_urls)
         if given > most:

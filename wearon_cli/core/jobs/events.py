@@ -1,8 +1,8 @@
 """
 Log events of jobs: taking them in, attempts, purchases, recovery.
 
-Session, request and channel of the job at hand are bound to the log where a job is worked on, so
-events repeat them only where metrics need them or where no job is at hand.
+Session, request and channel of the current job are bound to the log while a job runs, so events
+carry them only where metrics need them or where there is no job.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class JobTaken(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateJobDropped(Event):
-    """A payload was taken whose session is open in the journal already."""
+    """A payload was taken whose session already has an open job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +85,21 @@ class JobSettled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNeedsAPerson(WarningEvent):
-    """No rule says what becomes of the credit of a failed job: a person must look."""
+    """The credit of a failed job is unclear: a person must check it."""
 
     credit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundParked(ErrorEvent):
-    """The ledger refused a refund: it is a dead letter, for a person."""
+    """The ledger refused a refund; a dead letter was written for a person."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlementUnfinished(ErrorEvent):
-    """An attempt could not be brought to its end, most often a settlement; it is tried again."""
+    """An attempt could not be finished, usually a settlement; it is tried again."""
 
     error: str
     detail: str
@@ -107,19 +107,22 @@ class SettlementUnfinished(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowNotRequeued(WarningEvent):
-    """A job is handed back, and its row still says that it is processed."""
+    """A job was handed back, but its row still says processing."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAbandoned(WarningEvent):
-    """The job is another worker's now, or may be: this one does no more with it."""
+    """Another worker has the job, or may have it; this one stops working on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLeftToRecovery(WarningEvent):
-    """Redis was away as this worker stopped: the job is found when the worker's lease ends."""
+    """
+    Redis was unavailable while this worker stopped; the job is recovered when the worker's lease
+    ends.
+    """
 
 
 # --------------------------------------------------------------------------------- purchases
@@ -127,7 +130,7 @@ class JobLeftToRecovery(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseStarted(Event):
-    """A paid call leaves: it has its permit of the rate limit and is in the journal."""
+    """A paid call is being sent: it has its rate limit permit and is in the journal."""
 
     provider: str
     model: str
@@ -137,12 +140,12 @@ class PurchaseStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewStarted(Event):
-    """A composite is made here: nothing is bought, and no permit is taken."""
+    """A preview is being drawn: nothing is bought and no permit is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCallAnswered(Event):
-    """An image API answered, with a picture or with an error; `status` is that of HTTP."""
+    """An image API answered with a picture or an error; `status` is the HTTP status."""
 
     provider: str
     model: str
@@ -153,7 +156,7 @@ class ImageCallAnswered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsRefused(ErrorEvent):
-    """OpenAI refuses conversations; for an hour a lost purchase cannot be found without them."""
+    """OpenAI refuses conversations; for an hour lost purchases cannot be found."""
 
     status: int
     code: str | None
@@ -189,7 +192,9 @@ class PictureNotChecked(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseFetched(Event):
-    """The answer to a paid call was lost, and its picture was fetched: nothing is bought again."""
+    """
+    The answer to a paid call was lost, and its picture was fetched later; nothing is bought again.
+    """
 
     provider: str
     model: str
@@ -197,7 +202,7 @@ class PurchaseFetched(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseLost(WarningEvent):
-    """A paid call ended without an answer and may have been billed; it is the job's `number`-th."""
+    """A paid call, the job's `number`-th, ended without an answer and may have been billed."""
 
     provider: str
     model: str
@@ -207,7 +212,7 @@ class PurchaseLost(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PicturesLeftOut(WarningEvent):
-    """A job has more pictures than any model takes: the last accessories are not drawn."""
+    """A job has more pictures than any model accepts; the last accessories are not drawn."""
 
     given: int
     sent: int
@@ -215,12 +220,15 @@ class PicturesLeftOut(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPictureFound(Event):
-    """The picture of this session is stored already: none is bought."""
+    """The picture of this session is already stored; none is bought."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadFailed(WarningEvent):
-    """Storage or Redis was away when a bought picture was to be stored; tried for `left_s` more."""
+    """
+    A bought picture could not be stored because storage or Redis was unavailable; retries go on for
+    `left_s`.
+    """
 
     left_s: int
     error: str
@@ -229,8 +237,8 @@ class UploadFailed(WarningEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatePictureKept(WarningEvent):
     """
-    A bought picture came after its session had ended. It is stored under the result's path for a
-    person, unless a picture is there already; row and credit are as they were.
+    A bought picture arrived after its session had ended. It is stored under the result's path for a
+    person, unless there is a picture already; row and credit are unchanged.
     """
 
     is_stored: bool
@@ -238,12 +246,15 @@ class LatePictureKept(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPictureFound(Event):
-    """A bought picture of this session was held in Redis while storage was away: none is bought."""
+    """
+    A bought picture of this session was held in Redis while storage was unavailable; none is
+    bought.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureNotStored(ErrorEvent):
-    """Storage did not keep a bought picture: the job fails, with this one purchase."""
+    """A bought picture could not be stored; the job fails after this one purchase."""
 
     error: str
     detail: str
@@ -251,7 +262,7 @@ class PictureNotStored(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageModelUnavailable(ErrorEvent):
-    """The image API does not have this model for us; the next one of the list is asked."""
+    """This model is not available to us; the next one in the list is used."""
 
     model: str
     detail: str
@@ -259,7 +270,7 @@ class ImageModelUnavailable(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened(ErrorEvent):
-    """Calls are halted, because none would succeed; jobs wait for a probe to succeed."""
+    """Calls are halted because none would succeed; jobs wait until a probe succeeds."""
 
     breaker: str
     reason: str
@@ -268,7 +279,7 @@ class BreakerOpened(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerClosed(WarningEvent):
-    """A probe succeeded: calls go on."""
+    """A probe succeeded; calls resume."""
 
     breaker: str
 
@@ -278,7 +289,7 @@ class BreakerClosed(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageNotSent(WarningEvent):
-    """Redis did not take the message of a released job: it is ready again after its deadline."""
+    """Redis did not accept the message of a released job; it is ready again after its deadline."""
 
     session_id: str
     error: str
@@ -286,14 +297,14 @@ class MessageNotSent(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadsReturned(WarningEvent):
-    """Payloads that dead consumers had taken are on the platform's list again."""
+    """Payloads taken by dead consumers are back on the platform's list."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsRecovered(WarningEvent):
-    """Jobs are ready again: their worker died; or breakers held them back for too long."""
+    """Jobs are ready again because their worker died or breakers held them back for too long."""
 
     orphaned: int
     expired: int
@@ -302,14 +313,14 @@ class JobsRecovered(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsUnclaimed(WarningEvent):
-    """No worker claimed these released jobs before their deadline: they are ready again."""
+    """No worker claimed these released jobs before their deadline; they are ready again."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanAdopted(WarningEvent):
-    """An open row without a job became a job, for a worker to fail it and settle its credit."""
+    """An open row without a job got one, so that a worker fails it and settles its credit."""
 
     session_id: str
     status: str

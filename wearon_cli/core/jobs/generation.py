@@ -1,8 +1,8 @@
 """
-From a claimed job to a completed row: the way to a picture.
+From a claimed job to a completed row.
 
-begin -> look for a picture that is stored -> get one (`drawing`) -> store -> sign -> complete.
-Leaves by an error of the tree at any step; `runner` decides what becomes of it.
+begin -> look for a picture that is stored -> get one (`drawing`) -> store -> sign -> complete. Any
+step may raise an error of the tree; `runner` decides what happens to the job.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from wearon_cli.core.session import (
 )
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
-#: What the shopper reads with a picture that is only a composite.
+#: What the shopper reads with a preview.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
 
 
@@ -52,7 +52,7 @@ class Generation:
 
     async def make(self, claim: Claim, task: Task, *, max_wait_s: float) -> Usage | None:
         """
-        Bring the row to completed. Buys nothing when a picture is stored or held already.
+        Complete the row. Buys nothing if a picture is already stored or held.
 
         Args:
             claim: The job.
@@ -60,7 +60,7 @@ class Generation:
             max_wait_s: How long a bought picture may wait for storage.
 
         Returns:
-            What the picture used up; None when that is not known any more.
+            What the picture used; None when no longer known.
         """
         started_s = asyncio.get_running_loop().time()
         row = await self._begin_or_leave(claim, task)
@@ -111,7 +111,7 @@ class Generation:
         self.drawing.buyer.gate.is_open = False
 
     async def begin(self, task: Task) -> Session:
-        """The row in processing, for this job; or the reason why not."""
+        """Move the row to processing for this job, or raise the reason why not."""
         if task.replay and task.replay.from_status.is_final:
             return await self._unmoved(task)
         row = await self.sessions.apply(task.key, start())
@@ -121,7 +121,7 @@ class Generation:
         if row.status.is_final:
             raise SessionFinal(f"the row is already {row.status.value}")
         if row.status in WAITING:
-            raise StoreUnavailable("the row was put back to queued while the job began")
+            raise StoreUnavailable("the row was requeued while the job started")
         return row  # processing, and the job is ours: an attempt of this job that died
 
     async def _unmoved(self, task: Task) -> Session:
@@ -130,11 +130,11 @@ class Generation:
         if row is None:
             raise SessionNotFound(f"no row of this id in {task.channel.table}")
         if task.replay is None or row.status is not task.replay.from_status:
-            raise SessionFinal(f"the row is {row.status.value} since the replay was planned")
+            raise SessionFinal(f"the row became {row.status.value} after the replay was planned")
         return row
 
     async def _stored_picture(self, claim: Claim, task: Task, row: Session) -> "_Found | None":
-        """The result, if it is in storage already: then nothing is bought."""
+        """The result, if it is already in storage: then nothing is bought."""
         is_redraw = task.replay is not None and task.replay.fresh
         if is_redraw and not claim.stored and not await self._is_redrawn(claim, row):
             return None
@@ -200,7 +200,7 @@ class Generation:
             else complete(done)
         )
         if await self.sessions.apply(task.key, move) is None:
-            raise SessionFinal("somebody else brought the row to its end")
+            raise SessionFinal("the row was ended by another process")
         emit(
             JobCompleted(
                 channel=task.channel.value,

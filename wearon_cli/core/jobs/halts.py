@@ -1,5 +1,5 @@
 """
-What is halted, why, since when, and when credits go back: one state, told alike everywhere.
+What is halted, why, since when, and when credits go back: one state, shown the same everywhere.
 
 `status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the
 rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
@@ -30,17 +30,18 @@ class HaltState:
     refunds_from: datetime | None
 
     def lines(self) -> list[str]:
-        """For people: a line for each breaker, and one for what it means. None: nothing is open."""
+        """For people: a line for each breaker, and one for the effect. Empty: nothing is open."""
         if not self.halts:
             return []
         return [*map(_line, self.halts), self._meaning()]
 
     def _meaning(self) -> str:
         if self.refunds_from is None:
-            return "pictures are bought from another provider meanwhile"
+            return "another provider is used meanwhile"
         return (
-            f"nothing is bought, jobs wait; credits go back from {self.refunds_from:{_CLOCK}} on, "
-            f"those of b2c sessions before they are {PLATFORM_CRON_S / 60:.0f} min old"
+            "no pictures are bought, jobs wait; credits are returned from "
+            f"{self.refunds_from:{_CLOCK}}, for b2c sessions before they are "
+            f"{PLATFORM_CRON_S / 60:.0f} min old"
         )
 
 
@@ -53,7 +54,7 @@ def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
     open_since = {halt.name: halt.since for halt in halts}
     barriers = [open_since[STORAGE]] if STORAGE in open_since else []
     providers = {provider_breaker(name) for name in settings.provider_names}
-    if providers and providers <= open_since.keys():  # while one is left, it serves
+    if providers and providers <= open_since.keys():  # while one is left, it is used
         barriers.append(max(open_since[name] for name in providers))
     since = min(barriers, default=None)
     return HaltState(

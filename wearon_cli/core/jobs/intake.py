@@ -24,7 +24,7 @@ class Intake(Protocol):
     """This consumer's own end of the producer's list."""
 
     async def take(self, *, wait_s: float) -> bytes | None:
-        """Move the oldest payload to the own intake list; None when none came in time."""
+        """Move the oldest payload to this consumer's intake list; None when none came in time."""
 
     async def done(self, payload: bytes) -> None:
         """Drop it from the intake list: it is safe elsewhere."""
@@ -33,10 +33,12 @@ class Intake(Protocol):
         """Queue a payload, as the platform does."""
 
     async def beat(self) -> None:
-        """Say that this consumer is alive."""
+        """Record that this consumer is alive."""
 
     async def return_dead(self) -> int:
-        """Put the payloads of consumers without a heartbeat back, oldest first. How many."""
+        """
+        Put the payloads of consumers without a heartbeat back, oldest first. Returns how many.
+        """
 
     async def waiting_sessions(self) -> frozenset[str]:
         """
@@ -89,7 +91,7 @@ class TakeIn:
         return True
 
     async def _refuse(self, payload: bytes, error: TaskInvalid) -> None:
-        """Keep the bytes. If a row can be told, a worker fails it and settles its credit."""
+        """Keep the bytes. If the row is known, a worker fails it and settles its credit."""
         key = salvage(payload)
         letter_id = await self.dead_letters.bury(
             payload,

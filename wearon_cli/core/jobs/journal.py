@@ -1,5 +1,5 @@
 """
-The journal of open jobs, as a contract: the truth about every job between intake and its end.
+The journal of open jobs, as a contract: the source of truth for every job from intake to its end.
 
     ready -> released (a Celery message is out) -> running (claimed by a worker) -> closed
       ^          | not claimed in time                | handed back, or its worker died
@@ -117,7 +117,7 @@ class Claim:
 
 
 class HandBack(StrEnum):
-    """Why a worker lets go of a job before its end."""
+    """Why a worker hands a job back before its end."""
 
     FAULT = "fault"  # a service failed: counted, bounded
     WAITING = "waiting"  # rate limit or outage: the job's longest wait runs
@@ -321,10 +321,10 @@ class Journal(Protocol):
         """The picture held for this session; None: there was none, or its time is over."""
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
-        """Let go of the job: it is ready at once at the head of its lane, or after `after_s`."""
+        """Hand the job back: it is ready at once at the head of its lane, or after `after_s`."""
 
     async def intend(self, claim: Claim, intent: SettlementIntent) -> None:
-        """Write down, or update, that this job is being settled. Its lane becomes FREE."""
+        """Record, or update, that this job is being settled. Its lane becomes FREE."""
 
     async def close(self, claim: Claim, closing: Closing) -> None:
         """
@@ -347,7 +347,7 @@ class Journal(Protocol):
 
 
 class JobReader(Protocol):
-    """What operator tools read of jobs. Changes nothing."""
+    """What operator tools can read about jobs. Changes nothing."""
 
     async def entry(self, session_id: str) -> JobEntry | None:
         """The open job of a session."""

@@ -1,8 +1,8 @@
 """
-Keeping a picture that was paid for: into storage, whatever storage does meanwhile.
+Storing a picture that was paid for, through outages of storage.
 
-While storage is away the picture is also held in Redis, so that the end of this worker does not
-lose it, and nothing further is bought. A storage that refuses ends the job with this one purchase.
+While storage is away the picture is also held in Redis, so that it survives this worker, and
+nothing else is bought. A storage that refuses ends the job with this one purchase.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 JPEG: Final = "image/jpeg"
 #: Pause before storage, or Redis, is tried again.
 PAUSE_S: Final = 2.0
-#: A stopping worker gives a picture in its hands this long to reach storage.
+#: How long a stopping worker keeps trying to store a picture.
 STOPPING_GRACE_S: Final = 8.0
 #: An object that is written to see whether storage takes pictures at all.
 PROBE_PATH: Final = "generated/storage-probe.jpg"
@@ -155,7 +155,7 @@ class Keeper:
                 raise
             except (StoreUnavailable, QueueUnavailable) as exc:
                 await self._give_up(claim, picture, exc)
-                raise JobGaveUp(f"storage was away for {max_wait_s:.0f} s") from exc
+                raise JobGaveUp(f"storage was unavailable for {max_wait_s:.0f} s") from exc
         with suppress(QueueUnavailable):  # stored is stored: the row is what counts
             await self.journal.picture_stored(
                 claim, picture.usage, picture.outcome, **_picture_facts(picture)
@@ -199,7 +199,7 @@ class Keeper:
             raise StorageRefused(str(exc), vendor_code=exc.vendor_code) from exc
 
     async def _hold(self, claim: Claim, picture: BoughtPicture, error: WearonError) -> bool:
-        """Storage is away: buy nothing more meanwhile, and hold this picture in Redis."""
+        """Storage is unavailable: buy nothing meanwhile, and hold this picture in Redis."""
         try:
             if isinstance(error, StoreUnavailable):
                 await self.breakers.trip(STORAGE, error.code)

@@ -1,4 +1,4 @@
-"""Writes at the end of something, repeated until they are done: else others would have to guess."""
+"""Final writes, retried until they succeed: otherwise others would have to guess."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Which provider and model is asked for a picture: the configured ones in order, and per store."""
+"""Which provider and model draws a picture: the configured ones in order, also per store."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class Catalogue:
         return Offer(provider=provider, model=model)
 
     def pass_over(self, offer: Offer) -> None:
-        """Its model is not there: ask the others first, for a while."""
+        """Its model is unavailable: ask the others first, for a while."""
         self._gone_until_s[offer.model.key] = time.monotonic() + self.gone_for_s
 
     def has_model_of(self, provider: Provider) -> bool:

@@ -100,7 +100,7 @@ class Buyer:
         """
         await self._require_storage()
         if order.bought >= self.settings.max_purchases:
-            raise JobGaveUp(f"{order.bought} pictures were bought for it, and none was kept")
+            raise JobGaveUp(f"{order.bought} pictures were bought for it and none was kept")
         error: GeneratorError = ModelUnavailable()
         refusals: dict[str, GenerationRefused] = {}
         for offer in self._offers(order):
@@ -125,7 +125,7 @@ class Buyer:
     async def _require_storage(self) -> None:
         storage = await self.breakers.admit(STORAGE)
         if storage.wait_s > 0:
-            raise CallsHalted("picture storage is away", retry_after_s=storage.wait_s)
+            raise CallsHalted("picture storage is unavailable", retry_after_s=storage.wait_s)
         if storage.is_probe:
             await self.keeper.require_storage()
 

@@ -1,5 +1,5 @@
 """
-Finding what a crash left, all the time, in every consumer.
+Recovery from crashes; runs all the time, in every consumer.
 
 Jobs of dead workers, unclaimed jobs and jobs whose due time came become ready again;
 payloads of dead consumers go back to the list; open rows without a trace in Redis become jobs that
@@ -53,7 +53,7 @@ class Recovery:
 
     async def adopt_orphans(self, *, age_s: float) -> int:
         """
-        Open rows older than `age_s` that have no job anywhere: a worker will fail and settle them.
+        Adopts open rows older than `age_s` that have no job: a worker will fail and settle them.
 
         Looks where payloads come from first and where they go last, so that one on its way is
         seen in at least one place.

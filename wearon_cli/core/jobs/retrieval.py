@@ -1,8 +1,8 @@
 """
-Getting the picture of a purchase: now, or after its answer was lost.
+Gets the picture of a purchase, also after its answer was lost.
 
-Who sold it is asked before anything is bought again: by its ticket, or by our own marker. Only what
-cannot be asked for, or is not there, is lost, or was never bought.
+The provider is asked before anything is bought again: by its ticket, or by our own marker. Only a
+purchase that cannot be asked for, or does not exist, counts as lost or never bought.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Retriever:
             if provider is not None and ticket is not None and provider.powers.fetch:
                 state = Pending(ticket=ticket, after_s=0.0)
                 return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
-            return await self.look_up(claim, purchase, CallAmbiguous("its worker was gone"))
+            return await self.look_up(claim, purchase, CallAmbiguous("its worker died"))
         except CallAmbiguous:
             return PurchaseOutcome.LOST
         except GeneratorUnreachable:
@@ -85,7 +85,7 @@ class Retriever:
             raise
         except GeneratorError as exc:
             raise PurchaseUnresolved(
-                f"{provider.name} could not be asked: {exc}", retry_after_s=_told_s(exc)
+                f"could not ask {provider.name}: {exc}", retry_after_s=_told_s(exc)
             ) from exc
         if ticket is None:
             await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED, cause=loss)
@@ -124,7 +124,7 @@ class Retriever:
         )
 
     async def forget(self, ticket: Ticket | None) -> None:
-        """Have a provider delete what it keeps of a purchase that ended. What fails is let be."""
+        """Have a provider delete what it keeps of a purchase that ended. Failures are ignored."""
         provider = self.providers.get(ticket.provider) if ticket else None
         if ticket is not None and provider is not None:
             with suppress(GeneratorError):
@@ -147,7 +147,9 @@ class Retriever:
         return found if isinstance(found, BoughtPicture) else None
 
     async def write_off(self, claim: Claim, cause: WearonError) -> None:
-        """Nobody will ask for an open purchase any more: it is lost. Its provider keeps it."""
+        """
+        Nothing will ask for an open purchase any more: it is lost. Its provider still keeps it.
+        """
         await self._cancel(claim)
         if claim.purchase is not None:
             await self._lose(claim, claim.purchase, cause)
@@ -205,7 +207,7 @@ class Retriever:
                 self.journal, claim, PurchaseOutcome.UNUSED, cost_usd=usage.cost_usd, cause=exc
             )
             await self.forget(ticket)
-            raise GeneratorFault("the answer holds no usable picture") from exc
+            raise GeneratorFault("the answer contains no usable picture") from exc
         if outcome is PurchaseOutcome.FETCHED:
             emit(PurchaseFetched(provider=picture.usage.provider, model=picture.usage.model))
         if picture.revised_prompt:
@@ -249,7 +251,7 @@ def ticket_of(purchase: Purchase) -> Ticket | None:
 
 
 def _told_s(failure: GeneratorError | None) -> float:
-    """The pause that the seller asked for; 0 when it asked for none."""
+    """The pause that the provider asked for; 0 when none."""
     if isinstance(failure, RateLimited | GeneratorFault):
         return failure.retry_after_s
     return 0.0

@@ -126,7 +126,7 @@ class JobRunner:
             return disposition
 
     async def _attempt(self, attempt: "_Attempt") -> Disposition:
-        """Always ends with a disposition: without one nobody would do the job any more."""
+        """Always ends with a disposition: without one the job would be stuck."""
         end = await self._end_of(self._work(attempt))
         if isinstance(end, WearonError):
             end = await self._end_of(self._react(attempt, end))
@@ -312,13 +312,13 @@ def _may_have_completed(claim: Claim, task: Task | None) -> bool:
 
 
 def _backoff_s(faults: int) -> float:
-    """Full pause less up to a quarter, so that jobs that failed together come back apart."""
+    """The pause minus up to a quarter, so that jobs that failed together do not return together."""
     full_s = min(FIRST_PAUSE_S * 2.0**faults, LONGEST_PAUSE_S)
     return full_s * (1 - random.random() / 4)  # noqa: S311 - spreads load, guards nothing
 
 
 def _asked_s(error: WearonError) -> float:
-    """The pause that the service asked for; 0 when it asked for none."""
+    """The pause that the service asked for; 0 when none."""
     if isinstance(error, RateLimited | GeneratorFault | PurchaseUnresolved):
         return error.retry_after_s
     return 0.0

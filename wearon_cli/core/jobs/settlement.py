@@ -2,9 +2,9 @@
 Failing a job and giving its credit back, exactly once.
 
 The order is: write the intent, move the row to failed, refund what `credit_of` says is owed;
-closing the job clears the intent. Each step can be found half done and finished by whoever holds
-the job. Only who won the move to failed owes its refund. A refund that the ledger refuses is parked
-for a person: a dead letter, and the session's record.
+closing the job clears the intent. Any holder of the job can find a step half done and finish it.
+Only who won the move to failed owes its refund. A refund that the ledger refuses is parked for a
+person: a dead letter, and the session's record.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -124,7 +124,7 @@ class Settlement:
         if row is None:
             return None
         if ours and not intent.swapped and _cron_may_act(row):
-            raise StoreUnavailable("the platform may be refunding this session at this moment")
+            raise StoreUnavailable("the platform may be refunding this session right now")
         return await self.return_credit(row, failed_by_us=ours or None)
 
     async def _fail_row(
@@ -262,7 +262,7 @@ class Settlement:
         refusal: WearonError | None = None
         async with self.refund_lock.hold(row.session_id) as free:
             if not free:
-                raise StoreUnavailable("another refund of this session may still be on its way")
+                raise StoreUnavailable("another refund of this session may still be in progress")
             try:
                 yield
             except (RefundRefused, NoCreditLeft) as exc:

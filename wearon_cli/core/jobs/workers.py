@@ -15,13 +15,13 @@ class Worker:
 
 
 class WorkerRegistry(Protocol):
-    """The lease of a worker process: all its jobs hang on it."""
+    """The lease of a worker process; all its jobs depend on it."""
 
     async def register(self, worker: Worker) -> None:
-        """Join, with a new lease."""
+        """Register, with a new lease."""
 
     async def renew(self, worker_id: str) -> bool:
-        """Keep the lease for another life. False: it ran out, and the jobs are others' now."""
+        """Renew the lease. False: it expired, and other workers have the jobs."""
 
     async def leave(self, worker_id: str) -> None:
-        """Go: no more jobs are released for it. Jobs it still holds become ready."""
+        """Unregister: no more jobs are released to it. Jobs it still holds become ready."""

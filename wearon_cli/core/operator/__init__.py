@@ -1,1 +1,1 @@
-"""What operators ask and do: inspect, replay, reconcile, order."""
+"""Operator tools: inspect, replay, reconcile, order."""

@@ -1,8 +1,8 @@
 """
-Many replays at once: opened together within a limit of money, and followed together.
+Bulk replays, opened within a cost limit and followed together.
 
-The money is kept in hand: while a replay runs, the most that it may cost counts; when it has ended,
-what it did cost. So the limit holds whatever happens, and cheap ends make room for more.
+While a replay runs, its maximum cost counts towards the limit; when it has ended, its actual cost.
+So the limit always holds, and cheap replays make room for more.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from wearon_cli.core.operator.replay_plan import Plan
 if TYPE_CHECKING:
     from wearon_cli.core.operator.replay import Replayer
 
-#: Open jobs that may be looked at in a second.
+#: Most open jobs polled per second.
 LOOKS_PER_S: Final = 200
 
 
@@ -38,7 +38,7 @@ class BulkEnd:
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is. Times are of the event loop's clock."""
+    """Progress. Times are of the event loop's clock."""
 
     waiting: list[Plan]  # not opened yet
     open: dict[str, Plan] = field(default_factory=dict)  # by session id
@@ -92,8 +92,8 @@ class Bulk:
         self, progress: Progress, *, timeout_s: float, on_change: Callable[[Progress], None]
     ) -> None:
         """
-        Open what the limit allows, and follow it until all have ended, or `timeout_s` passed.
-        `progress` says afterwards what was reached; so it does after a cancellation.
+        Open what the limit allows, and follow it until all have ended or `timeout_s` has passed.
+        `progress` then has the result, also after a cancellation.
         """
         clock = asyncio.get_running_loop().time
         progress.began_s = progress.now_s = clock()

@@ -1,7 +1,7 @@
 """
-How likely a replay of a session that failed in some way is to succeed.
+How likely a replay is to succeed, by the error class of the failure.
 
-What replays of the same class of error came to lately counts; where too few are known, a rule.
+It uses the outcomes of recent replays of that class, or a rule when there are too few.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from wearon_cli.core import errors
 from wearon_cli.core.jobs.journal import SessionRecord
 from wearon_cli.core.session import Session, Status
 
-#: Replays of one class of error that must be known before their rate is told.
+#: Least number of replays of an error class for their rate to be used.
 ENOUGH: Final = 5
 
 
@@ -28,23 +28,23 @@ class Chance(StrEnum):
 
 #: By class of error and its subclasses; the most special one counts.
 _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
-    errors.WearonError: (Chance.EVEN, "why it failed is not known"),
-    errors.InputError: (Chance.LOW, "its payload or a setting of it is wrong, and stays so"),
-    errors.PictureProblem: (Chance.LOW, "the photo itself was the problem"),
-    errors.UpstreamError: (Chance.HIGH, "a service was away or busy"),
-    errors.StoreRefused: (Chance.LOW, "a store refuses until somebody changes it"),
-    errors.FetchFailed: (Chance.EVEN, "the photo's host was away"),
+    errors.WearonError: (Chance.EVEN, "the cause is unknown"),
+    errors.InputError: (Chance.LOW, "its payload or a setting is wrong and will stay so"),
+    errors.PictureProblem: (Chance.LOW, "the photo is the problem"),
+    errors.UpstreamError: (Chance.HIGH, "a service was unavailable or busy"),
+    errors.StoreRefused: (Chance.LOW, "the store will refuse again until it is changed"),
+    errors.FetchFailed: (Chance.EVEN, "the photo's host was unavailable"),
     errors.GenerationRefused: (Chance.LOW, "the safety system refuses the same photos again"),
     errors.RequestRejected: (Chance.LOW, "the image API cannot use these pictures"),
     errors.ModelUnavailable: (
         Chance.HIGH,
-        "another model is configured by now, or --model names one",
+        "if another model is configured now or set with --model",
     ),
-    errors.AccountBlocked: (Chance.HIGH, "once the account works again: see `wearon status`"),
-    errors.CallAmbiguous: (Chance.HIGH, "an answer was lost on the way"),
-    errors.JobGaveUp: (Chance.EVEN, "it was tried often already"),
+    errors.AccountBlocked: (Chance.HIGH, "once the account works again: check `wearon status`"),
+    errors.CallAmbiguous: (Chance.HIGH, "an answer was lost"),
+    errors.JobGaveUp: (Chance.EVEN, "it was already retried many times"),
     errors.JobTooOld: (Chance.HIGH, "it only waited too long"),
-    errors.JobOrphaned: (Chance.HIGH, "its job was lost before anything was tried"),
+    errors.JobOrphaned: (Chance.HIGH, "its job was lost before the first attempt"),
 }
 
 
@@ -66,7 +66,7 @@ def replay_chance(error_class: str, known: "Outcomes | None" = None) -> ReplayCh
     if replays >= ENOUGH:
         share = succeeded / replays
         chance = Chance.HIGH if share > 2 / 3 else Chance.LOW if share < 1 / 3 else Chance.EVEN
-        reason = f"{succeeded} of {replays} replays of it succeeded lately"
+        reason = f"{succeeded} of {replays} recent replays succeeded"
     return ReplayChance(
         error_class=error_class,
         chance=chance,

@@ -1,4 +1,4 @@
-"""What a check of an outside thing found, in a form to print: the thing, and the hint when red."""
+"""The result of one check, ready to print, with a hint when it failed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was checked."""
+    """The result of one check."""
 
     name: str  # the thing: "supabase key", "function refund_credits"
     ok: bool
     detail: str  # what was found, in plain words; never a key or an address
     hint: str = ""  # what to do; empty when nothing is wrong
-    warning: bool = False  # fine today, and not for long
+    warning: bool = False  # passes today, but not for long
 
 
 def faults(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings that want mending."""
+    """The failed findings."""
     return [finding for finding in findings if not finding.ok]

@@ -9,7 +9,7 @@ from wearon_cli.core.purchases import B2C_OWNER, BookRow
 
 
 class GroupBy(StrEnum):
-    """How costs are parted."""
+    """How costs are grouped."""
 
     DAY = "day"
     STORE = "store"

@@ -14,7 +14,7 @@ NONE: Final = "none"
 
 
 class FailuresBy(StrEnum):
-    """How failures are parted."""
+    """How failures are grouped."""
 
     CAUSE = "cause"  # the class of error
     CODE = "code"  # the provider's own name of the error

@@ -1,4 +1,4 @@
-"""What sessions may be filtered by, checked: a wrong filter is told, not answered with nothing."""
+"""Checks filters of sessions: an invalid filter is an error, not an empty result."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -23,9 +23,9 @@ _OF_COMMANDS: Final = (
     errors.TryOnFailed,
     errors.Unhealthy,
 )
-#: Most stores and users that are named when the wanted one is not there.
+#: Most stores and users suggested when the wanted one has no sessions.
 MOST_NEAR: Final = 3
-#: As many first characters make an id near, as people read them aloud.
+#: Ids with this many leading characters in common count as similar.
 NEAR_CHARS: Final = 4
 
 
@@ -50,7 +50,7 @@ def checked_error_class(text: str | None) -> str | None:
     near = get_close_matches(name, codes, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     raise errors.InputError(
-        f"there is no class of error {text!r}", hint=f"{meant}The classes are: {', '.join(codes)}"
+        f"there is no error class {text!r}", hint=f"{meant}Error classes: {', '.join(codes)}"
     )
 
 

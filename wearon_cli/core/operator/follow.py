@@ -1,7 +1,7 @@
 """
-Following a session to the end of its job. Reads only: whoever looks changes nothing.
+Follows a session to the end of its job. Reads only.
 
-The row alone does not tell: a replayed session is final all the time. A job has ended when it is
+The row alone is not enough: a replayed session is final all the time. A job has ended when it is
 gone from the journal.
 """
 
@@ -19,7 +19,7 @@ from wearon_cli.core.session import Session, SessionKey, Status
 LOOK_EVERY_S: Final = 0.5
 
 
-#: Hears of the row and the open job at every look.
+#: Called with the row and the open job at every poll.
 type OnLook = Callable[[Session, JobEntry | None], None]
 
 
@@ -62,7 +62,7 @@ async def follow(
     before: SessionReport | None = None,
 ) -> Ended:
     """
-    Look until the job is gone and the row is final; `on_look` hears every look.
+    Poll until the job is gone and the row is final; `on_look` is called at every poll.
 
     Raises:
         SessionRunning: Not ended within `timeout_s`.
@@ -77,7 +77,7 @@ async def follow(
         if clock() >= deadline_s:
             raise SessionRunning(
                 f"session {key.session_id} has not ended after {timeout_s:g} s",
-                hint=f"it goes on by itself; `wearon session {key.session_id}` tells where it is",
+                hint=f"it continues; `wearon session {key.session_id}` shows its state",
             )
         await asyncio.sleep(LOOK_EVERY_S)
 

@@ -139,7 +139,8 @@ class Forgetter:
         async with self.lock.hold(f"undo-{row.session_id}") as free:  # an undo moves its pictures
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: an undo was begun", hint="try again in a minute"
+                    f"session {row.session_id}: an undo is in progress",
+                    hint="try again in a minute",
                 )
             await self._delete(plan, receipt, by)
         return receipt
@@ -159,8 +160,8 @@ class Forgetter:
         )
         if not forgotten:
             raise SessionRunning(
-                f"session {plan.session.session_id} was opened again meanwhile",
-                hint="its pictures are gone: it will fail; forget it again after its end",
+                f"session {plan.session.session_id} was replayed meanwhile",
+                hint="its pictures are gone, so it will fail; then forget it again",
             )
 
     async def _stored(self, paths: Sequence[str]) -> int:
@@ -200,13 +201,13 @@ def _require_ended(report: SessionReport, around: Surroundings) -> None:
     if report.location is not JobLocation.ENDED or row.session_id in around.queued:
         place = "queue" if row.session_id in around.queued else report.location.value
         raise SessionRunning(
-            f"session {row.session_id} ({row.status.value}) is not at its end: job {place}",
-            hint="it can be forgotten after its end",
+            f"session {row.session_id} ({row.status.value}) has not ended: job {place}",
+            hint="it can be forgotten after it ends",
         )
     if credit.state in {CreditState.OWED, CreditState.HELD}:
         raise SessionError(
             f"session {row.session_id}: a credit is {credit.state.value} ({credit.reason})",
-            hint="`wearon reconcile --fix` gives back what is owed; then it can be forgotten",
+            hint="`wearon reconcile --fix` returns it; then the session can be forgotten",
         )
 
 

@@ -79,7 +79,7 @@ class InputReader:
     def places(
         self, row: Session, *, kept_paths: Sequence[str] = (), payload_urls: Sequence[str] = ()
     ) -> list[InputPlace]:
-        """As `read`, without a look whether they are there."""
+        """As `read`, without checking whether they exist."""
         urls = tuple(payload_urls) or row_urls(row)
         places = self._places(urls, kept_paths, longer=row.channel is Channel.B2B)
         has_garment = bool(payload_urls) or row.outfit_image_url is not None or len(urls) == 1

@@ -1,9 +1,9 @@
 """
-Everything that is known of a session, read and never changed.
+Reads everything known about a session and changes nothing.
 
-The row says what the shopper sees, the ledger what was paid, the timeline and the record what the
-workers did, the bucket whether there is a picture; and somewhere, or nowhere, there is a job.
-Every operator's command reads sessions here and has no second way.
+The row shows what the shopper sees, the ledger what was paid, the timeline and the record what the
+workers did, the bucket whether there is a picture, and the journal where its job is. Every operator
+command reads sessions through this module.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -130,12 +130,13 @@ class Inspector:
         if row is None:
             tables = " and ".join(channel.table for channel in Channel)
             raise SessionNotFound(
-                f"there is no session {session_id}", hint=f"looked in {tables}; is the id complete?"
+                f"there is no session {session_id}",
+                hint=f"looked in {tables}; check that the id is complete",
             )
         return row
 
     async def inspect(self, text: str) -> SessionReport:
-        """As `find`, with everything that is known of it."""
+        """As `find`, with everything known about it."""
         return await self.report(await self.find(text))
 
     async def report(self, row: Session, *, queued: Collection[str] | None = None) -> SessionReport:
@@ -240,9 +241,9 @@ class Inspector:
         exact = [store_id for store_id, domain in near.items() if domain == text.lower()]
         if exact:
             return exact[0]
-        names = ", ".join(near.values()) or "none has a similar domain"
+        names = ", ".join(near.values()) or "no store has a similar domain"
         raise InputError(
-            f"there is no store or user {text!r}", hint=f"give an id, or a shop's domain: {names}"
+            f"there is no store or user {text!r}", hint=f"use an id or a shop domain: {names}"
         )
 
     async def error_classes(self, rows: Sequence[Session]) -> list[str | None]:
@@ -274,13 +275,13 @@ def checked_session_id(text: str) -> str:
     except ValueError as exc:
         raise InputError(
             f"{text!r} is not a session id",
-            hint="a session id looks like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
+            hint="session ids look like 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01",
         ) from exc
 
 
 def replay_in(job: JobEntry | None) -> "ReplayRequest | None":
     """The replay that an open job is; None for an ordinary job, or none."""
-    from wearon_cli.core.contract import parse_task  # brings pydantic
+    from wearon_cli.core.contract import parse_task  # imports pydantic
 
     if job is None or not job.payload:
         return None

@@ -1,4 +1,4 @@
-"""Dead letters as an operator works with them: read, run again, thrown away."""
+"""Dead letters for operators: read, replay, delete."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class LetterTools:
         letter = await self.dead_letters.get(letter_id)
         if letter is None:
             raise LetterNotFound(
-                f"there is no dead letter {letter_id}", hint="`wearon dead-letters list` shows them"
+                f"there is no dead letter {letter_id}", hint="`wearon dead-letters list` lists them"
             )
         return letter
 
@@ -52,9 +52,9 @@ class LetterTools:
         """
         if letter.session_id is None:
             raise InputError(
-                f"letter {letter.letter_id} names no session, so nothing can run again",
-                hint="its producer has to push it anew; `show` prints its bytes, `drop` throws it "
-                "away",
+                f"dead letter {letter.letter_id} names no session, so it cannot be replayed",
+                hint="its producer must push it again; `show` prints its payload, `drop` deletes "
+                "it",
             )
         options = ReplayOptions(
             by=by,
@@ -71,7 +71,7 @@ class LetterTools:
 
     async def drop(self, letter: DeadLetter, *, by: str) -> None:
         """
-        Throw it away for good; its session's timeline says who did. That it is gone already is no
+        Delete it for good; its session's timeline records who did. Deleting it twice is not an
         error.
 
         Raises:
@@ -90,7 +90,7 @@ class LetterTools:
 
 def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
     """The input pictures of a payload that is a job: it may name more than the row keeps."""
-    from wearon_cli.core.contract import parse_task  # brings pydantic
+    from wearon_cli.core.contract import parse_task  # imports pydantic
 
     try:
         return parse_task(letter.raw).image_urls

@@ -1,5 +1,5 @@
 """
-What looking at the configured image models found, as findings.
+The state of the configured image models, as findings.
 
 A model that is gone is no fault while another one serves: jobs go on, and a deployment of that day
 is not taken back. It is one when an order of providers has no model left.
@@ -45,7 +45,7 @@ class Shape:
     def price(self, model: ImageModel) -> str:
         """About what a try-on costs, in words."""
         usd = try_on_usd(model, size=self.size, quality=self.quality)
-        return "at a price not known here" if usd is None else f"about ${usd:.3f} a try-on"
+        return "at a price unknown here" if usd is None else f"about ${usd:.3f} a try-on"
 
 
 def model_findings(looks: Sequence[ModelLook], *, shape: Shape, today: date) -> list[Finding]:
@@ -72,8 +72,8 @@ def order_findings(
         Finding(
             name="image models",
             ok=False,
-            detail=f"{whose}: none of the models can be used",
-            hint="name one that is open, and that this account has access to",
+            detail=f"{whose}: none of the models is available",
+            hint="use a model that is available to this account",
         )
         for whose, order in orders.items()
         if order and not any(look.model.provider in order for look in looks if _serves(look))
@@ -86,20 +86,24 @@ def _serves(look: ModelLook) -> bool:
 
 def _gone(look: ModelLook, looks: Sequence[ModelLook], today: date) -> Finding:
     day = look.closing_day
-    detail = f"closed on {day}" if day and day <= today else "is not there, or not for this account"
+    detail = (
+        f"closed on {day}"
+        if day and day <= today
+        else "does not exist, or is not available to this account"
+    )
     next_one = next((each for each in looks if _serves(each)), None)
     name = f"model {look.name}"
     if next_one is None:
-        hint = f"name one that is open in {_list_of(look)}"
+        hint = f"use an available one in {_list_of(look)}"
         return Finding(name=name, ok=False, detail=detail, hint=hint)
-    # Closed as announced, behind the one that serves: nothing is left to do.
+    # Closed as announced, behind the one that serves: nothing left to do.
     expected = bool(day and day <= today) and looks.index(next_one) < looks.index(look)
     return Finding(
         name=name,
         ok=True,
         warning=not expected,
-        detail=f"{detail}; {next_one.name} serves",
-        hint="" if expected else f"take it out of {_list_of(look)}",
+        detail=f"{detail}; {next_one.name} is used",
+        hint="" if expected else f"remove it from {_list_of(look)}",
     )
 
 
@@ -113,10 +117,10 @@ def _there(look: ModelLook, looks: Sequence[ModelLook], shape: Shape, today: dat
             name=name,
             ok=True,
             warning=True,
-            detail="its price is not known here, so costs are not estimated",
+            detail="its price is unknown here, so costs are not estimated",
             hint="upgrade wearon-cli",
         )
-    found = "can be used" if look.is_there else "only a purchase tells whether it can be used"
+    found = "can be used" if look.is_there else "whether it works can only be tested by a purchase"
     return Finding(name=name, ok=True, detail=f"{found}; {shape.price(look.model)}")
 
 
@@ -141,10 +145,10 @@ def _closes(
         word = "more" if more > 0 else "less"
         detail += f", about ${told.successor_usd:.3f}: ${abs(more):.3f} {word}"
     if not staying:
-        return detail, f"put {told.successor} before it: {told.reason}"
+        return detail, f"add {told.successor} before it: {told.reason}"
     if looks.index(staying[0]) < looks.index(look):
         return detail, ""  # that one serves already
-    return detail, f"put {staying[0].name} before it"
+    return detail, f"add {staying[0].name} before it"
 
 
 def _list_of(look: ModelLook) -> str:

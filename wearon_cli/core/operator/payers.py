@@ -1,4 +1,4 @@
-"""Whose credit a try-on by hand takes: found by name, checked, and told before it is taken."""
+"""Who pays for a try-on by hand: found by name, checked, and shown before the credit is taken."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,10 +9,10 @@ from wearon_cli.core.session import Channel
 
 #: The platform's deductions name no session there, and its cron refunds every open one.
 FREE_NEEDS_STORE: Final = (
-    "a user's ledger does not tell which session took a credit: a trial that fails would be given "
-    "back one that was never taken"
+    "a user's ledger does not show which session took a credit, so a failed trial would be "
+    "refunded a credit that was never taken"
 )
-FREE_HINT: Final = "--free goes with --store, whose ledger tells"
+FREE_HINT: Final = "use --free with --store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class PayerChoice:
 
     @property
     def sentence(self) -> str:
-        """What is taken from whom. Without an e-mail."""
+        """What is taken from whom, without e-mail addresses."""
         owner = self.account
         kind = "user" if owner.channel is Channel.B2C else "store"
         name = f"{owner.shop_domain} ({owner.owner_id})" if owner.shop_domain else owner.owner_id
@@ -74,20 +74,18 @@ def _require_allowed(account: Account, shopper_email: str | None, *, is_free: bo
         raise InputError(FREE_NEEDS_STORE, hint=FREE_HINT)
     if not account.is_active:
         raise InputError(
-            "this store is inactive: the platform serves it no more",
-            hint="the merchant has to install the app again",
+            "this store is inactive: the platform no longer serves it",
+            hint="the merchant must reinstall the app",
         )
     if account.shoppers_pay and not shopper_email and not is_free:
         raise InputError(
-            "in this store its shoppers pay",
-            hint="--shopper E-MAIL says whose credit is taken, or --free takes none",
+            "in this store the shoppers pay",
+            hint="specify --shopper E-MAIL, or use --free to take no credit",
         )
 
 
 def _unknown(channel: Channel, name: str) -> InputError:
     if channel is Channel.B2B:
-        return InputError(
-            f"there is no store {name[:80]}", hint="give its id, or its domain as in its address"
-        )
+        return InputError(f"there is no store {name[:80]}", hint="use its id or its domain")
     said = "with this e-mail" if "@" in name else name[:80]
-    return InputError(f"there is no user {said}", hint="give the id or the e-mail of the account")
+    return InputError(f"there is no user {said}", hint="use the account's id or e-mail")

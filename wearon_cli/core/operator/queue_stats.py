@@ -18,7 +18,7 @@ class QueueStats:
     released: int  # jobs whose message is out, and which no worker has claimed
     running: int  # jobs claimed by a worker
     waiting: int  # jobs that wait for their due time
-    overdue: int  # released or waiting for longer than meant: is a consumer running?
+    overdue: int  # released or waiting past their time: a consumer may be missing
     dead_letters: int
     consumers: int  # alive
     workers: int  # registered worker processes

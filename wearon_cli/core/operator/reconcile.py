@@ -22,7 +22,7 @@ from wearon_cli.core.session import Session, Status, utc_now
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.settlement import Settlement
 
-#: Rows whose last change may still be under way are not judged.
+#: Rows younger than this are skipped: their last change may still be in progress.
 YOUNG: Final = timedelta(minutes=2)
 #: Credits of one session that may be owed at once: its own, and those of its replays.
 MOST_OWED: Final = 5
@@ -42,14 +42,14 @@ class Discrepancy(StrEnum):
 
 
 HINTS: Final = {
-    Discrepancy.STUCK: "--fix hands it to the workers, who fail it and settle its credit",
-    Discrepancy.OWED: "--fix gives the credit back",
-    Discrepancy.REFUND_REFUSED: "--fix tries again; if it stays, look at the owner's account",
-    Discrepancy.REFUNDED_TWICE: "take one back by hand, or let it be",
-    Discrepancy.CREDIT_UNCLEAR: "look at the owner's ledger; nothing is given back by itself",
-    Discrepancy.OVERAGE: "the charge needs a person: refund it where it was made",
-    Discrepancy.NO_PICTURE: "wearon replay-task SESSION --force draws it again",
-    Discrepancy.UNUSED_PICTURE: "wearon replay-task SESSION finishes it at no cost, if wanted",
+    Discrepancy.STUCK: "--fix hands it to the workers, which fail it and settle its credit",
+    Discrepancy.OWED: "--fix returns the credit",
+    Discrepancy.REFUND_REFUSED: "--fix tries again; if it fails again, check the owner's account",
+    Discrepancy.REFUNDED_TWICE: "take one credit back by hand, or leave it",
+    Discrepancy.CREDIT_UNCLEAR: "check the owner's ledger; nothing is refunded automatically",
+    Discrepancy.OVERAGE: "a person must refund the charge where it was made",
+    Discrepancy.NO_PICTURE: "`wearon replay-task SESSION --force` draws it again",
+    Discrepancy.UNUSED_PICTURE: "`wearon replay-task SESSION` completes it at no cost, if wanted",
 }
 
 
@@ -151,7 +151,7 @@ class Reconciler:
         while given < MOST_OWED:
             report = await self._fresh(case)
             if report is None or report.location is not JobLocation.ENDED:
-                return replace(case, fixed="left alone: it is being worked on")
+                return replace(case, fixed="skipped: a worker holds it")
             if report.credit.state is not CreditState.OWED:
                 break
             # Settlement reads everything once more under its lock, and decides.
@@ -160,18 +160,18 @@ class Reconciler:
                 break
             given += 1
         if not given:
-            return replace(case, fixed="nothing to do any more")
+            return replace(case, fixed="nothing left to do")
         await self.journal.note(
             case.session.session_id, "reconciled", credits_returned=given, by=by or None
         )
         return replace(case, fixed="credit returned" if given == 1 else f"{given} credits returned")
 
     async def _hand_over(self, case: Case, by: str) -> Case:
-        from wearon_cli.core.jobs.recovery import orphan_job  # brings the contract
+        from wearon_cli.core.jobs.recovery import orphan_job  # imports the contract
 
         report = await self._fresh(case)
         if report is None or report.location is not JobLocation.MISSING:
-            return replace(case, fixed="nothing to do any more")
+            return replace(case, fixed="nothing left to do")
         row = report.session
         await self.journal.open(orphan_job(row.key, row.owner_id, by=by))
         return replace(case, fixed="handed to the workers")
@@ -181,7 +181,7 @@ def _credit_cases(report: SessionReport) -> list[Case]:
     row, credit, record = report.session, report.credit, report.record
     found = []
     if credit.surplus:
-        reason = f"{credit.surplus} refund(s) too many name it"
+        reason = f"{credit.surplus} refund(s) too many"
         found.append(Case(session=row, discrepancy=Discrepancy.REFUNDED_TWICE, reason=reason))
     match credit.state:
         case CreditState.OWED if record is not None and record.parked:

@@ -35,16 +35,19 @@ from wearon_cli.core.operator.replay_plan import (
 )
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
 
-#: Stands for an input that is gone where none is needed: nobody answers there (RFC 2606).
+#: Placeholder for a missing input that is not needed; no host answers there (RFC 2606).
 NOWHERE: Final = "https://gone.invalid/picture.jpg"
 
 _RUNNING_WORDS: Final = {
-    JobLocation.QUEUE: ("its job waits in the platform's list", "a consumer takes it from there"),
-    JobLocation.READY: ("its job is ready and waits for a worker", "wait for its end"),
-    JobLocation.RELEASED: ("its job is on its way to a worker", "wait for its end"),
-    JobLocation.RUNNING: ("a worker is at work on it", "wait for its end"),
-    JobLocation.WAITING: ("its job waits for a rate limit or an outage", "it goes on by itself"),
-    JobLocation.SETTLING: ("a worker is just ending it", "wait a moment"),
+    JobLocation.QUEUE: ("its job is in the platform's list", "a consumer will take it"),
+    JobLocation.READY: ("its job is ready, waiting for a worker", "wait for it to end"),
+    JobLocation.RELEASED: ("its job was released to a worker", "wait for it to end"),
+    JobLocation.RUNNING: ("a worker is running it", "wait for it to end"),
+    JobLocation.WAITING: (
+        "its job is waiting for a rate limit or an outage to end",
+        "it goes on by itself",
+    ),
+    JobLocation.SETTLING: ("a worker is settling it", "try again in a moment"),
 }
 
 
@@ -93,11 +96,13 @@ class Replayer:
         Open the job. Calling it again for the same plan opens no second one.
 
         Raises:
-            SessionRunning: The session moved since the plan was made; nothing was done.
+            SessionRunning: The session moved since the plan was made; nothing was changed.
             QueueUnavailable: The job may or may not be open: call it again, or look.
         """
         row = await self.sessions.get(plan.session.key)
-        moved = SessionRunning(f"session {plan.session.session_id} moved on: nothing was done")
+        moved = SessionRunning(
+            f"session {plan.session.session_id} changed meanwhile; nothing was changed"
+        )
         if row is None or row.status is not plan.session.status:
             raise moved
         job = _job(plan)
@@ -114,16 +119,16 @@ class Replayer:
             raise SessionRunning(f"session {row.session_id}: {words}", hint=hint)
         if row.status is Status.COMPLETED and not options.force:
             raise SessionFinal(
-                f"session {row.session_id} is completed: it has its picture",
-                hint="--force draws another, and keeps this one until it is there",
+                f"session {row.session_id} is completed and has its picture",
+                hint="--force draws another one and keeps this one until it is stored",
             )
         age = utc_now() - row.created_at
         is_open_b2c = row.channel is Channel.B2C and not row.status.is_final
         if is_open_b2c and age.total_seconds() > self.b2c_buy_within_s:
             raise SessionRunning(
-                f"session {row.session_id} is still {row.status.value} and {age_words(age)} old",
-                hint="the platform fails it and returns its credit 10 minutes after it was made; "
-                "run it again then",
+                f"session {row.session_id} is still {row.status.value}, {age_words(age)} old",
+                hint="the platform fails it and returns its credit 10 minutes after it was "
+                "created; replay it then",
             )
 
 
@@ -136,8 +141,8 @@ def _action(report: SessionReport, options: ReplayOptions) -> Action:
 def _require_fitting_charge(report: SessionReport, options: ReplayOptions) -> None:
     if options.charge and report.credit.state in PAYING:
         raise InputError(
-            f"the credit of session {report.session.session_id} is still taken",
-            hint="it pays for this run: leave --charge out",
+            f"the credit of session {report.session.session_id} was not returned",
+            hint="it pays for this replay: remove --charge",
         )
 
 
@@ -145,8 +150,8 @@ def _require_inputs(inputs: Sequence[InputPicture]) -> None:
     gone = [each.kind.value for each in inputs if each.state is InputState.GONE]
     if gone:
         raise PictureUnavailable(
-            f"not stored any more: {', '.join(gone)}",
-            hint="the shopper has to upload it again; nothing was changed",
+            f"no longer stored: {', '.join(gone)}",
+            hint="the shopper must upload it again; nothing was changed",
         )
 
 
@@ -174,8 +179,8 @@ def _task(
     except ValidationError as exc:
         fields = sorted({str(each["loc"][0]) for each in exc.errors() if each["loc"]})
         raise InputError(
-            f"session {row.session_id} cannot be made into a job: {', '.join(fields)}",
-            hint="a prompt has at most 32,000 characters, and an address is http or https",
+            f"session {row.session_id} cannot become a job: {', '.join(fields)}",
+            hint="a prompt has at most 32,000 characters; addresses must be http or https",
         ) from exc
 
 

@@ -1,4 +1,4 @@
-"""What a replay would do, in facts and in plain words, before it does it."""
+"""What a replay would do, as data and as sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,23 +102,23 @@ class Plan:
 
 
 _ACTION_WORDS: Final = {
-    Action.FINISH: "its picture is stored already: this only finishes the row, at no cost",
-    Action.DRAW: "a picture is bought for it",
+    Action.FINISH: "its picture is already stored: only the row is completed, at no cost",
+    Action.DRAW: "buys a picture",
     Action.REDRAW: (
-        "a new picture is bought; the one it has stays until the new one is stored, and stays for "
-        "good if this fails; `wearon replay-task --undo` brings it back later"
+        "buys a new picture; the current one stays until the new one is stored, and if this "
+        "fails; `wearon replay-task --undo` restores it"
     ),
 }
 
 _STATE_WORDS: Final = {
     CreditState.HELD: "its credit is held",
-    CreditState.SPENT: "its credit paid for the picture it has",
+    CreditState.SPENT: "its credit paid for the current picture",
     CreditState.RETURNED: "its credit was returned",
-    CreditState.FREE: "its credit was returned, and a free replay made the picture it has",
-    CreditState.CHARGED: "a replay took a credit for the picture it has",
-    CreditState.OWED: "it failed, and its credit is still taken",
+    CreditState.FREE: "its credit was returned, and a free replay drew the current picture",
+    CreditState.CHARGED: "a replay took a credit for the current picture",
+    CreditState.OWED: "it failed and its credit was not returned",
     CreditState.OVERAGE: "it was charged outside the credits",
-    CreditState.NEVER_TAKEN: "no credit was taken for it",
+    CreditState.NEVER_TAKEN: "no credit was taken",
 }
 
 #: These pay for the run, and go back if it fails.
@@ -126,33 +126,31 @@ PAYING: Final = frozenset({CreditState.HELD, CreditState.OWED})
 
 
 def credit_words(credit: Credit, *, charge: bool) -> str:
-    """Where the credit is, and what the run does about credits: one sentence, said once."""
-    state = _STATE_WORDS.get(
-        credit.state, f"what became of its credit is not known: {credit.reason}"
-    )
+    """The state of the credit and what the replay does about it, in one sentence."""
+    state = _STATE_WORDS.get(credit.state, f"the state of its credit is unclear: {credit.reason}")
     if charge:
-        return f"{state}; this run takes one before anything is drawn, and returns it if it fails"
+        return f"{state}; this replay takes a credit before drawing and returns it on failure"
     if credit.state in PAYING:
-        return f"{state}: it pays for this run, and goes back if the run fails"
-    return f"{state}; this run takes none, and owes none if it fails"
+        return f"{state}: it pays for this replay and is returned on failure"
+    return f"{state}; this replay takes no credit"
 
 
 def credit_step(credit: Credit) -> str:
     """What is left to do about the credit of a completed session."""
     if credit.state is CreditState.OWED:
-        return "a credit is still owed: `wearon reconcile --fix` gives it back"
+        return "a credit is still owed: `wearon reconcile --fix` returns it"
     if credit.state.needs_a_person:
-        return f"a person must look at its credit: {credit.reason}"
-    return "nothing is left to do"
+        return f"its credit needs a person: {credit.reason}"
+    return "nothing left to do"
 
 
 def price_words(price: Price) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
-        return "its model has no price here: what it costs is not known"
+        return "its cost is unknown: the model has no price here"
     if not price.expected_usd:
         return "it costs nothing"
-    cost = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with repeats"
+    cost = f"it costs about ${price.expected_usd:.2f}, at most ${price.most_usd:.2f} with retries"
     return f"{cost}; nothing if it is a preview" if price.may_be_preview else cost
 
 
@@ -165,13 +163,11 @@ def _picture_words(plan: Plan) -> list[str]:
     words = [
         action,
         price_words(plan.price),
-        f"it is drawn from {count} input picture{'s' if count != 1 else ''}, "
-        + (
-            f"{elsewhere} of them served by others and not looked at" if elsewhere else "all stored"
-        ),
+        f"from {count} input picture{'s' if count != 1 else ''}, "
+        + (f"{elsewhere} of them on other servers and not checked" if elsewhere else "all stored"),
     ]
     if plan.session.channel is Channel.B2B and count <= 2:
-        words.append("a store's row keeps no accessories: only person and garment are sent")
+        words.append("a store's row has no accessories: only the person and the garment are sent")
     return words
 
 

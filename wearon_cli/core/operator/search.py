@@ -1,5 +1,5 @@
 """
-Finding sessions by anything that somebody pastes, and by filters.
+Finds sessions by pasted text and by filters.
 
 Filters of the row are the store's work. Cause, model and provider are in the sessions' records, so
 rows are read in batches, newest first, until a page is full or enough were looked at.
@@ -24,7 +24,7 @@ MOST_LOOKED_AT: Final = 2_000
 MOST_TIMELINES: Final = 20_000
 #: Stores whose domain contains the text.
 MOST_STORES: Final = 20
-#: Fewest characters that are taken for the beginning of a session id.
+#: Fewest characters that are taken for the start of a session id.
 LEAST_PREFIX: Final = 4
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -34,18 +34,18 @@ _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 class Pasted(StrEnum):
-    """What a pasted text was taken for."""
+    """How a pasted text was interpreted."""
 
     NOTHING = "nothing"
     SESSION = "a session id"
-    PREFIX = "the beginning of a session id"
-    ADDRESS = "an address with a session id in it"
-    OWNER = "the id of a store or user"
+    PREFIX = "the start of a session id"
+    ADDRESS = "an address containing a session id"
+    OWNER = "a store or user id"
     REQUEST = "a request id"
-    PROVIDER_ID = "an id of the image provider"
+    PROVIDER_ID = "an image provider's id"
     SHOPPER = "a shopper's e-mail"
     STORE = "a store's domain"
-    UNKNOWN = "nothing that is known here"
+    UNKNOWN = "nothing known here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """
-Buying one picture outside any session: for a comparison, or to see how a provider behaves.
+Buys one picture outside any session, for a comparison or to probe a provider.
 
-There is no journal here, so nothing is bought twice: what is lost is looked for, and then told.
+There is no journal here, so nothing is bought twice: a lost picture is looked for, then reported.
 """
 
 import asyncio

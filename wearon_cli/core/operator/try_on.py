@@ -125,8 +125,8 @@ class OrderService:
             raise
         if not taken:
             raise StoreRefused(
-                "the ledger took a credit for this request id before",
-                hint="nothing was made; try again",
+                "the ledger already took a credit for this request id",
+                hint="no session was created; try again",
             )
 
     async def _return_if_taken(self, new: NewSession, payer: Payer) -> None:
@@ -137,7 +137,7 @@ class OrderService:
 
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
 
-        from wearon_cli.core.contract import new_task  # brings pydantic
+        from wearon_cli.core.contract import new_task  # imports pydantic
 
         task = new_task(
             key=row.key,
@@ -175,8 +175,8 @@ def _as_row(new: NewSession) -> Session:
 
 def _interrupted(row: Session) -> Interrupted:
     return Interrupted(
-        f"session {row.session_id} was made and goes on by itself",
-        hint=f"`wearon session {row.session_id}` tells where it is",
+        f"session {row.session_id} was created and continues",
+        hint=f"`wearon session {row.session_id}` shows its state",
     )
 
 

@@ -1,5 +1,5 @@
 """
-Bringing back the picture that a redraw replaced: the two change places.
+Restores the picture that a redraw replaced, by swapping the two.
 
     swap := current;  current := previous;  previous := swap;  row signed anew;  swap removed
 
@@ -22,7 +22,7 @@ JPEG: Final = "image/jpeg"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """Brings pictures back."""
+    """Restores earlier pictures."""
 
     inspector: Inspector
     sessions: Sessions
@@ -43,7 +43,8 @@ class Undo:
         await self._require_free(row)
         if row.status is not Status.COMPLETED:
             raise SessionError(
-                f"session {row.session_id} is {row.status.value}", hint="only a redraw is undone"
+                f"session {row.session_id} is {row.status.value}",
+                hint="only a redraw can be undone",
             )
         if not await self.inspector.is_stored(previous_path(row.result_path)):
             raise SessionError(
@@ -54,8 +55,8 @@ class Undo:
 
     async def run(self, row: Session, *, by: str = "", reason: str = "") -> None:
         """
-        Let the two pictures change places, and sign the row's address anew. Interrupted, calling
-        it again finishes it.
+        Swap the two pictures and sign the row's address again. If interrupted, calling it again
+        finishes it.
 
         Raises:
             SessionRunning: A worker has it, or another undo is at work.
@@ -63,7 +64,7 @@ class Undo:
         async with self.lock.hold(f"undo-{row.session_id}") as free:
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: another undo was begun",
+                    f"session {row.session_id}: another undo is in progress",
                     hint="try again in a minute",
                 )
             await self._require_free(row)
@@ -78,7 +79,7 @@ class Undo:
     async def _require_free(self, row: Session) -> None:
         if await self.inspector.jobs.entry(row.session_id) is not None:
             raise SessionRunning(
-                f"session {row.session_id} is being worked on", hint="wait for its end"
+                f"a worker is running session {row.session_id}", hint="wait for it to end"
             )
 
     async def _swap(self, path: str) -> None:

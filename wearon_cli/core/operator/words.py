@@ -1,4 +1,4 @@
-"""What operators read about a session: the same words in every command and on every page."""
+"""Sentences about a session for operators: the same in every command and on every page."""
 
 from typing import Final
 
@@ -6,25 +6,25 @@ from wearon_cli.core.credits import Credit, CreditState, ReturnedBy
 from wearon_cli.core.operator.inspector import JobLocation, SessionReport
 
 LOCATION_WORDS: Final = {
-    JobLocation.QUEUE: "waits in the platform's list: no consumer has taken it yet",
-    JobLocation.READY: "ready: it is released to a worker as the rate limit allows",
-    JobLocation.RELEASED: "released: its message is on its way to a worker",
-    JobLocation.RUNNING: "running: a worker has it",
-    JobLocation.WAITING: "waiting: for a rate limit or the end of an outage",
-    JobLocation.SETTLING: "a worker is ending it",
-    JobLocation.ENDED: "ended: nothing is left to do",
-    JobLocation.MISSING: "missing: there is none; recovery fails and settles old rows",
+    JobLocation.QUEUE: "in the platform's list: no consumer has taken it yet",
+    JobLocation.READY: "ready: waiting to be released to a worker",
+    JobLocation.RELEASED: "released: its message is in Celery's queue",
+    JobLocation.RUNNING: "running: a worker holds it",
+    JobLocation.WAITING: "waiting for a rate limit or an outage to end",
+    JobLocation.SETTLING: "a worker is settling it",
+    JobLocation.ENDED: "ended: nothing left to do",
+    JobLocation.MISSING: "missing: there is no job; recovery will fail and settle the session",
 }
 
 #: What an operator reads about the credit.
 _CREDIT_WORDS: Final = {
-    CreditState.HELD: "held: taken, and the session has not ended",
+    CreditState.HELD: "held: taken, the session has not ended",
     CreditState.SPENT: "spent on this picture",
-    CreditState.FREE: "free: it was returned, and the replay took none",
-    CreditState.CHARGED: "charged: a replay took one for this picture",
-    CreditState.OWED: "owed: taken, and not given back yet",
-    CreditState.OVERAGE: "charged outside the credits: a person must look at it",
-    CreditState.NEVER_TAKEN: "none was taken for it",
+    CreditState.FREE: "free: returned earlier, and the replay took none",
+    CreditState.CHARGED: "charged: a replay took a credit for this picture",
+    CreditState.OWED: "owed: taken and not returned yet",
+    CreditState.OVERAGE: "charged outside the credits: needs a person",
+    CreditState.NEVER_TAKEN: "no credit was taken",
 }
 _RETURNED_BY: Final = {
     ReturnedBy.WORKER: "returned",
@@ -42,12 +42,12 @@ def credit_words(credit: Credit) -> str:
 
 
 def credit_sentence(report: SessionReport) -> str:
-    """Where the credit of a session is, and who does something about it."""
+    """The state of a session's credit, and what happens next."""
     words = credit_words(report.credit)
     if report.credit.state is not CreditState.OWED:
         return words
     if report.location is JobLocation.SETTLING:
-        return f"{words}: a worker is at it"
+        return f"{words}; a worker is returning it"
     refused = report.record is not None and report.record.parked
-    why = "the ledger refused it: a person must look" if refused else "`wearon reconcile --fix`"
+    why = "the ledger refused the refund: needs a person" if refused else "`wearon reconcile --fix`"
     return f"{words}: {why}"

@@ -1,5 +1,5 @@
 """
-How much memory the work on a picture takes, known from its header before anything is decoded.
+The memory that processing a picture takes, computed from its header before decoding.
 
 A file of 40 bytes can claim 49 megapixels. What counts is not its bytes but what a decoder sets
 aside for its pixels, and that differs by kind: 0 to 8 bytes a pixel for a JPEG, which is decoded at
@@ -17,8 +17,8 @@ from wearon_cli.core.pictures.headers import Kind, PictureHeader
 MAX_DECODE_BYTES: Final = 340_000_000
 #: For each pixel of a JPEG as it leaves its decoder: decoded, resized, turned upright.
 _SHRUNK_BYTES_PER_PX: Final = 12
-#: For each pixel of an answer that is encoded anew at its full size: colours, alpha, the white
-#: below, a colour profile's copy, and what a WebP decoder keeps (measured: up to 25.5).
+#: For each pixel of an answer that is re-encoded at its full size: colours, alpha, the white below,
+#: a colour profile's copy, and what a WebP decoder keeps (measured: up to 25.5).
 _FULL_SIZE_BYTES_PER_PX: Final = 26
 #: The file comes in, is taken apart, and is handed to a decoder.
 _FILE_COPIES: Final = 3

@@ -7,7 +7,9 @@ from wearon_cli.core.events import ErrorEvent, WarningEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelProcessDied(WarningEvent):
-    """A pixel process died or was ended; another follows. A negative `exit_code` is a signal."""
+    """
+    A pixel process died or was killed; a new one is started. A negative `exit_code` is a signal.
+    """
 
     job: str
     reason: str
@@ -16,7 +18,7 @@ class PixelProcessDied(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelProcessNotStarted(ErrorEvent):
-    """No pixel process could be started; pictures wait, and it is tried again after `pause_s`."""
+    """No pixel process could be started; pictures wait until the retry after `pause_s`."""
 
     kind: str
     pause_s: float
@@ -33,6 +35,6 @@ class PixelWorkFailed(ErrorEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureNotSigned(ErrorEvent):
-    """A picture got no content credentials, since they could not be signed: stored without."""
+    """A picture could not be signed and was stored without content credentials."""
 
     detail: str

@@ -1,5 +1,5 @@
 """
-A picture file without what strangers put around its pixels.
+A picture file stripped to its pixels.
 
 Taken apart byte by byte, before any decoder sees the file: what a decoder is then given has no
 metadata, one picture, a known size. That keeps Pillow's metadata parsers, their warnings and their
@@ -81,10 +81,10 @@ def _read_jpeg(data: bytes, header: PictureHeader) -> PictureFile:
 
 def _require_sane_scans(coded: bytes, header: PictureHeader) -> None:
     if len(coded) * 8 < (header.width_px // 8) * (header.height_px // 8):  # a bit for 8x8 pixels
-        raise broken("has fewer pixels than it says")
+        raise broken("has fewer pixels than its header says")
     scans = coded.count(b"\xff\xda")
     if scans > MAX_JPEG_SCANS or scans * header.size_px > MAX_JPEG_SCANNED_PX:
-        raise PictureUnusable("the picture is built in too many layers", hint=CONVERT_HINT)
+        raise PictureUnusable("the picture has too many scans", hint=CONVERT_HINT)
 
 
 def _is_kept_segment(marker: int, body: bytes) -> bool:

@@ -1,5 +1,5 @@
 """
-What the header of a picture file says: its kind, its size, and what decoding it will hold.
+Reads the header of a picture file: its kind, its size, and the memory needed to decode it.
 
 Read byte by byte and without a copy, in a few microseconds, before any decoder sees the file.
 Understands JPEG, PNG and WebP, and no other kind. `files` takes the rest of a file apart.
@@ -53,7 +53,7 @@ _OTHER_KINDS: Final = (
     (b"PK\x03\x04", "ZIP"),
 )
 CONVERT_HINT: Final = "save the photo as JPEG, PNG or WebP and send it again"
-_BROKEN_HINT: Final = "the file is damaged or was not sent whole; send it again"
+_BROKEN_HINT: Final = "the file is damaged or incomplete; send it again"
 
 
 class Kind(StrEnum):
@@ -109,7 +109,7 @@ def read_header(data: bytes) -> PictureHeader:
     except (struct.error, IndexError) as exc:
         raise broken("ends too early") from exc
     if header.width_px < 1 or header.height_px < 1:
-        raise broken("says it has no pixels")
+        raise broken("has no pixels according to its header")
     return header
 
 
@@ -120,8 +120,8 @@ def _what_it_is(data: bytes) -> str:
     start = data[:256].lstrip()
     name = name or next((n for first, n in _OTHER_KINDS if start.startswith(first)), None)
     if name is None:
-        return "this is not a picture we can read"
-    return f"this is a {name} file; only JPEG, PNG and WebP pictures can be used"
+        return "this is not a supported picture"
+    return f"this is a {name} file; only JPEG, PNG and WebP pictures are supported"
 
 
 def broken(how: str) -> PictureUnusable:
@@ -138,7 +138,7 @@ def _jpeg_header(data: bytes) -> PictureHeader:
     for marker, start, _ in jpeg_segments(data):
         if marker in JPEG_FRAMES:
             if frame is not None:
-                raise broken("holds several pictures in one")
+                raise broken("contains several pictures")
             frame = marker, start
         elif marker == JPEG_SCAN:
             in_first_scan = data[start + 4]
@@ -170,7 +170,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     at = 2
     for _ in range(MAX_PARTS_BEFORE_PIXELS):
         if data[at] != 0xFF:
-            raise broken("has bytes where a part should begin")
+            raise broken("has unexpected bytes between its parts")
         while data[at + 1] == 0xFF:  # padding
             at += 1
         marker = data[at + 1]
@@ -201,7 +201,7 @@ def _png_header(data: bytes) -> PictureHeader:
             break
     width_px, height_px, depth, colour = struct.unpack_from(">IIBB", data, 16)
     if colour not in _PNG_BYTES_PER_PX:
-        raise broken("has colours of an unknown kind")
+        raise broken("has an unknown colour type")
     bytes_per_px = _PNG_BYTES_PER_PX[colour]
     if keyed:
         bytes_per_px = _PNG_KEYED_BYTES_PER_PX
@@ -241,7 +241,7 @@ def _webp_header(data: bytes) -> PictureHeader:
     if not sizes:
         raise broken("has no picture in it")
     if len(set(sizes)) > 1 or len(sizes) > 2:  # the canvas and the one picture on it
-        raise broken("says two things about its size")
+        raise broken("contradicts itself about its size")
     width_px, height_px = sizes[0]
     return PictureHeader(
         kind=Kind.WEBP, width_px=width_px, height_px=height_px, bytes_per_px=_WEBP_BYTES_PER_PX

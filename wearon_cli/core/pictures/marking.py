@@ -1,5 +1,5 @@
 """
-Marking a picture as made by a machine, where whoever made it did not.
+Marks a picture as made by a machine if its provider did not.
 
 A picture that comes with a mark of its own is never touched: one more byte breaks its signature.
 """
@@ -77,11 +77,12 @@ class Marking:
 
     async def mark(self, jpeg: bytes, *, answer: bytes, source_type: SourceType) -> MarkedPicture:
         """
-        Mark a picture that has no mark. A signature that fails costs the signature, no more.
+        Mark a picture that has no mark. If signing fails, the picture is stored without a
+        signature.
 
         Args:
             jpeg: The verified picture.
-            answer: The file it came in: the same bytes, unless it was encoded anew.
+            answer: The file it came in: the same bytes, unless it was re-encoded.
             source_type: How it came about.
         """
         marks = read_marks(jpeg)

@@ -99,7 +99,7 @@ def verify(
     Check a generator's answer, and return it as a JPEG file.
 
     Every byte of it is decoded. A colour JPEG is returned as it came, with the marks of its origin;
-    anything else is encoded anew.
+    anything else is re-encoded.
 
     Raises:
         PictureUnusable: It does not decode, or its size is implausible.

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, whatever ends it, and say when they are ready."""
+"""Child processes that end with their parent, however it ends, and report when they are ready."""
 
 import ctypes
 import os
@@ -9,13 +9,13 @@ from typing import Final
 
 from wearon_cli.core.settings import Settings
 
-#: Linux: ask for a signal when the parent is gone (prctl(2)).
+#: Linux: request a signal when the parent dies (prctl(2)).
 _PR_SET_PDEATHSIG: Final = 1
 
 
 def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """
-    To run in a child between fork and exec; None where the system has no such thing.
+    To run in a child between fork and exec; None on systems without it.
 
     The signal comes when the *thread* that started the child ends, so start children from the main
     thread. On other systems a killed parent leaves its children running.
@@ -31,7 +31,7 @@ def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
 
 
 def announcer(settings: Settings) -> Callable[[], None]:
-    """What a role calls when it is ready; repeats do nothing."""
+    """Called by a role when it is ready; further calls do nothing."""
     pipe = settings.ready_fd
 
     def announce() -> None:

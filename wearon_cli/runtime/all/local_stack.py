@@ -3,7 +3,7 @@ The embedded stack of `--local`: a private Redis server and a data folder, both 
 
     DATA_DIR/wearon.db, files/, signing-secret   rows and credits, pictures, what signs addresses
     DATA_DIR/redis/                              the queue, written through to disk every second
-    DATA_DIR/stack.json                          where the running stack answers, for other commands
+    DATA_DIR/stack.json                          addresses of the running stack, for other commands
     DATA_DIR/lock                                held while it runs
 """
 
@@ -31,7 +31,7 @@ from wearon_cli.runtime.all.child import dies_with_parent
 from wearon_cli.runtime.all.redis_program import redis_program
 
 DEFAULT_DATA_DIR: Final = Path(".wearon")
-#: What makes a stack ask an image provider.
+#: Settings that make a stack use an image provider.
 _PROVIDER_NAMES: Final = frozenset(
     {*PROVIDER_KEYS.values(), "WEARON_PROVIDERS", "WEARON_STORE_PROVIDERS"}
 )
@@ -44,7 +44,7 @@ STACK_STOP_S: Final = 130.0
 
 
 def attached(data_dir: Path) -> Settings | None:
-    """Settings of the stack that runs in this folder; None when none answers."""
+    """Settings of the stack running in this folder; None when none answers."""
     try:
         state = json.loads((data_dir / STATE_FILE).read_text("utf-8"))
         redis_url, host, port = str(state["redis_url"]), str(state["host"]), int(state["port"])
@@ -155,7 +155,7 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is ours to pass on
+            start_new_session=True,  # we pass Ctrl-C on
             preexec_fn=dies_with_parent(signal.SIGTERM),
         )
         os.close(ready_writer)
@@ -197,8 +197,8 @@ def usable_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port} on {host} cannot be listened on: {exc.strerror}",
-                hint="choose another with --port or WEARON_PORT; 0 takes any free one",
+                f"cannot listen on {host} port {port}: {exc.strerror}",
+                hint="use another one with --port or WEARON_PORT; 0 picks a free port",
             ) from exc
         return int(probe.getsockname()[1])
 
@@ -218,8 +218,8 @@ def _made(data_dir: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise ConfigError(
-            f"the data folder {folder} cannot be made: {exc.strerror}",
-            hint="name another with --data-dir",
+            f"cannot create the data folder {folder}: {exc.strerror}",
+            hint="use another one with --data-dir",
         ) from exc
     return folder
 
@@ -232,8 +232,8 @@ def _only_one(folder: Path) -> Iterator[None]:
         except OSError as exc:
             lock.seek(0)
             raise ConfigError(
-                f"a stack runs in {folder} already (process {lock.read().strip() or 'unknown'})",
-                hint="stop that one, or name another folder with --data-dir",
+                f"a stack already runs in {folder} (process {lock.read().strip() or 'unknown'})",
+                hint="stop it, or use another folder with --data-dir",
             ) from exc
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -248,7 +248,7 @@ def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "--bind": "127.0.0.1",
         "--dir": str(folder),
         "--appendonly": "yes",
-        "--appendfsync": "everysec",  # kill -9 loses nothing; a power cut, a second
+        "--appendfsync": "everysec",  # kill -9 loses nothing; a power cut at most one second
         "--save": "",
         "--maxmemory-policy": "noeviction",
         "--loglevel": "warning",
@@ -275,7 +275,7 @@ def _await_redis(server: subprocess.Popen[bytes], url: str) -> None:
             else:
                 return
     raise UpstreamError(
-        "the private Redis server did not start", hint="its log is redis/redis.log in the folder"
+        "the private Redis server did not start", hint="see redis/redis.log in the data folder"
     )
 
 
@@ -290,7 +290,7 @@ def _await_stack(process: subprocess.Popen[bytes], ready: int, folder: Path) -> 
         except BlockingIOError:
             pass
         time.sleep(0.05)
-    raise UpstreamError("the local stack did not start", hint=f"its log is {folder / LOG_FILE}")
+    raise UpstreamError("the local stack did not start", hint=f"see {folder / LOG_FILE}")
 
 
 def _stop(process: subprocess.Popen[bytes], *, within_s: float) -> None:

@@ -1,9 +1,9 @@
 """
 The `all` role: one consume, one celery and one serve as child processes.
 
-A child that dies is restarted, after a longer pause each time; one that keeps dying ends
-everything, unless Redis or Supabase, which answered before, are away: that is waited out. The
-first signal lets the children drain, the second kills them: nothing is lost either way.
+A child that dies is restarted, with increasing delay; one that keeps dying ends everything, unless
+Redis or Supabase went away after the start: then it waits. The first signal lets the children
+drain, the second kills them: nothing is lost either way.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ class Supervisor:
                 await self._pause(min(pause_s, LONGEST_PAUSE_S))
 
     async def _run_once(self, child: Child) -> int:
-        """Start a child and wait for its end."""
+        """Start a child and wait for it to end."""
         ready, ready_writer = os.pipe()
         os.set_blocking(ready, False)
         try:
@@ -127,7 +127,7 @@ class Supervisor:
                 env={**self._environment, "WEARON_READY_FD": str(ready_writer)},
                 pass_fds=(ready_writer,),
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C reaches us alone; we pass it on
+                start_new_session=True,  # the terminal's Ctrl-C only reaches us; we pass it on
                 preexec_fn=dies_with_parent(signal.SIGTERM),
             )
         finally:
@@ -178,7 +178,7 @@ class Supervisor:
 
 
 def _waits_out_an_outage(child: Child, exit_code: int) -> bool:
-    """It exited for a service that is away but answered before: the settings are right."""
+    """It exited because of a service that answered before: the settings are right."""
     return child.is_ready and exit_code == UpstreamError.exit_code
 
 

@@ -1,7 +1,7 @@
 """
 The HTTP app: `POST /estimate-body`, `GET /health`, and with --local the stored pictures.
 
-Its routes, who is let in, and which error gets which status (docs/http.md).
+Routes, authentication, and the mapping of errors to statuses (docs/http.md).
 """
 
 import hmac
@@ -42,7 +42,7 @@ from wearon_cli.runtime.http.schemas import EstimateAnswer, Fault, HealthAnswer,
 from wearon_cli.runtime.http.uploads import Uploads
 from wearon_cli.runtime.ops.metrics import Meters
 
-#: The sentence existing callers expect for a photo that cannot be fetched.
+#: The sentence that existing callers expect for a photo that cannot be fetched.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
 
 _bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, when it is set.")
@@ -58,7 +58,7 @@ def make_app(
     """The ASGI app, without a server."""
     app = FastAPI(
         title="WearOn worker",
-        description="Body measuring for size advice.",
+        description="Body measurement for size advice.",
         version="1",  # of the interface; the program's own version is not public
         docs_url=None,  # FastAPI's own page loads scripts from elsewhere
         openapi_url="/openapi.json" if settings.http_docs else None,

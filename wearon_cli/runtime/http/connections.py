@@ -1,9 +1,8 @@
 """
-How long a connection may be held without getting anywhere.
+Limits on how long a stalled connection may be held.
 
 uvicorn bounds only the pause between two requests: a request whose headers never end, and a caller
-who never reads its answer, would each hold a connection as long as they like. Bodies are bounded
-in `edge`.
+who never reads its answer, would each hold a connection indefinitely. Bodies are bounded in `edge`.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ READ_TIMEOUT_S: Final = 30.0
 
 
 class BoundedConnection(H11Protocol):
-    """A connection that is closed when its caller keeps it waiting."""
+    """A connection that is closed when its caller stalls."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -53,7 +52,7 @@ class BoundedConnection(H11Protocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closing waits until the caller has taken what was written: for a while only."""
+        """Closing waits a limited time for the caller to read what was written."""
         super().timeout_keep_alive_handler()
         self._reading.abort_later(self.transport)
 

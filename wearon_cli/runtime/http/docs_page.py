@@ -1,5 +1,5 @@
 """
-The page at /docs: the OpenAPI document as plain HTML, without a script, and nothing from elsewhere.
+The page at /docs: the OpenAPI document as plain HTML, without scripts or external resources.
 """
 
 import json
@@ -22,7 +22,7 @@ th, td { border-bottom: 1px solid #8886; padding: 0.35rem 1rem 0.35rem 0; text-a
   vertical-align: top; }
 """
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
-#: Of the page: its own style, nothing else.
+#: The page's policy: its own style, nothing else.
 CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'"
 )
@@ -51,7 +51,7 @@ def render(document: Document) -> str:
         '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(about['title'])}</title><style>{_STYLE}</style></head><body>"
         f"<h1>{escape(about['title'])}</h1><p>{escape(about['description'])} "
-        'The same for machines: <a href="openapi.json">openapi.json</a>.</p>'
+        'Machine-readable: <a href="openapi.json">openapi.json</a>.</p>'
         f"{''.join(operations)}<h2>Schemas</h2>{''.join(schemas)}</body></html>"
     )
 

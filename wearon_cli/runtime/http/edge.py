@@ -2,7 +2,7 @@
 Handles what all requests share: id, size and time limits, response headers, log line.
 
 A plain ASGI middleware. The body is read here, whole and bounded, before the app sees anything of
-the request: no caller can keep a handler waiting for bytes. Photos are the exception: the app reads
+the request: a slow caller cannot keep a handler waiting. Photos are the exception: the app reads
 them once it has let the caller in, within the same kind of bounds.
 """
 
@@ -45,7 +45,7 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 #: The rest of the request is not read.
 _CLOSE: Final = (b"connection", b"close")
 _TOO_SLOW: Final = "the request did not arrive in time"
-#: Probes and scrapes come every few seconds and are not worth a line.
+#: Probes and scrapes come every few seconds and are not logged.
 _QUIET_PATHS: Final = ("/health", "/metrics")
 
 
@@ -181,11 +181,11 @@ def is_upload(scope: Scope) -> bool:
 
 
 def _too_large(most_bytes: int) -> str:
-    return f"a request may have {most_bytes} bytes at most"
+    return f"a request may have at most {most_bytes} bytes"
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's own id, if it is one that can be logged; else a new one."""
+    """The caller's own id, if it is safe to log; else a new one."""
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else str(uuid4())
@@ -206,7 +206,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once, and then whatever the server says."""
+    """The body once, then the server's own messages."""
     is_sent = False
 
     async def replay() -> Message:
@@ -234,6 +234,6 @@ def _log_request(scope: Scope, status: int, duration_s: float) -> None:
 
 
 def _known_path(scope: Scope) -> str:
-    """The route that answered: a path as sent may be anything, and as long as it likes."""
+    """The route that answered: a raw path may contain anything, at any length."""
     route: Any = scope.get("route")
     return getattr(route, "path", "") or "unknown"

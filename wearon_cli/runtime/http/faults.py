@@ -1,4 +1,4 @@
-"""What is wrong with a request, all of it at once, without what was sent: it may be signed."""
+"""All validation errors of a request, without the values sent: they may be signed addresses."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -9,12 +9,12 @@ from pydantic_core import ErrorDetails
 
 from wearon_cli.runtime.http.schemas import Fault
 
-#: More than this helps nobody.
+#: Most errors listed.
 MOST_FAULTS: Final = 16
 MOST_NAME_CHARS: Final = 60
-#: How alike a name must be to be offered: "height" is 0.8 like height_cm.
+#: How similar a name must be to be suggested: "height" is 0.8 like height_cm.
 _ALIKE: Final = 0.6
-#: What a field is often called that is not alike.
+#: Common wrong names that are not similar.
 _ALSO_CALLED: Final = {"gender": "sex", "photo": "image", "picture": "image", "file": "image"}
 _TEXTS: Final = {
     "missing": "is missing",

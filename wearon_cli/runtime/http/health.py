@@ -1,9 +1,9 @@
 """
-The state behind `GET /health`, updated in the background so that a probe costs nothing.
+The state behind `GET /health`, updated in the background so that probes are cheap.
 
-"degraded" means: it answers, and something that it needs does not. Without the pose model bodies
-cannot be measured; without Redis, as seen from here, no job can be taken or done; and while
-nothing is bought, jobs wait.
+"degraded" means: it answers, but something that it needs does not. Without the pose model bodies
+cannot be measured; without Redis, as seen from here, no job can be taken or done; and while calls
+are halted, jobs wait.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from wearon_cli.runtime.http.measuring import Measuring
 
 #: Time between two checks of Redis.
 LOOK_EVERY_S: Final = 15.0
-#: The same while it does not answer: its return should show soon.
+#: The same while it does not answer, so that its return shows soon.
 LOOK_AGAIN_S: Final = 2.0
 
 

@@ -1,4 +1,4 @@
-"""A listening socket, and a server that says when it listens."""
+"""A listening socket, and a server that reports when it listens."""
 
 import socket
 from collections.abc import Callable
@@ -12,7 +12,7 @@ BACKLOG: Final = 512
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Says when it listens, and when it begins to stop."""
+    """Reports when it listens, and when it begins to stop."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ def listener_on(host: str, port: int, *, variable: str = "WEARON_PORT") -> socke
     except OSError as exc:
         listener.close()
         raise ConfigError(
-            f"port {port} on {host} cannot be listened on: {exc.strerror}",
-            hint=f"choose another with --port or {variable}; 0 takes any free one",
+            f"cannot listen on {host} port {port}: {exc.strerror}",
+            hint=f"use another one with --port or {variable}; 0 picks a free port",
         ) from exc
     return listener

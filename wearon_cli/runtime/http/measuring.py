@@ -1,9 +1,9 @@
 """
-Measures bodies for the HTTP app: photos fetched on the event loop, the rest on few threads.
+Measures bodies for the HTTP app: photos are fetched on the event loop, the rest runs on a few
+threads.
 
 The pose network takes one photo at a time, so more threads than cores would only wait for each
-other. What waits is bounded: a caller gives up after five seconds, and an answer
-after that is wasted work.
+other. The queue is bounded: callers give up after five seconds, and later answers are wasted work.
 """
 
 import asyncio

@@ -89,7 +89,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
             "picture_unavailable",
         ),
         picture_unusable=_refused(
-            "this is not a picture we can read",
+            "this is not a supported picture",
             "picture_unusable",
             "save the photo as JPEG, PNG or WebP and send it again",
         ),
@@ -104,10 +104,10 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     413: _problem(
         "The request is too large.",
-        request_too_large=_refused("a request may have 65536 bytes at most", "request_too_large"),
+        request_too_large=_refused("a request may have at most 65536 bytes", "request_too_large"),
     ),
     415: _problem(
-        "The body is of no kind that is read here.",
+        "The content type is not supported.",
         unsupported_media_type=_refused(
             "send JSON (Content-Type: application/json), a form (multipart/form-data), "
             "or a photo itself (image/jpeg, image/png, image/webp)",

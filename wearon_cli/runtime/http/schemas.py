@@ -1,4 +1,4 @@
-"""What the HTTP app takes and answers, as callers see it (contract and OpenAPI document)."""
+"""Requests and responses of the HTTP app, as callers see them (contract and OpenAPI document)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -16,7 +16,7 @@ Photo = Annotated[
 
 
 def _kind_of_chart(value: object) -> str:
-    """One kind is looked at, so that its faults alone are told."""
+    """Only one form is validated, so that only its errors are reported."""
     return "name" if isinstance(value, str) else "chart"
 
 
@@ -45,7 +45,7 @@ EXAMPLE_ANSWER: Final[dict[str, Any]] = {
 
 
 class Stated(BaseModel):
-    """What is said of the person, however the photo comes."""
+    """What the caller states about the person, in every form of request."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,17 +53,18 @@ class Stated(BaseModel):
         ge=HEIGHT_RANGE_CM[0], le=HEIGHT_RANGE_CM[1], description="Stature without shoes."
     )
     weight_kg: float | None = Field(
-        None, ge=WEIGHT_RANGE_KG[0], le=WEIGHT_RANGE_KG[1], description="Narrows the bands most."
+        None,
+        ge=WEIGHT_RANGE_KG[0],
+        le=WEIGHT_RANGE_KG[1],
+        description="Narrows the bands the most.",
     )
     sex: Sex | None = None
-    chart: _Chart = Field(
-        "default", description="A chart that comes with the product, or a store's own."
-    )
+    chart: _Chart = Field("default", description="A built-in chart, or a store's own.")
     garment: GarmentKind = Field(GarmentKind.TOP, description="Decides which girths count.")
 
     def to_request(self) -> EstimateRequest:
         """
-        What measuring asks for.
+        The measuring request.
 
         Raises:
             ChartUnusable: The chart has no girth that decides the garment's size.
@@ -84,19 +85,19 @@ class EstimateBody(Stated):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_REQUEST]})
 
-    image_url: PhotoUrl = Field(description="The photo, from the front. https.")
-    side_image_url: PhotoUrl | None = Field(None, description="A photo exactly from the side.")
+    image_url: PhotoUrl = Field(description="Front photo: an https address.")
+    side_image_url: PhotoUrl | None = Field(None, description="Photo taken exactly from the side.")
 
 
 class EstimateForm(Stated):
     """A form with the photos as files. A store's own chart is JSON in its field."""
 
-    image: Photo = Field(description="The photo, from the front: JPEG, PNG or WebP.")
-    side_image: Photo | None = Field(None, description="A photo exactly from the side.")
+    image: Photo = Field(description="Front photo: JPEG, PNG or WebP.")
+    side_image: Photo | None = Field(None, description="Photo taken exactly from the side.")
 
 
 class EstimateQuery(Stated):
-    """Query parameters beside a body that is the photo itself, from the front."""
+    """Query parameters of a request whose body is the front photo."""
 
 
 class SizeRange(BaseModel):
@@ -107,7 +108,7 @@ class SizeRange(BaseModel):
 
 
 class Warned(BaseModel):
-    """A remark on the numbers."""
+    """A warning about the numbers."""
 
     code: str
     text: str
@@ -124,15 +125,17 @@ class EstimateAnswer(BaseModel):
     body_type: str | None
     size_range: SizeRange
     size_odds: dict[str, float] = Field(description="Probability of each size of the chart.")
-    bands: dict[str, tuple[float, float]] = Field(description="80 % of people lie inside.")
+    bands: dict[str, tuple[float, float]] = Field(
+        description="The interval holds the true value in 80 % of cases."
+    )
     warnings: list[Warned]
-    based_on: str = Field(description="What the numbers rest on, such as front+weight.")
+    based_on: str = Field(description="What the numbers are based on, such as front+weight.")
     chart: str
     garment: str
 
 
 class HaltedBreaker(BaseModel):
-    """Calls that do not go out for now."""
+    """Calls that are halted."""
 
     name: str
     reason: str
@@ -157,15 +160,15 @@ class Standing(BaseModel):
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a request."""
+    """One validation error."""
 
-    field: str = Field(description="Its name; empty when the request as a whole is at fault.")
+    field: str = Field(description="Name of the field; empty if the request as a whole is wrong.")
     detail: str
-    hint: str = Field("", description="Such as the name of the field that was probably meant.")
+    hint: str = Field("", description="For example the field that was probably meant.")
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """An error response."""
 
     detail: str = Field(description="What happened, in one sentence.")
     code: str = Field("", description="Stable name to branch on (docs/http.md).")

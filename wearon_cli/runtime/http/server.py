@@ -54,7 +54,7 @@ async def _serve(
         server = AnnouncingServer(
             uvicorn.Config(
                 make_app(settings, measuring, health, adapters.files, meters),
-                log_config=None,  # ours is set up already
+                log_config=None,  # ours is already set up
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_S,
@@ -65,7 +65,7 @@ async def _serve(
             ),
             on_ready=lambda: _report_ready(settings, listener, on_ready),
         )
-        # uvicorn raises the signals it got once more when it is done: they have done their work.
+        # uvicorn raises received signals again when it is done; they have already been handled.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         await server.serve(sockets=[listener])
@@ -79,8 +79,8 @@ def _report_ready(
     if settings.http_token is None and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         emit(
             HttpOpenToAll(
-                detail="no bearer token is asked for: only the network in front of this port "
-                "guards it",
+                detail="the endpoint is unauthenticated: only the network in front of this port "
+                "protects it",
                 hint="set WEARON_HTTP_TOKEN, or let only the platform's addresses through",
             )
         )

@@ -1,8 +1,7 @@
 """
-Reads what `POST /estimate-body` is sent: JSON with addresses, a form with photos, or one photo.
+Reads the body of `POST /estimate-body`: JSON with addresses, a form with photos, or one photo.
 
-An upload is read only after its caller was let in, in bounded memory and time, and never touches a
-disk.
+An upload is read only after authentication, in bounded memory and time, and never written to disk.
 """
 
 import json

@@ -1,7 +1,7 @@
 """
-Checks everything the product needs. Safe in production: nothing is changed or paid.
+Checks everything the worker needs. Safe in production: nothing is changed or paid for.
 
-Each part is checked by itself, within its own time limit: one that hangs does not hide the others.
+Each part has its own time limit: one that hangs does not hide the others.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 async def examine(settings: Settings, *, today: date | None = None) -> list[Finding]:
     """
-    Every finding, in the order in which to fix them.
+    All findings, in the order to fix them.
 
     Args:
         settings: Of production, or of a local stack that runs.
@@ -60,14 +60,21 @@ async def _within(
             return await look(settings)
     except TimeoutError:
         detail = f"no answer within {PART_TIMEOUT_S:g} s"
-        return [Finding(name=name, ok=False, detail=detail, hint="is the network slow or blocked?")]
+        return [
+            Finding(
+                name=name,
+                ok=False,
+                detail=detail,
+                hint="check whether the network is slow or blocked",
+            )
+        ]
     except WearonError as exc:
         return [Finding(name=name, ok=False, detail=str(exc), hint=exc.hint)]
 
 
 async def _settings(settings: Settings) -> Sequence[Finding]:
-    """They were checked when they were read."""
-    found = [Finding(name="settings", ok=True, detail="valid, and the numbers fit together")]
+    """They were validated when they were read."""
+    found = [Finding(name="settings", ok=True, detail="valid and consistent")]
     if settings.is_local:
         return found
     try:
@@ -80,12 +87,12 @@ async def _settings(settings: Settings) -> Sequence[Finding]:
 
 
 def _stopping(settings: Settings) -> Finding:
-    """What becomes of a paid call that is under way when a worker is told to stop."""
-    detail = f"running jobs have {settings.drain_s:g} s, as long as any paid call"
+    """What happens to a running paid call when a worker is told to stop."""
+    detail = f"running jobs get {settings.drain_s:g} s, as long as any paid call"
     if not settings.drain_holds_a_call:
         detail = (
-            f"running jobs have {settings.drain_s:g} s; a paid call may take "
-            f"{settings.openai_timeout_s:g} s, and is then fetched later or counted as lost"
+            f"running jobs get {settings.drain_s:g} s; a paid call may take "
+            f"{settings.openai_timeout_s:g} s, and is then fetched later, or counted as lost"
         )
     return Finding(name="stopping", ok=True, detail=detail)
 
@@ -127,8 +134,8 @@ def _purchases(state: HaltState) -> Finding:
     return Finding(
         name="purchases",
         ok=state.stopped_since is None,
-        detail="; ".join(state.lines()) or "go out: no breaker is open",
-        hint="docs/operators.md, 'Calls are halted', says what to do" if state.halts else "",
+        detail="; ".join(state.lines()) or "accepting calls: no breaker is open",
+        hint="see 'Calls are halted' in docs/operators.md" if state.halts else "",
         warning=state.stopped_since is None and bool(state.halts),
     )
 
@@ -162,10 +169,10 @@ def _read_sample(settings: Settings) -> Finding:
         return Finding(
             name="pose model",
             ok=False,
-            detail=f"finds {people} people in the bundled photo of one",
+            detail=f"finds {people} people in the bundled photo of one person",
             hint="run `wearon model pull --again`",
         )
-    return Finding(name="pose model", ok=True, detail="finds the person of the bundled photo")
+    return Finding(name="pose model", ok=True, detail="finds the person in the bundled photo")
 
 
 async def _machine(settings: Settings) -> Sequence[Finding]:
@@ -191,7 +198,7 @@ def _port(settings: Settings) -> Finding:
     if ours:
         return Finding(name=name, ok=True, detail="`wearon serve` answers there")
     return Finding(
-        name=name, ok=False, detail="another program has it", hint="set WEARON_PORT to a free one"
+        name=name, ok=False, detail="another program uses it", hint="set WEARON_PORT to a free one"
     )
 
 
@@ -217,7 +224,8 @@ def _public_port(settings: Settings) -> Sequence[Finding]:
             name="HTTP",
             ok=True,
             warning=True,
-            detail="no bearer token is asked for: only the network in front of the port guards it",
+            detail="the endpoint is unauthenticated: only the network in front of the port "
+            "protects it",
             hint="set WEARON_HTTP_TOKEN, or let only the platform's addresses through "
             "(WEARON_ALLOWED_IPS in deploy/.env)",
         )

@@ -1,9 +1,8 @@
 """
 One log for every role: structlog's and the libraries' lines in one form, on stderr.
 
-JSON for programs, text for people. Nothing that could be used against a
-shopper or an account passes: keys, tokens, signed addresses and e-mails are cut from every value,
-tracebacks included.
+JSON for programs, text for people. Keys, tokens, signatures of addresses and e-mail addresses are
+removed from every value, tracebacks included.
 """
 
 import logging
@@ -17,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from wearon_cli.core.settings import Settings
 
-#: Libraries whose own lines would drown ours; what they warn of still comes through.
+#: Libraries that log too much; only their warnings are logged.
 QUIET: Final = (
     "httpx",
     "httpcore",
@@ -31,7 +30,7 @@ QUIET: Final = (
 SCRUBBED: Final = "[cut]"
 
 _SECRETS: Final = (
-    # Addresses keep their path, which support needs, and lose what grants access.
+    # Addresses keep their path, which support needs, and lose their query and login.
     (re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*"), rf"\1?{SCRUBBED}"),
     (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@\"']*:[^\s/@\"']*@"), rf"\1{SCRUBBED}@"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), SCRUBBED),  # a JSON web token

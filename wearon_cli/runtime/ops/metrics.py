@@ -1,8 +1,8 @@
 """
 Metrics of a role, counted from its log events, whatever the level of the log.
 
-So nothing in `core` knows of metrics, and a figure on a dashboard can be looked up in the log. What
-waits in Redis is read at each scrape.
+So nothing in `core` depends on metrics, and every figure on a dashboard can be traced in the log.
+What waits in Redis is read at each scrape.
 """
 
 import asyncio
@@ -84,18 +84,18 @@ class Meters:
         self._count_http()
 
     def count(self, event: Event) -> None:
-        """Count an event, if it is one that counts; an observer of `core.events`."""
+        """Count an event if it has a metric; an observer of `core.events`."""
         rule = self._rules.get(type(event))
         if rule is not None:
             rule(event)
 
     @property
     def counted(self) -> frozenset[type[Event]]:
-        """The events that are counted."""
+        """The events with a metric."""
         return frozenset(self._rules)
 
     def show(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """A gauge that is asked for its value at each scrape."""
+        """A gauge that is read at each scrape."""
         Gauge(f"wearon_{name}", text, registry=self.registry).set_function(value)
 
     def render(self) -> bytes:
@@ -108,29 +108,33 @@ class Meters:
         self.credits = self._counter(
             "settlements", "What became of failed jobs' credits.", "credit"
         )
-        # From 0 on, so that the first of a kind is seen as an increase.
+        # Starts at 0, so that the first event of a kind shows as an increase.
         for each in (*CreditState, "no_row"):
             self.credits.labels(str(each))
         self.stops = self._counter("job_stops", "Attempts that an error stopped.", "error")
         self.recovered = self._counter(
-            "jobs_recovered", "Jobs that recovery made ready again, by why.", "cause"
+            "jobs_recovered", "Jobs that recovery made ready again, by reason.", "cause"
         )
         for cause in ("orphaned", "expired", "unclaimed"):
             self.recovered.labels(cause)
-        self.workers_lost = self._counter("workers_lost", "Workers whose lease ran out.")
+        self.workers_lost = self._counter("workers_lost", "Workers whose lease expired.")
         self.refunds_parked = self._counter(
             "refunds_parked", "Refunds that the ledger refused: each is a dead letter."
         )
-        self.orphans = self._counter("orphans", "Open rows without a job, taken up to be failed.")
-        self.outages = self._counter("outages", "Passes of consume that met an outage.", "error")
+        self.orphans = self._counter(
+            "orphans", "Open rows without a job that were picked up to be failed."
+        )
+        self.outages = self._counter(
+            "outages", "Passes of consume that failed because of an outage.", "error"
+        )
         self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
 
     def _add_call_counters(self) -> None:
         self.calls = self._counter(
-            "image_calls", "Answers of the image APIs.", "provider", "model", "status"
+            "image_calls", "Answers from the image APIs.", "provider", "model", "status"
         )
         self.lost_purchases = self._counter(
-            "purchases_lost", "Purchases that may be paid for and gave no picture."
+            "purchases_lost", "Purchases that may have been billed without a picture."
         )
         self.cost = self._counter(
             "cost_usd", "Estimated cost of completed pictures.", "provider", "model"
@@ -139,7 +143,7 @@ class Meters:
             "breaker_openings", "Calls were halted.", "breaker", "reason"
         )
         self.pictures_not_stored = self._counter(
-            "pictures_not_stored", "Bought pictures that storage did not keep.", "error"
+            "pictures_not_stored", "Bought pictures that could not be stored.", "error"
         )
         for kind in (StorageRefused, StoreUnavailable, QueueUnavailable):
             self.pictures_not_stored.labels(kind.code)
@@ -157,9 +161,9 @@ class Meters:
         )
 
     def _add_http_counters(self) -> None:
-        self.photos = self._counter("photos", "Photos measured, or why not.", "result")
+        self.photos = self._counter("photos", "Photos by measuring result.", "result")
         self.photo_time = self._histogram(
-            "photo_seconds", "Photo fetched and measured.", SHORT_BUCKETS
+            "photo_seconds", "Time to fetch and measure a photo.", SHORT_BUCKETS
         )
         self.requests = self._counter("http_requests", "HTTP requests.", "path", "status")
 
@@ -284,16 +288,16 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
     waited_s = (now.at - now.waiting_since).total_seconds() if now.waiting_since else 0.0
     yield "queue_depth", "Payloads that no consumer has taken yet.", now.queued
     yield "jobs_ready", "Journalled jobs that wait for a worker.", now.ready
-    yield "oldest_wait_seconds", "Age of the job that is next.", max(0.0, waited_s)
-    yield "jobs_released", "Jobs whose message is out, not yet claimed.", now.released
+    yield "oldest_wait_seconds", "Age of the job that is next in line.", max(0.0, waited_s)
+    yield "jobs_released", "Jobs released to workers and not yet claimed.", now.released
     yield "jobs_running", "Jobs claimed by a worker.", now.running
     yield "jobs_waiting", "Jobs that wait for their due time.", now.waiting
     yield "jobs_overdue", "Jobs whose deadline or due time has passed.", now.overdue
     yield "workers", "Worker processes with a lease.", now.workers
-    yield "slots", "Jobs that all workers do at once.", now.slots
+    yield "slots", "Job slots of all workers.", now.slots
     yield "dead_letters", "Dead letters kept.", now.dead_letters
     yield "consumers", "Consumers alive.", now.consumers
-    yield "permits_used", "Image requests of the last minute.", now.permits_used
+    yield "permits_used", "Image requests in the last minute.", now.permits_used
 
 
 def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
@@ -301,11 +305,11 @@ def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
     state = halt_state(now.halts, settings)
     is_open = GaugeMetricFamily("wearon_breaker_open", "1: calls are halted.", labels=["breaker"])
     since = GaugeMetricFamily(
-        "wearon_breaker_opened_timestamp_seconds", "When it opened.", labels=["breaker"]
+        "wearon_breaker_opened_timestamp_seconds", "When the breaker opened.", labels=["breaker"]
     )
     probe = GaugeMetricFamily(
         "wearon_breaker_next_probe_timestamp_seconds",
-        "When a call tries it again.",
+        "When the next probe is due.",
         labels=["breaker"],
     )
     providers = map(provider_breaker, settings.provider_names)
@@ -319,7 +323,8 @@ def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
     stopped = float(state.stopped_since is not None)
     yield GaugeMetricFamily("wearon_purchases_stopped", "1: nothing is bought.", stopped)
     refunds = GaugeMetricFamily(
-        "wearon_refunds_from_timestamp_seconds", "When credits of waiting jobs begin to go back."
+        "wearon_refunds_from_timestamp_seconds",
+        "When credits of waiting jobs start to be returned.",
     )
     if state.refunds_from is not None:
         refunds.add_metric([], state.refunds_from.timestamp())
@@ -340,8 +345,8 @@ def expose(meters: Meters, settings: Settings, role: str) -> Callable[[], None]:
         server, thread = start_http_server(port, settings.metrics_host, meters.registry)
     except OSError as exc:
         raise ConfigError(
-            f"port {port} on {settings.metrics_host} cannot be listened on: {exc.strerror}",
-            hint="choose another WEARON_METRICS_PORT; `consume` uses it, `celery` the next one",
+            f"port {port} on {settings.metrics_host} cannot be opened: {exc.strerror}",
+            hint="set another WEARON_METRICS_PORT; `consume` uses it and `celery` the next port",
         ) from exc
 
     def stop() -> None:

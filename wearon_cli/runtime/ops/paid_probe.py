@@ -1,8 +1,8 @@
 """
-The part of `wearon doctor --paid` that buys: one small picture from each model, both ways.
+The paid part of `wearon doctor --paid`: one small picture from each model.
 
-OpenAI's models are bought through both of its APIs, since documentation does not say what works
-there: which models the image tool takes, and whether a purchase can be found again.
+OpenAI's models are tried through both of its APIs, because its documentation does not say what
+works: which models the image tool takes, and whether a purchase can be found again.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ def planned(settings: Settings) -> list[Purchase]:
         ]
     if not found:
         raise ConfigError(
-            "no image provider has a key, so there is nothing to buy",
+            "no image provider has a key, so nothing can be bought",
             hint="set OPENAI_API_KEY or RUNWARE_API_KEY",
         )
     return found
@@ -199,11 +199,11 @@ def _price(trial: Trial) -> tuple[str, str]:
     """In words; and what to do."""
     usage = trial.picture.usage if trial.picture else None
     if usage is None or usage.cost_usd is None:
-        return "its price is neither told nor known here", "see the provider's own bill"
+        return "its price is neither reported nor known here", "check the provider's bill"
     told = f"${usage.cost_usd:.4f} {'estimated, none was told' if usage.is_estimate else 'told'}"
     if trial.expected_usd is None:
         return told, ""
-    hint = "our estimate of the price is off" if trial.price_differs else ""
+    hint = "our price estimate is off" if trial.price_differs else ""
     return f"{told}, about ${trial.expected_usd:.4f} expected", hint
 
 
@@ -221,14 +221,14 @@ def _marks(trial: Trial) -> tuple[str, str]:
 
 def _retrieval(purchase: Purchase, again: Retrieval) -> tuple[str, str]:
     looks = {
-        "found by its marker while it was drawn": again.found_while_drawn,
+        "found by its marker while it was being drawn": again.found_while_drawn,
         "found by its marker afterwards": again.found_after,
         "fetched again by its ticket": again.fetched_again,
     }
     words = [what if works else f"NOT {what}" for what, works in looks.items() if works is not None]
     hint = ""
     if again.works is False and purchase.is_configured:
-        hint = "a picture whose answer is lost may be bought twice"
+        hint = "if an answer is lost, its picture may be bought twice"
     elif again.works and not purchase.is_configured:
-        hint = "with WEARON_OPENAI_API=responses a lost answer would cost nothing"
+        hint = "with WEARON_OPENAI_API=responses a lost answer costs nothing"
     return ", ".join(words), hint

@@ -1,4 +1,4 @@
-"""Whether our settings fit what the platform does by itself (docs/platform.md)."""
+"""Whether our settings fit the platform's own timeouts (docs/platform.md)."""
 
 from typing import Final
 
@@ -23,17 +23,17 @@ def _max_wait(settings: Settings) -> Finding:
         return Finding(
             name="max wait",
             ok=True,
-            detail=f"jobs wait {wait_s:g} s at most; the platform ends b2c sessions after "
+            detail=f"jobs wait at most {wait_s:g} s; the platform ends b2c sessions after "
             f"{PLATFORM_CRON_S:g} s",
         )
     return Finding(
         name="max wait",
         ok=True,
         warning=True,
-        detail=f"jobs may wait {wait_s:g} s, but the platform fails and refunds b2c sessions after "
-        f"{PLATFORM_CRON_S:g} s: nothing is bought for them from {buy_s:g} s on, and only b2b jobs "
-        "wait longer",
-        hint=f"set WEARON_MAX_WAIT_S to {PLATFORM_CRON_S:g} where only b2c is sold, or keep it for "
+        detail=f"jobs may wait {wait_s:g} s, but the platform fails and refunds b2c sessions "
+        f"after {PLATFORM_CRON_S:g} s: no pictures are bought for them after {buy_s:g} s, "
+        "and only b2b jobs wait longer",
+        hint=f"set WEARON_MAX_WAIT_S to {PLATFORM_CRON_S:g} if you only serve b2c, or keep it for "
         "b2b",
     )
 
@@ -50,8 +50,8 @@ def _picture_limit(settings: Settings) -> Finding:
             name=name,
             ok=True,
             warning=True,
-            detail=f"{detail}: a job of {most} pictures is over the limit even alone, and the "
-            "image API may refuse it",
+            detail=f"{detail}: one job of {most} pictures exceeds the limit, and the image API "
+            "may refuse it",
             hint=f"set WEARON_INPUT_IMAGES_PER_MINUTE to {most} or more, or unset it",
         )
     if limit < most * jobs:
@@ -69,7 +69,7 @@ def _model_pictures(settings: Settings) -> Finding:
         name=name,
         ok=True,
         warning=True,
-        detail=f"no model takes more than {most}: accessories of jobs with up to {wanted} are left "
-        "out",
-        hint="add a model that takes more to WEARON_PROVIDERS, if accessories matter",
+        detail=f"no model accepts more than {most}: some accessories of jobs with up to {wanted} "
+        "are skipped",
+        hint="if accessories matter, add a model that accepts more",
     )

@@ -5,7 +5,8 @@ Exit code 0 when it does, else 1, with a sentence on stderr.
 
 The role is read from the command line of the container's first process. `serve` is asked on its
 port, `consume` and `celery` on that of their metrics (the image sets WEARON_METRICS_PORT), `all` on
-all three. Nothing outside of the container is asked: while Redis is away, a restart helps nobody.
+all three. Nothing outside the container is checked: a restart does not help while Redis is
+unavailable.
 """
 
 import http.client
@@ -19,7 +20,7 @@ from wearon_cli.runtime.ops.metrics import PORT_OFFSETS
 
 TIMEOUT_S: Final = 3.0
 FIRST_PROCESS: Final = Path("/proc/1/cmdline")
-#: No metric has this name: the answer is empty, and none is collected for it.
+#: No metric has this name, so the answer is empty and nothing is collected.
 _METRICS: Final = "/metrics?name[]=none"
 
 type Address = tuple[int, str]  # port and path
@@ -33,7 +34,7 @@ def main(first_process: Path = FIRST_PROCESS) -> int:
         return _told(any(_answers(*each) for each in addresses.values()), "no role answers here")
     asked = ["serve", *PORT_OFFSETS] if role == "all" else [role]
     if missing := [each for each in asked if each not in addresses]:
-        return _told(False, f"{', '.join(missing)} cannot be asked: set WEARON_METRICS_PORT")
+        return _told(False, f"cannot check {', '.join(missing)}: set WEARON_METRICS_PORT")
     silent = [each for each in asked if not _answers(*addresses[each])]
     return _told(not silent, f"{', '.join(silent)} does not answer")
 

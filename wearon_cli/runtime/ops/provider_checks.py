@@ -61,20 +61,20 @@ async def _ask(name: str, settings: Settings) -> _Asked:
     key = settings.provider_key(name)
     variable, title = PROVIDER_KEYS[name], _TITLES[name]
     if key is None:
-        hint = f"set it, or leave {name} out of WEARON_PROVIDERS"
+        hint = f"set it, or remove {name} from WEARON_PROVIDERS"
         return _Asked(finding=_fault(f"{title} key", f"{variable} is not set", hint))
     try:
         looks = await _ASK[name](settings, key)
     except AccountBlocked:
         return _Asked(
-            finding=_fault(f"{title} key", "is refused", f"put a valid one into {variable}")
+            finding=_fault(f"{title} key", "is rejected", f"set {variable} to a valid key")
         )
     except GeneratorError as exc:
         hint = f"check the network and {title.upper()}_BASE_URL"
-        return _Asked(finding=_fault(title, f"does not answer as it should: {exc}", hint))
+        return _Asked(finding=_fault(title, f"gives an unexpected answer: {exc}", hint))
     except WearonError as exc:
         return _Asked(finding=_fault(f"{title} key", str(exc), exc.hint))
-    return _Asked(finding=Finding(name=f"{title} key", ok=True, detail="is taken"), looks=looks)
+    return _Asked(finding=Finding(name=f"{title} key", ok=True, detail="is accepted"), looks=looks)
 
 
 def _fault(name: str, detail: str, hint: str) -> Finding:

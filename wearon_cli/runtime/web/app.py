@@ -1,7 +1,7 @@
 """
 The ASGI app of `wearon web`: who may see it, which headers every answer has, and its pages.
 
-Nothing here is public but the style sheet, the script and the login.
+Only the style sheet, the script and the login are public.
 """
 
 from http import HTTPStatus
@@ -82,8 +82,8 @@ def _add_login(app: FastAPI, site: Site) -> None:
     @app.get("/login")
     async def login(token: str = "") -> Response:
         """
-        Trade the token for a cookie. A page that goes on by itself, and no redirect: after one, a
-        browser that came from elsewhere would not send a strict cookie.
+        Trade the token for a cookie. It answers with a page that navigates on, not a redirect:
+        after a redirect from another site a browser would not send a strict cookie.
         """
         opened = site.logins.open(token, name=site.operator, now_s=site.clock())
         if opened is None:

@@ -1,5 +1,5 @@
 """
-Charts as SVG, drawn on the server: no script, no style in them that the page's policy refuses.
+Charts as SVG, drawn on the server: without scripts or styles that the page's policy refuses.
 
 Colours come from the style sheet by class; every mark has a title, and each chart a text for screen
 readers. The templates put a table of the same numbers behind it.
@@ -106,7 +106,7 @@ def _bar(bar: Bar, x: float, step: float, top: float) -> Markup:
 
 def _grid(top: float, unit: str) -> Markup:
     lines = []
-    # Half a job is none: then the middle has no line.
+    # There is no half job: then the middle has no line.
     for share in (0.0, 0.5, 1.0) if unit or top % 2 == 0 else (0.0, 1.0):
         y = _TOP + (1 - share) * (HEIGHT - _BOTTOM - _TOP)
         value = f"{top * share:g}"

@@ -1,9 +1,9 @@
 """
-Who may see the pages, and from where a request may come.
+Authentication and request checks of the page.
 
-Loopback alone protects nothing: any page in the operator's browser may send requests there, and a
-name that an attacker owns may point there (DNS rebinding). So the Host is checked, a login is asked
-for, and whatever changes something must come from a page of ours and carry its login's own token.
+Loopback alone does not protect it: any page in the operator's browser can send requests there, and
+an attacker's domain name can point there (DNS rebinding). So the Host header is checked, a login is
+required, and every change must come from one of our pages with its login's CSRF token.
 """
 
 import hmac
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-#: Logins that are remembered; the one that was used longest ago goes first.
+#: Most logins remembered; the least recently used is dropped first.
 MOST_LOGINS: Final = 100
 TOKEN_BYTES: Final = 32
 #: A working day.
@@ -26,7 +26,7 @@ MAX_NAME_CHARS: Final = 80
 
 @dataclass(slots=True, kw_only=True)
 class Login:
-    """A browser that brought the token."""
+    """A logged-in browser."""
 
     login_id: str
     csrf: str
@@ -35,12 +35,11 @@ class Login:
 
 
 class Logins:
-    """Those who may see the pages. In memory only: a restart ends all."""
+    """The current logins. In memory only: a restart ends them."""
 
     def __init__(self, *, port: int) -> None:
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
-        #: Cookies do not tell ports apart, so the name does: two of these pages do not disturb
-        #: each other.
+        #: Cookies are shared by all ports of a host, so the port is part of the name.
         self.cookie = f"wearon_web_{port}"
         self._open: OrderedDict[str, Login] = OrderedDict()
 
@@ -78,7 +77,7 @@ class Logins:
 
 def is_own_host(header: str, *, listening_on: str) -> bool:
     """
-    Whether a Host header names this program by something that no stranger's DNS can say.
+    Whether a Host header is one that an attacker's DNS cannot produce.
 
     Args:
         header: `name[:port]`. A tunnel may have another port than the listener.

@@ -1,4 +1,4 @@
-"""Live updates: a part of a page, sent anew as a server-sent event whenever it changed."""
+"""Live updates: a part of a page, sent as a server-sent event whenever it changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

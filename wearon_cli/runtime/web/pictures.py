@@ -2,7 +2,7 @@
 Pictures through our own origin, by session and kind: no signed address ever stands in a page.
 
 Inputs are files of strangers: they are decoded in a pixel process, never here, and what is served
-of them is what that process encoded anew. A result is served as it is stored.
+of them is what that process re-encoded. A result is served as it is stored.
 """
 
 import asyncio

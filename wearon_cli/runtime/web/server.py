@@ -99,7 +99,7 @@ def _site(settings: Settings, options: WebOptions, tools: WebTools, logins: Logi
 def _server(site: Site, on_ready: Callable[[], None]) -> AnnouncingServer:
     config = uvicorn.Config(
         make_app(site),
-        log_config=None,  # ours is set up already
+        log_config=None,  # ours is already set up
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
@@ -116,8 +116,9 @@ def _report(options: WebOptions, port: int) -> None:
     if not is_loopback(options.host):
         emit(
             WebOpenToOthers(
-                detail="whoever listens on the way can read the token and the pictures",
-                hint="listen on 127.0.0.1 and come through an SSH tunnel, or a proxy with TLS",
+                detail="the connection is not encrypted: others on the network can read the "
+                "token and the pictures",
+                hint="listen on 127.0.0.1 and use an SSH tunnel or a TLS proxy",
             )
         )
 

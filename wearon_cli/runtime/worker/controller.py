@@ -1,14 +1,14 @@
 """
-Celery's worker, with its jobs, slots and stop under our control.
+Celery's worker, with jobs, slots and shutdown under our control.
 
-Celery takes messages, shows them to its tools and says how each ended; the jobs are done elsewhere
-(`Jobs`). What Celery 5.6 leaves open is closed here:
+Celery takes messages, shows them to its tools and reports how each ended; the jobs run elsewhere
+(`Jobs`). Gaps in Celery 5.6 that are closed here:
 
-- a worker never takes a message that it has no slot for, also after it lost its connection, when
-  Celery forgets the messages it has in hand;
+- a worker never takes a message that it has no slot for, also after losing its connection, when
+  Celery forgets the messages it holds;
 - no event is lost: Celery gathers events of several jobs into one message, and drops those that
   another thread adds while it is sent;
-- an entry of the queue that is no message is dropped, and does not end the worker;
+- a queue entry that is not a message is dropped and does not end the worker;
 - a signal and `celery control shutdown` begin the same drain, in which
   the worker still answers Celery's tools.
 """
@@ -36,8 +36,8 @@ from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.jobs.runner import Disposition
 from wearon_cli.runtime.events import MessageUnreadable
 
-#: How often a worker says that it is alive. Flower takes one that is silent for twice as long for
-#: gone; Celery's own 2 s would be 30 commands a minute.
+#: How often a worker sends a heartbeat. Flower counts a worker as offline after twice this time;
+#: Celery's own 2 s would be 30 commands a minute.
 HEARTBEAT_S: Final = 30
 #: Exit code of a worker that had to end itself: it took no messages, or a drain did not end
 #: (EX_TEMPFAIL).
@@ -49,17 +49,17 @@ NOT_CLAIMED: Final = "not claimed"
 
 
 class HandedBack(Retry):  # type: ignore[misc]
-    """How Celery's events name a job that another attempt will end."""
+    """How Celery's events show a job that another attempt will end."""
 
     def __repr__(self) -> str:
         return f"{self.excs}, due in {self.when:g} s"
 
 
 class Jobs(Protocol):
-    """What does the jobs. Its methods are called from Celery's threads."""
+    """Runs the jobs. Its methods are called from Celery's threads."""
 
     def do(self, session_id: str) -> Disposition | None:
-        """Do a released job, and say where it was left; None: there was nothing to claim."""
+        """Run a released job and return its disposition; None: there was nothing to claim."""
 
     def drain(self, *, within_s: float) -> None:
         """Begin no purchase any more, let running jobs end, then have the rest handed back."""
@@ -81,7 +81,7 @@ class Controller:
         """
         Args:
             app: From `make_celery`; this one worker's own.
-            jobs: What does the jobs.
+            jobs: Runs the jobs.
             name: `NAME@HOST`, as Celery's tools show it; one of its kind.
             slots: Messages in hand at once.
             drain_s: Time for running jobs when the worker stops.
@@ -152,7 +152,7 @@ class Controller:
             return
         self._stopping = True
         self._drainer.start()
-        # By a clock of its own, since what must drain may be what hangs.
+        # On its own timer, because the part that must drain may be the part that hangs.
         end = threading.Timer(self._drain_s + HAND_BACK_S, os._exit, [EXIT_UNRESPONSIVE])
         end.daemon = True
         end.start()
@@ -180,7 +180,7 @@ class Controller:
             consumer.cancel_task_queue(CELERY_QUEUE)
 
     def wake(self) -> None:
-        """Have Celery's loop look around now: for a stop, or for a free slot."""
+        """Wake Celery's loop: for a stop, or for a free slot."""
         self._on_hub(_nothing)
 
     def _on_hub(self, call: Callable[[], None]) -> None:

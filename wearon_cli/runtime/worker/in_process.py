@@ -1,4 +1,4 @@
-"""Doing the jobs of named sessions in this process, for an operator whose workers do not run."""
+"""Runs the jobs of given sessions in this process, for when no worker runs."""
 
 import asyncio
 import os
@@ -30,8 +30,8 @@ BATCH: Final = 100
 @asynccontextmanager
 async def working_here(settings: Settings) -> AsyncIterator[Callable[[str], None]]:
     """
-    Do the jobs of the sessions that are named to it, and no others, while the block runs. A job
-    in hand at its end is handed back.
+    Run only the jobs of the given sessions while the block runs. An unfinished job is handed back
+    at its end.
 
     Raises:
         WearonError: What `wearon celery` would refuse to start with.
@@ -51,7 +51,7 @@ async def working_here(settings: Settings) -> AsyncIterator[Callable[[str], None
 
 
 def _worker() -> Worker:
-    """Without slots: nothing is released for it, it claims what it was told to."""
+    """Registered without slots: nothing is released to it, it claims only the given jobs."""
     host, pid = socket.gethostname(), os.getpid()
     name = f"{host}-{pid}-now-{secrets.token_hex(3)}"
     return Worker(worker_id=name, slots=0, host=host, pid=pid)
@@ -107,7 +107,9 @@ class _Hands:
         return False
 
     async def _claim(self, session_id: str) -> Claim | None:
-        """Asked again with the same token while Redis is away: it may have given us the job."""
+        """
+        Retried with the same token while Redis is unavailable: the first try may have succeeded.
+        """
         token = secrets.token_hex(8)
         while True:
             try:

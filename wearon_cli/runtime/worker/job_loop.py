@@ -1,9 +1,9 @@
 """
 One event loop, on a thread of its own, that runs all jobs of a Celery process.
 
-Celery's threads only hand a session id over and wait: a job is forty seconds of waiting for a
-socket, so hundreds share the loop and its connections. The process has one lease for all its jobs:
-when it is lost, other workers may have them already, and their attempts here are cancelled.
+Celery's threads only pass a session id and wait: a job spends forty seconds waiting for a socket,
+so hundreds share the loop and its connections. The process has one lease for all its jobs: when it
+is lost, other workers may have them already, and their attempts here are cancelled.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class JobLoop:
 
     def do(self, session_id: str) -> Disposition | None:
         """
-        Claim a released job and do it; returns where it was left.
+        Claim a released job and run it; returns its disposition.
 
         None: there was nothing to claim, or this worker stops: the journal releases it again.
         """
@@ -88,7 +88,9 @@ class JobLoop:
         return await self._do(claim) if claim else None
 
     async def _claim(self, session_id: str) -> Claim | None:
-        """Asked again with the same token while Redis is away: it may have given us the job."""
+        """
+        Retried with the same token while Redis is unavailable: the first try may have succeeded.
+        """
         token = secrets.token_hex(8)
         journal = self._ready.result().journal
         while self._accepts:
@@ -116,7 +118,7 @@ class JobLoop:
         if self._jobs:
             emit(DrainStarted(jobs=len(self._jobs), within_s=within_s))
         give_up_s = self._loop.time() + within_s
-        # Again and again: a claim that was under way when the drain began may have become a job.
+        # Repeatedly: a claim in progress when the drain began may have become a job.
         while self._jobs and (left_s := give_up_s - self._loop.time()) > 0:
             await asyncio.wait(self._jobs, timeout=left_s)
         await self._hand_all_back()
@@ -129,7 +131,7 @@ class JobLoop:
             await asyncio.wait(self._jobs, timeout=HAND_BACK_S)
 
     async def _keep_lease(self, registry: WorkerRegistry) -> None:
-        """Renew the lease of this process, and join anew when it was lost."""
+        """Renew the lease of this process, and register again when it was lost."""
         pause_s = self._settings.lease_renew_s
         while True:
             await asyncio.sleep(pause_s)

@@ -2,9 +2,8 @@
 Notices a Celery worker that is alive but unresponsive: messages wait, slots are free, and none is
 taken.
 
-Seen after Redis restarts. A worker that drains, or that was told to leave the queue, is not
-unresponsive. It costs two commands a minute, from a thread of its own, since the loop that became
-unresponsive cannot be asked.
+Seen after Redis restarts. A draining worker, or one told to leave the queue, does not count. It
+costs two commands a minute, from a thread of its own, because an unresponsive loop cannot be asked.
 """
 
 import threading

@@ -1,8 +1,8 @@
 """
 What changes something: replay, undo, requeue, drop, fix. Only with `--allow-actions`.
 
-Each is the command's own function. A GET shows the plan and changes nothing; a POST plans anew, and
-where the new plan is not the one that was shown, it shows that one instead of doing anything.
+Each is the command's own function. A GET shows the plan and changes nothing; a POST plans again; if
+the new plan differs from the one shown, it shows the new plan and does nothing.
 """
 
 import hashlib

@@ -22,7 +22,7 @@ SPANS: Final = {
 }
 #: Causes that have a colour of their own; the others share one.
 COLOURED: Final = 4
-#: Newest failed rows that are parted by store.
+#: Most failed rows grouped by store.
 MOST_ROWS: Final = 1000
 
 

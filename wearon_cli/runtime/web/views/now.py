@@ -15,7 +15,7 @@ from wearon_cli.runtime.web.site import Site
 
 SPAN: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
-#: A look costs Redis about 20 commands, those inside of its script included.
+#: A refresh costs Redis about 20 commands, including those inside its script.
 LOOK_EVERY_S: Final = 5.0
 
 
