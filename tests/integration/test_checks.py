@@ -207,6 +207,26 @@ async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> 
     assert await outcomes(world) == {"unused": 1}
 
 
+async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
+    make_world: WorldMaker,
+) -> None:
+    """Killed between the end of the purchase and the intent, the job bought a second picture."""
+    world = await make_world(check_results="fail")
+    for step in range(1, MANY_STEPS):
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        world.generator.plan, world.generator.paid = [BLANK, RIGHT], []
+        key = await world.sell(owner_id=USER)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, True
+        assert await run_until_crash(world)
+        world.fetcher.plan = [PERSON, GARMENT] * 6
+        await let_others_finish(world)
+        if world.fuse.burnt == "end_purchase":
+            assert (await world.row(key)).status is Status.FAILED
+            assert len(world.generator.paid) == 1
+            return
+    pytest.fail("no step ended the purchase")
+
+
 async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMaker) -> None:
     world = await make_world(BLANK, RIGHT, check_results="retry")
     key = await world.sell(owner_id=USER)

@@ -40,6 +40,7 @@ from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.last_writes import end_purchase
 from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
+from wearon_cli.core.jobs.settlement import intent_for
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
 from wearon_cli.core.pictures.slots import FairSlots
 from wearon_cli.core.prompt import default_prompt
@@ -223,7 +224,8 @@ class Drawing:
 
     async def _fail(self, job: _Job, picture: BoughtPicture, findings: tuple[Finding, ...]) -> None:
         """
-        End the purchase of a picture that is not delivered.
+        End the purchase of a picture that is not delivered. The intent to fail the job is written
+        first: a worker that dies after it buys nothing more.
 
         Raises:
             ResultRefused: Always.
@@ -231,6 +233,7 @@ class Drawing:
         await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FAILED)
         refused = ResultRefused(f"the drawn picture failed its check: {', '.join(findings)}")
         usage, unused = picture.usage, PurchaseOutcome.UNUSED
+        await self.journal.intend(job.claim, intent_for(refused))
         await end_purchase(self.journal, job.claim, unused, cost_usd=usage.cost_usd, cause=refused)
         await self.retriever.forget(picture.ticket)
         raise refused
