@@ -243,11 +243,7 @@ class Journal(Protocol):
     """
 
     async def open(self, job: NewJob) -> bool:
-        """
-        Write an entry and make it ready, fairly among owners.
-
-        False: this session already has an open one, which is kept.
-        """
+        """Write an entry and make it ready, fairly among owners. False: one is open already."""
 
     async def claim(self, session_id: str, *, worker_id: str, token: str) -> Claim | None:
         """

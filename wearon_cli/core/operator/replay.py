@@ -45,7 +45,7 @@ _RUNNING_WORDS: Final = {
     JobLocation.RUNNING: ("a worker is running it", "wait for it to end"),
     JobLocation.WAITING: (
         "its job is waiting for a rate limit or an outage to end",
-        "it goes on by itself",
+        "it continues by itself",
     ),
     JobLocation.SETTLING: ("a worker is settling it", "try again in a moment"),
 }

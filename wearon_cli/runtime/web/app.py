@@ -199,7 +199,7 @@ class Guard:
         if not is_csrf_right(state["login"], form):
             return _refused(403, "the form does not carry the token of this login")
         if not self._site.allow_actions and scope["path"] != "/logout":
-            return _refused(403, "this page only reads: `wearon web --allow-actions` acts")
+            return _refused(403, "this page is read-only: use `wearon web --allow-actions`")
         state["form"] = form
         return None
 

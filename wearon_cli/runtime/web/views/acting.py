@@ -229,7 +229,7 @@ def _name(request: Request) -> str:
     login: Login = request.state.login
     name = checked_name(request.state.form.get("name", ""))
     if not name:
-        raise InputError("who acts? the timeline keeps a name", hint="fill in your name")
+        raise InputError("who acts? the timeline records a name", hint="fill in your name")
     login.name = name
     return name
 
