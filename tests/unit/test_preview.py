@@ -1,6 +1,7 @@
 """Previews on a drawn person: cloth arrives where it belongs, and nothing else changes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,16 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from devkit.previews import OLD_TOP, PAPER, SKIN, drawn_garment, drawn_person
+import wearon_cli
+from devkit.previews import OLD_TOP, PAPER, SKIN, Point, drawn_garment, drawn_person
 from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.cloth import find_cloth
-from wearon_cli.core.preview.composing import compose
+from wearon_cli.core.preview.composing import compose, require_good
 from wearon_cli.core.preview.dressing import dress
 from wearon_cli.core.preview.garment import Garment, read_garment
 from wearon_cli.core.preview.mark import mark
 from wearon_cli.core.preview.rasters import Rgb
 
+ASSETS = Path(wearon_cli.__file__).parent / "assets"
 RED, BLUE, GREEN = (200, 40, 40), (40, 60, 200), (30, 150, 60)
 #: Rows and columns of the drawn person.
 CHEST = (slice(170, 260), slice(130, 170))
@@ -236,6 +239,57 @@ def test_a_card_for_a_worn_top_leaves_the_wearers_face_out() -> None:
     other_skin = np.abs(card.astype(int) - (120, 80, 60)).max(2) < 8
     assert red.sum() > 1000
     assert not other_skin[: np.flatnonzero(red.any(1))[0] - 12].any()
+
+
+def _narrowed(person: Rgb, pose: PoseReading, cols: int) -> tuple[Rgb, PoseReading]:
+    size = cols, len(person)
+    photo, mask = (Image.fromarray(each).resize(size) for each in (person, pose.mask))
+    return np.asarray(photo), replace(pose, mask=np.asarray(mask))
+
+
+def test_a_garment_that_comes_out_stretched_is_shown_on_a_card() -> None:
+    person, pose = _narrowed(*drawn_person(), 130)
+    with pytest.raises(NotDressable, match="stretched"):
+        require_good(dress(person, pose, laid(drawn_garment(RED))), pose)
+    card = np.asarray(compose(person, pose, drawn_garment(RED), None))
+    assert card.shape[1] > 1.4 * person.shape[1]
+
+
+@pytest.mark.parametrize("missing", ["a band", "a hole"])
+def test_cloth_in_pieces_or_with_holes_does_not_pass(missing: str) -> None:
+    person, pose = drawn_person()
+    dressed = dress(person, pose, laid(drawn_garment(RED)))
+    cover = dressed.cover.copy()
+    rows, cols = np.flatnonzero(dressed.body.any(1)), np.flatnonzero(dressed.body.any(0))
+    row, col = int(rows.mean()), int(cols.mean())
+    cover[
+        row - 20 : row + 20, slice(None) if missing == "a band" else slice(col - 25, col + 25)
+    ] = 0
+    with pytest.raises(NotDressable, match="in pieces"):
+        require_good(replace(dressed, cover=cover), pose)
+
+
+def test_a_sleeve_at_another_scale_than_the_body_is_shown_on_a_card() -> None:
+    with Image.open(ASSETS / "garment_sweater.jpg") as picture:
+        sweater = laid(np.asarray(picture.convert("RGB")))
+    person, pose = drawn_person()
+    require_good(dress(person, pose, sweater), pose)
+    # An arm that points at the camera leaves no room for a long sleeve.
+    person, pose = drawn_person(right_hand=[(106, 143), (104, 146), (102, 149)])
+    with pytest.raises(NotDressable, match="stretched"):
+        require_good(dress(person, pose, sweater), pose)
+
+
+@pytest.mark.parametrize(
+    "right_hand",
+    [
+        pytest.param(None, id="arms at the sides"),
+        pytest.param([(70, 210), (130, 250), (160, 245)], id="a hand before the body"),
+    ],
+)
+def test_arms_in_front_of_a_garment_do_not_tear_it(right_hand: list[Point] | None) -> None:
+    person, pose = drawn_person(right_hand=right_hand)
+    require_good(dress(person, pose, laid(drawn_garment(RED))), pose)
 
 
 @given(width=st.integers(64, 1400), height=st.integers(64, 1400))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from wearon_cli.core.preview.rasters import Rgb
 
@@ -12,10 +12,8 @@ INK: Final = (60, 62, 68)
 GAP_SHARE: Final = 0.04
 TEXT_SHARE: Final = 0.03
 LEAST_TEXT_PX: Final = 11
-#: Height of both pictures: as the person's, and at most this.
-TALLEST_PX: Final = 1024
-#: Height of the garment's picture over the person's.
-SMALLER: Final = 0.7
+TALLEST_PX: Final = 1024  # height of both pictures: as the person's, and at most this
+SMALLER: Final = 0.7  # height of the garment's picture over the person's
 
 
 def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
@@ -32,8 +30,9 @@ def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
     """
     height = min(len(person), TALLEST_PX)
     gap = max(4, round(GAP_SHARE * height))
-    left = _scaled(Image.fromarray(person), height, height * 2)
-    right = _scaled(Image.fromarray(garment), round(SMALLER * height), height)
+    left = ImageOps.contain(Image.fromarray(person), (2 * height, height), Image.Resampling.LANCZOS)
+    small = height, max(1, round(SMALLER * height))
+    right = ImageOps.contain(Image.fromarray(garment), small, Image.Resampling.LANCZOS)
     text_px = max(LEAST_TEXT_PX, round(TEXT_SHARE * height))
     size = 3 * gap + left.width + right.width, 2 * gap + height + round(2.4 * text_px)
     card = Image.new("RGB", size, PAPER)
@@ -46,9 +45,3 @@ def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
         font = ImageFont.load_default(text_px)
     ImageDraw.Draw(card).text((gap, height + round(1.6 * gap)), words, font=font, fill=INK)
     return card
-
-
-def _scaled(picture: Image.Image, height: int, widest: int) -> Image.Image:
-    scale = min(height / picture.height, widest / picture.width)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return picture.resize(size, Image.Resampling.LANCZOS)

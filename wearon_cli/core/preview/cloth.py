@@ -8,7 +8,17 @@ from PIL import Image
 from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.cutout import cut_out
-from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, eroded, flood, grown, soften
+from wearon_cli.core.preview.rasters import (
+    Floats,
+    Mask,
+    Rgb,
+    eroded,
+    flood,
+    grown,
+    holes,
+    largest,
+    soften,
+)
 
 #: Longest side at which the garment is looked for, and at which its outline is then drawn.
 SEARCH_PX, OUTLINE_PX = 240, 480
@@ -16,8 +26,7 @@ SEARCH_PX, OUTLINE_PX = 240, 480
 EXPECTED_SIZES: Final = (0.6, 0.8, 1.0)
 #: How sure a first finding is: the least and most likely that a pixel is cloth.
 DOUBT: Final = (0.15, 0.85)
-#: Share of the photo that a garment covers, at least and at most.
-AREA_SHARE: Final = (0.05, 0.92)
+AREA_SHARE: Final = (0.05, 0.92)  # share of the photo that a garment covers, at least and at most
 #: Colour difference (0..255) that an outline has at least: paper and JPEG noise have about 1.
 LEAST_EDGE: Final = 3.0
 #: What is thinner than this share of the cloth's size is a hook, a strap or a label.
@@ -94,32 +103,15 @@ def _edge_strength(rgb: Rgb, label: Floats) -> float:
 def _whole(cloth: Mask) -> Mask:
     """The largest piece without thin things on it, its holes filled."""
     radius = max(1, round(THIN * float(np.sqrt(cloth.sum())) / 2))
-    core = _largest(eroded(cloth, radius))
+    core = largest(eroded(cloth, radius))
     if not core.any():
         return core
     cloth = grown(core, radius + 1) & cloth
-    outside = np.pad(~cloth, 1, constant_values=True)
-    seed = np.zeros_like(outside)
-    seed[0] = True
-    holes = (outside & ~flood(seed, outside))[1:-1, 1:-1]
     columns = np.flatnonzero(cloth.any(0))
     margin = (columns[-1] - columns[0]) * (1 - PRINTED) / 2
     printed = np.zeros_like(cloth)
     printed[:, int(columns[0] + margin) : int(columns[-1] - margin)] = True
-    return np.asarray(cloth | flood(printed & holes, holes))
-
-
-def _largest(mask: Mask) -> Mask:
-    """The largest connected piece."""
-    best, rest = np.zeros_like(mask), mask.copy()
-    while int(rest.sum()) > int(best.sum()):
-        seed = np.zeros_like(mask)
-        seed.flat[int(rest.argmax())] = True
-        piece = flood(seed, rest)
-        rest &= ~piece
-        if piece.sum() > best.sum():
-            best = piece
-    return best
+    return np.asarray(cloth | flood(printed, holes(cloth)))
 
 
 def find_worn_cloth(rgb: Rgb, wearer: PoseReading, *, longest_px: int = OUTLINE_PX) -> Mask:

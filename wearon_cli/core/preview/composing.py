@@ -12,13 +12,16 @@ from wearon_cli.core.preview.cloth import find_cloth, find_worn_cloth
 from wearon_cli.core.preview.dressing import Dressed, dress
 from wearon_cli.core.preview.figure import read_figure
 from wearon_cli.core.preview.garment import read_garment
-from wearon_cli.core.preview.rasters import Rgb
+from wearon_cli.core.preview.rasters import Rgb, holes, largest
 
 #: A person is wearing the garment when this much of its picture is that person; a printed face is
 #: smaller.
 WEARER_SHARE: Final = 0.12
-#: Share of the person's own top that may still be seen.
-MOST_OLD: Final = 0.15
+MOST_OLD: Final = 0.15  # share of the person's own top that may still be seen
+# No source for these: well above what good previews of real tops have (in brackets).
+MOST_TORN: Final = 0.04  # share of the cloth that is in loose pieces or missing in holes (0.018)
+MOST_STRETCH: Final = 2.2  # larger over smaller scale of the garment's body (1.7)
+MOST_UNEVEN: Final = 2.8  # larger over smaller scale of its parts (2.4)
 
 
 def compose(
@@ -46,28 +49,39 @@ def compose(
             worn = find_worn_cloth(garment, wearer)
             top = read_garment(garment, worn, read_figure(wearer))
         dressed = dress(person, pose, top)
-        _require_good(dressed, pose)
+        require_good(dressed, pose)
     except NotDressable as exc:
         shown = garment if wearer is None else _below_face(garment, wearer)
         return draw_card(person, shown, str(exc))
     return Image.fromarray(dressed.rgb)
 
 
-def _require_good(dressed: Dressed, pose: PoseReading) -> None:
+def require_good(dressed: Dressed, pose: PoseReading) -> None:
     """
     Look over a finished preview.
 
     Raises:
-        NotDressable: The face was touched, or too much of the person's own top shows.
+        NotDressable: The face was touched, too much of the person's own top shows, or the garment
+            is torn or stretched.
     """
     face = pose.pixels()[: Landmark.MOUTH_RIGHT + 1]
     left, top = np.maximum(face.min(0), 0).astype(int)
     right, bottom = np.maximum(face.max(0), 0).astype(int)
     if dressed.changed[top : bottom + 1, left : right + 1].any():
         raise NotDressable("the garment would cover the face")
+    # Arms in front of it hide cloth; they do not tear it. Every second pixel tells enough.
+    cloth, arms = (dressed.cover > 0.5)[::2, ::2], dressed.arms[::2, ::2]
+    lost = (cloth & ~largest(cloth | arms)) | (holes(cloth | arms) & dressed.body[::2, ::2])
+    if not cloth.any() or lost.sum() > MOST_TORN * cloth.sum():
+        raise NotDressable("the garment would come in pieces")
     own = dressed.own_top
     if own.any() and (dressed.cover[own] < 0.5).mean() > MOST_OLD:
         raise NotDressable("the person's own top would show under it")
+    body, sizes = dressed.scales[0], [np.sqrt(part.prod(1)) for part in dressed.scales]
+    usual = [float(np.median(size)) for size in sizes if len(size)]
+    is_distorted = (body[:, 0] > MOST_STRETCH * body[:, 1]).sum() > len(body) / 2
+    if is_distorted or max(usual) > MOST_UNEVEN * min(usual):
+        raise NotDressable("the garment would be stretched out of shape")
 
 
 def _below_face(garment: Rgb, wearer: PoseReading) -> Rgb:

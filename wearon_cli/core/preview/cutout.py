@@ -18,17 +18,13 @@ from wearon_cli.core.preview.rasters import Floats, Rgb
 
 #: Bins of a histogram along each of its three axes; a colour counts for the next bins as well.
 BINS: Final = 32
-#: How often colours and labels are learnt from each other.
-ROUNDS: Final = 6
+ROUNDS: Final = 6  # how often colours and labels are learnt from each other
 #: Colour difference (0..255) over which two neighbours are hardly one thing, over the photo's own
 #: usual difference: 2 would be GrabCut's choice.
 CONTRAST: Final = 2.0
-#: How much a pixel's own colour counts against its four neighbours' labels.
-OWN_WEIGHT: Final = 0.12
-#: A colour that was never seen says nothing: shares this small are a tie.
-UNSEEN: Final = 2e-5
-#: Steps of the solver at most, and the share of the first error at which it stops.
-STEPS: Final = 60
+OWN_WEIGHT: Final = 0.12  # how much a pixel's own colour counts against its four neighbours' labels
+UNSEEN: Final = 2e-5  # A colour that was never seen says nothing: shares this small are a tie
+STEPS: Final = 60  # steps of the solver at most, and the share of the first error at which it stops
 ENOUGH: Final = 1e-3
 
 

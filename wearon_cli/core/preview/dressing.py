@@ -15,6 +15,7 @@ from wearon_cli.core.preview.layers import (
     Layer,
     Scene,
     Shoulders,
+    arms_in_front,
     body_layer,
     leftover_layer,
     sleeve_layer,
@@ -31,8 +32,8 @@ USUAL_LENGTH: Final = 1.35  # of a top, over its width
 USUAL_HEM: Final = 1.06  # where that ends, in torsos below the shoulder joints
 SLEEVE_START: Final = 0.1  # of a short sleeve, added to its length, in torsos
 BELT: Final = 0.075  # where legs begin to part, in torsos above the hip joints
-#: Longest side of the photo in which the person's own top is looked for.
-OWN_TOP_PX: Final = 360
+OWN_TOP_PX: Final = 360  # longest side of the photo in which the person's own top is looked for
+SCALE_STEP: Final = 8  # pixels between the places where the laid garment's scale is read
 #: Skin and an old top nearer than this (0..255) look the same in a chin's shadow.
 LEAST_CONTRAST: Final = 45
 
@@ -41,13 +42,18 @@ type Frame = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dressed:
-    """The composite, and which pixels of the photo it changed."""
+    """The composite, and what a check of it needs."""
 
     rgb: Rgb
-    changed: Mask  # (rows, cols)
-    #: (rows, cols): the person's own top, and where cloth was laid, 0..1.
-    own_top: Mask
-    cover: Floats
+    changed: Mask  # (rows, cols) pixels of the photo
+    # Of a frame around torso and arms, (rows, cols):
+    cover: Floats  # where cloth was laid, 0..1
+    own_top: Mask  # the person's own top
+    body: Mask  # between the sides of the garment's body
+    arms: Mask  # bare ones in front of it
+    #: Body, then sleeves: (n, 2) larger and smaller scale at some places, in pixels of the
+    #: garment's photo for one of the person's.
+    scales: tuple[Floats, ...]
 
 
 def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
@@ -65,30 +71,38 @@ def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
     frame = _frame(figure)
     own = find_worn_cloth(rgb, pose, longest_px=OWN_TOP_PX)[frame]
     scene = _scene(rgb[frame].astype(float), pose, figure, garment, frame, own)
-    layers = [body_layer(scene)]
+    bare = arms_in_front(scene)
+    layers = [body_layer(scene, bare)]
     if garment.sleeves:
         layers += [sleeve_layer(scene, at, sleeve) for at, sleeve in enumerate(garment.sleeves)]
     cover = np.asarray(np.max([layer.cover for layer in layers], axis=0), float)
     leftover = leftover_layer(scene, layers[0], cover)
     layers.insert(0, leftover)
     cover = np.maximum(cover, leftover.cover)
-    out = scene.person * (1 - _contact_shadow(scene, cover))[..., None]
-    out = _laid(out, _neck_skin(scene, cover))
+    out = _laid(scene.person, _neck_skin(scene, cover))
     for layer in layers:
         lit = layer.colour * scene.light[..., None]
         out = _laid(out, Layer(colour=lit, cover=layer.cover))
+    body = np.asarray((scene.x > scene.left[:, None]) & (scene.x < scene.right[:, None]))
     picture = rgb.copy()
     picture[frame] = np.clip(np.rint(out), 0, 255).astype(np.uint8)
-    everywhere = np.zeros(rgb.shape[:2])
-    everywhere[frame] = cover
-    own_top = np.zeros(rgb.shape[:2], bool)
-    own_top[frame] = own
     return Dressed(
         rgb=picture,
         changed=np.asarray((picture != rgb).any(2)),
-        own_top=own_top,
-        cover=everywhere,
+        own_top=own,
+        cover=cover,
+        body=body,
+        arms=np.asarray((bare > 0.5) & body),
+        scales=tuple(_scales(layer) for layer in layers[1:]),
     )
+
+
+def _scales(layer: Layer) -> Floats:
+    seen = layer.cover[::SCALE_STEP, ::SCALE_STEP] > 0.5
+    slopes = np.array(
+        [np.gradient(part[::SCALE_STEP, ::SCALE_STEP], SCALE_STEP) for part in layer.source]
+    )
+    return np.asarray(np.linalg.svd(np.moveaxis(slopes[:, :, seen], -1, 0), compute_uv=False))
 
 
 def _laid(under: Floats, layer: Layer) -> Floats:
@@ -224,23 +238,10 @@ def _neck_skin(scene: Scene, cover: Floats) -> Layer:
     neck = neck & (scene.shown > 0.5) & (scene.own < 0.3)
     near = (off_px < NECKLINE * figure.neck_half) & (scene.y < figure.armpit)
     old = near & (cover < 0.99) & (soften(scene.own, 0.01 * figure.torso_px) > 0.1)
-    nothing = Layer(colour=scene.person, cover=np.zeros_like(up))
-    if not neck.any() or not old.any():
-        return nothing
-    # Just above the old collar, where the chin's shadow ends.
-    skin = np.quantile(scene.person[neck], 0.6, axis=0)
-    if np.abs(skin - np.median(scene.person[old], axis=0)).max() < LEAST_CONTRAST:
-        return nothing
-    seen = old & (scene.shown > 0.5)
-    return Layer(
-        colour=np.broadcast_to(skin, scene.person.shape), cover=soften(seen.astype(float), 1.0)
-    )
-
-
-def _contact_shadow(scene: Scene, cover: Floats) -> Floats:
-    """How much darker the person is just below the garment's edges."""
-    drop = max(1, int(0.02 * scene.figure.torso_px))
-    fallen = np.zeros_like(cover)
-    fallen[drop:] = cover[:-drop]
-    # A blur has no end; a shadow does.
-    return 0.5 * np.clip(soften(fallen, drop) - 0.02, 0, 1) * (1 - cover) * scene.shown
+    colour, seen = scene.person, np.zeros_like(old)
+    if neck.any() and old.any():
+        # Just above the old collar, where the chin's shadow ends.
+        skin = np.quantile(scene.person[neck], 0.6, axis=0)
+        if np.abs(skin - np.median(scene.person[old], axis=0)).max() >= LEAST_CONTRAST:
+            colour, seen = np.broadcast_to(skin, colour.shape), old & (scene.shown > 0.5)
+    return Layer(colour=colour, cover=soften(seen.astype(float), 1.0))

@@ -13,8 +13,7 @@ from wearon_cli.core.body.pose import Landmark, PoseReading
 from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.rasters import Floats, Mask, median, reach, soften_line
 
-#: Arm landmarks from the shoulder to the fingers, for the person's left and right.
-_ARMS: Final = (
+_ARMS: Final = (  # arm landmarks from the shoulder to the fingers, for the person's left and right
     (Landmark.LEFT_SHOULDER, Landmark.LEFT_ELBOW, Landmark.LEFT_WRIST, Landmark.LEFT_INDEX),
     (Landmark.RIGHT_SHOULDER, Landmark.RIGHT_ELBOW, Landmark.RIGHT_WRIST, Landmark.RIGHT_INDEX),
 )

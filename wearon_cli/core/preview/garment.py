@@ -15,22 +15,17 @@ from wearon_cli.core.errors import NotDressable
 from wearon_cli.core.preview.figure import Figure
 from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, ends, eroded, flood, median, reach
 
-#: Points that describe an edge of the body, from one end to the other.
-EDGE_POINTS: Final = 241
-#: Points that describe a sleeve, from the armhole to the cuff.
-SLEEVE_POINTS: Final = 32
+EDGE_POINTS: Final = 241  # points that describe an edge of the body, from one end to the other
+SLEEVE_POINTS: Final = 32  # points that describe a sleeve, from the armhole to the cuff
 #: Left out along every edge, as a share of the cloth's height: there the backdrop shines through.
 MARGIN: Final = 0.012
 
 # How tops lie on floors and hangers. No source: set by eye on phone photos.
 #: Rows of the shoulders, as shares of the height: they show where the middle is.
 SHOULDERS: Final = (0.06, 0.16)
-#: Where a worn top ends at the latest, in torsos below the hip joints.
-WORN_HEM: Final = 0.05
-#: Rows of the collar's ends, as a share of the height.
-COLLAR: Final = 0.04
-#: Rows where an armpit can be.
-ARMPIT_ROWS: Final = (0.14, 0.68)
+WORN_HEM: Final = 0.05  # where a worn top ends at the latest, in torsos below the hip joints
+COLLAR: Final = 0.04  # rows of the collar's ends, as a share of the height
+ARMPIT_ROWS: Final = (0.14, 0.68)  # rows where an armpit can be
 #: Where the armpit is when a sleeve lies against the body, which then comes in further down.
 HANGING_ARMPIT, HANGING_ROWS = 0.36, 0.95
 #: Under a sleeve the outline comes in by at least this share of half the body, within this height.
@@ -38,16 +33,13 @@ STEP_IN: Final = 0.14
 #: The same at the cuff of a sleeve that lies against the body: a cap only narrows.
 CUFF_STEP: Final = 0.22
 STEP_ROWS: Final = 0.06
-#: Least area of a sleeve, as a share of all cloth.
-LEAST_SLEEVE: Final = 0.02
-#: From this share of the body's length on, a sleeve goes to the wrist.
-LONG_SLEEVE: Final = 0.5
+LEAST_SLEEVE: Final = 0.02  # least area of a sleeve, as a share of all cloth
+LONG_SLEEVE: Final = 0.5  # from this share of the body's length on, a sleeve goes to the wrist
 #: A sleeve that is this much longer than the other one shows both: that one is folded.
 FOLDED: Final = 1.4
 #: Length over width of a body that can be a top: least, and most with and without sleeves.
 SHORTEST, LONGEST, LONGEST_VEST = 0.75, 2.0, 1.9
-#: Share of the rows that have cloth in the middle: trousers have a gap.
-LEAST_MIDDLE: Final = 0.9
+LEAST_MIDDLE: Final = 0.9  # share of the rows that have cloth in the middle: trousers have a gap
 #: How unlike the halves of a top may be: difference of their widths over the whole.
 MOST_SKEW: Final = 0.3
 #: Depth of a neckline over the length, without which a thing without sleeves is no top.

@@ -32,6 +32,8 @@ class Layer:
 
     colour: Floats  # (rows, cols, 3), 0..255
     cover: Floats  # (rows, cols), 0..1
+    #: (rows, cols) columns and rows of the garment's photo that are seen; empty: none are.
+    source: tuple[Floats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +73,7 @@ class Scene:
     on_arms: tuple[tuple[Floats, Floats], ...]
 
 
-def body_layer(scene: Scene) -> Layer:
+def body_layer(scene: Scene, bare: Floats) -> Layer:
     """The garment without its sleeves; bare arms in front of it stay in front."""
     garment, shoulders, y = scene.garment, scene.shoulders, scene.y
     width = (scene.right - scene.left)[:, None]
@@ -106,7 +108,8 @@ def body_layer(scene: Scene) -> Layer:
     return Layer(
         colour=_pick(scene, source_x, source_y, wanted)
         * roundness(2 * across - 1, 0.13)[..., None],
-        cover=cover * opening * (1 - _arms_in_front(scene)),
+        cover=cover * opening * (1 - bare),
+        source=(source_x, source_y),
     )
 
 
@@ -142,7 +145,9 @@ def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     capped = capped * _soft(scene.y - scene.shoulders.line)
     cover = _soft(upper - across) * _soft(across + lower) * _soft(length - way) * free * capped
     shade = roundness(2 * share - 1, 0.3)
-    return Layer(colour=_pick(scene, x, y, cover > 0) * shade[..., None], cover=cover)
+    return Layer(
+        colour=_pick(scene, x, y, cover > 0) * shade[..., None], cover=cover, source=(x, y)
+    )
 
 
 def _source_scale(scene: Scene) -> float:
@@ -193,7 +198,7 @@ def _below_crew(scene: Scene) -> Floats:
     return scene.y - shoulders.line - CREW_DEPTH * shoulders.half * curve
 
 
-def _arms_in_front(scene: Scene) -> Floats:
+def arms_in_front(scene: Scene) -> Floats:
     """How much of each pixel is a bare arm, which the garment's body must not cover."""
     front = np.zeros(scene.x.shape)
     for arm, (way, across) in zip(scene.figure.arms, scene.on_arms, strict=True):

@@ -8,8 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from wearon_cli.core.preview.rasters import Mask
 
 TEXT: Final = "PREVIEW"
-#: Height of the letters over the picture's shorter side.
-SIZE_SHARE: Final = 0.035
+SIZE_SHARE: Final = 0.035  # height of the letters over the picture's shorter side
 LEAST_SIZE_PX: Final = 10
 
 

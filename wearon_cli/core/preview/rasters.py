@@ -33,16 +33,7 @@ def median(values: Floats, reach: int) -> Floats:
 
 
 def reach(mask: Mask, start: Floats, direction: Floats, most: int) -> Floats:
-    """
-    How far the mask goes on.
-
-    Args:
-        start: (n, 2) x, y.
-        direction: (2,) or (n, 2) of a step.
-
-    Returns:
-        (n,) steps until the mask or the picture ends, or `most`.
-    """
+    """Steps from places (n, 2) in a direction, (2,) or (n, 2), until the mask ends: (n,)."""
     steps = np.arange(most)[:, None, None]
     col, row = np.moveaxis(np.rint(start + steps * direction).astype(int), -1, 0)
     rows, cols = mask.shape
@@ -59,6 +50,27 @@ def flood(seed: Mask, allowed: Mask) -> Mask:
         reached = _spread(_spread(reached, allowed).T, allowed.T).T
         if int(reached.sum()) == before:
             return reached
+
+
+def largest(mask: Mask) -> Mask:
+    """The largest connected piece."""
+    best, rest = np.zeros_like(mask), mask.copy()
+    while int(rest.sum()) > int(best.sum()):
+        seed = np.zeros_like(mask)
+        seed.flat[int(rest.argmax())] = True
+        piece = flood(seed, rest)
+        rest &= ~piece
+        if piece.sum() > best.sum():
+            best = piece
+    return best
+
+
+def holes(mask: Mask) -> Mask:
+    """What a mask encloses."""
+    outside = np.pad(~mask, 1, constant_values=True)
+    seed = np.zeros_like(outside)
+    seed[0] = True
+    return np.asarray((outside & ~flood(seed, outside))[1:-1, 1:-1])
 
 
 def _spread(reached: Mask, allowed: Mask) -> Mask:
