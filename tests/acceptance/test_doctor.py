@@ -128,7 +128,7 @@ async def test_the_first_of_december_turns_nothing_red(
     assert told.warning
     assert told.detail.startswith("closes on 2026-12-01, in 1 day; about $0.068 a try-on. Then ")
     gone = {f.name: f for f in after}["model openai:gpt-image-1.5"]
-    assert gone.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare serves"
+    assert gone.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare is used"
     assert red(before) == red(after) == {}
 
 

@@ -91,7 +91,7 @@ def test_ctrl_c_in_a_try_on_says_which_session_and_how_to_go_on(tmp_path: Path) 
         terminal.type("\x03")
         assert terminal.wait() == Interrupted.exit_code
         said = terminal.text
-    session = re.search(r"session ([0-9a-f-]{36}) is in the queue", said)
+    session = re.search(r"session ([0-9a-f-]{36}) is queued", said)
     assert session is not None, said
     assert f"wearon session {session[1]} --local --data-dir" in said
     assert "wearon all --local --data-dir" in said

@@ -118,4 +118,4 @@ def test_a_folder_that_cannot_be_made_is_told(command: list[str], tmp_path: Path
         timeout=LONGEST_S,
     )
     assert done.returncode == InputError.exit_code
-    assert "cannot be written" in done.stderr
+    assert "cannot write" in done.stderr

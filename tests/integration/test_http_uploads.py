@@ -210,7 +210,7 @@ async def test_a_chart_is_read_only_if_it_is_small() -> None:
         answer = await by_form(caller, {"image": PHOTO, "chart": ("chart.json", deep)})
     assert answer.status_code == 422
     (fault,) = answer.json()["faults"]
-    assert (fault["field"], fault["detail"]) == ("chart", "may have at most 65536 bytes")
+    assert (fault["field"], fault["detail"]) == ("chart", "may have 65536 bytes at most")
 
 
 class Body:

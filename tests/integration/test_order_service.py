@@ -181,7 +181,7 @@ async def test_a_request_id_that_took_a_credit_before_makes_nothing(world: World
     async def taken(*_: Any) -> bool:
         return False
 
-    with pytest.raises(StoreRefused, match="before"):
+    with pytest.raises(StoreRefused, match="already took"):
         await changed(world, ledger=Faulty(world.ledger, take=taken)).place(order(Channel.B2B))
     assert await rows(world) == []
 

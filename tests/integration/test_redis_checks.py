@@ -59,5 +59,5 @@ async def test_a_server_that_does_not_tell_is_nobodys_fault_and_is_asked_about(
 ) -> None:
     finding = await append_only(Hosted(redis))
     assert (finding.ok, finding.warning) == (True, False)
-    assert "cannot be known" in finding.detail
+    assert "does not report" in finding.detail
     assert finding.hint
