@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.book import FIRST_DAY, RedisPurchaseBook
+from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.day_pages import FIRST_DAY
 from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.workers import RedisWorkers

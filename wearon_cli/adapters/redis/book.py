@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.day_pages import day_pages
 from wearon_cli.adapters.redis.entries import MICRO
 from wearon_cli.core.purchases import BookRow
 
-#: Days are counted from it.
-FIRST_DAY: Final = date(1970, 1, 1)
 #: A number in the book is this times how many, plus their cost in micro-USD (lua/common.lua).
 _ONE: Final = 10**12
 
@@ -23,13 +22,8 @@ class RedisPurchaseBook:
         self._redis = redis
 
     async def rows(self, since: date, until: date) -> Sequence[BookRow]:
-        days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-        with redis_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for day in days:
-                    pipe.hgetall(keys.book((day - FIRST_DAY).days))
-                pages = await pipe.execute()
-        return [row for day, page in zip(days, pages, strict=True) for row in _rows(day, page)]
+        pages = await day_pages(self._redis, keys.book, since, until)
+        return [row for day, page in pages for row in _rows(day, page)]
 
 
 def _rows(day: date, page: Mapping[bytes, bytes]) -> list[BookRow]:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.book import FIRST_DAY
-from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.day_pages import day_pages
 from wearon_cli.core.failures import FailureRow
 
 
@@ -17,13 +17,8 @@ class RedisFailureCounts:
         self._redis = redis
 
     async def failures(self, since: date, until: date) -> Sequence[FailureRow]:
-        days = [since + timedelta(days=n) for n in range((until - since).days + 1)]
-        with redis_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for day in days:
-                    pipe.hgetall(keys.failures((day - FIRST_DAY).days))
-                pages = await pipe.execute()
-        return [row for day, page in zip(days, pages, strict=True) for row in _rows(day, page)]
+        pages = await day_pages(self._redis, keys.failures, since, until)
+        return [row for day, page in pages for row in _rows(day, page)]
 
 
 def _rows(day: date, page: Mapping[bytes, bytes]) -> list[FailureRow]:
