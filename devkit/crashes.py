@@ -3,20 +3,10 @@
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
+from devkit.accounts import SHOPPER, STORE, USER
 from devkit.faults import Crash
 from devkit.world import World
 from wearon_cli.core.session import Channel, SessionKey
-
-CREDITS = 100
-
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
-
-STORE = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
-
-
-SHOPPER = "shopper@example.test"
 
 
 async def b2c(world: World) -> SessionKey:
@@ -40,12 +30,6 @@ async def overage(world: World) -> SessionKey:
 SALES: list[Callable[[World], Awaitable[SessionKey]]] = [b2c, absorb, resell, overage]
 
 
-async def open_accounts(world: World) -> None:
-    await world.ledger.add_user(USER, credits=CREDITS)
-    await world.ledger.add_store(STORE, credits=CREDITS)
-    await world.ledger.add_shopper(STORE, SHOPPER, credits=CREDITS)
-
-
 async def run_until_crash(world: World) -> bool:
     """Take in and do everything. True when the fuse burnt through on the way."""
     try:
@@ -64,11 +48,3 @@ async def let_others_finish(world: World) -> None:
             return
         await world.pass_time()
         await world.run_all()
-
-
-async def credits_left(world: World) -> int:
-    return (
-        await world.ledger.user_balance(USER)
-        + await world.ledger.store_balance(STORE)
-        + await world.ledger.shopper_balance(STORE, SHOPPER)
-    )

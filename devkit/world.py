@@ -8,7 +8,7 @@ would: nothing of ours runs after it.
 import io
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -386,3 +386,7 @@ class World:
 
     async def events(self, key: SessionKey) -> list[object]:
         return [line["event"] for line in await self.journal.timeline(key.session_id)]
+
+
+#: Makes a world, with settings of its own.
+type MakeWorld = Callable[..., Awaitable[World]]

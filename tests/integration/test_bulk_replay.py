@@ -1,16 +1,12 @@
 """Many replays as a person sees them: the sum before, each end while they run, the causes after."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from devkit.crashes import b2c, open_accounts
+from devkit.crashes import b2c
 from devkit.operators import Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.cli.output import emit
 from wearon_cli.cli.replay_screen import progress_table
 from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
@@ -28,14 +24,6 @@ from wearon_cli.core.operator.chances import Chance, Outcomes, replay_chance
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
 
 
 async def failed(world: World, *errors: WearonError, model: str | None = None) -> list[Plan]:

@@ -4,7 +4,6 @@ import io
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 import wearon_cli
+from devkit.accounts import CREDITS, USER
 from devkit.crashes import let_others_finish, run_until_crash
-from devkit.servers.redis_server import RedisServer
-from devkit.world import World
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.pose.checks import CheckProcess
 from wearon_cli.adapters.pose.model_file import model_path, require_model
 from wearon_cli.adapters.redis import journal, keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.checks.findings import Finding
 from wearon_cli.core.errors import ConfigError, GeneratorFault
 from wearon_cli.core.events import Event, observed_by
@@ -32,7 +30,6 @@ from wearon_cli.core.settings import load_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-USER, CREDITS = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83", 100
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
 PERSON = ASSETS.joinpath("person.jpg").read_bytes()
 GARMENT = ASSETS.joinpath("garment_tee.jpg").read_bytes()
@@ -69,22 +66,6 @@ FLAT = jpeg(Image.new("RGB", (600, 800), "#888888"))
 RIGHT, BLANK = dressed(), FLAT
 
 
-class WorldMaker:
-    """Makes worlds whose jobs bring the bundled person and garment."""
-
-    def __init__(self, redis: Client, url: str, folder: Path) -> None:
-        self.redis, self.url, self.folder = redis, url, folder
-        self.made: list[World] = []
-
-    async def __call__(self, *drawn: bytes | GeneratorFault, **settings: Any) -> World:
-        world = World(self.redis, self.url, self.folder, **settings)
-        self.made.append(world)
-        await world.ledger.add_user(USER, credits=CREDITS)
-        world.fetcher.plan = [PERSON, GARMENT]
-        world.generator.plan = list(drawn)
-        return world
-
-
 @pytest.fixture(scope="module", autouse=True)
 def model() -> None:
     """A missing model skips on a laptop and fails in CI."""
@@ -95,13 +76,16 @@ def model() -> None:
 
 
 @pytest.fixture
-async def make_world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[WorldMaker]:
-    maker = WorldMaker(redis, redis_server.url, tmp_path)
-    yield maker
-    for world in maker.made:
-        await world.aclose()
+def make_world(make_world: MakeWorld) -> MakeWorld:
+    """Makes worlds whose jobs bring the bundled person and garment, drawn as it is told."""
+
+    async def make(*drawn: bytes | GeneratorFault, **settings: Any) -> World:
+        world = await make_world(**settings)
+        world.fetcher.plan = [PERSON, GARMENT]
+        world.generator.plan = list(drawn)
+        return world
+
+    return make
 
 
 async def told(world: World, key: SessionKey) -> list[tuple[object, object, object]]:
@@ -144,7 +128,7 @@ def pixels(data: bytes) -> bytes:
     ],
 )
 async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_do(
-    make_world: WorldMaker, pictures: list[bytes], finding: str, words: str
+    make_world: MakeWorld, pictures: list[bytes], finding: str, words: str
 ) -> None:
     world = await make_world(check_inputs="refuse")
     world.fetcher.plan = list(pictures)
@@ -157,7 +141,7 @@ async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_d
     assert await told(world, key) == [("inputs", finding, "refused")]
 
 
-async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker) -> None:
+async def test_flagged_inputs_are_bought_for_all_the_same(make_world: MakeWorld) -> None:
     world = await make_world(check_inputs="flag")
     world.fetcher.plan = [PERSON, FLAT]
     key = await world.sell(owner_id=USER)
@@ -165,7 +149,7 @@ async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker
     assert await told(world, key) == [("inputs", "garment_blank", "flagged")]
 
 
-async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None:
+async def test_a_good_pair_is_said_nothing_about(make_world: MakeWorld) -> None:
     world = await make_world(RIGHT, check_inputs="refuse", check_results="fail")
     key = await world.sell(owner_id=USER)
     seen: list[Event] = []
@@ -187,7 +171,7 @@ async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None
     ],
 )
 async def test_a_suspect_picture_is_delivered_and_flagged(
-    make_world: WorldMaker, drawn: bytes, finding: str
+    make_world: MakeWorld, drawn: bytes, finding: str
 ) -> None:
     world = await make_world(drawn, check_results="flag")
     key = await world.sell(owner_id=USER)
@@ -196,7 +180,7 @@ async def test_a_suspect_picture_is_delivered_and_flagged(
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> None:
+async def test_fail_refunds_and_counts_what_was_paid(make_world: MakeWorld) -> None:
     world = await make_world(BLANK, check_results="fail")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.FAILED]
@@ -208,7 +192,7 @@ async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> 
 
 
 async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
-    make_world: WorldMaker,
+    make_world: MakeWorld,
 ) -> None:
     """Killed between the end of the purchase and the intent, the job bought a second picture."""
     world = await make_world(check_results="fail")
@@ -227,7 +211,7 @@ async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
     pytest.fail("no step ended the purchase")
 
 
-async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMaker) -> None:
+async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: MakeWorld) -> None:
     world = await make_world(BLANK, RIGHT, check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -237,7 +221,7 @@ async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMa
     assert await outcomes(world) == {"kept": 1, "replaced": 1}
 
 
-async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldMaker) -> None:
+async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: MakeWorld) -> None:
     world = await make_world(PERSON, BLANK, check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -250,7 +234,7 @@ async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldM
     assert await outcomes(world) == {"kept": 1, "unused": 1}
 
 
-async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: WorldMaker) -> None:
+async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: MakeWorld) -> None:
     world = await make_world(PERSON, GeneratorFault("down"), check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -258,7 +242,7 @@ async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: Worl
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_retry_stays_within_the_cap(make_world: WorldMaker) -> None:
+async def test_retry_stays_within_the_cap(make_world: MakeWorld) -> None:
     world = await make_world(BLANK, RIGHT, check_results="retry", max_purchases="1")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -269,7 +253,7 @@ async def test_retry_stays_within_the_cap(make_world: WorldMaker) -> None:
 # ----------------------------------------------------------------------------- checks that break
 
 
-async def test_a_check_whose_process_dies_costs_no_picture(make_world: WorldMaker) -> None:
+async def test_a_check_whose_process_dies_costs_no_picture(make_world: MakeWorld) -> None:
     world = await make_world(RIGHT, check_results="fail")
     await world.checks.aclose()
     world.checks = CheckProcess(Path("/nowhere"), child_bytes=120_000_000)  # MediaPipe needs more
@@ -282,7 +266,7 @@ async def test_a_check_whose_process_dies_costs_no_picture(make_world: WorldMake
 
 
 async def test_without_the_pose_model_blank_pictures_are_still_refused(
-    make_world: WorldMaker, tmp_path: Path
+    make_world: MakeWorld, tmp_path: Path
 ) -> None:
     checks = CheckProcess(tmp_path / "none.task")
     try:
@@ -309,7 +293,7 @@ async def test_a_killed_process_is_followed_by_another() -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
 async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
-    make_world: WorldMaker, after: bool
+    make_world: MakeWorld, after: bool
 ) -> None:
     world = await make_world(check_results="retry")
     for step in range(1, MANY_STEPS):
@@ -336,7 +320,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
 async def test_what_cannot_be_held_is_not_drawn_again(
-    make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, after: bool
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """A worker that died while the second was drawn lost both, and the cap left no third."""
     monkeypatch.setattr(journal, "MOST_HELD_PICTURES", 0)
@@ -359,7 +343,7 @@ async def test_what_cannot_be_held_is_not_drawn_again(
 
 
 async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_booked_so(
-    make_world: WorldMaker,
+    make_world: MakeWorld,
 ) -> None:
     """What was bought in its stead was booked as lost, and the first one as kept."""
     world = await make_world(check_results="retry")

@@ -3,7 +3,6 @@
 import io
 import json
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from devkit import pictures as kit
+from devkit.accounts import USER
 from devkit.credentials import Certificate, certificate
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli import __version__
 from wearon_cli.adapters.provenance.reading import read_credentials
 from wearon_cli.adapters.provenance.signing import C2paSigner
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.app import app
 from wearon_cli.core.errors import ConfigError, InputError
 from wearon_cli.core.jobs.journal import Ending
@@ -29,8 +27,6 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.provenance import open_marking
 
 pytestmark = pytest.mark.anyio
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 
 
 @pytest.fixture
@@ -95,14 +91,6 @@ async def test_without_a_certificate_an_answer_encoded_anew_has_its_source_type(
     )
     stored = await Marking().mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
     assert stored.marks == Marks(source_type="trainedAlgorithmicMedia")
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Forgetting a session deletes what is kept of it, and touches no credit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,14 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from devkit.crashes import STORE, USER, credits_left, open_accounts
+from devkit.accounts import STORE, USER, credits_left
 from devkit.faults import Crash, Faulty
 from devkit.operators import Operators
 from devkit.providers import ProviderUnderTest, open_provider
-from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, World
+from devkit.world import PICTURE, MakeWorld, World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (
@@ -41,20 +38,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 MANY = 60
 
 
-@pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+@pytest.fixture(autouse=True)
+def young_sessions_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "YOUNG", timedelta(0))
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 def forgetter(world: World) -> Forgetter:
@@ -348,50 +334,38 @@ async def sold_by() -> AsyncIterator[ProviderUnderTest]:
         yield seller
 
 
-@asynccontextmanager
-async def world_of(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, folder: Path
-) -> AsyncIterator[World]:
-    world = World(redis, redis_server.url, folder, sold_by=sold_by)
-    try:
-        await open_accounts(world)
-        yield world
-    finally:
-        await world.aclose()
-
-
 async def test_copies_that_a_provider_still_keeps_are_deleted(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     """The worker's own deletion failed, as it does while the provider is away."""
     away = Faulty(sold_by.provider, forget=GeneratorFault("away"))
-    async with world_of(replace(sold_by, provider=away), redis, redis_server, tmp_path) as world:
-        paths = new_paths()
-        key = await sold(world, paths)
-        assert (await world.row(key)).status is Status.COMPLETED
-        assert sold_by.api.kept()
-        with pytest.raises(GeneratorFault):
-            await forget(world, key, openai=away)
-        assert await is_there(world, paths[0])
-        receipt = await forget(world, key, openai=sold_by.provider)
-        assert sold_by.api.kept() == 0
-        assert receipt.provider_copies == 1
+    world = await make_world(sold_by=replace(sold_by, provider=away))
+    paths = new_paths()
+    key = await sold(world, paths)
+    assert (await world.row(key)).status is Status.COMPLETED
+    assert sold_by.api.kept()
+    with pytest.raises(GeneratorFault):
+        await forget(world, key, openai=away)
+    assert await is_there(world, paths[0])
+    receipt = await forget(world, key, openai=sold_by.provider)
+    assert sold_by.api.kept() == 0
+    assert receipt.provider_copies == 1
 
 
 async def test_a_provider_without_a_key_is_named_in_the_receipt(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
-    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
-        receipt = await forget(world, await sold(world, new_paths()))
+    world = await make_world(sold_by=sold_by)
+    receipt = await forget(world, await sold(world, new_paths()))
     assert (receipt.provider_copies, receipt.not_asked) == (0, ("openai",))
 
 
 async def test_tickets_outlive_the_timeline(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     """OpenAI keeps an answer for 30 days and more; a timeline ends after seven."""
-    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
-        key = await sold(world, new_paths())
-        await redis.delete(keys.timeline(key.session_id))
-        receipt = await forget(world, key, openai=sold_by.provider)
+    world = await make_world(sold_by=sold_by)
+    key = await sold(world, new_paths())
+    await world.redis.delete(keys.timeline(key.session_id))
+    receipt = await forget(world, key, openai=sold_by.provider)
     assert receipt.provider_copies == 1

@@ -1,20 +1,18 @@
 """A provider refuses the account: every view reports the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from devkit.accounts import USER
 from devkit.operators import Operators
 from devkit.servers.redis_server import RedisServer
-from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.commands import session as session_command
 from wearon_cli.commands import status as status_command
@@ -30,16 +28,12 @@ from wearon_cli.wiring.serve import open_serve
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
+async def world(make_world: MakeWorld, redis_server: RedisServer) -> World:
+    one = await make_world()
     one.settings = Settings(redis_url=SecretStr(redis_server.url), check_inputs="off")
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
+    return one
 
 
 async def halted(world: World) -> tuple[SessionKey, HaltState]:

@@ -8,36 +8,31 @@ was, others find the job and finish it, once.
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from devkit.accounts import USER
 from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
 from devkit.world import World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 #: Taking a job in takes fewer commands than this.
 MANY = 40
 
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    one.registry = RedisWorkers(redis, lease_s=600.0)
-    await one.registry.register(one.worker)  # so that the consumer releases what it takes in
-    await one.ledger.add_user(USER, credits=100)
-    yield one
-    await one.aclose()
+async def world(world: World) -> World:
+    world.registry = RedisWorkers(world.redis, lease_s=600.0)
+    await world.registry.register(world.worker)  # so that the consumer releases what it takes in
+    return world
 
 
 def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:

@@ -1,20 +1,18 @@
 """The loop of a worker process: what it does when Redis does not answer it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from devkit.accounts import USER
 from devkit.faults import Faulty
-from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.session import Status
 from wearon_cli.core.settings import Settings
@@ -23,16 +21,6 @@ from wearon_cli.runtime.worker.job_loop import RETRY_PAUSE_S, JobLoop
 from wearon_cli.wiring.worker import WorkerParts
 
 pytestmark = pytest.mark.anyio
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 @contextmanager

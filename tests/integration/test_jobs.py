@@ -1,17 +1,14 @@
 """The outcomes of jobs, on a real Redis and the local session store."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from devkit.accounts import CREDITS, USER
 from devkit.faults import Crash
-from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, PaidProvider, World
-from wearon_cli.adapters.redis.client import Client
+from devkit.world import PICTURE, MakeWorld, PaidProvider, World
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -32,16 +29,7 @@ from wearon_cli.core.session import Channel, Status, fail, requeue, utc_now
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 MANY_TRIES = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 async def balance(world: World) -> int:
@@ -59,7 +47,7 @@ async def test_a_job_becomes_a_picture_in_storage_and_a_completed_row(world: Wor
     assert row.estimated_cost_usd == pytest.approx(0.05)
     assert (await world.storage.get(row.result_path))[:2] == b"\xff\xd8"
     assert row.generated_image_url
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
     assert await world.journal.entry(key.session_id) is None
 
 
@@ -80,7 +68,7 @@ async def test_a_final_failure_gives_the_credit_back_once(
     row = await world.row(key)
     assert row.status is Status.FAILED
     assert row.error_message == answers[0].shopper_message
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     assert len(world.generator.paid) == paid
 
 
@@ -92,7 +80,7 @@ async def test_a_second_push_after_completion_changes_and_buys_nothing(world: Wo
     assert await world.run_all() == [Ending.DROPPED]
     assert await world.row(key) == before
     assert len(world.generator.paid) == 1
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_the_same_job_twice_at_once_is_done_once(world: World) -> None:
@@ -197,7 +185,7 @@ async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(wor
     world.generator.plan = [RateLimited(retry_after_s=60)]
     assert await world.run_all() == [HandBack.WAITING]
     assert (await world.row(key)).status is Status.QUEUED
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
     assert await world.run_one() is None  # not due yet
     await world.pass_time()
     assert await world.run_one() is Ending.COMPLETED
@@ -205,10 +193,9 @@ async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(wor
 
 @pytest.mark.parametrize("retries", [0, 2])
 async def test_faults_are_repeated_as_often_as_set_and_no_more(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, retries: int
+    make_world: MakeWorld, retries: int
 ) -> None:
-    world = World(redis, redis_server.url, tmp_path, openai_max_retries=retries)
-    await world.ledger.add_user(USER, credits=10)
+    world = await make_world(openai_max_retries=retries)
     await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorFault() for _ in range(9)]
     await world.take_all_in()
@@ -217,8 +204,7 @@ async def test_faults_are_repeated_as_often_as_set_and_no_more(
         outcomes.append(await world.run_one())
         await world.pass_time()
     assert outcomes == [HandBack.FAULT] * retries + [Ending.FAILED, None]
-    assert await balance(world) == 10
-    await world.aclose()
+    assert await balance(world) == CREDITS
 
 
 async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
@@ -231,7 +217,7 @@ async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
         await world.pass_time()
     assert outcomes == [HandBack.FAULT, HandBack.FAULT, Ending.FAILED, None, None]
     assert len(world.generator.paid) == world.settings.max_purchases == 3
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     record = await world.journal.record(key.session_id)
     assert record is not None
     assert (record.purchases, record.purchases_lost) == (3, 3)
@@ -253,7 +239,7 @@ async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap
     assert await world.run_one() is Ending.FAILED
     assert world.generator.paid == []
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
 async def test_an_answer_that_is_no_picture_is_a_purchase_without_use(world: World) -> None:
@@ -290,7 +276,7 @@ async def test_a_job_that_waited_too_long_is_settled(world: World) -> None:
     await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
     await world.pass_time()
     assert await world.run_one() is Ending.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
 async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
@@ -303,7 +289,7 @@ async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
         await world.run_one()
         await world.pass_time()
     assert (await world.row(key)).status is Status.COMPLETED
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
@@ -381,7 +367,7 @@ async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world
     await world.intake.push(b"\x00 not json")
     assert await world.run_all() == [Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     assert {letter.raw for letter in await world.dead_letters.list(limit=5)} == {
         raw,
         b"\x00 not json",
@@ -412,7 +398,7 @@ async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
     await world.pass_time()
     assert await world.run_one() is Ending.FAILED
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
 async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
@@ -422,7 +408,7 @@ async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
     assert await world.run_all() == [Ending.FAILED]
     (letter,) = await world.dead_letters.list(limit=5)
     assert letter.session_id == ghost.session_id
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: World) -> None:
@@ -433,7 +419,7 @@ async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: W
         await world.kill_worker()
     assert await world.run_one() is Ending.FAILED
     assert world.generator.paid == []
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     (letter,) = await world.dead_letters.list(limit=5)
     assert letter.session_id == key.session_id
     assert "5 worker processes died" in letter.reason
@@ -469,7 +455,7 @@ async def test_an_open_row_without_a_job_is_settled_and_others_are_left_alone(
     assert (await world.row(orphan)).status is Status.FAILED
     assert (await world.row(waiting)).status is Status.QUEUED
     assert await world.run_all() == [Ending.COMPLETED]
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None:

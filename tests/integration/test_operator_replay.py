@@ -1,18 +1,17 @@
 """Running sessions again: what is refused, what is written, and that nothing is paid twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from devkit.crashes import STORE, USER, absorb, b2c, credits_left, open_accounts, resell
+from devkit.accounts import STORE, USER, credits_left
+from devkit.crashes import absorb, b2c, resell
 from devkit.faults import Crash
 from devkit.operators import Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World, picture
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (
     CallAmbiguous,
@@ -41,19 +40,6 @@ type Sale = Callable[[World], Awaitable[SessionKey]]
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
 FIRST, SECOND = picture("red"), picture("blue")
 STORED = "https://project.supabase.test/storage/v1/object/sign/virtual-tryon-images"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 async def completed(world: World, key: SessionKey, drawn: bytes = FIRST) -> Session:

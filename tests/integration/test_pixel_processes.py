@@ -13,11 +13,10 @@ import psutil
 import pytest
 
 from devkit import pictures as kit
+from devkit.accounts import CREDITS, USER
 from devkit.hostile_pixel_jobs import POISON
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.pixels.processes import PixelProcesses
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import (
     PictureProblem,
     PictureTooHeavy,
@@ -32,7 +31,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 HOSTILE = "devkit.hostile_pixel_jobs"
 MAX_PX = 50_000_000
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 
 
 @pytest.fixture
@@ -334,21 +332,14 @@ async def test_what_a_header_gives_away_never_reaches_a_process() -> None:
     assert pool.pids == []
 
 
-async def test_a_poisoned_picture_fails_its_session_and_no_other(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> None:
-    world = World(redis, redis_server.url, tmp_path)
+async def test_a_poisoned_picture_fails_its_session_and_no_other(world: World) -> None:
     world.pixels = PixelProcesses(2, jobs=HOSTILE)
-    await world.ledger.add_user(USER, credits=10)
-    try:
-        keys = [await world.sell(owner_id=USER) for _ in range(6)]
-        world.fetcher.plan = [PICTURE, PICTURE, PICTURE + POISON]
-        await world.take_all_in()
-        outcomes = await asyncio.gather(*(world.run_one() for _ in keys))
-        rows = [await world.row(key) for key in keys]
-    finally:
-        await world.aclose()
+    keys = [await world.sell(owner_id=USER) for _ in range(6)]
+    world.fetcher.plan = [PICTURE, PICTURE, PICTURE + POISON]
+    await world.take_all_in()
+    outcomes = await asyncio.gather(*(world.run_one() for _ in keys))
+    rows = [await world.row(key) for key in keys]
     assert sorted(map(str, outcomes)) == ["completed"] * 5 + ["failed"]
     failed = [row for row in rows if row.status is Status.FAILED]
     assert [row.error_message for row in failed] == [PixelWorkDied.shopper_message]
-    assert await world.ledger.user_balance(USER) == 5
+    assert await world.ledger.user_balance(USER) == CREDITS - 5

@@ -9,25 +9,17 @@ docs/providers.md has the table.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from devkit.crashes import (
-    b2c,
-    credits_left,
-    let_others_finish,
-    open_accounts,
-    run_until_crash,
-)
+from devkit.accounts import credits_left
+from devkit.crashes import b2c, let_others_finish, run_until_crash
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import TAKEN, BackgroundRule
 from devkit.servers.image_api_faults import Latency
-from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
-from devkit.world import World
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.errors import ObjectNotFound
 from wearon_cli.core.image_models import image_model
@@ -55,13 +47,8 @@ async def sold_by(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnder
 
 
 @pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, sold_by: ProviderUnderTest
-) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path, sold_by=sold_by)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
+async def world(make_world: MakeWorld, sold_by: ProviderUnderTest) -> World:
+    return await make_world(sold_by=sold_by)
 
 
 async def book(world: World) -> list[BookRow]:
@@ -322,11 +309,10 @@ async def test_a_late_picture_replaces_none(world: World, sold_by: ProviderUnder
 
 
 async def test_a_purchase_that_stays_unresolved_is_lost_before_the_job_is_settled(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, sold_by: ProviderUnderTest
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     limits = {"max_wait_s": 0.3, "openai_timeout_s": 0.1}
-    world = World(redis, redis_server.url, tmp_path, sold_by=sold_by, **limits)
-    await open_accounts(world)
+    world = await make_world(sold_by=sold_by, **limits)
     before = await credits_left(world)
     key = await b2c(world)
     sold_by.api.drawings.rules = BackgroundRule.parse_all("hold")
@@ -335,7 +321,6 @@ async def test_a_purchase_that_stays_unresolved_is_lost_before_the_job_is_settle
     await asyncio.sleep(limits["max_wait_s"])
     await world.pass_time()
     outcomes += await world.run_all()
-    await world.aclose()
     told = await world.events(key)
     assert outcomes == [HandBack.WAITING, Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED

@@ -1,29 +1,18 @@
 """What does not fit together is found, corrected where that is proved, and never twice."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from devkit.crashes import (
-    SHOPPER,
-    STORE,
-    USER,
-    absorb,
-    b2c,
-    credits_left,
-    open_accounts,
-    overage,
-    resell,
-)
+from devkit.accounts import SHOPPER, STORE, USER, credits_left
+from devkit.crashes import absorb, b2c, overage, resell
 from devkit.operators import DAY, Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused
 from wearon_cli.core.jobs.journal import Ending
@@ -42,20 +31,9 @@ STORES = pytest.mark.parametrize("sale", [absorb, resell], ids=lambda sale: sale
 USER_PAYS = Payer(channel=Channel.B2C, owner_id=USER)
 
 
-@pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+@pytest.fixture(autouse=True)
+def young_sessions_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "YOUNG", timedelta(0))
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 async def found(operators: Operators) -> list[Case]:

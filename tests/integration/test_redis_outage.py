@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from devkit.accounts import USER, open_accounts
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
@@ -17,7 +18,6 @@ from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 AWAY_S = 2.5
 #: Longer than a worker waits that is stopping.
 LONG_AWAY_S = STOPPING_WAIT_S + 5.0
@@ -37,7 +37,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 async def world(server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
     redis = connect(server.url)
     one = World(redis, server.url, tmp_path, lease_s=20.0, lease_renew_s=0.5)
-    await one.ledger.add_user(USER, credits=10)
+    await open_accounts(one)
     yield one
     await one.aclose()
     await redis.aclose()

@@ -1,25 +1,14 @@
 """What a worker does with a replay: one journal entry, and the row moves only at the end."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devkit.crashes import (
-    USER,
-    absorb,
-    b2c,
-    credits_left,
-    let_others_finish,
-    open_accounts,
-    resell,
-    run_until_crash,
-)
-from devkit.servers.redis_server import RedisServer
+from devkit.accounts import USER, credits_left
+from devkit.crashes import absorb, b2c, let_others_finish, resell, run_until_crash
 from devkit.world import PICTURE, World, picture
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
@@ -35,14 +24,6 @@ type Fate = Callable[[World, SessionKey], Awaitable[None]]
 REPLAY = "0badcafe"
 MANY = 60
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
 
 
 async def replay(world: World, key: SessionKey, **options: Any) -> None:

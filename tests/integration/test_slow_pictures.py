@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from devkit.servers.redis_server import RedisServer
+from devkit.accounts import USER as SLOW
 from devkit.waiting import LONGEST_S, reached
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.jobs.journal import Ending, HandBack
 from wearon_cli.core.jobs.runner import JobRunner
@@ -21,7 +19,7 @@ from wearon_cli.core.session import SessionKey
 
 pytestmark = pytest.mark.anyio
 
-SLOW, QUICK = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83", "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
+QUICK = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
 SLOW_JOBS = 40
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 
@@ -53,13 +51,10 @@ class PictureHost:
 
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    one.worker = replace(one.worker, slots=SLOW_JOBS + 1)
-    for owner in (SLOW, QUICK):
-        await one.ledger.add_user(owner, credits=SLOW_JOBS)
-    yield one
-    await one.aclose()
+async def world(world: World) -> World:
+    world.worker = replace(world.worker, slots=SLOW_JOBS + 1)
+    await world.ledger.add_user(QUICK, credits=SLOW_JOBS)
+    return world
 
 
 async def begin(
