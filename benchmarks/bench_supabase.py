@@ -10,8 +10,6 @@ Exit code 1 when a credit is wrong, or when our book of purchases and the image 
 
 import argparse
 import asyncio
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +30,7 @@ from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from devkit.usage import Usage
+from devkit.workers import workers
 from wearon_cli.adapters.redis.keys import TASK_LIST
 
 WITHIN_S = 120.0
@@ -40,33 +39,20 @@ BURST_LATENCY_S = 10.0
 
 
 @contextmanager
-def workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
+def watched_workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
     """`wearon consume` and `wearon celery`, as on a host."""
-    with log.open("wb") as out:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "wearon_cli", role],
-                env={**os.environ, **environment},
-                stdout=out,
-                stderr=out,
-            )
-            for role in ("consume", "celery")
-        ]
-        try:
-            with Usage(*(psutil.Process(each.pid) for each in processes)).watching() as usage:
-                yield usage
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(timeout=60)
+    with (
+        workers(environment, log) as processes,
+        Usage(*(psutil.Process(each.pid) for each in processes)).watching() as usage,
+    ):
+        yield usage
 
 
 def throughput(platform: Platform, queue: Redis, api: ImageApiProcess, usage: Usage) -> list[str]:
     """A burst that fills the workers: what comes out over Supabase."""
     api.rules(faults=[], latency=str(BURST_LATENCY_S))
     api.reset()
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
+    jobs = platform.orders(BURST)
     cpu_s, begun_s = usage.cpu_s(), time.monotonic()
     for job in jobs:
         queue.lpush(TASK_LIST, job.payload)
@@ -163,7 +149,7 @@ def main() -> int:
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
         with (
-            workers(environment, folder / "workers.log") as usage,
+            watched_workers(environment, folder / "workers.log") as usage,
             Redis.from_url(redis.url) as queue,
         ):
             for job in jobs:
@@ -171,7 +157,7 @@ def main() -> int:
             statuses = await_all(platform, jobs)
             right = report(jobs, statuses, before, platform.balances())
             server.door.clear()
-            good = [platform.order(KINDS[n % 3], "") for n in range(20)]
+            good = platform.orders(20)
             for job in good:
                 queue.lpush(TASK_LIST, job.payload)
             await_all(platform, good)

@@ -1,12 +1,17 @@
 """Sales of every kind, crashed at a step, and finished by others."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 from devkit.accounts import SHOPPER, STORE, USER
 from devkit.faults import Crash
-from devkit.world import World
+from devkit.world import IMAGE_URLS, World
+from wearon_cli.core.contract import ReplayRequest, new_task
+from wearon_cli.core.jobs.journal import NewJob
 from wearon_cli.core.session import Channel, SessionKey
+
+REPLAY_ID = "0badcafe"
 
 
 async def b2c(world: World) -> SessionKey:
@@ -28,6 +33,23 @@ async def overage(world: World) -> SessionKey:
 
 
 SALES: list[Callable[[World], Awaitable[SessionKey]]] = [b2c, absorb, resell, overage]
+
+
+async def replay(world: World, key: SessionKey, **options: Any) -> None:
+    """Open the job again, as `replay-task` does after its checks."""
+    row = await world.row(key)
+    task = new_task(
+        key=key,
+        owner_id=row.owner_id,
+        image_urls=IMAGE_URLS,
+        prompt="",
+        request_id=row.request_id or "req",
+        replay=ReplayRequest(replay_id=REPLAY_ID, from_status=row.status, **options),
+    )
+    job = NewJob(
+        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
+    )
+    assert await world.journal.open(job)
 
 
 async def run_until_crash(world: World) -> bool:

@@ -22,6 +22,7 @@ from uuid import uuid4
 import psutil
 from redis import Redis
 
+from devkit.local_stack import await_ready
 from devkit.photo_server import NAMES
 from devkit.redis_use import RedisUse, redis_use
 from devkit.servers.image_api import KEY
@@ -35,11 +36,8 @@ from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
 from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.all.local_stack import attached
-from wearon_cli.runtime.events import AllReady
 
 WEARON = [sys.executable, "-m", "wearon_cli"]
-START_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +165,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
             stderr=stack.enter_context(log.open("wb")),
         )
         stack.callback(_end, process)
-        settings = _await_ready(process, folder / "data", log)
+        settings = await_ready(process, folder / "data", log)
         usage = stack.enter_context(Usage(psutil.Process(process.pid)).watching())
         yield Load(
             settings=settings,
@@ -189,16 +187,6 @@ def photo_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"
     finally:
         _end(server)
-
-
-def _await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Settings:
-    give_up_s = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < give_up_s and process.poll() is None:
-        settings = attached(data)
-        if settings is not None and AllReady.name() in log.read_text("utf-8"):
-            return settings
-        time.sleep(0.05)
-    raise SystemExit("the stack did not start")
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

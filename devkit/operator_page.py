@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -24,7 +25,7 @@ from uuid import uuid4
 
 import httpx
 
-from devkit.waiting import until
+from devkit.waiting import LONGEST_S, until
 from devkit.world import World
 from wearon_cli.adapters.local.accounts import (
     DEMO_RESELL_STORE_ID,
@@ -117,14 +118,32 @@ async def people(settings: Settings) -> PageStack:
     with closing(LocalLedger(settings.local_dir / "wearon.db")) as ledger:
         await ensure_demo_accounts(ledger)
     _name_stores(settings.local_dir / "wearon.db")
+    async with page_world(settings) as world:
+        return await _peopled(world, settings)
+
+
+@asynccontextmanager
+async def page_world(settings: Settings) -> AsyncIterator[PageWorld]:
+    """The world of a local stack whose Redis runs."""
     assert settings.redis_url is not None
     redis = connect(settings.redis_url.get_secret_value())
     world = PageWorld(redis, settings)
     try:
-        return await _peopled(world, settings)
+        yield world
     finally:
         await world.aclose()
         await redis.aclose()
+
+
+def in_stack[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
+    """Something that happens in the stack, from a thread: the caller's may have a loop already."""
+
+    async def run() -> T:
+        async with page_world(stack.settings) as world:
+            return await work(world)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(run())).result(timeout=LONGEST_S)
 
 
 def _name_stores(path: Path) -> None:

@@ -1,10 +1,8 @@
 """Everything that runs during a round, and the processes that are killed in it."""
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devkit.chaos.sellers import Seller
+from devkit.processes import started
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.photos import served_photos
 from devkit.servers.redis_server import RedisServer
@@ -47,13 +46,7 @@ class Process:
     starting: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "wearon_cli", self.role],
-                env={**os.environ, **self.environment},
-                stdout=out,
-                stderr=out,
-            )
+        self.process = started(self.role, environment=self.environment, log=self.log)
 
     @property
     def log(self) -> Path:

@@ -16,9 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devkit.servers.image_api_faults import PAGES, REJECTIONS, Latency, Rule
-
-WINDOW_S = 60.0
+from devkit.servers.image_api_faults import PAGES, REJECTIONS, WINDOW_S, Latency, RateLimit, Rule
 
 #: Faults of the order; of those in `TAKEN` it is taken all the same.
 LOSE_REQUEST = "lose_request"  # the connection closes before anything is read
@@ -103,10 +101,9 @@ class Drawings:
         self.other_usd = 0.0  # billed for anything but pictures
         self.rules: list[BackgroundRule] = BackgroundRule.parse_all(faults)
         self.latency = Latency(latency)
-        self.limit = requests_per_minute
+        self.limit = RateLimit(requests_per_minute)
         self.seen_faults: Counter[str] = Counter()
         self.arrived_s: list[float] = []
-        self._admitted_s: deque[float] = deque()
         self._chance = random.Random(seed)
 
     # ---------------------------------------------------------------------- taking
@@ -140,17 +137,6 @@ class Drawings:
                 self.seen_faults[rule.name] += 1
                 return rule.name
         return None
-
-    def require_room(self) -> None:
-        """Let through at most `limit` orders in any 60 s."""
-        if self.limit is None:
-            return
-        now_s = time.monotonic()
-        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
-            self._admitted_s.popleft()
-        if len(self._admitted_s) >= self.limit:
-            raise REJECTIONS["rate_limited"]()
-        self._admitted_s.append(now_s)
 
     def release(self) -> None:
         """Finish what is held."""
@@ -222,7 +208,7 @@ class Drawings:
         if "latency" in told:
             self.latency = Latency(str(told["latency"]))
         if "limit" in told:
-            self.limit = told["limit"]
+            self.limit.per_minute = told["limit"]
         return JSONResponse({})
 
     async def _release(self, _: Request) -> Response:
@@ -232,7 +218,7 @@ class Drawings:
     async def _reset(self, _: Request) -> Response:
         self.taken.clear()
         self.arrived_s.clear()
-        self._admitted_s.clear()
+        self.limit.forget()
         self.seen_faults.clear()
         self.orders = self.questions = 0
         self.other_usd = 0.0

@@ -2,15 +2,18 @@
 
 import math
 import random
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from devkit.servers.image_api_rules import Rejection, model_not_found
 
 RETRY_AFTER_S = 2
+WINDOW_S: Final = 60.0
 
 
 def _rejection(status: int, code: str | None, message: str, **more: Any) -> Callable[[], Rejection]:
@@ -168,3 +171,35 @@ class Latency:
             return chance.lognormvariate(math.log(float(median)), sigma)
         low, _, high = self.text.partition("-")
         return chance.uniform(float(low), float(high or low))
+
+
+class RateLimit:
+    """Lets so many orders through in any 60 s."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        """
+        Args:
+            per_minute: How many; None: all of them.
+        """
+        self.per_minute = per_minute
+        self._admitted_s: deque[float] = deque()
+
+    def admit(self) -> None:
+        """
+        Let one order through.
+
+        Raises:
+            Rejection: The limit is reached.
+        """
+        if self.per_minute is None:
+            return
+        now_s = time.monotonic()
+        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
+            self._admitted_s.popleft()
+        if len(self._admitted_s) >= self.per_minute:
+            raise REJECTIONS["rate_limited"]()
+        self._admitted_s.append(now_s)
+
+    def forget(self) -> None:
+        """Begin anew, with no order let through."""
+        self._admitted_s.clear()

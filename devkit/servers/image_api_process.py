@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
+from devkit.processes import stop
 from devkit.waiting import LONGEST_S
 
 ROOT = Path(__file__).parents[2]
@@ -57,12 +58,7 @@ class ImageApiProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         self._http.close()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=5)
+        stop(self._process)
         self._process.stdout.close()
 
     def rules(self, **rules: Any) -> None:

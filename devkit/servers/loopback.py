@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class _KnownTransport(H11Protocol):
+class KnownTransport(H11Protocol):
     """Lets the application close its connection."""
 
     def connection_made(self, transport: Any) -> None:
@@ -32,7 +32,7 @@ def serve(app: Starlette, *, port: int) -> None:
         sys.stdout.flush()
         config = uvicorn.Config(
             app,
-            http=_KnownTransport,
+            http=KnownTransport,
             lifespan="off",
             log_level="critical",
             access_log=False,

@@ -54,6 +54,10 @@ class Platform:
             f"VALUES ('{self.resell}', '{SHOPPER}', {CREDITS})"
         )
 
+    def orders(self, count: int) -> list[Job]:
+        """Jobs that can be done, of the three kinds that take a credit in turn."""
+        return [self.order(KINDS[n % 3], "") for n in range(count)]
+
     def order(self, kind: str, fails: str) -> Job:
         session_id, request_id = str(uuid4()), f"req_{uuid4()}"
         shopper = self._stranger() if fails == "stranger" else SHOPPER

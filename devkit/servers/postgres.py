@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from devkit.ports import free_port
+from devkit.processes import stop
 
 START_TIMEOUT_S = 90.0
 #: Carries PostgreSQL 16 for Linux and macOS; Supabase runs 15 and 17.
@@ -89,16 +89,11 @@ class Postgres:
             self.start()
             self.run_file(self._schema)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -120,12 +115,7 @@ class Postgres:
     def stop(self) -> None:
         """Stop at once, as a crash would; the data stays until the end of the context."""
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(timeout=5)
+            stop(self._process)
 
     def run_file(self, path: Path) -> None:
         """Run a file of SQL as the superuser."""

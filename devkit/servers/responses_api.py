@@ -192,7 +192,7 @@ class ResponsesApi:
         if asked.edit is None:
             return self._answer_in_words(asked, conversation)
         self.drawings.arrived()
-        self.drawings.require_room()
+        self.drawings.limit.admit()
         session = asked.metadata.get("session_id", "")
         fault = self.drawings.fires(session, asked.edit.model)
         if fault in REJECTIONS:

@@ -113,7 +113,7 @@ class RunwareApi:
     async def _order(self, request: Request, task: dict[str, Any], session: str) -> Response:
         order = read_order(task)
         self.drawings.arrived()
-        self.drawings.require_room()
+        self.drawings.limit.admit()
         fault = self.drawings.fires(session, order.model)
         if fault in REJECTIONS:
             raise Refusal(code=_as_code(fault), status=REJECTIONS[fault]().status)

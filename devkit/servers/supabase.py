@@ -15,7 +15,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
@@ -26,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from devkit.servers.image_api_answers import PAGE, drop
+from devkit.servers.loopback import KnownTransport
 from devkit.servers.postgres import Postgres
 from devkit.servers.postgrest import Postgrest, require_postgrest
 from devkit.servers.storage import Storage
@@ -154,12 +153,7 @@ class SupabaseServer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def run(self, sql: str) -> str:
@@ -272,14 +266,6 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse({"message": "no Route matched"}, 404)(scope, receive, send)
 
 
-class _KnownTransport(H11Protocol):
-    """Lets the application close its connection."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-
 @contextmanager
 def _served(app: ASGIApp) -> Iterator[str]:
     """An address where the app answers, from a thread of its own."""
@@ -288,7 +274,7 @@ def _served(app: ASGIApp) -> Iterator[str]:
         listener.listen(256)
         config = uvicorn.Config(
             app,
-            http=_KnownTransport,
+            http=KnownTransport,
             lifespan="on",
             log_level="critical",
             access_log=False,

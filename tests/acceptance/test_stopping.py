@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from devkit.servers.image_api_process import ImageApiProcess
-from devkit.servers.platform import KINDS, Platform
+from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
-from devkit.servers.supabase import SupabaseServer
 from devkit.waiting import LONGEST_S, until
 from devkit.workers import another_worker, ended, push, workers
 from wearon_cli.core.cross_checks import HAND_BACK_S
@@ -21,16 +20,14 @@ DRAIN_S = 3
 
 
 def test_a_worker_told_to_stop_begins_no_purchase_and_ends_in_time(
-    supabase: SupabaseServer,
+    platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
     """With 5 input pictures a minute one was alive after 60 s, and bought 57 s after the signal."""
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
+    jobs = platform.orders(6)
     slow = {"WEARON_INPUT_IMAGES_PER_MINUTE": "5", "WEARON_DRAIN_S": str(DRAIN_S)}
     with workers({**environment, **slow}, tmp_path / "roles.log") as (_, worker):
         push(redis, jobs)
@@ -45,16 +42,14 @@ def test_a_worker_told_to_stop_begins_no_purchase_and_ends_in_time(
 
 
 def test_two_rolling_restarts_with_calls_longer_than_the_drain_fail_nobody(
-    supabase: SupabaseServer,
+    platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
     """Every job was bought twice, and then failed."""
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
+    jobs = platform.orders(6)
     api.rules(latency="12")
     settings = {**environment, "WEARON_DRAIN_S": "1"}
     with ExitStack() as stack:

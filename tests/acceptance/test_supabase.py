@@ -19,14 +19,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
+    platform: Platform,
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
-    platform = Platform(supabase, photos)
     before = platform.balances()
     jobs = [platform.order(kind, fails) for kind in KINDS for fails in ("", *WAYS)]
     refused = [job.session_id for job in jobs if job.fails == "refused"]
@@ -59,15 +58,14 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
 
 
 def test_an_outage_of_the_store_fails_no_job(
+    platform: Platform,
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]
+    jobs = platform.orders(9)
     with workers(environment, tmp_path / "workers.log"):
         push(redis, jobs[:3])
         ended(platform, jobs[:3])

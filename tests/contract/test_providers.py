@@ -5,7 +5,6 @@ What every image provider promises, over the loopback APIs: one bill, whatever a
 """
 
 import asyncio
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,11 +12,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from devkit import pictures as kit
+from devkit.http_errors import NOT_SENT, an, httpx_errors
 from devkit.providers import MODELS, ProviderUnderTest, open_provider, request
 from devkit.servers import background_drawings, runware_rules
 from devkit.servers.runware_api import Twice
@@ -632,33 +631,6 @@ async def test_a_setting_of_ours_that_is_refused_is_no_fault_of_the_shopper() ->
 
 # ------------------------------------------------------------------------- the transport
 
-FREE = {
-    *("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"),
-    *("UnsupportedProtocol", "InvalidURL"),
-}
-
-
-def httpx_errors() -> list[type[Exception]]:
-    """Every exception class that httpx has."""
-    return [
-        each
-        for each in vars(httpx).values()
-        if inspect.isclass(each) and issubclass(each, Exception)
-    ]
-
-
-def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
-    if issubclass(error, httpx.HTTPStatusError):
-        sent = httpx.Request("POST", "http://images.test")
-        return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(
-        error,
-        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
-    ):
-        return error()
-    return error("m")
-
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 @pytest.mark.parametrize("kind", KINDS)
@@ -672,7 +644,7 @@ async def test_everything_httpx_can_raise_is_ours_in_the_end(
         one.network.failure = an(error)
         with pytest.raises(GeneratorError) as caught:
             await provider.submit(request(), model=one.model, marker=marker)
-        expected = GeneratorUnreachable if error.__name__ in FREE else CallAmbiguous
+        expected = GeneratorUnreachable if error.__name__ in NOT_SENT else CallAmbiguous
         assert type(caught.value) is expected
         if marker is not None:
             with pytest.raises(GeneratorUnreachable):

@@ -4,7 +4,6 @@ it takes, and how it stops.
 """
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from devkit.processes import celery
 from devkit.scripted_worker import BEGUN, DONE, DRAINS, END
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
@@ -69,24 +69,13 @@ class Workers:
 
     def celery(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Celery's own command, as an operator calls it."""
-        return celery(*words, REDIS_URL=self.url)
+        return celery(*words, environment={"REDIS_URL": self.url})
 
 
 @pytest.fixture
 def workers(redis_server: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with ExitStack() as stack:
         yield Workers(redis_server, tmp_path, stack)
-
-
-def celery(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "wearon_cli.adapters.celery_app", *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 async def _send(url: str, session_ids: tuple[str, ...], number: int) -> None:
@@ -376,7 +365,7 @@ def test_celery_worker_is_refused_in_one_sentence(workers: Workers, words: tuple
 
 
 def test_celerys_command_without_redis_url_says_so_in_one_line(tmp_path: Path) -> None:
-    done = celery("--workdir", str(tmp_path), "status", REDIS_URL="")
+    done = celery("--workdir", str(tmp_path), "status", environment={"REDIS_URL": ""})
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
         "Error: REDIS_URL is not set (set it in the environment or in .env)"

@@ -5,14 +5,13 @@ Before the command reached Redis, and after Redis did it but before the answer c
 was, others find the job and finish it, once.
 """
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from devkit.accounts import USER
+from devkit.processes import started
 from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
@@ -35,25 +34,19 @@ async def world(world: World) -> World:
     return world
 
 
-def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
+def consume(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
     environment = {
         "REDIS_URL": proxy.url,
         "WEARON_LOCAL_DIR": str(folder),
         "WEARON_LOG_FORMAT": "json",
         "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that no pace puts off a release
     }
-    with (folder / "consume.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "consume"],
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
+    return started("consume", environment=environment, log=folder / "consume.log")
 
 
 async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
     """One that waits for a job."""
-    process = started(proxy, folder)
+    process = consume(proxy, folder)
     log = folder / "consume.log"
 
     def waits() -> bool:

@@ -13,21 +13,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from devkit.accounts import credits_left
-from devkit.crashes import b2c, let_others_finish, run_until_crash
+from devkit.crashes import b2c, let_others_finish, replay, run_until_crash
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import TAKEN, BackgroundRule
 from devkit.servers.image_api_faults import Latency
 from devkit.waiting import reached
 from devkit.world import MakeWorld, World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.errors import ObjectNotFound
 from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.breakers import provider_breaker
-from wearon_cli.core.jobs.journal import Ending, HandBack, NewJob
+from wearon_cli.core.jobs.journal import Ending, HandBack
 from wearon_cli.core.jobs.offers import Catalogue, Offer
 from wearon_cli.core.purchases import BookRow
-from wearon_cli.core.session import SessionKey, Status, fail
+from wearon_cli.core.session import Status, fail
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -122,23 +121,6 @@ async def drawn(sold_by: ProviderUnderTest) -> None:
     await reached(lambda: all(each.is_done for each in sold_by.api.drawings.taken.values()))
 
 
-async def redraw(world: World, key: SessionKey) -> None:
-    """Open the job, as `replay-task --fresh` does after its checks."""
-    row = await world.row(key)
-    task = new_task(
-        key=key,
-        owner_id=row.owner_id,
-        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
-        prompt="",
-        request_id="req",
-        replay=ReplayRequest(replay_id="0badcafe", from_status=row.status, fresh=True),
-    )
-    job = NewJob(
-        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
-    )
-    assert await world.journal.open(job)
-
-
 # ------------------------------------------------------------------------ answers that are lost
 
 
@@ -227,7 +209,7 @@ async def test_a_picture_is_drawn_again_for_a_redraw(
 ) -> None:
     key = await b2c(world)
     await let_others_finish(world)
-    await redraw(world, key)
+    await replay(world, key, fresh=True)
     await killed_in(world, "submit", after=True)
     await let_others_finish(world)
     assert sold_by.purchases() == {key.session_id: 2}

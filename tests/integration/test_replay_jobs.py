@@ -2,17 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from devkit.accounts import USER, credits_left
-from devkit.crashes import absorb, b2c, let_others_finish, resell, run_until_crash
+from devkit.crashes import (
+    REPLAY_ID,
+    absorb,
+    b2c,
+    let_others_finish,
+    replay,
+    resell,
+    run_until_crash,
+)
 from devkit.world import PICTURE, World, picture
-from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
-from wearon_cli.core.jobs.journal import Claim, Ending, NewJob, Purchase
+from wearon_cli.core.jobs.journal import Claim, Ending, Purchase
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path
 
@@ -21,26 +27,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 type Sale = Callable[[World], Awaitable[SessionKey]]
 type Fate = Callable[[World, SessionKey], Awaitable[None]]
 
-REPLAY = "0badcafe"
 MANY = 60
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
-
-
-async def replay(world: World, key: SessionKey, **options: Any) -> None:
-    """Open the job, as `replay-task` does after its checks."""
-    row = await world.row(key)
-    task = new_task(
-        key=key,
-        owner_id=row.owner_id,
-        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
-        prompt="",
-        request_id=row.request_id or "req",
-        replay=ReplayRequest(replay_id=REPLAY, from_status=row.status, **options),
-    )
-    job = NewJob(
-        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
-    )
-    assert await world.journal.open(job)
 
 
 async def completed(world: World, key: SessionKey) -> None:
@@ -167,7 +155,7 @@ async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes
     await failed(world, key)
     await replay(world, key, charge=True)
     claim = await world.claim(key.session_id) or await _claimed(world, key)
-    await world.settlement().charge(await world.row(key), REPLAY)
+    await world.settlement().charge(await world.row(key), REPLAY_ID)
     back = replace(fail("x"), expected=frozenset({Status.FAILED}), to=Status.COMPLETED)
     await world.sessions.apply(key, back)
     disposition = await world.runner().run(claim)

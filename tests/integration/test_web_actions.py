@@ -1,17 +1,22 @@
 """Acting on the page: each act is the command's own, wants a name, and cannot be sent by others."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import httpx
 import pytest
 from redis import Redis
 
-from devkit.operator_page import PageStack, PageWorld, RunningPage, peopled_stack, web_page
+from devkit.operator_page import (
+    PageStack,
+    PageWorld,
+    RunningPage,
+    in_stack,
+    peopled_stack,
+    web_page,
+)
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID
-from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.session import Channel, SessionKey, Status, fail, start
 
 pytestmark = pytest.mark.slow
@@ -34,20 +39,6 @@ def browser(page: RunningPage) -> Iterator[httpx.Client]:
     with page.client() as client:
         client.headers["Origin"] = page.origin
         yield client
-
-
-def in_stack[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
-    async def run() -> T:
-        assert stack.settings.redis_url is not None
-        redis = connect(stack.settings.redis_url.get_secret_value())
-        world = PageWorld(redis, stack.settings)
-        try:
-            return await work(world)
-        finally:
-            await world.aclose()
-            await redis.aclose()
-
-    return asyncio.run(run())
 
 
 async def owed(world: PageWorld) -> SessionKey:

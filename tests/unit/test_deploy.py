@@ -4,6 +4,7 @@ import asyncio
 import configparser
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devkit.idle_queue import IDLE
 from scripts.configuration import environment_name
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
@@ -23,22 +25,8 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = ["compose.yaml", "compose.dev.yaml"]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 #: What a scrape reads from Redis.
-STATS = QueueStats(
-    at=NOW,
-    queued=0,
-    ready=0,
-    waiting_since=None,
-    released=0,
-    running=0,
-    waiting=0,
-    overdue=0,
-    dead_letters=0,
-    consumers=0,
-    workers=0,
-    slots=0,
-    permits_used=0,
-    halts=(Halt(name="storage", reason="r", since=NOW, next_probe_at=NOW),),
-)
+HALT = Halt(name="storage", reason="r", since=NOW, next_probe_at=NOW)
+STATS = replace(IDLE, halts=(HALT,))
 
 
 class Looks:

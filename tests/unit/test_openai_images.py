@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import inspect
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from structlog.testing import capture_logs
 
 from devkit import pictures as kit
 from devkit.first_usable import FirstUsable
+from devkit.http_errors import NOT_SENT, an, httpx_errors
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
@@ -424,34 +424,6 @@ async def test_an_error_without_end_is_read_only_so_far() -> None:
 # ------------------------------------------------------------------------- the transport
 
 
-def httpx_errors() -> list[type[Exception]]:
-    """Every exception class that httpx has."""
-    return [
-        each
-        for each in vars(httpx).values()
-        if inspect.isclass(each) and issubclass(each, Exception)
-    ]
-
-
-def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
-    if issubclass(error, httpx.HTTPStatusError):
-        sent = httpx.Request("POST", "http://images.test")
-        return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(
-        error,
-        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
-    ):
-        return error()
-    return error("m")
-
-
-FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
-    "UnsupportedProtocol",
-    "InvalidURL",
-}
-
-
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Exception]) -> None:
     """A class added by a new httpx fails here until its meaning is decided."""
@@ -462,7 +434,7 @@ async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Excepti
 
     with pytest.raises(GeneratorError) as caught:
         await answering(fail).generate(request())
-    expected = GeneratorUnreachable if error.__name__ in FREE else CallAmbiguous
+    expected = GeneratorUnreachable if error.__name__ in NOT_SENT else CallAmbiguous
     assert type(caught.value) is expected
     assert caught.value.__cause__ is raised
     assert error in {each for each, _ in openai_errors.TRANSPORT} or any(

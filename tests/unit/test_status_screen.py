@@ -1,18 +1,18 @@
 """The status as a person reads it, at the widths that people have, and what keys change."""
 
-import dataclasses
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from devkit.drawing import drawn
+from devkit.idle_queue import IDLE
 from wearon_cli.cli import status_screen
 from wearon_cli.cli.status_screen import Look, View, screen_of, status_table
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.inspector import Found
 from wearon_cli.core.operator.minutes import EndingCount
-from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats
 from wearon_cli.core.session import Channel, Session, Status, utc_now
 from wearon_cli.core.settings import Settings
@@ -42,19 +42,16 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
         for n in range(60)
     ]
     return Look(
-        stats=QueueStats(
+        stats=replace(
+            IDLE,
             at=NOW,
             queued=3,
             ready=2,
             waiting_since=NOW,
             released=1,
             running=40,
-            waiting=0,
-            overdue=0,
             dead_letters=1,
             consumers=1,
-            workers=0,
-            slots=0,
             permits_used=150,
             halts=(HALT,) if halted else (),
         ),
@@ -133,5 +130,5 @@ async def test_without_failures_there_is_nothing_to_enter() -> None:
 
 async def test_a_selection_outlives_a_shorter_list() -> None:
     view = await pressed(View(look=look()), "down")
-    shorter = dataclasses.replace(view, look=look(failed=1))
+    shorter = replace(view, look=look(failed=1))
     assert shorter.failure is shorter.look.failures[0]
