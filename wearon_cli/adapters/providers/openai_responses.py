@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
-from uuid import uuid4
 
 import httpx
 from pydantic_core import from_json, to_json
@@ -26,9 +25,13 @@ from wearon_cli.adapters.providers.openai_errors import (
     ErrorBody,
     from_answer,
     read_error,
-    request_id,
 )
-from wearon_cli.adapters.providers.polling import Pace
+from wearon_cli.adapters.providers.polling import (
+    LOOK_AGAIN_S,
+    QUESTION_TIMEOUT_S,
+    QUESTIONS_AT_ONCE,
+    Pace,
+)
 from wearon_cli.adapters.providers.responses_answer import (
     RESPONSE_CODES,
     RUNNING,
@@ -37,7 +40,7 @@ from wearon_cli.adapters.providers.responses_answer import (
     read_response,
 )
 from wearon_cli.adapters.providers.responses_body import drawing_body, probe_body
-from wearon_cli.adapters.providers.vendor_http import Answer, ask, ask_free
+from wearon_cli.adapters.providers.vendor_http import Answer, ask_free, order
 from wearon_cli.core.errors import (
     CallAmbiguous,
     GeneratorError,
@@ -47,19 +50,13 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import OPENAI, POWERS, image_model
-from wearon_cli.core.jobs.events import ConversationsRefused, ImageCallAnswered
+from wearon_cli.core.jobs.events import ConversationsRefused
 from wearon_cli.core.providers import GeneratedPicture, Pending, Powers, Ticket, TryOnRequest
 
 #: Conversations that were refused are asked for again after this time.
 REFUSED_FOR_S: Final = 3600.0
-#: Time limit of a free request. The answer with the picture has about 1.5 MB.
-QUESTION_TIMEOUT_S: Final = 20.0
-#: Concurrent status requests. The connection pool gets slow when many wait for it.
-QUESTIONS_AT_ONCE: Final = 16
 #: No picture was reported to be faster than this at medium quality.
 FIRST_GUESS_S: Final = 8.0
-#: Pause between two lookups of a purchase that may just have ended.
-LOOK_AGAIN_S: Final = 3.0
 #: More than one response puts into a conversation.
 MAX_ITEMS: Final = 100
 
@@ -141,11 +138,12 @@ class OpenAIResponses:
     ) -> Pending | GeneratedPicture:
         rules = image_model(model)
         require_takes(rules, request, size=self._size, quality=self._quality)
-        started_s = time.monotonic()
-        answer = await ask(
+        answer = await order(
             self._http,
-            "POST",
             "responses",
+            provider=self.name,
+            model=model,
+            session_id=request.session_id,
             timeout_s=self._submit_timeout_s,
             content=drawing_body(
                 rules,
@@ -155,19 +153,7 @@ class OpenAIResponses:
                 quality=self._quality,
                 conversation=marker,
             ),
-            headers={
-                "Content-Type": "application/json",
-                "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}",
-            },
-        )
-        emit(
-            ImageCallAnswered(
-                provider=self.name,
-                model=model,
-                status=answer.status,
-                vendor_request_id=request_id(answer.headers),
-                took_ms=round((time.monotonic() - started_s) * 1000),
-            )
+            headers={"Content-Type": "application/json"},
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=marker or "", marker=marker)
         if answer.status == httpx.codes.OK:

@@ -14,6 +14,12 @@ EVERY_S: Final = 2.0
 EVERY_SHARE: Final = 0.1
 #: Pause after a failed poll, unless the provider names one.
 AFTER_FAILURE_S: Final = 4.0
+#: Pause between two lookups of a purchase that may just have arrived or ended.
+LOOK_AGAIN_S: Final = 3.0
+#: Concurrent status requests. The connection pool gets slow when many wait for it.
+QUESTIONS_AT_ONCE: Final = 16
+#: Time limit of a free request. The answer with the picture has about 1.5 MB.
+QUESTION_TIMEOUT_S: Final = 20.0
 #: The first poll waits at most this long, however long pictures took before.
 MAX_FIRST_S: Final = 60.0
 

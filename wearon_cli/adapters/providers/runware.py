@@ -9,7 +9,6 @@ again, and all three answers are handled.
 
 import asyncio
 import binascii
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -18,8 +17,12 @@ import httpx
 from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
-from wearon_cli.adapters.providers.openai_errors import request_id
-from wearon_cli.adapters.providers.polling import Pace
+from wearon_cli.adapters.providers.polling import (
+    LOOK_AGAIN_S,
+    QUESTION_TIMEOUT_S,
+    QUESTIONS_AT_ONCE,
+    Pace,
+)
 from wearon_cli.adapters.providers.runware_errors import (
     TaskError,
     class_for,
@@ -27,7 +30,7 @@ from wearon_cli.adapters.providers.runware_errors import (
     read_error,
 )
 from wearon_cli.adapters.providers.runware_tasks import drawing_task, require_takes
-from wearon_cli.adapters.providers.vendor_http import Answer, ask, ask_free, vendor_client
+from wearon_cli.adapters.providers.vendor_http import Answer, ask_free, order, vendor_client
 from wearon_cli.core.errors import (
     CallAmbiguous,
     FetchFailed,
@@ -40,15 +43,10 @@ from wearon_cli.core.errors import (
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import POWERS, RUNWARE, image_model
 from wearon_cli.core.image_prices import try_on_usd
-from wearon_cli.core.jobs.events import ImageCallAnswered, PictureFlagged
+from wearon_cli.core.jobs.events import PictureFlagged
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, Usage
 
-#: Pause between two lookups of a task that may just have arrived.
-LOOK_AGAIN_S: Final = 3.0
-#: Concurrent status requests. The connection pool gets slow when many wait for it.
-QUESTIONS_AT_ONCE: Final = 16
-QUESTION_TIMEOUT_S: Final = 20.0
 #: Its try-on models take a few seconds.
 POLL_EVERY_S: Final = 1.0
 JSON: Final = {"Content-Type": "application/json"}
@@ -126,23 +124,15 @@ class Runware:
         require_takes(rules, request, size=self._size, quality=self._quality)
         task_id = marker or str(uuid4())
         task = drawing_task(rules, request, task_id, size=self._size, quality=self._quality)
-        started_s = time.monotonic()
-        answer = await ask(
+        answer = await order(
             self._http,
-            "POST",
             self._url,
+            provider=self.name,
+            model=model,
+            session_id=request.session_id,
             timeout_s=self._submit_timeout_s,
+            headers=JSON,
             content=to_json([task]),
-            headers={**JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
-        )
-        emit(
-            ImageCallAnswered(
-                provider=self.name,
-                model=model,
-                status=answer.status,
-                vendor_request_id=request_id(answer.headers),
-                took_ms=round((time.monotonic() - started_s) * 1000),
-            )
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
         pending = Pending(ticket=ticket, after_s=self._pace.first_s(ticket))

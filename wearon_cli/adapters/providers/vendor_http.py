@@ -1,14 +1,20 @@
-"""HTTP to a vendor: a client with its key, and one short question with a bounded answer."""
+"""HTTP to a vendor: a client with its key, orders and questions with a bounded answer."""
 
 import asyncio
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
 
-from wearon_cli.adapters.providers.openai_errors import HTTPX_ERRORS, from_transport
+from wearon_cli.adapters.providers.openai_errors import HTTPX_ERRORS, from_transport, request_id
 from wearon_cli.core.errors import CallAmbiguous, ConfigError, GeneratorUnreachable
+from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.events import ImageCallAnswered
 
 #: Longest answer read. The largest picture is 8.3 megapixels: as PNG in base64 under 34 MB.
 MAX_ANSWER_BYTES: Final = 48 * 1024 * 1024
@@ -93,6 +99,49 @@ async def ask(
     except TimeoutError as exc:
         raise CallAmbiguous(f"no answer from the image API within {timeout_s:g} s") from exc
     return Answer(status=answer.status_code, headers=answer.headers, raw=raw)
+
+
+async def order(
+    http: httpx.AsyncClient,
+    path: str,
+    *,
+    provider: str,
+    model: str,
+    session_id: str,
+    timeout_s: float,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    **sent: Any,
+) -> Answer:
+    """
+    As `ask`, for the request that is billed: its answer is logged.
+
+    Args:
+        http: From `vendor_client`.
+        path: Below the client's address.
+        provider: Who draws.
+        model: Of the picture.
+        session_id: Part of the id under which the vendor's support finds the request.
+        timeout_s: All of it.
+        headers: Besides that id.
+        sent: What httpx takes: content, data, files.
+
+    Raises:
+        GeneratorUnreachable: It never left.
+        CallAmbiguous: It left, and no whole answer came.
+    """
+    named = {**headers, "X-Client-Request-Id": f"{session_id}.{uuid4().hex[:8]}"}
+    started_s = time.monotonic()
+    answer = await ask(http, "POST", path, timeout_s=timeout_s, headers=named, **sent)
+    emit(
+        ImageCallAnswered(
+            provider=provider,
+            model=model,
+            status=answer.status,
+            vendor_request_id=request_id(answer.headers),
+            took_ms=round((time.monotonic() - started_s) * 1000),
+        )
+    )
+    return answer
 
 
 async def ask_free(
