@@ -27,6 +27,26 @@ def drawing_body(
     conversation: str | None,
 ) -> bytes:
     """The JSON of the paid call."""
+    document: dict[str, Any] = {
+        "model": outer_model,
+        "background": True,
+        "store": True,
+        "metadata": {
+            "session_id": request.session_id,
+            "pictures": str(len(request.pictures)),
+        },
+        "max_tool_calls": 1,
+        "tool_choice": {"type": "image_generation"},
+        "tools": [_tool(model, size=size, quality=quality)],
+        "instructions": INSTRUCTIONS,
+        "input": [{"role": "user", "content": _content(request)}],
+    }
+    if conversation is not None:
+        document["conversation"] = conversation
+    return to_json(document)
+
+
+def _tool(model: ImageModel, *, size: str, quality: str) -> dict[str, Any]:
     tool: dict[str, Any] = {
         "type": "image_generation",
         "model": model.model_id,
@@ -39,27 +59,15 @@ def drawing_body(
     }
     if model.input_fidelity is not None:
         tool["input_fidelity"] = model.input_fidelity
-    content: list[dict[str, str]] = [{"type": "input_text", "text": request.prompt}]
+    return tool
+
+
+def _content(request: TryOnRequest) -> list[dict[str, str]]:
+    content = [{"type": "input_text", "text": request.prompt}]
     for picture in request.pictures:
         encoded = binascii.b2a_base64(picture.jpeg, newline=False).decode("ascii")
         content.append({"type": "input_image", "image_url": f"data:image/jpeg;base64,{encoded}"})
-    document: dict[str, Any] = {
-        "model": outer_model,
-        "background": True,
-        "store": True,
-        "metadata": {
-            "session_id": request.session_id,
-            "pictures": str(len(request.pictures)),
-        },
-        "max_tool_calls": 1,
-        "tool_choice": {"type": "image_generation"},
-        "tools": [tool],
-        "instructions": INSTRUCTIONS,
-        "input": [{"role": "user", "content": content}],
-    }
-    if conversation is not None:
-        document["conversation"] = conversation
-    return to_json(document)
+    return content
 
 
 def probe_body(conversation: str, *, outer_model: str) -> bytes:

@@ -172,8 +172,6 @@ class Buyer:
 
     async def _start(self, offer: Offer, order: Order, marker: str | None) -> Purchase:
         """Wait for a permit; with it, the purchase is in the journal."""
-        clock = asyncio.get_running_loop().time
-        begun_s = clock()
         pictures = len(order.request.pictures)
         purchase = Purchase(
             number=order.bought + 1,
@@ -189,17 +187,7 @@ class Buyer:
             marker=marker,
             is_free=offer.provider.name == PREVIEW,
         )
-        while True:
-            if not self.gate.is_open:
-                raise Interrupted("this worker is stopping")
-            await order.check()
-            wait_s = await self.journal.start_purchase(order.claim, purchase, pictures=pictures)
-            if wait_s <= 0:
-                break
-            if clock() + wait_s > begun_s + self.settings.permit_wait_s:
-                raise NoPermit
-            await asyncio.sleep(wait_s)
-        waited_ms = round((clock() - begun_s) * 1000)
+        waited_s = await self._write_down(purchase, order, pictures=pictures)
         if purchase.is_free:
             emit(PreviewStarted())
         else:
@@ -208,10 +196,25 @@ class Buyer:
                     provider=purchase.provider,
                     model=purchase.model,
                     number=purchase.number,
-                    waited_ms=waited_ms,
+                    waited_ms=round(waited_s * 1000),
                 )
             )
         return purchase
+
+    async def _write_down(self, purchase: Purchase, order: Order, *, pictures: int) -> float:
+        """Journal it as soon as the rate limit lets it. Returns how many seconds that took."""
+        clock_s = asyncio.get_running_loop().time
+        begun_s = clock_s()
+        while True:
+            if not self.gate.is_open:
+                raise Interrupted("this worker is stopping")
+            await order.check()
+            wait_s = await self.journal.start_purchase(order.claim, purchase, pictures=pictures)
+            if wait_s <= 0:
+                return clock_s() - begun_s
+            if clock_s() + wait_s > begun_s + self.settings.permit_wait_s:
+                raise NoPermit
+            await asyncio.sleep(wait_s)
 
 
 def _marker_before(offer: Offer, order: Order) -> str | None:
