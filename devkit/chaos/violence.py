@@ -59,7 +59,6 @@ class Rage:
         self._over_s = over_s
         self._chance = arena.chance
         self._say = arena.diary.say
-        self._rolling = threading.Lock()
 
     def run(self) -> None:
         end_s = time.monotonic() + self._over_s

@@ -51,7 +51,6 @@ class Asked:
     edit: Edit | None  # None: text only
     metadata: dict[str, str]
     conversation: str | None
-    is_background: bool
     is_careless: bool = False  # without quality or size
     input_tokens: int = 0
 
@@ -90,7 +89,6 @@ def read_request(raw: bytes, *, open_models: frozenset[str]) -> Asked:
         edit=edit,
         metadata=metadata,
         conversation=conversation,
-        is_background=bool(document.get("background")),
         is_careless=tool is not None and not {"size", "quality"} <= set(tool),
         input_tokens=400 * len(pictures) + sum(map(len, texts)) // 4 + 60,
     )

@@ -26,7 +26,7 @@ from wearon_cli.core.session import Channel, Session, Status
 OWNER = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
 SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"
 OTHER = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
-REPLAY, LATER_REPLAY = "0a1b2c3d", "1a1b2c3d"
+REPLAY = "0a1b2c3d"
 WHEN = datetime(2026, 2, 9, 14, 30, tzinfo=UTC)
 REQUEST = "req_1"
 MAIL = "ada@example.test"

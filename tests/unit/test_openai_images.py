@@ -103,10 +103,6 @@ def answering(answer: Callable[[httpx.Request], httpx.Response], **options: Any)
     return generator(httpx.MockTransport(answer), **options)
 
 
-def api_images(api: ImageApi, **options: Any) -> OpenAIImages:
-    return images(httpx.ASGITransport(api.app), **options)
-
-
 # ---------------------------------------------------------------------------- success
 
 

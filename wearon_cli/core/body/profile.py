@@ -47,7 +47,6 @@ _ARMS: Final = tuple(
 class Profile:
     """The outline of one person from the side, measured."""
 
-    top_px: float  # crown
     bottom_px: float  # soles
     cm_per_px: float
     trunk: Mapping[float, Line]  # by level, from back to front or front to back
@@ -82,7 +81,6 @@ def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
     front_px[:] = np.interp(y_px, y_px[free], front_px[free])
     scale = height_cm / (bottom - top)
     return Profile(
-        top_px=top,
         bottom_px=bottom,
         cm_per_px=scale,
         trunk={

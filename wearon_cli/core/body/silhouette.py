@@ -68,7 +68,6 @@ class Line:
 class Silhouette:
     """The outline of one person, measured."""
 
-    top_px: float  # crown
     bottom_px: float  # soles
     cm_per_px: float
     trunk: Mapping[float, Line]  # by level
@@ -122,7 +121,7 @@ def measure_front(reading: PoseReading, *, height_cm: float) -> Silhouette | Non
     features |= {k: scale * v for k, v in _spans(joints).items()}
     area_cm2 = float(np.count_nonzero(reading.mask > 0.5)) * scale**2
     features |= {"area_per_stature": area_cm2 / height_cm, "stature": height_cm}
-    return Silhouette(top_px=top, bottom_px=bottom, cm_per_px=scale, trunk=trunk, features=features)
+    return Silhouette(bottom_px=bottom, cm_per_px=scale, trunk=trunk, features=features)
 
 
 def _middle(joints: Array, *which: Landmark) -> Array:
