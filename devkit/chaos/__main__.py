@@ -1,10 +1,10 @@
 """
-Jobs under violence: `make chaos`, or
+Jobs during kills, outages and faults: `make chaos`, or
 
     python -m devkit.chaos [--provider images|responses|runware] [--jobs 200] [--seed N]
 
-The seed decides jobs, faults and the order of violence; the machine's own timing still differs from
-run to run. Ends with a table; exit code 1 when a promise of docs/reliability.md is broken.
+The seed decides jobs, faults and the order of failures; timing still differs between runs. Prints a
+table at the end; exit code 1 when a promise of docs/reliability.md is broken.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def run(
     within_s: float,
     **settings: str,
 ) -> Findings:
-    """One round of violence, and what it left."""
+    """One round, and its outcomes."""
     with arena(seed, SELLERS[seller], **settings) as one:
         platform = Platform(one.server, one.photos)
         before = platform.balances()

@@ -1,4 +1,4 @@
-"""Everything that runs during a round, and the processes that are killed in it."""
+"""Everything that runs during a round, including the processes that are killed."""
 
 import os
 import random
@@ -19,11 +19,11 @@ from devkit.servers.photos import served_photos
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 
-#: Two of each role that works on jobs, so that one can go on while the other is dead.
+#: Two of each role that works on jobs, so that one can continue while the other is dead.
 ROLES = ("consume", "consume", "celery", "celery", "serve")
-#: Shorter than the slow calls: a rolling restart then meets calls that cannot end in it.
+#: Shorter than the slow calls, so that a rolling restart meets calls that do not end within it.
 DRAIN_S = 4
-#: Every change of a row's status, so that the truth does not hang on the last one.
+#: Records every change of a row's status, so that the report does not depend on the last one.
 HISTORY = """
 CREATE TABLE status_history (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
 CREATE FUNCTION keep_status() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -37,7 +37,7 @@ CREATE TRIGGER keep AFTER UPDATE OF status ON store_generation_sessions
 
 @dataclass
 class Process:
-    """One role's process, started again whenever it is gone."""
+    """One role's process, restarted whenever it has exited."""
 
     role: str
     number: int
@@ -69,7 +69,7 @@ class Process:
             self.process.wait()
 
     def keep_alive(self) -> None:
-        with self.starting:  # timers and the violence itself revive it
+        with self.starting:  # timers and the failures restart it
             if not self.is_running:
                 self.start()
 
@@ -84,7 +84,7 @@ class Process:
 
 @dataclass
 class Diary:
-    """What was done, and when."""
+    """A log of what was done, and when."""
 
     kills: list[tuple[float, Process]] = field(default_factory=list)  # epoch seconds
     lines: list[str] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Diary:
 
 @dataclass(kw_only=True)
 class Arena:
-    """Everything that runs."""
+    """All running parts."""
 
     server: SupabaseServer
     redis: RedisServer

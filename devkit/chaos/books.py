@@ -1,4 +1,4 @@
-"""The two books of purchases side by side: ours, and that of the provider's loopback API."""
+"""Compares two books of purchases: ours, and that of the provider's loopback API."""
 
 import asyncio
 import json
@@ -16,9 +16,9 @@ from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.purchases import BookRow
 
-#: Our book counts in micro-USD; a bill may be rounded once for each purchase.
+#: Our book counts in micro-USD; each purchase may be rounded once.
 ROUNDING_USD = 5e-6
-#: In a timeline: a picture whose bill was not told, or was lost with the worker that had it.
+#: In a timeline: a picture whose cost was not reported, or was lost with its worker.
 ESTIMATED = b'"estimate": true'
 
 
@@ -31,12 +31,12 @@ class Books:
     ours_usd: float
     billed: int  # by the provider
     billed_usd: float
-    silent: int  # of these, a fault ate the answer to the order
-    cancelled: int  # orders that were stopped while they were drawn: not billed here
-    exact: int  # sessions whose whole bill is known to both
-    differing: Sequence[str]  # of these, where it is not the same: the session and both sums
-    estimated: int  # sessions with a purchase whose bill was not told
-    with_lost: int  # sessions with a lost purchase: booked at its expected price
+    silent: int  # of these, orders whose answer was lost by a fault
+    cancelled: int  # orders that were cancelled while being drawn: not billed here
+    exact: int  # sessions whose total cost both books know
+    differing: Sequence[str]  # of these, the ones that differ: the session and both sums
+    estimated: int  # sessions with a purchase whose cost was not reported
+    with_lost: int  # sessions with a lost purchase, which counts at its expected price
 
     def lines(self) -> list[str]:
         kept = self.ours.total() - self.ours["lost"]
@@ -58,7 +58,7 @@ class Books:
 
     @property
     def disagree(self) -> bool:
-        """True when a purchase is missing in our book, or too many are in it."""
+        """True when our book has too few or too many purchases."""
         if self.seller.fetches:
             kept = self.ours.total() - self.ours["lost"]
             return kept != self.billed or self.ours["lost"] > self.cancelled
@@ -67,12 +67,12 @@ class Books:
 
 def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) -> Books:
     """
-    Compare them, in all and session by session.
+    Compare the totals, and session by session.
 
     Args:
         redis_url: Where our book is.
-        seller: Whose loopback API it is.
-        calls: The list of the API's book.
+        seller: The provider of the loopback API.
+        calls: The calls in the API's book.
     """
     rows = asyncio.run(book_rows(redis_url))
     billed = [call for call in calls if call["billed"]]
@@ -102,7 +102,7 @@ def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
-    """What our record of a session says."""
+    """The costs in our record of a session."""
 
     usd: float
     lost: int

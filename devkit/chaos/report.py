@@ -1,4 +1,4 @@
-"""What a round left: counts, promises, and the two books of purchases side by side."""
+"""The outcomes of a round: counts, promises, and both books of purchases."""
 
 import json
 import statistics
@@ -31,14 +31,14 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import JobsHandedBack
 
 RECOVERY_PROMISE_S = 45.0
-#: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
+#: Why a job may fail without a fault of its own: the model or storage refused.
 EXPLAINED = frozenset({"generation_refused", "request_rejected", "storage_refused"})
-#: A job ends after so many lost pictures, and after so many faulty answers in all.
+#: A job fails after this many lost pictures, and after this many faults in all.
 MAX_PURCHASES = Settings.model_fields["max_purchases"].default
 MAX_FAULTS = Settings.model_fields["openai_max_retries"].default + 1
-#: What a call's fault is called, when it is repeated.
+#: Errors of calls that are retried.
 FAULTS = frozenset({GeneratorFault.code, CallAmbiguous.code})
-#: Log events after which a worker no longer has a job in hand.
+#: Log events after which a worker no longer has a job.
 ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
 
 
@@ -51,7 +51,7 @@ class Line:
     process: int
     session_id: str
     error: str
-    jobs: int  # that an event is about, when it is about several
+    jobs: int  # sessions of an event that is about several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +61,13 @@ class Findings:
     jobs: int
     completed: int
     failed: int
-    innocent: Sequence[str]  # why jobs failed that did nothing wrong
-    unlucky: Sequence[str]  # why jobs failed whose own calls met as many faults as a job may
+    innocent: Sequence[str]  # why jobs failed that should not have
+    unlucky: Sequence[str]  # why jobs failed whose own calls reached the limit of faults
     lost: int
     leaked: int
     double_refunds: int
     double_purchases: int
-    explained: int  # calls in flight at a kill or a stop, and answers that a fault ate
+    explained: int  # calls in flight at a kill or a stop, and answers lost by a fault
     changed_after_completion: int
     recoveries_s: Sequence[float]
     parked: int
@@ -166,19 +166,19 @@ def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str
 
 
 def _explained(in_flight: int, lines: Sequence[Line], calls: Sequence[Mapping[str, Any]]) -> int:
-    """Purchases that may be made again, where none can be fetched."""
+    """Purchases that may be repeated because the first one cannot be fetched."""
     handed_back = sum(line.jobs for line in lines if line.event == JobsHandedBack.name())
     return in_flight + handed_back + sum(call["fault"] in BILLED for call in calls)
 
 
 def _blameless(jobs: list[Job], failed: set[str], errors: dict[str, str]) -> set[str]:
-    """Good jobs that failed, and not because the model or storage said no."""
+    """Valid jobs that failed, but not because the model or storage refused."""
     good = {job.session_id for job in jobs if not job.fails}
     return {each for each in failed & good if errors.get(each) not in EXPLAINED}
 
 
 def _unlucky(lines: Sequence[Line]) -> set[str]:
-    """Sessions that lost every picture they may buy, or whose calls met every fault they may."""
+    """Sessions that lost as many pictures, or met as many faults, as a job may."""
     lost = Counter(line.session_id for line in lines if line.event == PurchaseLost.name())
     faults = Counter(
         line.session_id
@@ -218,7 +218,7 @@ def _double_refunds(arena: Arena, platform: Platform) -> int:
 
 
 def _changed(arena: Arena, platform: Platform) -> int:
-    """The platform's cron overwrites without looking: those rows are its own doing."""
+    """The platform's cron overwrites rows unconditionally: its rows are excluded."""
     taken = ",".join(f"'{each}'" for each in platform.taken_by_cron) or "NULL"
     return int(
         arena.server.run(
@@ -232,7 +232,9 @@ def _changed(arena: Arena, platform: Platform) -> int:
 
 
 def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
-    """Class of error of each failed session, from its record; "parked" when its refund was."""
+    """Class of error of each failed session, from its record; "parked" when its refund was
+    parked.
+    """
     found: dict[str, str] = {}
     with Redis.from_url(arena.redis.url) as redis:
         for session_id in failed:
@@ -245,9 +247,9 @@ def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
 
 def recovered(arena: Arena, lines: Sequence[Line]) -> tuple[int, list[float]]:
     """
-    Jobs in hand at the kills of workers, and how long each waited for its next attempt.
+    Jobs of killed workers, and how long each waited for its next attempt.
 
-    Waits in which paid calls were halted do not count: nobody's job is started then.
+    Waits while paid calls were halted do not count: no job is started then.
     """
     halts = _halts(lines)
     in_flight, waits_s = 0, []
@@ -296,7 +298,7 @@ def _halts(lines: Sequence[Line]) -> list[tuple[float, float]]:
 
 
 def _held(lines: Sequence[Line], process: int, until_s: float) -> set[str]:
-    """Sessions that this worker had in hand at that moment."""
+    """Sessions whose jobs this worker had at that moment."""
     held: set[str] = set()
     for line in lines:
         if line.at_s > until_s or line.process != process:

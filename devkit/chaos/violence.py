@@ -1,4 +1,4 @@
-"""What is done to the arena while jobs run, and the jobs themselves."""
+"""Pushes the jobs of a round, and kills and breaks things while they run."""
 
 import threading
 import time
@@ -13,15 +13,15 @@ from wearon_cli.adapters.redis.keys import TASK_LIST
 
 GARBAGE = (b"{", b"[]", b"\xff\xfe\x00", b'{"session_id": 7}', b'"text"', b"9" * 5000)
 RESTART_AFTER_S = 1.0
-#: How a job fails by its own fault, and how often: a photo that is gone, a payload that is none, a
-#: picture that decodes to gigabytes, a shopper whose account is gone when the refund comes.
+#: How often a job fails by its own fault: a missing photo, an invalid payload, a picture that
+#: decodes to gigabytes, a shopper whose account no longer exists at the refund.
 FAULTY = {"": 0.86, "gone": 0.04, "malformed": 0.04, "bomb": 0.03, "stranger": 0.03}
-#: Open rows of b2c that the platform's cron takes for stuck, in a round.
+#: Open b2c rows per round that the platform's cron considers stuck.
 CRON_TAKES = 3
 
 
 def push(arena: Arena, platform: Platform, jobs: int, over_s: float) -> list[Job]:
-    """Jobs of all kinds over some time; a tenth twice, and garbage between them."""
+    """Push jobs of all kinds over some time; a tenth of them twice, and garbage in between."""
     chance = arena.chance
     made: list[Job] = []
     for n in range(jobs):
@@ -39,7 +39,7 @@ def push(arena: Arena, platform: Platform, jobs: int, over_s: float) -> list[Job
 
 
 def _lpush(url: str, payload: bytes) -> None:
-    """As a producer that repeats until Redis took it."""
+    """As a producer that retries until Redis accepted it."""
     while True:
         try:
             with Redis.from_url(url) as queue:
@@ -51,7 +51,7 @@ def _lpush(url: str, payload: bytes) -> None:
 
 
 class Rage:
-    """A kill every few seconds, and each of the large events once."""
+    """A kill every few seconds, and each of the larger failures once."""
 
     def __init__(self, arena: Arena, platform: Platform, over_s: float) -> None:
         self._arena = arena
@@ -93,7 +93,7 @@ class Rage:
         threading.Timer(RESTART_AFTER_S, each.keep_alive).start()
 
     def kill_one_worker_twice(self) -> None:
-        """Its jobs are in flight at two deaths."""
+        """So its jobs are in flight at two deaths."""
         each = self._chance.choice(self._arena.of_role("celery"))
         for _ in range(2):
             each.kill()
@@ -135,7 +135,7 @@ class Rage:
         self._arena.server.storage.refuses_uploads = False
 
     def close_models(self) -> None:
-        """The first model is closed from now on, and for a while there is none at all."""
+        """The first model is retired from now on, and for a while there is none at all."""
         away_s = self._away_s()
         self._say(f"every model is closed for {away_s:.0f} s, and the first one for good")
         self._arena.api.rules(open_models=[])
@@ -143,7 +143,7 @@ class Rage:
         self._arena.api.rules(open_models=["gpt-image-2.6-flare"])
 
     def close_the_account(self) -> None:
-        """There is no money left, for a while."""
+        """For a while, the account is empty."""
         away_s = self._away_s()
         self._say(f"the provider refuses every order for {away_s:.0f} s: no money")
         rules = self._arena.seller.rules
@@ -152,7 +152,7 @@ class Rage:
         self._arena.api.rules(faults=rules())
 
     def cron(self) -> None:
-        """The platform takes an open b2c row for stuck: refund first, then the row to failed."""
+        """The platform considers an open b2c row stuck: it refunds first, then fails the row."""
         if len(self._platform.taken_by_cron) < CRON_TAKES and self._chance.random() < 0.3:
             taken = self._platform.cron_takes_one()
             if taken:
@@ -160,7 +160,7 @@ class Rage:
 
 
 def calm(arena: Arena) -> None:
-    """The violence is over; the image API keeps its small faults."""
+    """End all failures; the image API keeps its small faults."""
     arena.api.rules(faults=arena.seller.rules())
     time.sleep(RESTART_AFTER_S + 0.5)
     arena.revive()
