@@ -69,7 +69,7 @@ def outside(found: set[Contact]) -> list[Contact]:
     return sorted((each for each in found if each.is_outside), key=str)
 
 
-def test_a_program_that_names_somebody_outside_is_seen(tmp_path: Path) -> None:
+def test_a_contact_outside_the_machine_is_detected(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     found = end(start(trace, sys.executable, "-c", NAMING), trace)
     assert outside(found) == [
@@ -79,13 +79,13 @@ def test_a_program_that_names_somebody_outside_is_seen(tmp_path: Path) -> None:
     ]
 
 
-def test_estimate_talks_to_nobody(tmp_path: Path) -> None:
+def test_estimate_contacts_nobody(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     found = end(start(trace, *WEARON, "estimate", str(FRONT), "--height", "165.6"), trace)
     assert outside(found) == []
 
 
-def test_serve_talks_to_whom_it_was_told_to_and_to_nobody_else(tmp_path: Path) -> None:
+def test_serve_contacts_only_the_configured_host(tmp_path: Path) -> None:
     trace, port = tmp_path / "trace", free_port()
     url = f"http://127.0.0.1:{port}"
     with served_photos() as origin, httpx.Client(trust_env=False, timeout=LONGEST_S) as caller:
@@ -108,7 +108,7 @@ def test_serve_talks_to_whom_it_was_told_to_and_to_nobody_else(tmp_path: Path) -
     assert outside(found) == []
 
 
-def test_a_whole_local_stack_with_a_preview_talks_to_nobody(tmp_path: Path) -> None:
+def test_a_local_stack_with_a_preview_contacts_nobody(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     words = ("demo", "--out", str(tmp_path / "picture.jpg"))
     found = end(start(trace, *WEARON, *words), trace)

@@ -131,7 +131,7 @@ def wearon(environment: dict[str, str], *words: str, code: int = 0) -> dict[str,
     return answer
 
 
-def test_now_works_on_the_named_session_and_on_nobody_elses(
+def test_now_runs_only_the_named_session(
     supabase: SupabaseServer, environment: dict[str, str], photos: str, redis: RedisServer
 ) -> None:
     """Seen: it worked on other people's jobs and cancelled them in mid-purchase."""
@@ -163,7 +163,7 @@ def test_in_production_a_trial_takes_the_credit_it_says_or_none(
     assert platform.balances() == {**before, "store": before["store"] - 1}
 
 
-def test_in_production_nobody_orders_or_corrects_without_a_yes(
+def test_in_production_nothing_is_ordered_or_corrected_without_a_yes(
     supabase: SupabaseServer, environment: dict[str, str], photos: str
 ) -> None:
     platform = Platform(supabase, photos)

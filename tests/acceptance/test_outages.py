@@ -17,7 +17,7 @@ from devkit.workers import another_worker, ended, push, workers
 pytestmark = pytest.mark.slow
 
 
-def test_workers_go_on_after_redis_was_away_for_four_seconds(
+def test_workers_continue_after_redis_was_down_for_four_seconds(
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,

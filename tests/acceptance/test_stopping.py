@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 DRAIN_S = 3
 
 
-def test_a_worker_told_to_stop_begins_no_purchase_and_ends_in_time(
+def test_a_stopping_worker_starts_no_purchase_and_exits_in_time(
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,
@@ -44,7 +44,7 @@ def test_a_worker_told_to_stop_begins_no_purchase_and_ends_in_time(
     assert set(platform.statuses(jobs).values()) <= {"completed", "queued"}
 
 
-def test_two_rolling_restarts_with_calls_longer_than_the_drain_fail_nobody(
+def test_two_rolling_restarts_with_calls_longer_than_the_drain_fail_no_job(
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,

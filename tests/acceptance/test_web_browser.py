@@ -165,7 +165,7 @@ def test_from_the_failures_to_the_cause(
         expect(page.locator("#credit + p")).to_have_text("Returned.")
 
 
-def test_a_session_at_work_is_followed_without_a_reload(
+def test_a_running_session_is_followed_without_a_reload(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = elsewhere(
@@ -241,7 +241,7 @@ async def events(world: PageWorld, key: SessionKey) -> list[object]:
     return await world.events(key)
 
 
-def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
+def test_a_changed_plan_is_shown_again_and_nothing_is_done(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.of_user
@@ -255,7 +255,7 @@ def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
         assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
-def test_a_redraw_is_brought_back_by_undo(
+def test_undo_restores_the_picture_before_a_redraw(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.completed
@@ -275,9 +275,7 @@ def test_a_redraw_is_brought_back_by_undo(
         )
 
 
-def test_a_dead_letter_is_thrown_away(
-    browser: Browser, site: RunningPage, stack: PageStack
-) -> None:
+def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: PageStack) -> None:
     letter_id = elsewhere(
         stack,
         lambda world: world.dead_letters.bury(
@@ -298,7 +296,7 @@ def test_a_dead_letter_is_thrown_away(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])
-def test_no_page_has_a_fault_of_accessibility(
+def test_no_page_has_an_accessibility_violation(
     browser: Browser, site: RunningPage, stack: PageStack, scheme: str, size: dict[str, int]
 ) -> None:
     script, found = axe_script(), {}

@@ -118,6 +118,6 @@ async def test_a_missing_bucket_is_named(supabase_server: SupabaseServer) -> Non
     assert BUCKET not in wrong.name
 
 
-async def test_a_store_that_is_away_is_not_a_config_error(supabase_server: SupabaseServer) -> None:
+async def test_an_outage_is_not_a_config_error(supabase_server: SupabaseServer) -> None:
     with supabase_server.door.failing("unavailable"), pytest.raises(StoreUnavailable):
         await found(supabase_server)

@@ -126,7 +126,7 @@ async def test_a_users_refund_is_never_sent_twice(
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
-async def test_a_stores_refund_is_repeated_and_given_once(
+async def test_a_stores_refund_is_retried_and_given_once(
     supabase: SessionStore, supabase_server: SupabaseServer, shop: str, fault: str
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_store_credits", times=1)
@@ -137,7 +137,7 @@ async def test_a_stores_refund_is_repeated_and_given_once(
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
-async def test_reads_and_files_are_repeated_once(
+async def test_reads_and_files_are_retried_once(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     row = await queued(supabase, user)

@@ -143,7 +143,7 @@ def pixels(data: bytes) -> bytes:
         pytest.param([PERSON, PERSON], "same_picture", "Both pictures are the same", id="same"),
     ],
 )
-async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_do(
+async def test_a_hopeless_photo_costs_nothing_and_the_shopper_is_told_what_to_do(
     make_world: WorldMaker, pictures: list[bytes], finding: str, words: str
 ) -> None:
     world = await make_world(check_inputs="refuse")
@@ -157,7 +157,7 @@ async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_d
     assert await told(world, key) == [("inputs", finding, "refused")]
 
 
-async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker) -> None:
+async def test_a_picture_is_still_bought_for_flagged_inputs(make_world: WorldMaker) -> None:
     world = await make_world(check_inputs="flag")
     world.fetcher.plan = [PERSON, FLAT]
     key = await world.sell(owner_id=USER)
@@ -165,7 +165,7 @@ async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker
     assert await told(world, key) == [("inputs", "garment_blank", "flagged")]
 
 
-async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None:
+async def test_a_good_pair_has_no_findings(make_world: WorldMaker) -> None:
     world = await make_world(RIGHT, check_inputs="refuse", check_results="fail")
     key = await world.sell(owner_id=USER)
     seen: list[Event] = []
@@ -196,7 +196,9 @@ async def test_a_suspect_picture_is_delivered_and_flagged(
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> None:
+async def test_with_fail_the_credit_is_refunded_and_the_purchase_counted(
+    make_world: WorldMaker,
+) -> None:
     world = await make_world(BLANK, check_results="fail")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.FAILED]
@@ -207,7 +209,7 @@ async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> 
     assert await outcomes(world) == {"unused": 1}
 
 
-async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
+async def test_a_worker_that_dies_while_failing_a_picture_buys_no_second_one(
     make_world: WorldMaker,
 ) -> None:
     """Killed between the end of the purchase and the intent, the job bought a second picture."""
@@ -250,7 +252,9 @@ async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldM
     assert await outcomes(world) == {"kept": 1, "unused": 1}
 
 
-async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: WorldMaker) -> None:
+async def test_a_failed_second_purchase_does_not_cost_the_first_picture(
+    make_world: WorldMaker,
+) -> None:
     world = await make_world(PERSON, GeneratorFault("down"), check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -335,7 +339,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_what_cannot_be_held_is_not_drawn_again(
+async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
     make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """A worker that died while the second was drawn lost both, and the cap left no third."""
@@ -358,7 +362,7 @@ async def test_what_cannot_be_held_is_not_drawn_again(
     assert step < MANY_STEPS - 1
 
 
-async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_booked_so(
+async def test_an_expired_first_picture_is_bought_again_and_recorded_so(
     make_world: WorldMaker,
 ) -> None:
     """What was bought in its stead was booked as lost, and the first one as kept."""

@@ -99,7 +99,7 @@ async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     assert (record.purchases, record.purchases_lost) == (2, 1)
 
 
-async def test_a_picture_of_a_job_killed_twice_is_booked_as_kept(world: World) -> None:
+async def test_a_picture_of_a_job_killed_twice_is_recorded_as_kept(world: World) -> None:
     """After the upload, and again after the row: the third attempt booked it as lost."""
     await open_accounts(world)
     key = await b2c(world)

@@ -89,7 +89,7 @@ def test_the_table_holds_every_girth_and_the_odds_of_every_size() -> None:
     assert result.stderr == ""
 
 
-def test_without_options_170_cm_is_assumed_and_said() -> None:
+def test_without_options_170_cm_is_assumed_and_reported() -> None:
     result = run(FRONT)
     assert result.exit_code == 0
     assert "170 cm is assumed" in result.stderr
@@ -104,7 +104,7 @@ def test_charts_and_garments_are_used(garment: str, chart: str) -> None:
     assert data["recommended_size"] in data["size_odds"]
 
 
-def test_a_shop_s_own_chart_is_used(tmp_path: Path) -> None:
+def test_a_shops_own_chart_is_used(tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text('{"name": "own", "sizes": ["one", "two"], "up_to_cm": {"chest": [60]}}')
     data = answer(FRONT, *HEIGHT, "--chart", own)
@@ -155,7 +155,7 @@ def test_a_bad_pose_is_refused(name: str, reason: str) -> None:
     refused(reason, BODIES / f"{name}.jpg", *HEIGHT)
 
 
-def test_a_front_photo_is_no_side_photo() -> None:
+def test_a_front_photo_is_not_accepted_as_a_side_photo() -> None:
     refused("not_from_side", FRONT, *HEIGHT, "--side", FRONT)
 
 
@@ -197,7 +197,7 @@ def test_the_photo_is_drawn_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["drawn.txt", "drawn"])
-def test_a_drawing_needs_a_picture_s_name(name: str, tmp_path: Path) -> None:
+def test_a_drawing_needs_a_file_name_of_a_picture(name: str, tmp_path: Path) -> None:
     result = run(FRONT, *HEIGHT, "--annotate", tmp_path / name)
     assert result.exit_code == 4
     assert "no picture file extension" in result.stderr
@@ -216,7 +216,7 @@ def test_a_folder_gives_a_line_of_json_for_each_photo(tmp_path: Path) -> None:
     assert "3 of 5 photos could not be measured" in result.stderr
 
 
-def test_side_photos_of_many_lie_in_a_folder_under_the_same_names(tmp_path: Path) -> None:
+def test_side_photos_of_many_are_in_a_folder_with_the_same_names(tmp_path: Path) -> None:
     for name in ("one.jpg", "two.jpg"):
         (tmp_path / name).write_bytes(FRONT.read_bytes())
     sides = tmp_path / "sides"
@@ -228,7 +228,7 @@ def test_side_photos_of_many_lie_in_a_folder_under_the_same_names(tmp_path: Path
     assert result.exit_code == 0
 
 
-def test_a_broken_photo_among_many_loses_only_itself(tmp_path: Path) -> None:
+def test_a_broken_photo_does_not_affect_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "b.jpg").write_bytes(FRONT.read_bytes())
     document = json.loads(run(tmp_path, *HEIGHT, "--json").stdout)

@@ -128,7 +128,7 @@ async def names_of(world: World, word: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("channel", list(Channel))
-async def test_everything_of_a_session_goes_and_row_and_credit_stay(
+async def test_all_data_of_a_session_is_deleted_except_row_and_credit(
     world: World, operators: Operators, channel: Channel
 ) -> None:
     paths = new_paths()
@@ -195,7 +195,7 @@ async def charged(world: World, operators: Operators) -> SessionKey:
         pytest.param(charged, CreditState.CHARGED, id="charged"),
     ],
 )
-async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
+async def test_the_credit_is_unchanged_and_reconcile_agrees(
     world: World,
     operators: Operators,
     made: Callable[[World, Operators], Awaitable[SessionKey]],
@@ -211,9 +211,7 @@ async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
     assert await credits_left(world) == left
 
 
-async def test_a_credit_that_is_owed_is_given_back_before(
-    world: World, operators: Operators
-) -> None:
+async def test_an_owed_credit_must_be_refunded_first(world: World, operators: Operators) -> None:
     """Seen from the record alone: without it nobody would know that this refund is owed."""
     paths = new_paths()
     world.generator.plan = [GenerationRefused()]
@@ -234,9 +232,7 @@ async def test_a_credit_that_is_owed_is_given_back_before(
     assert await operators.reconciler.cases(await world.row(key)) == []
 
 
-async def test_a_session_that_is_not_at_its_end_is_refused(
-    world: World, operators: Operators
-) -> None:
+async def test_an_unfinished_session_is_refused(world: World, operators: Operators) -> None:
     paths = new_paths()
     key = await sold(world, paths, run=False)
     with pytest.raises(SessionRunning, match="queue"):
@@ -257,9 +253,7 @@ async def test_a_session_that_is_not_at_its_end_is_refused(
     await forget(world, key)
 
 
-async def test_a_job_that_is_opened_while_it_is_forgotten_is_told(
-    world: World, operators: Operators
-) -> None:
+async def test_a_job_opened_meanwhile_is_reported(world: World, operators: Operators) -> None:
     key = await sold(world, new_paths())
 
     async def opened_meanwhile(method: Callable[..., Awaitable[None]], path: str) -> None:
@@ -293,7 +287,7 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert (await world.journal.record(other.session_id)) is not None
 
 
-async def test_pictures_that_only_the_job_of_another_session_names_stay(world: World) -> None:
+async def test_pictures_that_only_another_sessions_job_names_stay(world: World) -> None:
     """A b2b row keeps no accessories, and the platform overwrites the addresses of old b2c rows."""
     accessory = f"stores/{STORE}/uploads/{uuid4()}.jpg"
     url = await upload(world, accessory)
@@ -317,7 +311,7 @@ async def test_pictures_that_only_the_job_of_another_session_names_stay(world: W
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, after: bool) -> None:
+async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool) -> None:
     steps = set()
     for step in range(1, MANY):
         paths = new_paths()

@@ -191,7 +191,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
     assert doors.called == [(address, 443)]
 
 
-async def test_a_name_that_changes_its_meaning_is_looked_up_once() -> None:
+async def test_a_name_is_resolved_only_once() -> None:
     answers = [["93.184.216.34"], ["127.0.0.1"]]
 
     async def turning(_host: str, _port: int) -> Sequence[str]:
@@ -310,7 +310,7 @@ def plain(origin: str, *, timeout_s: float = LONGEST_S) -> GuardedFetcher:
     return GuardedFetcher(trusted_origins=(origin,), max_bytes=100_000, total_timeout_s=timeout_s)
 
 
-async def test_a_picture_is_served_whole() -> None:
+async def test_a_picture_is_served_completely() -> None:
     async with host(ok(PICTURE)) as origin:
         guarded = plain(origin)
         assert await guarded.fetch(f"{origin}/a.jpg?token=x") == PICTURE

@@ -60,7 +60,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], Callable[[httpx.AsyncClient], Awaitabl
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-async def test_each_refusal_of_the_document_is_what_is_really_answered(name: str) -> None:
+async def test_each_documented_refusal_is_the_real_answer(name: str) -> None:
     (status, value), (parts, request) = EXAMPLES[name], REQUESTS[name]
     async with client(**{"reader": open_reader, **parts}) as caller:
         if name == "too_many_requests":
@@ -75,7 +75,7 @@ async def document() -> dict[str, Any]:
     return found
 
 
-async def test_the_document_says_how_photos_are_sent_and_refers_only_to_what_it_has() -> None:
+async def test_the_document_describes_uploads_and_has_no_dangling_references() -> None:
     found = await document()
     estimate = found["paths"][PATH]["post"]
     assert set(estimate["requestBody"]["content"]) == {
@@ -156,7 +156,7 @@ def commands() -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("number", range(3))
-def test_commands_of_the_docs_can_be_copied(number: int, port: int, tmp_path: Path) -> None:
+def test_commands_in_the_docs_work(number: int, port: int, tmp_path: Path) -> None:
     assert len(commands()) == 3
     (tmp_path / "front.jpg").write_bytes((ASSETS / "person.jpg").read_bytes())
     (tmp_path / "side.jpg").write_bytes((ASSETS / "person.jpg").read_bytes())

@@ -68,7 +68,7 @@ async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:
 @pytest.mark.parametrize(
     ("fault", "billed"), [("drop_before", 0), ("drop_after", 1), ("truncated_body", 1)]
 )
-async def test_a_connection_that_closes_after_the_request_left_is_ambiguous(
+async def test_a_connection_that_closes_after_sending_is_ambiguous(
     api: ImageApiProcess, fault: str, billed: int
 ) -> None:
     api.rules(faults=[{"name": fault}])
@@ -78,7 +78,7 @@ async def test_a_connection_that_closes_after_the_request_left_is_ambiguous(
     assert api.book()["billed"] == billed
 
 
-async def test_an_answer_that_never_comes_is_ambiguous_when_the_time_is_up(
+async def test_an_answer_that_never_arrives_is_ambiguous(
     api: ImageApiProcess,
 ) -> None:
     async with connected(api.base_url, connections=1) as http:
@@ -130,7 +130,7 @@ async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
     assert set(book["purchases"].values()) == {1}
 
 
-async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None:
+async def test_the_server_enforces_its_own_rate_limit(api: ImageApiProcess) -> None:
     """A server that proves the limiter must be able to refuse."""
     api.rules(limit=5)
     async with generator(api.base_url) as images:
@@ -143,7 +143,7 @@ async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None
     assert (api.book()["billed"], api.book()["peak_per_minute"]) == (5, 8)
 
 
-async def test_each_picture_says_for_whom_it_was_drawn(api: ImageApiProcess) -> None:
+async def test_each_picture_names_its_session(api: ImageApiProcess) -> None:
     async with generator(api.base_url) as images:
         made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(10)))
     for number, picture in enumerate(made):

@@ -128,7 +128,7 @@ async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
         pytest.param(b"LREM", id="clear the intake list"),
     ],
 )
-async def test_a_consumer_killed_at_what_it_does_for_a_job_loses_nothing(
+async def test_a_consumer_killed_at_any_command_for_a_job_loses_nothing(
     world: World, redis_server: RedisServer, tmp_path: Path, command: bytes, after: bool
 ) -> None:
     key = await world.sell(owner_id=USER, push=False)

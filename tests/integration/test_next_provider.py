@@ -144,7 +144,7 @@ async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     assert await open_breakers(world) == {OPENAI}
 
 
-async def test_a_closed_model_that_alone_takes_so_many_pictures_halts_nobody_else(
+async def test_a_retired_model_that_alone_takes_this_many_pictures_halts_nothing_else(
     make_world: MakeWorld,
 ) -> None:
     world = await make_world(providers=("runware",), runware_models=(P_IMAGE, "bfl:flux@vto"))
@@ -218,7 +218,7 @@ async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: M
 
 
 @pytest.mark.parametrize("failure", [GeneratorFault(), RequestRejected(), CallAmbiguous()])
-async def test_other_failures_go_to_nobody_else(
+async def test_other_failures_do_not_go_to_the_next_provider(
     make_world: MakeWorld, failure: WearonError
 ) -> None:
     world = await make_world()
@@ -239,7 +239,7 @@ async def test_a_store_is_served_by_its_own_provider_only(make_world: MakeWorld)
     assert (len(world.generator.paid), len(world.second.paid)) == (1, 1)
 
 
-async def test_a_provider_is_not_handed_the_marker_of_another(make_world: MakeWorld) -> None:
+async def test_a_provider_does_not_get_the_marker_of_another(make_world: MakeWorld) -> None:
     """Runware takes a marker for the id of its task: a conversation of OpenAI's is none."""
     world = await make_world()
     world.generator = NeverBought()

@@ -234,7 +234,7 @@ async def test_pictures_that_make_no_preview_are_rejected_with_a_reason(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("garment", ["blank", "person"])
-async def test_what_cannot_be_dressed_is_shown_beside_the_person(
+async def test_a_garment_that_cannot_be_dressed_is_shown_next_to_the_person(
     reader: MediaPipePose, garment: str
 ) -> None:
     shown = {"blank": blank(), "person": prepared("person.jpg")}[garment]
@@ -252,7 +252,7 @@ async def test_what_cannot_be_dressed_is_shown_beside_the_person(
 
 
 @pytest.mark.anyio
-async def test_a_missing_model_is_no_fault_of_the_pictures(tmp_path: Path) -> None:
+async def test_a_missing_model_is_not_a_picture_problem(tmp_path: Path) -> None:
     missing = Settings(pose_model=tmp_path / "none.task")
     generator = PreviewImages(lambda: MediaPipePose(require_model(missing)))
     wanted = request(prepared("person.jpg"), prepared("garment_tee.jpg"))

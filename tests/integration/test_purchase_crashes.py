@@ -174,7 +174,7 @@ async def test_a_picture_is_bought_once_whatever_answer_is_lost(
     assert (record.purchases, record.purchases_lost) == (1, 0)
 
 
-async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again(
+async def test_a_purchase_that_never_happened_is_not_counted_and_its_id_is_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -193,7 +193,7 @@ async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again
         assert task.marker == entry.purchase.marker
 
 
-async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
+async def test_the_id_of_a_lost_purchase_is_not_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -207,7 +207,7 @@ async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
     assert {row.outcome: row.count for row in await book(world)} == {"lost": 1, "kept": 1}
 
 
-async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was(
+async def test_another_provider_does_not_get_the_id_of_an_unmade_purchase(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -224,7 +224,7 @@ async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was
         assert (sold_by.purchases(), next_one.purchases()) == ({}, {key.session_id: 1})
 
 
-async def test_an_open_breaker_holds_back_no_picture_that_is_bought(
+async def test_an_open_breaker_does_not_delay_a_bought_picture(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -290,7 +290,7 @@ async def test_a_drawing_for_a_session_that_ended_meanwhile_is_stopped_or_awaite
     assert kept_photos(sold_by) == 0
 
 
-async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
+async def test_a_purchase_left_at_the_end_of_a_job_is_cancelled_and_lost(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -305,7 +305,7 @@ async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
     assert told.index("purchase_ended") < told.index("settling")
 
 
-async def test_a_late_picture_replaces_none(world: World, sold_by: ProviderUnderTest) -> None:
+async def test_a_late_picture_replaces_no_other(world: World, sold_by: ProviderUnderTest) -> None:
     key = await b2c(world)
     await killed_in(world, "collect")
     await drawn(sold_by)

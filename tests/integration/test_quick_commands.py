@@ -81,6 +81,6 @@ def test_a_run_imports_only_what_it_uses(
     assert modules & UNUSED_BY_RUNS == set()
 
 
-def test_the_models_path_takes_settings_only() -> None:
+def test_the_models_path_imports_settings_only() -> None:
     modules = imported("model", "path")
     assert modules & (UNUSED_BY_RUNS | {"redis", "sqlite3", "structlog", "rich"}) == set()

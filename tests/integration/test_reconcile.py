@@ -95,7 +95,7 @@ def forget(tmp_path: Path, sql: str, *values: str) -> None:
 # ------------------------------------------------------------------ what fits
 
 
-async def test_healthy_sessions_are_no_cases(world: World, operators: Operators) -> None:
+async def test_healthy_sessions_are_not_reported(world: World, operators: Operators) -> None:
     for sale in (b2c, absorb, resell):
         await sale(world)
     await world.run_all()
@@ -103,7 +103,7 @@ async def test_healthy_sessions_are_no_cases(world: World, operators: Operators)
 
 
 @SOLD
-async def test_failed_and_refunded_sessions_are_none_either(
+async def test_failed_and_refunded_sessions_are_not_reported(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -114,7 +114,7 @@ async def test_failed_and_refunded_sessions_are_none_either(
 
 @SOLD
 @pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
-async def test_replays_are_known(
+async def test_replays_are_recognised(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -130,9 +130,7 @@ async def test_replays_are_known(
     assert await found(operators) == []
 
 
-async def test_rows_that_are_being_worked_on_or_young_are_left_alone(
-    world: World, operators: Operators
-) -> None:
+async def test_young_and_running_sessions_are_skipped(world: World, operators: Operators) -> None:
     key = await b2c(world)
     assert await found(operators) == []  # in the platform's list
     await world.take_all_in()
@@ -142,9 +140,7 @@ async def test_rows_that_are_being_worked_on_or_young_are_left_alone(
     assert await found(Operators(world, orphan_age_s=3600.0)) == []
 
 
-async def test_a_charged_replay_at_work_is_not_taken_for_owed(
-    world: World, operators: Operators
-) -> None:
+async def test_a_running_charged_replay_is_not_owed(world: World, operators: Operators) -> None:
     key = await b2c(world)
     await failed_by_us(world, key)
     plan = await operators.replay(key, charge=True)
@@ -157,7 +153,7 @@ async def test_a_charged_replay_at_work_is_not_taken_for_owed(
 
 
 @STORES
-async def test_a_stores_credit_that_never_came_back_is_given_once(
+async def test_an_owed_credit_of_a_store_is_refunded_once(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -190,7 +186,7 @@ async def test_a_user_is_owed_what_we_failed_and_did_not_return(
     assert await found(operators) == []
 
 
-async def test_a_charge_whose_replay_ended_without_it_is_given_back(
+async def test_a_charge_whose_replay_ended_without_a_picture_is_refunded(
     world: World, operators: Operators
 ) -> None:
     key = await absorb(world)
@@ -204,7 +200,7 @@ async def test_a_charge_whose_replay_ended_without_it_is_given_back(
     assert await found(operators) == []
 
 
-async def test_run_twice_there_is_nothing_new(world: World, operators: Operators) -> None:
+async def test_a_second_run_finds_nothing_new(world: World, operators: Operators) -> None:
     for sale in (b2c, absorb, resell, overage):
         await failed_by_another(world, await sale(world))
     first = await fix_all(operators)
@@ -235,7 +231,7 @@ async def test_what_a_replay_completed_meanwhile_is_not_refunded(
     assert (await operators.report(key)).credit.state is CreditState.SPENT
 
 
-async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_given_back(
+async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_refunded(
     world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A replay took and used it between the look and the refund: the charge was given back."""
@@ -352,7 +348,7 @@ async def test_an_overage_is_for_a_person(world: World, operators: Operators) ->
 # ------------------------------------------------------------------ jobs and pictures
 
 
-async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(
+async def test_an_open_row_without_a_job_is_settled_by_the_workers(
     world: World, operators: Operators
 ) -> None:
     before = await credits_left(world)
@@ -377,7 +373,7 @@ async def test_a_completed_session_without_its_picture_is_found(
     assert await kinds(operators) == [Discrepancy.NO_PICTURE]
 
 
-async def test_a_failed_session_with_a_picture_is_an_offer_and_no_fault(
+async def test_a_failed_session_with_a_picture_is_not_a_failure(
     world: World, operators: Operators
 ) -> None:
     row = await failed_by_us(world, await absorb(world))

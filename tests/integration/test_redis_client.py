@@ -21,7 +21,7 @@ async def test_more_calls_at_once_than_connections_wait_for_a_free_one(redis: Cl
     assert after - before < MAX_CONNECTIONS  # this client had one of them before
 
 
-async def test_every_supported_server_is_taken_and_named(
+async def test_every_supported_server_is_accepted_and_named(
     redis: Client, redis_server: RedisServer
 ) -> None:
     await require_server(redis)

@@ -110,7 +110,7 @@ async def test_sending_refuses_it_too(untrusted: str, plain: Any) -> None:
     assert plain.llen(CELERY_QUEUE) == 0
 
 
-def test_celerys_worker_refuses_it_by_itself(untrusted: str) -> None:
+def test_celerys_worker_refuses_it_too(untrusted: str) -> None:
     """Without our client's look at the start: kombu checks no certificate unless told to."""
     app: Any = make_celery(untrusted)
     with (

@@ -65,7 +65,7 @@ def away_during_the_call(world: World, server: RedisServer, away_s: float = AWAY
 
 
 @pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
-async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
+async def test_a_picture_that_arrived_meanwhile_is_stored_and_its_job_closed(
     world: World, server: RedisServer, away_s: float
 ) -> None:
     """Its worker lives, and so keeps the job: left undone, nobody would ever close it."""
@@ -80,7 +80,7 @@ async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
 
 
 @pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
-async def test_a_job_handed_back_meanwhile_is_nobodys_fault(
+async def test_a_job_handed_back_meanwhile_is_not_blamed(
     world: World, server: RedisServer, away_s: float
 ) -> None:
     """Else a Redis that comes and goes makes every job give up."""

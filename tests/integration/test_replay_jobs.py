@@ -95,7 +95,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
 
 
 @SOLD
-async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
+async def test_a_failed_replay_leaves_the_row_unchanged_and_refunds_nothing(
     world: World, sale: Sale
 ) -> None:
     before = await credits_left(world)
@@ -125,7 +125,7 @@ async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
     assert await state(world, key) is CreditState.CHARGED
 
 
-async def test_a_charge_that_is_refused_draws_nothing(world: World) -> None:
+async def test_without_its_charge_a_replay_draws_nothing(world: World) -> None:
     key = await b2c(world)
     await failed(world, key)
     for _ in range(await world.ledger.user_balance(USER)):
@@ -167,7 +167,7 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: Wor
     assert await credits_left(world) == before - 1
 
 
-async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
+async def test_a_model_that_an_operator_chose_halts_nothing(world: World) -> None:
     """A replay with a closed model opened the breaker for all users, and never ended itself."""
     key = await b2c(world)
     await failed(world, key)
@@ -178,7 +178,7 @@ async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
     assert (await world.row(key)).status is Status.FAILED
 
 
-async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes_back(
+async def test_a_row_that_changed_since_the_plan_is_not_moved_and_the_charge_is_refunded(
     world: World,
 ) -> None:
     before = await credits_left(world)
@@ -206,7 +206,7 @@ async def _claimed(world: World, key: SessionKey) -> Claim:
 @pytest.mark.parametrize("was", [failed, completed], ids=["failed", "completed"])
 @pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
 @SOLD
-async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
+async def test_a_replay_killed_at_any_step_continues_and_counts_once(
     world: World,
     sale: Sale,
     was: Fate,

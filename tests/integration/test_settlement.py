@@ -110,7 +110,7 @@ async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
     assert await balances(world) == (10, 10, 10)
 
 
-async def test_a_shopper_named_in_absorb_mode_gets_nothing_of_the_stores_credit(
+async def test_a_shopper_named_in_absorb_mode_does_not_get_the_stores_credit(
     world: World,
 ) -> None:
     """The ledger says who paid; the row's e-mail does not."""
@@ -126,7 +126,7 @@ async def test_an_overage_gets_no_credit_and_is_reported(world: World) -> None:
     assert await balances(world) == (10, 10, 10)
 
 
-async def test_what_was_never_taken_is_not_refunded(world: World) -> None:
+async def test_a_credit_that_was_never_taken_is_not_refunded(world: World) -> None:
     assert await settle(world, await sold(world, take=False)) == "never_taken"
     assert await balances(world) == (10, 10, 10)
 
@@ -146,7 +146,7 @@ async def test_a_settlement_found_half_done_is_finished_and_not_done_twice(
     assert await balances(world) == (10, 10, 10)
 
 
-async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: World) -> None:
+async def test_a_row_failed_by_the_platform_is_refunded_by_the_platform(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     row = await world.row(key)
     await world.sessions.apply(
@@ -231,7 +231,7 @@ async def test_a_goodwill_refund_by_hand_pays_for_no_failure(world: World) -> No
     assert await balances(world) == (11, 10, 10)
 
 
-async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: World) -> None:
+async def test_a_refund_by_the_platforms_cron_is_found_and_not_repeated(world: World) -> None:
     """The cron refunds first, naming the session, and fails the row a moment later."""
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(
@@ -242,7 +242,7 @@ async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: Wo
     assert await balances(world) == (10, 10, 10)
 
 
-async def test_a_session_that_the_cron_may_be_refunding_is_looked_at_again_later(
+async def test_a_session_that_the_cron_may_be_refunding_is_checked_again_later(
     world: World,
 ) -> None:
     """Its refund may follow ours by a moment when it read the row as open just before."""

@@ -68,7 +68,7 @@ def started(
     return process
 
 
-def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
+def test_a_consumer_with_dead_connections_continues_to_take_jobs(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
@@ -82,7 +82,7 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
         until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
 
 
-def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
+def test_a_worker_that_gets_no_messages_exits_to_be_restarted(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     words = ("-c", QUICK_WATCHDOG, "celery")

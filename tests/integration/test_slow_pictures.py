@@ -91,7 +91,7 @@ async def cancelled(jobs: list[asyncio.Task[Ending | HandBack]]) -> None:
     await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def test_slow_links_of_one_owner_keep_nobody_else_waiting(world: World) -> None:
+async def test_slow_links_of_one_owner_do_not_delay_others(world: World) -> None:
     host = PictureHost()
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(host.listening())

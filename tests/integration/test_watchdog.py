@@ -70,7 +70,7 @@ def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
         pytest.param(3, Worker(takes_messages=False), id="it drains, or was told to leave"),
     ],
 )
-def test_every_other_worker_is_left_alone(
+def test_every_other_worker_keeps_running(
     redis_server: RedisServer, messages: int, worker: Worker
 ) -> None:
     wait_in_the_queue(redis_server.url, messages)

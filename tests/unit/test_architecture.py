@@ -173,12 +173,12 @@ def test_arrows_point_down_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_the_rules_know_no_vendor(name: str) -> None:
+def test_core_imports_no_vendor_library(name: str) -> None:
     tops = {each.partition(".")[0] for each in imports(name)}
     assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
 
 
-def test_exceptions_are_needed() -> None:
+def test_every_listed_exception_is_needed() -> None:
     for name, vendor in VENDOR_EXCEPTIONS:
         assert vendor in {each.partition(".")[0] for each in imports(name)}, (name, vendor)
 
@@ -191,7 +191,7 @@ def test_a_vendor_is_imported_by_its_adapter_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if each.startswith("adapters.")])
-def test_an_adapter_leans_on_no_other_vendors_adapter(name: str) -> None:
+def test_an_adapter_imports_no_other_vendors_adapter(name: str) -> None:
     own = name.split(".")[1]
     others = {each.split(".")[1] for each in own_imports(name) if each.startswith("adapters.")}
     assert {
@@ -225,7 +225,7 @@ def commands_in(module: str) -> set[str]:
 @pytest.mark.parametrize(
     "name", [each for each in modules() if each.startswith("commands.")], ids=lambda each: each[9:]
 )
-def test_commands_holds_commands(name: str) -> None:
+def test_the_commands_folder_has_only_commands(name: str) -> None:
     module = name.removeprefix("commands.")
     commands = commands_in(module)
     assert commands, f"no command of app.COMMANDS is in {name}"
@@ -238,7 +238,7 @@ def test_the_package_needs_nothing_around_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", files_of("devkit"), ids=lambda path: path.stem)
-def test_devkit_leans_on_the_package_only(path: Path) -> None:
+def test_devkit_imports_only_the_package(path: Path) -> None:
     tops = {each.partition(".")[0] for each in imported_by(path)}
     assert tops & (set(OUTSIDE) - {"devkit"}) == set()
 
@@ -251,7 +251,7 @@ def test_tests_import_no_other_tests(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_the_packages_of_the_rules_import_only_what_they_may(name: str) -> None:
+def test_packages_of_core_import_only_what_they_may(name: str) -> None:
     wing = name.split(".")[1] if name.count(".") > 1 else ""
     others = (
         {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1} - {wing} - COMMON
@@ -259,7 +259,7 @@ def test_the_packages_of_the_rules_import_only_what_they_may(name: str) -> None:
     assert others <= MAY_LOOK_AT.get(wing, set())
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_there_is_no_import_cycle() -> None:
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -288,7 +288,7 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_mediapipes_tasks_are_imported_with_its_reports_kept_here(name: str) -> None:
+def test_mediapipe_is_imported_only_with_its_reports_blocked(name: str) -> None:
     """Else this process would report to MediaPipe's vendor (docs/security.md)."""
     tree = modules()[name]
     guards = [
@@ -343,7 +343,7 @@ def test_modules_and_functions_stay_short(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])
-def test_the_tree_of_errors_grows_in_one_file(name: str) -> None:
+def test_every_error_is_defined_in_one_file(name: str) -> None:
     tree = {each.name for each in modules()["core.errors"].body if isinstance(each, ast.ClassDef)}
     classes = [each for each in ast.walk(modules()[name]) if isinstance(each, ast.ClassDef)]
     bases = {ast.unparse(base).rpartition(".")[2] for each in classes for base in each.bases}
@@ -351,5 +351,5 @@ def test_the_tree_of_errors_grows_in_one_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_every_module_says_what_it_knows(name: str) -> None:
+def test_every_module_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(modules()[name])

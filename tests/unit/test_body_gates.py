@@ -140,11 +140,11 @@ def test_a_bad_stance_is_refused(case: str) -> None:
 
 
 @pytest.mark.parametrize("refusal", [Refusal.CUT_OFF, Refusal.NOT_STANDING])
-def test_who_sits_or_is_cut_off_is_told_all_of_what_is_wanted(refusal: Refusal) -> None:
+def test_a_seated_or_cut_off_person_gets_the_full_instruction(refusal: Refusal) -> None:
     assert "whole body must be in the picture, standing" in WORDS[refusal][1]
 
 
-def test_feet_that_seem_nearer_alone_are_no_low_camera() -> None:
+def test_feet_that_seem_nearer_are_not_enough_for_a_low_camera() -> None:
     """Where the feet stand is a guess of the network: it refused good photos as tilted."""
     person = standing()
     world = person.world.copy()
@@ -165,17 +165,17 @@ def test_a_hand_outside_the_photo_does_not_matter() -> None:
     assert check_front(with_landmark(standing(), "LEFT_INDEX", 1.1, 0.5)).faces_camera
 
 
-def test_from_the_side_is_measured_as_the_side() -> None:
+def test_a_photo_from_the_side_is_measured_as_such() -> None:
     assert abs(check_side(from_side()).turn_deg) == pytest.approx(90, abs=25)
 
 
-def test_a_front_photo_is_no_side_photo() -> None:
+def test_a_front_photo_is_not_accepted_as_a_side_photo() -> None:
     with pytest.raises(PhotoRefused) as refused:
         check_side(standing())
     assert refused.value.reason == Refusal.NOT_FROM_SIDE
 
 
-def test_a_side_photo_is_no_front_photo() -> None:
+def test_a_side_photo_is_not_accepted_as_a_front_photo() -> None:
     with pytest.raises(PhotoRefused) as refused:
         check_front(from_side())
     assert refused.value.reason == Refusal.TURNED_AWAY
@@ -256,7 +256,7 @@ def test_a_blurred_photo_is_refused(sigma_px: float) -> None:
     assert refusal_of(blurred(photo_of(standing()), sigma_px), standing()) == Refusal.BLURRED
 
 
-def test_a_photo_moved_along_one_direction_is_blurred() -> None:
+def test_motion_blur_in_one_direction_is_detected() -> None:
     photo = photo_of(standing()).astype(np.float32)
     moved = np.mean([np.roll(photo, shift, axis=1) for shift in range(17)], axis=0)
     assert softness(moved.astype(np.uint8), standing()) > MOST_SOFT

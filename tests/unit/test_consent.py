@@ -64,7 +64,7 @@ def test_other_options_still_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limit.resolve_envvar_value(context) == "3"
 
 
-def test_without_a_terminal_nobody_said_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_it_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(ConsentMissing) as missing:
         require_consent("spend it?", yes=False)

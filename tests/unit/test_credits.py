@@ -185,7 +185,7 @@ LAW = [
 
 
 @pytest.mark.parametrize(("session", "entries", "facts", "state"), LAW)
-def test_the_law(
+def test_each_state_follows_from_its_facts(
     session: Session, entries: list[LedgerEntry], facts: dict[str, object], state: str
 ) -> None:
     assert of(session, *entries, **facts).state == state
@@ -200,12 +200,12 @@ def test_only_what_is_owed_has_an_owner_to_give_it_to(
     assert credit.reason
 
 
-def test_who_gave_it_back_is_told() -> None:
+def test_the_refunder_is_reported() -> None:
     assert of(FAILED, entry(EntryKind.REFUND, OURS)).returned_by is ReturnedBy.WORKER
     assert of(FAILED, entry(EntryKind.REFUND, CRON)).returned_by is ReturnedBy.PLATFORM
 
 
-def test_a_shopper_who_paid_is_owed_and_not_the_store() -> None:
+def test_a_shopper_who_paid_is_owed_the_refund_and_not_the_store() -> None:
     credit = of(STORE_FAILED, deduction(f"Try-on (shopper={MAIL})"))
     assert credit.owed_to is not None
     assert credit.owed_to.shopper_email == MAIL
@@ -231,7 +231,7 @@ def test_a_replays_refund_is_known_by_its_request_id_whatever_its_words() -> Non
     assert credit.state is CreditState.RETURNED
 
 
-def test_an_unnamed_refund_nearby_makes_no_proof_but_is_told() -> None:
+def test_an_unnamed_refund_nearby_proves_nothing_but_is_reported() -> None:
     queue_error = entry(EntryKind.REFUND, "Queue error - refund", s=2)
     credit = of(FAILED, user_refunds=(queue_error,))
     assert credit.state is CreditState.UNCLEAR
@@ -239,12 +239,12 @@ def test_an_unnamed_refund_nearby_makes_no_proof_but_is_told() -> None:
     assert "14:30:02" in credit.reason
 
 
-def test_a_goodwill_refund_takes_nothing_from_a_failure_of_ours() -> None:
+def test_a_goodwill_refund_does_not_replace_the_refund_of_a_failure() -> None:
     goodwill = entry(EntryKind.REFUND, "Sorry!", s=1)
     assert of(FAILED, failed_by_us=True, user_refunds=(goodwill,)).state is CreditState.OWED
 
 
-def test_a_refund_too_many_is_counted() -> None:
+def test_an_extra_refund_is_counted() -> None:
     twice = [entry(EntryKind.REFUND, CRON), entry(EntryKind.REFUND, OURS, s=5)]
     assert [of(FAILED, *twice[:n]).surplus for n in range(3)] == [0, 0, 1]
 
@@ -382,7 +382,7 @@ def played(channel: Channel, events: list[object]) -> History:
 
 
 @given(channel=st.sampled_from(Channel), events=st.lists(EVENTS, max_size=12))
-def test_giving_back_what_is_owed_never_gives_more_than_was_taken(
+def test_refunding_what_is_owed_never_refunds_more_than_was_taken(
     channel: Channel, events: list[object]
 ) -> None:
     history = played(channel, events)
@@ -413,7 +413,7 @@ def test_the_state_and_the_ledger_say_the_same(channel: Channel, events: list[ob
     events=st.lists(EVENTS, max_size=12),
     others=st.lists(st.sampled_from([History.goodwill, History.the_request_id_is_used_again])),
 )
-def test_what_befalls_the_owner_elsewhere_changes_no_state(
+def test_other_events_of_the_owner_change_no_state(
     channel: Channel, events: list[object], others: list[object]
 ) -> None:
     history = played(channel, events)

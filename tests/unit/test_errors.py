@@ -90,12 +90,12 @@ def test_codes_exit_codes_and_reactions_are_pinned() -> None:
 
 
 @pytest.mark.parametrize("error", list(tree()), ids=lambda each: each.__name__)
-def test_a_class_writes_its_own_code_down(error: type[WearonError]) -> None:
+def test_every_class_defines_its_own_code(error: type[WearonError]) -> None:
     """A derived or inherited code would change, or stand for two facts, without a word."""
     assert isinstance(vars(error).get("code"), str)
 
 
-def test_renaming_a_class_leaves_its_code() -> None:
+def test_renaming_a_class_keeps_its_code() -> None:
     for each in tree():
         assert type("Renamed", (each,), {})("").code == each.code
 
@@ -106,13 +106,13 @@ def test_codes_are_unique_and_snake_case() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
 
 
-def test_a_class_of_errors_exits_as_its_parent_or_says_otherwise() -> None:
+def test_an_error_class_has_its_parents_exit_code_or_its_own() -> None:
     """A script that knows only the parent's exit code still understands a new child."""
     own = {each for each in tree() if each.__base__ is not WearonError and each is not WearonError}
     assert {each for each in own if each.exit_code != each.__base__.exit_code} == set()  # type: ignore[union-attr]
 
 
-def test_the_table_of_errors_is_the_tree() -> None:
+def test_the_table_of_errors_matches_the_tree() -> None:
     wanted = [
         f"| `usage` | {USAGE_EXIT} | The command line is wrong. |",
         f"| `unexpected` | {WearonError.exit_code} | Something this project did not plan for. |",

@@ -139,7 +139,7 @@ def test_an_event_is_counted(
     assert shown == pytest.approx(value)
 
 
-def test_each_event_that_counts_is_tried_here() -> None:
+def test_every_event_with_a_metric_is_tested_here() -> None:
     assert {type(event) for event, *_ in COUNTED} == Meters().counted
 
 
@@ -149,7 +149,7 @@ def test_a_picture_that_was_stored_before_costs_nothing_again() -> None:
     assert "wearon_cost_usd_total{" not in meters.render().decode()
 
 
-def test_other_events_count_nothing() -> None:
+def test_other_events_change_no_metric() -> None:
     meters = Meters()
     before = meters.registry.get_sample_value("wearon_intake_total", {"result": "taken"})
     lines = meters.render().count(b"\n")

@@ -68,7 +68,7 @@ def test_another_size_can_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 900), (900, 15)])
-def test_a_sliver_is_refused(size: tuple[int, int]) -> None:
+def test_a_very_narrow_picture_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(PictureUnusable, match="too small"):
         prepare(kit.encode(Image.new("RGB", size)))
 
@@ -176,7 +176,7 @@ def test_a_broken_profile_is_ignored(kind: str) -> None:
     assert_colours(prepare(data).jpeg, *ORIENTED[1])
 
 
-def test_nothing_but_pixels_goes_out() -> None:
+def test_only_pixels_are_kept() -> None:
     profile = kit.icc_profile(*kit.SRGB_COLUMNS)
     data = kit.encode(
         kit.corners(),
@@ -218,7 +218,7 @@ def ssim(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize(
     "size", [(3000, 4000), (3024, 4032), (2448, 3264)], ids=["quarter", "quarter of 4032", "filter"]
 )
-def test_a_phone_photo_keeps_its_quality(size: tuple[int, int]) -> None:
+def test_a_phone_photo_stays_sharp(size: tuple[int, int]) -> None:
     """Against a full decode and Lanczos, measured on what goes out, encoding included."""
     original = kit.encode(kit.photo_12mp().resize(size), quality=92)
     made = prepare(original)
@@ -226,7 +226,7 @@ def test_a_phone_photo_keeps_its_quality(size: tuple[int, int]) -> None:
     assert ssim(full, kit.decode(made.jpeg)) >= 0.98
 
 
-def test_the_similarity_measure_sees_blur() -> None:
+def test_the_similarity_measure_detects_blur() -> None:
     """A measure that calls everything similar would prove nothing."""
     sharp = kit.decode(kit.PERSON.read_bytes())
     blurred = sharp.resize((sharp.width // 4, sharp.height // 4)).resize(sharp.size)
@@ -312,7 +312,7 @@ def test_what_is_no_whole_picture_is_refused(name: str, reader: Callable[[bytes]
     ("name", "word"),
     [("HEIC", "HEIC"), ("AVIF", "AVIF"), ("GIF", "GIF"), ("a PDF", "PDF"), ("a page", "HTML")],
 )
-def test_the_refusal_names_the_kind_and_what_to_send_instead(name: str, word: str) -> None:
+def test_the_refusal_names_the_format_and_what_to_send_instead(name: str, word: str) -> None:
     with pytest.raises(PictureUnusable, match=word) as refusal:
         prepare(REFUSED[name])
     assert "JPEG" in refusal.value.hint
@@ -326,7 +326,7 @@ def test_more_pixels_than_allowed_are_refused_before_decoding() -> None:
 
 
 @pytest.mark.parametrize("limit_px", [10**9, 10**12])
-def test_a_limit_above_pillows_own_lets_nothing_warn(limit_px: int) -> None:
+def test_a_limit_above_pillows_own_causes_no_warning(limit_px: int) -> None:
     """Pillow would warn from 89 megapixels on; here warnings are errors."""
     with pytest.raises(PictureUnusable, match="10000x10000"):
         prepare(kit.png(10_000, 10_000), max_px=limit_px)
@@ -415,6 +415,6 @@ def test_a_jpeg_answer_in_ink_colours_becomes_one_a_browser_shows() -> None:
 
 
 @pytest.mark.parametrize("size", [(63, 640), (640, 63)])
-def test_an_answer_too_small_to_be_one_is_refused(size: tuple[int, int]) -> None:
+def test_a_result_that_is_too_small_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(PictureUnusable, match="too small"):
         verify(kit.encode(Image.new("RGB", size)))

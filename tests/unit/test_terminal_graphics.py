@@ -28,7 +28,7 @@ SIXEL = "\x1b[?62;1;4;22c"
         pytest.param("", None, id="no answer"),
     ],
 )
-def test_what_an_answer_means(answer: str, graphics: Graphics | None) -> None:
+def test_the_terminals_answer_selects_the_protocol(answer: str, graphics: Graphics | None) -> None:
     assert graphics_in(answer) is graphics
 
 
