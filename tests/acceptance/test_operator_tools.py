@@ -1,4 +1,6 @@
-"""The operator tools on a running stack: a failure is found, told, run again, and adds up."""
+"""The operator tools on a running stack: a failure is found, shown, replayed, and the books
+agree.
+"""
 
 import json
 import os
@@ -134,7 +136,7 @@ def wearon(environment: dict[str, str], *words: str, code: int = 0) -> dict[str,
 def test_now_runs_only_the_named_session(
     supabase: SupabaseServer, environment: dict[str, str], photos: str, redis: RedisServer
 ) -> None:
-    """Seen: it worked on other people's jobs and cancelled them in mid-purchase."""
+    """Seen: it ran other jobs too and cancelled them during their purchases."""
     platform = Platform(supabase, photos)
     job, other = platform.order("b2c", ""), platform.order("absorb", "")
     with Redis(port=redis.port) as client:

@@ -1,4 +1,4 @@
-"""Redis goes away under a worker, and workers are replaced under load."""
+"""Redis goes down while a worker runs, and workers are replaced under load."""
 
 import signal
 import time
@@ -26,8 +26,8 @@ def test_workers_continue_after_redis_was_down_for_four_seconds(
     tmp_path: Path,
 ) -> None:
     """
-    The trial that Celery 5.7.0 fails: its worker ends for good with an AttributeError. An upgrade
-    of Celery or kombu must pass this test.
+    Celery 5.7.0 fails this test: its worker exits with an AttributeError. An upgrade of Celery or
+    kombu must pass this test.
     """
     platform = Platform(supabase, photos)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
@@ -52,7 +52,7 @@ def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
     photos: str,
     tmp_path: Path,
 ) -> None:
-    """No lease could be renewed meanwhile: live workers must not count as dead."""
+    """No lease could be renewed meanwhile, but live workers must not count as dead."""
     platform = Platform(supabase, photos)
     api.rules(latency="12", gather=9)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]

@@ -1,4 +1,4 @@
-"""`wearon session --open` and `--save`, on a store of this machine and a pseudo terminal."""
+"""`wearon session --open` and `--save`, on a local store and a pseudo terminal."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Workers are told to stop: no purchase begins any more, they end in time, and fail nobody."""
+"""Stopping workers start no more purchases, exit in time, and fail no job."""
 
 import signal
 import time
@@ -28,7 +28,9 @@ def test_a_stopping_worker_starts_no_purchase_and_exits_in_time(
     photos: str,
     tmp_path: Path,
 ) -> None:
-    """With 5 input pictures a minute one was alive after 60 s, and bought 57 s after the signal."""
+    """Seen: with 5 input pictures a minute a worker was alive after 60 s, and bought 57 s after the
+    signal.
+    """
     platform = Platform(supabase, photos)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
     slow = {"WEARON_INPUT_IMAGES_PER_MINUTE": "5", "WEARON_DRAIN_S": str(DRAIN_S)}
@@ -40,7 +42,7 @@ def test_a_stopping_worker_starts_no_purchase_and_exits_in_time(
         assert worker.wait(timeout=LONGEST_S) == 0
         took_s = time.monotonic() - told_s
         assert api.book()["calls"] == 2
-    assert took_s < DRAIN_S + HAND_BACK_S  # the hard end is there, whatever the machine does
+    assert took_s < DRAIN_S + HAND_BACK_S  # the hard limit, however busy the machine is
     assert set(platform.statuses(jobs).values()) <= {"completed", "queued"}
 
 
@@ -52,7 +54,7 @@ def test_two_rolling_restarts_with_calls_longer_than_the_drain_fail_no_job(
     photos: str,
     tmp_path: Path,
 ) -> None:
-    """Every job was bought twice, and then failed."""
+    """Seen: every job was bought twice, and then failed."""
     platform = Platform(supabase, photos)
     jobs = [platform.order(KINDS[n % 3], "") for n in range(6)]
     api.rules(latency="12")

@@ -1,4 +1,4 @@
-"""The page in a real browser: the main ways, an action from plan to end, and who can use it."""
+"""The page in a real browser: the main paths, an action from plan to end, and accessibility."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -28,7 +28,7 @@ from wearon_cli.core.session import Channel, SessionKey
 
 pytestmark = pytest.mark.slow
 
-#: They end a hung test; a busy machine draws slowly.
+#: Time limits that end a hung test; a busy machine draws slowly.
 MAX_WAIT_MS = 10_000
 expect.set_options(timeout=MAX_WAIT_MS)
 PHONE = {"width": 390, "height": 844}
@@ -62,7 +62,7 @@ def browser(site: RunningPage) -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]:
-    """A browser of its own that has opened the first address; complaints of it fail the test."""
+    """A browser that has opened the first address; its errors fail the test."""
     context = browser.new_context(**{"viewport": DESK, **options})
     context.set_default_timeout(MAX_WAIT_MS)
     try:
@@ -113,7 +113,7 @@ def addresses(stack: PageStack) -> list[str]:
 
 
 def elsewhere[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
-    """Something that happens in the stack meanwhile. The browser's own loop runs in this thread."""
+    """Do something in the stack meanwhile. The browser's own loop runs in this thread."""
 
     async def run() -> T:
         assert stack.settings.redis_url is not None
@@ -129,7 +129,7 @@ def elsewhere[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) ->
         return thread.submit(lambda: asyncio.run(run())).result(timeout=LONGEST_S)
 
 
-# ---------------------------------------------------------------------- the main ways
+# ---------------------------------------------------------------------- the main paths
 
 
 def test_from_a_shoppers_email_to_the_three_pictures(
@@ -184,7 +184,7 @@ def test_a_running_session_is_followed_without_a_reload(
 
 
 async def do_job(world: PageWorld, key: SessionKey) -> bool:
-    """A worker comes, and does this job."""
+    """Run this job as a worker."""
     await world.registry.register(world.worker)
     await world.take_all_in()
     await world.dispatcher.release(limit=10)
@@ -291,7 +291,7 @@ def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: Pa
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
 
-# ---------------------------------------------------------------------- for all users
+# ---------------------------------------------------------------------- accessibility
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""Accounts by name: every session store finds the same ones."""
+"""Accounts by name: every session store finds the same accounts."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""A key that sees only a part of the rows is refused before anything is said about the whole."""
+"""A key that sees only some of the rows is refused before anything is reported."""
 
 from types import SimpleNamespace
 

@@ -88,7 +88,7 @@ async def test_a_shoppers_credit_is_taken_and_returned_once(store: StoreUnderTes
     assert await store.ledger.refund(spelled, "Refund") is True
     assert await store.ledger.refund(spelled, "Refund") is False
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 5
-    # One ledger: the store cannot get for itself what the shopper got back.
+    # One ledger: the store cannot get a refund that the shopper already got.
     assert await store.ledger.refund(replace(payer, shopper_email=None), "Refund") is False
     assert await store.accounts.store_balance(store.store_id) == 5
 

@@ -70,7 +70,7 @@ async def mighty(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnderT
 
 
 async def asked[T](question: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer: free of charge."""
+    """Ask until there is an answer, free of charge."""
     for _ in range(200):
         try:
             return await question()
@@ -80,7 +80,7 @@ async def asked[T](question: Callable[[], Awaitable[T]]) -> T:
 
 
 async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
-    """Collect until the picture is there."""
+    """Collect until the picture is ready."""
     for _ in range(200):
         state = await provider.collect(ticket)
         if isinstance(state, GeneratedPicture):
@@ -92,7 +92,7 @@ async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
 
 
 async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPicture:
-    """Buy a picture as a job does: what a lost answer may have bought is looked for first."""
+    """Buy a picture as a job does: first look up what a lost answer may have bought."""
     provider, marker = one.provider, None
     for _ in range(20):
         marker = await asked(partial(provider.prepare, session_id, after=marker))
@@ -112,7 +112,7 @@ async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPic
 
 
 def another_process(one: ProviderUnderTest) -> AbstractAsyncContextManager[ProviderUnderTest]:
-    """A new provider over the same API: it knows nothing but what a journal kept."""
+    """A new provider over the same API: it knows only what the journal has."""
     return open_provider(one.kind, api=one.api)
 
 
@@ -233,13 +233,13 @@ async def test_a_ticket_from_the_journal_is_collected_by_another_process(
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
 async def test_an_intent_alone_finds_a_purchase_that_is_still_drawn(kind: str) -> None:
-    """The worker was killed while its paid call was on the way."""
+    """The worker was killed while its paid call was in flight."""
     async with open_provider(kind, faults="hold") as one:
         marker = await one.provider.prepare("s1")
         assert marker is not None
         state = await one.provider.submit(request(), model=one.model, marker=marker)
         assert isinstance(state, Pending)
-        del state  # nobody learned of the ticket
+        del state  # the ticket was lost
         async with another_process(one) as other:
             for _ in range(3):
                 found = await other.provider.find(model=one.model, marker=marker)
@@ -270,7 +270,7 @@ async def test_the_intent_of_an_unsent_call_never_finds_a_purchase(
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
 async def test_a_purchase_that_ends_during_the_lookup_is_not_missed(kind: str) -> None:
-    """Looked at in the wrong order, a picture that is finished between two questions is missed."""
+    """In the wrong order, a picture that is finished between two requests is missed."""
     async with open_provider(kind, latency="0-0.02") as one:
         for number in range(30):
             marker = await one.provider.prepare(f"s{number}")
@@ -620,7 +620,7 @@ async def test_an_order_that_is_refused_says_why_and_is_not_billed(kind: str, fa
 
 
 async def test_a_refused_setting_of_ours_is_not_the_shoppers_fault() -> None:
-    """The next model may take it; a settled job would have cost a customer."""
+    """The next model may accept it; failing the job would have cost a customer."""
     async with open_provider("responses") as one:
         one.api.open_models = frozenset({"gpt-image-2"})
         with pytest.raises(ModelUnavailable):
@@ -648,7 +648,7 @@ def httpx_errors() -> list[type[Exception]]:
 
 
 def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
+    """An instance, whatever arguments its constructor needs."""
     if issubclass(error, httpx.HTTPStatusError):
         sent = httpx.Request("POST", "http://images.test")
         return error("m", request=sent, response=httpx.Response(500, request=sent))
@@ -665,7 +665,7 @@ def an(error: type[Exception]) -> Exception:
 async def test_every_httpx_exception_becomes_one_of_our_errors(
     kind: str, error: type[Exception]
 ) -> None:
-    """A class added by a new httpx fails here until its meaning is decided."""
+    """A class added by a new httpx version fails here until it is mapped."""
     async with open_provider(kind) as one:
         provider = one.provider
         marker = await provider.prepare("s1")

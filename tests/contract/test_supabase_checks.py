@@ -1,4 +1,4 @@
-"""What is wrong with a Supabase project is found at start and named, with a hint."""
+"""Faults of a Supabase project are found at start and named, with a hint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ async def found(server: SupabaseServer, **changes: object) -> list[Finding]:
 
 @contextmanager
 def changed(server: SupabaseServer, there: str, back: str) -> Iterator[None]:
-    """A schema that drifted, for a while."""
+    """Change the schema for a while."""
     server.run(there)
     server.reload_schema()
     try:

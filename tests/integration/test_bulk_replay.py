@@ -1,4 +1,4 @@
-"""Many replays as a person sees them: the sum before, each end while they run, the causes after."""
+"""Bulk replays as shown: the total before, each end while they run, the causes afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -128,7 +128,9 @@ async def test_a_model_without_a_price_cannot_have_a_cost_limit(world: World) ->
 
 
 async def test_the_cost_limit_applies_to_one_session_too(world: World) -> None:
-    """It was kept for many only: one session was bought for whatever it cost."""
+    """Seen: the limit was applied to bulk replays only; a single session was bought at any
+    price.
+    """
     (plan,) = await failed(world, GenerationRefused())
     tools = Operators(world).tools
     with pytest.raises(InputError, match="more than --max-cost"):

@@ -1,4 +1,4 @@
-"""Sending the message of a released job: what is sent, what it costs, and when Redis is away."""
+"""Sending the message of a released job: its content, its cost, and outages of Redis."""
 
 import base64
 import json

@@ -34,7 +34,7 @@ NAME = "wearon@scripted"
 
 
 class Workers:
-    """Starts workers of one server; looks at it and sends to it."""
+    """Starts workers of one server, inspects it and sends to it."""
 
     def __init__(self, server: RedisServer, folder: Path, stack: ExitStack) -> None:
         self.url = server.url
@@ -101,7 +101,7 @@ async def _send(url: str, session_ids: tuple[str, ...], number: int) -> None:
 
 @contextmanager
 def events(url: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """Celery's events by the task they are about, as they come."""
+    """Celery's events by task, in order of arrival."""
     seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
     app: Any = make_celery(url)
     with Redis.from_url(url) as redis, app.connection() as connection:
@@ -207,7 +207,7 @@ def test_an_operator_sees_jobs_with_celerys_own_commands(workers: Workers) -> No
 
 
 def test_inspect_leaves_nothing_in_redis(workers: Workers) -> None:
-    """But the names of Celery's queues, whose number does not grow."""
+    """Except the names of Celery's queues, whose number does not grow."""
     worker = workers.start()
     for _ in range(2):
         workers.celery("inspect", "ping")
@@ -271,7 +271,7 @@ def test_purge_empties_the_queue_and_nothing_else(workers: Workers) -> None:
 
 
 def test_revoking_a_running_job_with_terminate_changes_nothing(workers: Workers) -> None:
-    """Threads cannot be killed. The job goes on, and so does the worker."""
+    """Threads cannot be killed: the job and the worker continue."""
     workers.start()
     workers.send("wait-1")
     until(workers.begun)

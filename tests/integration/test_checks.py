@@ -1,4 +1,4 @@
-"""Pictures checked before money and as drawn: real jobs, a real network in a real child process."""
+"""Checks of input and drawn pictures: real jobs, with the real network in a real child process."""
 
 import io
 import os
@@ -55,7 +55,7 @@ def dressed(colour: tuple[int, int, int] = (180, 40, 60)) -> bytes:
 
 
 def wall() -> bytes:
-    """Bricks, and nobody before them."""
+    """A brick wall without people."""
     picture = Image.new("RGB", (600, 800), "#b9a58c")
     pen = ImageDraw.Draw(picture)
     for y in range(0, 800, 80):
@@ -105,7 +105,7 @@ async def make_world(
 
 
 async def told(world: World, key: SessionKey) -> list[tuple[object, object, object]]:
-    """What the timeline says of suspect pictures."""
+    """The timeline's entries about suspect pictures."""
     lines = await world.journal.timeline(key.session_id)
     return [
         (line["stage"], line["findings"], line["action"])
@@ -122,7 +122,7 @@ async def outcomes(world: World) -> dict[str, int]:
 
 
 async def shows(world: World, row: Session, *pictures: bytes) -> bool:
-    """Whether the stored picture is one of these; marks of its origin aside."""
+    """Whether the stored picture is one of these, apart from provenance marks."""
     stored = pixels(await world.storage.get(row.result_path))
     return any(pixels(each) == stored for each in pictures)
 
@@ -131,7 +131,7 @@ def pixels(data: bytes) -> bytes:
     return Image.open(io.BytesIO(data)).convert("RGB").tobytes()
 
 
-# ----------------------------------------------------------------------------- before money
+# ----------------------------------------------------------------------------- before the purchase
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,9 @@ async def test_with_fail_the_credit_is_refunded_and_the_purchase_counted(
 async def test_a_worker_that_dies_while_failing_a_picture_buys_no_second_one(
     make_world: WorldMaker,
 ) -> None:
-    """Killed between the end of the purchase and the intent, the job bought a second picture."""
+    """Seen: killed between the end of the purchase and the intent, the job bought a second
+    picture.
+    """
     world = await make_world(check_results="fail")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -332,7 +334,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
         assert await shows(world, row, PERSON, RIGHT), where
         assert len(world.generator.paid) <= 3, where
         booked = sum((await outcomes(world)).values()) - sum(before.values())
-        # One that was killed before its call left counts as lost: it may have been billed.
+        # A purchase killed before its call was sent counts as lost: it may have been billed.
         assert len(world.generator.paid) <= booked <= len(world.generator.paid) + 1, where
         assert await world.is_at_rest(), where
     assert 15 < step < MANY_STEPS - 1
@@ -342,7 +344,9 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
 async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
     make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """A worker that died while the second was drawn lost both, and the cap left no third."""
+    """Seen: a worker that died while the second was drawn lost both, and the cap allowed no
+    third.
+    """
     monkeypatch.setattr(journal, "MOST_HELD_PICTURES", 0)
     world = await make_world(check_results="retry", max_purchases="2")
     for step in range(1, MANY_STEPS):
@@ -365,7 +369,7 @@ async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
 async def test_an_expired_first_picture_is_bought_again_and_recorded_so(
     make_world: WorldMaker,
 ) -> None:
-    """What was bought in its stead was booked as lost, and the first one as kept."""
+    """Seen: the replacement was recorded as lost, and the first one as kept."""
     world = await make_world(check_results="retry")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -389,5 +393,5 @@ async def test_an_expired_first_picture_is_bought_again_and_recorded_so(
     assert step < MANY_STEPS - 1
 
 
-#: More than a job has that draws again.
+#: More steps than a job has that draws again.
 MANY_STEPS = 80

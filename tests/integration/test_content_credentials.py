@@ -1,4 +1,4 @@
-"""Pictures with real signatures: kept as they come, and set where none is."""
+"""Pictures with real signatures: kept unchanged, and added where there is none."""
 
 import io
 import json
@@ -175,7 +175,9 @@ def test_a_signature_is_broken_by_one_changed_byte(tmp_path: Path) -> None:
 
 
 def test_addresses_in_a_picture_are_not_contacted() -> None:
-    """The library would fetch its manifest from there; a closed loopback port would be seen."""
+    """The library would fetch its manifest from there; a connection to the loopback port would be
+    detected.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.5)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa"
@@ -185,7 +187,7 @@ def test_addresses_in_a_picture_are_not_contacted() -> None:
 
 
 def with_remote_manifest(address: str) -> bytes:
-    """A picture whose XMP says that its manifest lies elsewhere (C2PA 2.2, section 11.5)."""
+    """A picture whose XMP refers to a manifest at another address (C2PA 2.2, section 11.5)."""
     packet = (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '

@@ -1,8 +1,8 @@
 """
 `wearon estimate` with the real pose network, on renders of bodies of known girths.
 
-The bodies were among those the coefficients were fitted on, so how close they come says nothing
-about people; docs/measuring.md does. Here it shows that the whole path works.
+The coefficients were fitted on these bodies too, so the accuracy here says nothing about people
+(docs/measuring.md does). These tests show that the whole path works.
 """
 
 import io
@@ -114,7 +114,7 @@ def test_a_shops_own_chart_is_used(tmp_path: Path) -> None:
 def test_loose_clothes_are_noticed() -> None:
     data = answer(BODIES / "loose.jpg", "--height", "173.7")
     assert [warning["code"] for warning in data["warnings"]] == ["loose_clothing"]
-    # The body beneath has a chest of 94.9 cm; taken as skin, the clothes measure 115 and more.
+    # The body has a chest of 94.9 cm; measured as skin, the clothes have 115 and more.
     assert data["measurements"]["chest_cm"] == pytest.approx(94.9, abs=10)
 
 
@@ -180,7 +180,7 @@ def test_a_photo_taken_sideways_measures_the_same(tmp_path: Path) -> None:
     photo.save(upright)
     photo.transpose(Image.Transpose.ROTATE_90).save(sideways, exif=tags)
     one, other = (answer(path, *HEIGHT)["measurements"] for path in (upright, sideways))
-    # Made smaller before it is turned, a photo differs in its last bits.
+    # Scaled before it is rotated, a photo differs slightly.
     assert other == pytest.approx(one, abs=0.5)
 
 

@@ -1,4 +1,4 @@
-"""Who and why, on a real Redis: attempts, previews, what a failure leaves for later."""
+"""Causes of failures on a real Redis: attempts, previews, and what is kept for later."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Forgetting a session deletes what is kept of it, and touches no credit."""
+"""Forgetting a session deletes its data and changes no credit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: More steps to the outside than forgetting takes.
+#: More outside calls than forgetting makes.
 MANY = 60
 
 
@@ -88,7 +88,7 @@ def new_paths() -> tuple[str, str]:
 async def sold(
     world: World, paths: tuple[str, str], channel: Channel = Channel.B2C, *, run: bool = True
 ) -> SessionKey:
-    """A session whose photos lie in our bucket."""
+    """A session with photos in our bucket."""
     person, garment = [await upload(world, path) for path in paths]
     owner = USER if channel is Channel.B2C else STORE
     key = await world.sell(channel, owner_id=owner, image_urls=(person, garment))
@@ -112,7 +112,7 @@ async def is_there(world: World, path: str) -> bool:
 
 
 async def names_of(world: World, word: str) -> list[bytes]:
-    """Every key whose name or value holds this word, in all of Redis."""
+    """Every key in Redis whose name or value contains this word."""
     found = []
     async for name in world.redis.scan_iter("*"):
         kind = await world.redis.type(name)
@@ -212,7 +212,7 @@ async def test_the_credit_is_unchanged_and_reconcile_agrees(
 
 
 async def test_an_owed_credit_must_be_refunded_first(world: World, operators: Operators) -> None:
-    """Seen from the record alone: without it nobody would know that this refund is owed."""
+    """Only the record shows it: without it nobody would know that this refund is owed."""
     paths = new_paths()
     world.generator.plan = [GenerationRefused()]
     refund = world.ledger.refund
@@ -325,7 +325,7 @@ async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool
             steps.add(world.fuse.burnt)
         world.fuse.crash_at = None
         if crashed:
-            await world.pass_time()  # a lock that was held runs out
+            await world.pass_time()  # the held lock expires
             await forget(world, key)
         result = (await world.row(key)).result_path
         where = f"step {step}, {world.fuse.burnt}"

@@ -43,7 +43,7 @@ async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> Asy
 
 
 async def halted(world: World) -> tuple[SessionKey, HaltState]:
-    """A job that waits for a provider that refuses the account, and the state as it is."""
+    """A job that waits for a provider that refuses the account, and the halt's state."""
     world.generator.plan = [AccountBlocked("no money")]
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [HandBack.WAITING]

@@ -1,4 +1,4 @@
-"""What the HTTP interface says of itself: the OpenAPI document, /docs, and docs/http.md."""
+"""The descriptions of the HTTP interface: the OpenAPI document, /docs, and docs/http.md."""
 
 import json
 import re
@@ -41,7 +41,7 @@ async def slowly(caller: httpx.AsyncClient) -> httpx.Response:
     return await caller.post(PATH, content=body())
 
 
-#: How each refusal that the document shows comes about.
+#: How to cause each refusal in the document.
 REQUESTS: dict[str, tuple[dict[str, Any], Callable[[httpx.AsyncClient], Awaitable[Any]]]] = {
     "picture_unavailable": ({}, lambda c: ask(c, image_url="https://photos.example/gone.jpg")),
     "picture_unusable": (
@@ -148,7 +148,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def commands() -> list[str]:
-    """The curl commands of docs/http.md, as they are copied."""
+    """The curl commands of docs/http.md, unchanged."""
     blocks = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
     texts = ["".join(line[4:] + "\n" for line in block.splitlines()) for block in blocks]
     return [text for text in texts if text.startswith("curl ")]

@@ -1,4 +1,4 @@
-"""`POST /estimate-body` with the photo itself: what is read, how much of it, and for whom."""
+"""`POST /estimate-body` with uploaded photos: formats, limits and authentication."""
 
 import asyncio
 import tempfile
@@ -204,7 +204,7 @@ async def test_the_text_of_a_form_is_utf_8(charset: str) -> None:
 
 
 async def test_a_chart_is_read_only_if_it_is_small() -> None:
-    """20 MB of nested lists held the event loop for a second, and took 550 MB of memory."""
+    """Seen: 20 MB of nested lists blocked the event loop for a second and took 550 MB of memory."""
     deep = b'{"a": [' + b"[]," * 40_000 + b"[]]}"
     async with client() as caller:
         answer = await by_form(caller, {"image": PHOTO, "chart": ("chart.json", deep)})
@@ -214,7 +214,7 @@ async def test_a_chart_is_read_only_if_it_is_small() -> None:
 
 
 class Body:
-    """A request's body that counts what was asked of it, and stays open until it is told."""
+    """A request's body that counts how much was read, and stays open until it is closed."""
 
     def __init__(self, first: bytes = b"") -> None:
         self._first = first
@@ -244,7 +244,9 @@ async def test_photos_of_unauthenticated_callers_are_not_read(
         refused = await caller.post("/estimate-body?height_cm=170", content=body, headers=JPEG)
     assert refused.status_code == status
     assert body.asked == 0
-    assert refused.headers["connection"] == "close"  # what was not read is no next request
+    assert (
+        refused.headers["connection"] == "close"
+    )  # the unread rest is not taken for the next request
 
 
 async def test_an_upload_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +275,7 @@ async def test_slow_uploads_do_not_delay_others(monkeypatch: pytest.MonkeyPatch)
 
 
 class SlowPose(MediaPipePose):
-    """A pose network that waits until it is told to go on."""
+    """A pose network that waits for a signal."""
 
     go_on = threading.Event()
     asked = 0
@@ -287,7 +289,9 @@ class SlowPose(MediaPipePose):
 async def test_the_number_of_waiting_photos_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Read ones gave theirs back: 64 of 20 MiB waited in memory, besides those being read."""
+    """Seen: uploads freed their slot once read, so 64 of 20 MiB waited in memory in addition to
+    those being read.
+    """
     monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
     async with client(reader=lambda: SlowPose(require_model(Settings()))) as caller:
 

@@ -1,4 +1,4 @@
-"""The image API over real sockets: what only a network can do wrong."""
+"""The image API over real sockets: faults that only a network has."""
 
 import asyncio
 import socket
@@ -97,7 +97,7 @@ async def test_a_refused_connection_is_free_to_repeat() -> None:
 
 
 async def test_no_free_connection_is_free_to_repeat(api: ImageApiProcess) -> None:
-    """The second call waits for the only connection, and never leaves."""
+    """The second call waits for the only connection and is never sent."""
     api.rules(gather=2)
     async with connected(api.base_url, connections=1) as http:
         first = asyncio.create_task(
@@ -120,7 +120,7 @@ async def test_calls_reuse_their_connection(api: ImageApiProcess) -> None:
 
 
 async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
-    """None is answered before all are there."""
+    """None is answered before all have arrived."""
     api.rules(gather=200)
     async with generator(api.base_url, connections=250) as images:
         made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(200)))
@@ -131,7 +131,7 @@ async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
 
 
 async def test_the_server_enforces_its_own_rate_limit(api: ImageApiProcess) -> None:
-    """A server that proves the limiter must be able to refuse."""
+    """The server that tests the limiter must itself refuse calls."""
     api.rules(limit=5)
     async with generator(api.base_url) as images:
         outcomes = await asyncio.gather(

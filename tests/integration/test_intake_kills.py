@@ -45,7 +45,7 @@ def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
         "REDIS_URL": proxy.url,
         "WEARON_LOCAL_DIR": str(folder),
         "WEARON_LOG_FORMAT": "json",
-        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that no pace puts off a release
+        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that the rate limit delays no release
     }
     with (folder / "consume.log").open("ab") as log:
         return subprocess.Popen(
@@ -57,7 +57,7 @@ def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
 
 
 async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
-    """One that waits for a job."""
+    """A consumer that waits for a job."""
     process = started(proxy, folder)
     log = folder / "consume.log"
 
@@ -86,7 +86,7 @@ MOMENTS = pytest.mark.parametrize(
 
 
 async def others_finish(world: World, key: SessionKey, told: object) -> None:
-    """Whatever the dead consumer left, its job is completed and nothing of it stays."""
+    """Whatever the dead consumer left, its job is completed and nothing remains."""
     await consumers_fall_silent(world.redis)
     await world.recovery().beat()
     await world.take_all_in()

@@ -129,7 +129,7 @@ async def test_a_picture_held_while_storage_was_down_is_stored_by_another_worker
 async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_person(
     world: World,
 ) -> None:
-    """It was bought, and is at hand: its purchase is not lost."""
+    """It was bought and is available: its purchase is not lost."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -151,7 +151,7 @@ async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_pe
 async def test_an_unrecorded_cost_is_read_from_the_completed_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker lost the lease while the picture was drawn, and finished all the same."""
+    """Its worker lost the lease while the picture was drawn, but finished it."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -176,7 +176,7 @@ async def test_an_unrecorded_cost_is_read_from_the_completed_row(
 
 
 async def test_a_cost_lost_with_its_worker_is_an_estimate(world: World) -> None:
-    """The picture is stored; what it cost was in the answer alone."""
+    """The picture is stored; its cost was only in the answer."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -294,7 +294,7 @@ async def test_a_job_that_waited_too_long_is_settled(world: World) -> None:
 
 
 async def test_a_photo_host_that_is_down_is_waited_for(world: World) -> None:
-    """Twelve seconds of storage away failed 10 of 16 jobs once."""
+    """Seen: an outage of storage of 12 s failed 10 of 16 jobs."""
     key = await world.sell(owner_id=USER)
     world.fetcher.plan = [FetchFailed() for _ in range(6)]
     assert await world.run_all() == [HandBack.WAITING]
@@ -337,7 +337,7 @@ async def test_a_wait_longer_than_the_jobs_own_is_capped(world: World) -> None:
 
 
 class AsksForAnHour(PaidProvider):
-    """Has sold a picture, and answers each question about it with a long `retry-after`."""
+    """Has sold a picture, and answers each status request with a long `retry-after`."""
 
     powers = Powers(fetch=True)
 
@@ -398,7 +398,7 @@ async def test_a_malformed_duplicate_does_not_harm_a_valid_job(world: World) -> 
 async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that lives keeps its lease: nobody else would ever settle the job."""
+    """A live worker keeps its lease: no other would ever settle the job."""
 
     async def an_odd_row(_row: object) -> None:
         raise KeyError("a column that is not there")
@@ -440,7 +440,7 @@ async def test_deaths_of_workers_do_not_count_against_a_job_up_to_a_limit(world:
 
 
 async def test_twenty_jobs_in_flight_at_two_deaths_complete(world: World) -> None:
-    """Two kills of a worker failed all 20 jobs in its hands once."""
+    """Seen: two kills of a worker failed all of its 20 jobs."""
     world.worker = replace(world.worker, slots=40)
     await world.ledger.add_user(MANY_TRIES, credits=20)
     for _ in range(20):

@@ -1,4 +1,6 @@
-"""The next offer serves when one is closed, halted, out of money or refuses; and says so."""
+"""The next offer is used when one is retired, halted, out of money or refuses; and this is
+recorded.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -134,7 +136,7 @@ async def test_the_next_model_of_a_provider_draws_and_nothing_is_halted(
 async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     make_world: MakeWorld,
 ) -> None:
-    """Else each job that waits asks all of them again, every few seconds."""
+    """Otherwise each waiting job asks all of them again, every few seconds."""
     world = await make_world(
         providers=("openai",), openai_image_models=("gpt-image-1.5", "gpt-image-2")
     )
@@ -207,7 +209,7 @@ async def test_a_refusal_ends_the_job_by_default(make_world: MakeWorld) -> None:
 
 
 async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: MakeWorld) -> None:
-    """Else the job would wait, and ask again the one that refused."""
+    """Otherwise the job would wait, and ask the refusing provider again."""
     world = await make_world(next_provider_on_refusal=True)
     await world.breakers.trip(RUNWARE, "account_blocked")
     key = await world.sell(owner_id=USER)
@@ -240,7 +242,7 @@ async def test_a_store_is_served_by_its_own_provider_only(make_world: MakeWorld)
 
 
 async def test_a_provider_does_not_get_the_marker_of_another(make_world: MakeWorld) -> None:
-    """Runware takes a marker for the id of its task: a conversation of OpenAI's is none."""
+    """To Runware a marker is the id of its task: the id of an OpenAI conversation is not."""
     world = await make_world()
     world.generator = NeverBought()
     await world.breakers.trip(OPENAI, "account_blocked")

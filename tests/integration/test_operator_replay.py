@@ -1,4 +1,4 @@
-"""Running sessions again: what is refused, what is written, and that nothing is paid twice."""
+"""Replays: what is refused, what is written, and that nothing is paid twice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -190,7 +190,7 @@ async def test_a_cleaned_up_session_is_refused_before_anything_is_written(
 
 
 async def stored_inputs(world: World, key: SessionKey) -> tuple[str, str]:
-    """Let the row's inputs lie in our bucket."""
+    """Put the row's inputs into our bucket."""
     paths = (f"uploads/{USER}/1-person.jpg", f"uploads/{USER}/2-garment.jpg")
     for path in paths:
         await world.storage.put(path, PICTURE, content_type="image/jpeg")
@@ -312,7 +312,7 @@ async def test_nothing_to_undo_is_reported(world: World, operators: Operators) -
 async def test_a_refused_redraw_leaves_the_session_completed_with_its_first_picture(
     world: World, operators: Operators
 ) -> None:
-    """Seen: it was failed and refunded, and the first picture still delivered."""
+    """Seen: it was failed and refunded, while the first picture was still delivered."""
     key = await b2c(world)
     row, before = await completed(world, key), await credits_left(world)
     plan = await operators.replay(key, force=True)
@@ -431,7 +431,7 @@ async def test_an_old_open_b2c_session_is_left_to_the_platform(
 async def test_a_session_with_more_pictures_than_a_model_takes_runs_again(
     world: World, operators: Operators
 ) -> None:
-    """The platform sets no upper limit; which of them are drawn is the worker's business."""
+    """The platform has no upper limit; the worker decides which of them are drawn."""
     key = await b2c(world)
     await failed(world, key)
     many = [{"type": "hat", "url": f"https://a.test/{n}.jpg"} for n in range(20)]

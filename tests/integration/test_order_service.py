@@ -1,4 +1,4 @@
-"""A try-on by hand: the platform's steps in the platform's order, and the way back."""
+"""A try-on by hand: the platform's steps in the platform's order, and how they are undone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -105,7 +105,7 @@ async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Orde
 
 
 async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) -> None:
-    """The store's ledger has nothing for its request id: so nothing is owed, however it ends."""
+    """The store's ledger has no entry for its request id, so nothing is owed, however it ends."""
     free = order(Channel.B2B, is_free=True)
     for answer in (PICTURE, GenerationRefused("refused")):
         world.generator.plan = [answer]
@@ -234,7 +234,9 @@ async def test_when_the_row_cannot_be_inserted_the_credit_is_returned(
 async def test_a_push_that_arrived_after_all_is_left_to_its_worker(
     world: World, ended: Status
 ) -> None:
-    """The answer was lost, the job was not: who holds the row settles it, not we."""
+    """The answer was lost, but not the job: the worker that has the row settles it, not this
+    command.
+    """
     before = await credits_left(world)
 
     async def taken(_: Any, payload: bytes) -> None:

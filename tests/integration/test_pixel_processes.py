@@ -1,4 +1,4 @@
-"""Pixel work in real child processes: the culprit's call fails, its neighbours do not notice."""
+"""Pixel work in real child processes: only the call that causes a failure fails."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ async def pool() -> AsyncIterator[PixelProcesses]:
 
 @pytest.fixture
 async def single() -> AsyncIterator[PixelProcesses]:
-    """One process: what it does, everybody waits for."""
+    """One process, for which every call waits."""
     one = PixelProcesses(1, jobs=HOSTILE)
     yield one
     await one.aclose()
@@ -56,12 +56,13 @@ async def run(pool: PixelProcesses, job: str, data: bytes = b"", **args: object)
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Look again and again; the test's own limit of time bounds it."""
+    """Check repeatedly; the test's own time limit ends it."""
     while not true():  # noqa: ASYNC110 - nothing could set an event
         await asyncio.sleep(0.01)
 
 
-# ------------------------------------------------------------------------ the culprit alone
+# ------------------------------------------------------------------------ failures stay with their
+# call
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
@@ -146,7 +147,7 @@ async def test_an_internal_error_is_not_a_picture_problem(single: PixelProcesses
 
 
 async def test_a_process_with_an_invalid_answer_is_killed(single: PixelProcesses) -> None:
-    """As a decoder might that a picture took over: it cannot harm the worker."""
+    """Like a decoder that a picture has compromised: it cannot harm the worker."""
     with pytest.raises(PixelWorkDied):
         await run(single, "talk_nonsense")
     assert await run(single, "echo", b"next") == b"next"
@@ -201,7 +202,7 @@ async def test_light_pictures_pass_heavy_ones_that_wait(tmp_path: Path) -> None:
 
 
 async def test_light_pictures_do_overlap(tmp_path: Path) -> None:
-    """So that the test above can fail."""
+    """Proves that the test above can fail."""
     pool = PixelProcesses(2, jobs=HOSTILE, together_bytes=100)
     marker = str(tmp_path / "marker")
     try:

@@ -1,4 +1,4 @@
-"""Responses and Runware over real sockets, as processes: what only a network can do wrong."""
+"""Responses and Runware over real sockets, as processes: faults that only a network has."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def api(server: ImageApiProcess) -> ImageApiProcess:
 async def provider_of(
     api: ImageApiProcess, *, submit_timeout_s: float = LONGEST_S
 ) -> AsyncIterator[tuple[Provider, str]]:
-    """The adapter, through few connections, and the model to ask for."""
+    """The adapter, with few connections, and the model to request."""
     if isinstance(api, RunwareApiProcess):
         fetcher = GuardedFetcher(
             trusted_origins=[api.origin], max_bytes=10_000_000, total_timeout_s=LONGEST_S

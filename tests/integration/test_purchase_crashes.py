@@ -39,12 +39,13 @@ from wearon_cli.core.session import SessionKey, Status, fail
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No job takes more steps to the outside than this.
+#: No job makes more outside calls than this.
 MANY = 60
 WITH_POWERS = ("responses", "runware")
-#: The step at which the ticket is known to the worker only.
+#: The step at which only the worker knows the ticket.
 AFTER_SUBMIT = "purchase_submitted"
-#: A conversation tells no usage: what was found there is booked at an estimate, this good.
+#: A conversation reports no usage: a picture found there is recorded at an estimate of this
+#: accuracy.
 ESTIMATE_USD = 0.02
 
 
@@ -72,7 +73,7 @@ async def book(world: World) -> list[BookRow]:
 async def assert_books_agree(
     world: World, sold_by: ProviderUnderTest, where: str, *, is_estimate: bool = False
 ) -> None:
-    """One picture in our book, at what it was billed."""
+    """One picture in our book, at the billed cost."""
     (row,) = await book(world)
     assert (row.count, row.outcome) in {(1, "kept"), (1, "fetched")}, where
     billed = sum(each.cost_usd for each in sold_by.api.drawings.taken.values() if each.billed)
@@ -83,7 +84,7 @@ async def assert_books_agree(
 
 
 def kept_photos(sold_by: ProviderUnderTest) -> int:
-    """Of customers, at the provider. Runware's go by themselves."""
+    """Customer data at the provider. Runware's expires by itself."""
     return int(sold_by.api.kept()) if sold_by.kind == "responses" else 0
 
 

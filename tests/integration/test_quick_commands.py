@@ -1,8 +1,8 @@
 """
-What a command does not use, it does not import: that is what keeps it quick.
+A command imports only what it uses, which keeps it fast.
 
-Each runs as a process of its own, as for a person, and reports at its end what it has imported. How
-long each takes is measured by benchmarks/bench_cli.py, not here.
+Each runs in its own process, and reports at its end what it has imported. How long each takes is
+measured by benchmarks/bench_cli.py, not here.
 """
 
 import subprocess
@@ -22,13 +22,13 @@ atexit.register(lambda: print(*sys.modules, file=sys.stderr))
 from wearon_cli.app import main
 main()
 """
-#: What no operators' command needs to read the queue and a local store.
+#: Modules that no operators' command needs to read the queue and a local store.
 UNUSED_BY_RUNS = {
     *("PIL", "celery", "fastapi", "httpx", "kombu", "limits", "mediapipe", "numpy", "postgrest"),
     *("prometheus_client", "scipy", "starlette", "storage3", "supabase", "uvicorn"),
     *("wearon_cli.core.body.pose", "wearon_cli.core.jobs.generation"),
 }
-#: What no page of help needs.
+#: Modules that no help page needs.
 UNUSED_BY_HELP = UNUSED_BY_RUNS | {
     *("anyio", "platformdirs", "pydantic", "pydantic_settings", "redis", "sqlite3", "structlog"),
     *("wearon_cli.core.contract", "wearon_cli.core.settings"),

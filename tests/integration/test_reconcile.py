@@ -1,4 +1,4 @@
-"""What does not fit together is found, corrected where that is proved, and never twice."""
+"""Discrepancies are found, and corrected once where they are proved."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -86,7 +86,7 @@ async def failed_by_us(world: World, key: SessionKey) -> Session:
 
 
 def forget(tmp_path: Path, sql: str, *values: str) -> None:
-    """As by hand in the database."""
+    """A change by hand in the database."""
     with sqlite3.connect(tmp_path / "wearon.db") as db:
         db.execute(sql, values)
     db.close()
@@ -174,7 +174,7 @@ async def test_an_owed_credit_of_a_store_is_refunded_once(
 async def test_a_user_is_owed_what_we_failed_and_did_not_return(
     world: World, operators: Operators, tmp_path: Path
 ) -> None:
-    """A goodwill refund of the same minute proves nothing, and takes nothing away."""
+    """A goodwill refund in the same minute proves nothing, and replaces nothing."""
     key = await b2c(world)
     row = await failed_by_us(world, key)
     forget(tmp_path, "DELETE FROM credit_transactions WHERE type = 'refund'")
@@ -234,7 +234,9 @@ async def test_what_a_replay_completed_meanwhile_is_not_refunded(
 async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_refunded(
     world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A replay took and used it between the look and the refund: the charge was given back."""
+    """Seen: a replay took and used it between the check and the refund, and the charge was
+    refunded.
+    """
     key = await absorb(world)
     row = await failed_by_us(world, key)
     await world.settlement().charge(row, "0badcafe")  # and then Redis lost its job
@@ -254,7 +256,7 @@ async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_refunded(
     assert (await operators.report(key)).credit.state is CreditState.CHARGED
 
 
-# ------------------------------------------------------------------ what nobody can know
+# ------------------------------------------------------------------ what is unclear
 
 
 async def test_what_the_platform_refunded_without_naming_it_is_unclear(

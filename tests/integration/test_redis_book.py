@@ -1,4 +1,4 @@
-"""The book of purchases on a real Redis: every purchase is in it once, under what became of it."""
+"""The book of purchases on a real Redis: every purchase is in it once, under its outcome."""
 
 from datetime import UTC, date, datetime, timedelta
 

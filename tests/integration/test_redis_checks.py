@@ -1,4 +1,4 @@
-"""What `wearon doctor` reads of a Redis server: whether it keeps what it is given."""
+"""What `wearon doctor` checks on a Redis server: whether it keeps its data."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hosted:
-    """A server whose operator hides how it keeps data, as several hosted ones do."""
+    """A server that hides its persistence, as several hosted ones do."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis

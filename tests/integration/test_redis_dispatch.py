@@ -48,7 +48,7 @@ COMPLETED = Closing(ending=Ending.COMPLETED)
 
 
 class Queue:
-    """One consumer and one worker, `w`, with as many slots as a test wants."""
+    """One consumer and one worker, `w`, with the number of slots that a test needs."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Queue:
         return claim
 
     async def running(self, *ids: str, worker: str = "w") -> list[Claim]:
-        """Claims of jobs opened just now."""
+        """Claims of newly opened jobs."""
         await self.open(*ids)
         assert set(await self.release()) == set(ids)
         return [await self.claim(session_id, worker=worker) for session_id in ids]
@@ -107,7 +107,7 @@ class Queue:
         return await self.dispatcher.recover(limit=limit, max_wait_s=1800)
 
     async def let_pass(self, seconds: float) -> None:
-        """Let the pace, deadlines, due times and probes be so much nearer."""
+        """Move rate limit, deadlines, due times and probes forward by this time."""
         next_at = float(await self.redis.hget(keys.DISPATCH, "next_at") or 0)
         await self.redis.hset(keys.DISPATCH, "next_at", next_at - seconds)
         for member, score in await self.redis.zrange(keys.JOBS, 0, -1, withscores=True):
@@ -128,7 +128,7 @@ def a_job(session_id: str, *, owner: str = "o", lane: Lane = Lane.PAID) -> NewJo
 
 @pytest.fixture
 async def queue(redis: Client, redis_server: RedisServer) -> AsyncIterator[Queue]:
-    """A queue without a narrow pace, with a worker that has room."""
+    """A queue with a high rate limit and a worker with free slots."""
     made = Queue(redis, redis_server.url)
     await made.register()
     yield made
@@ -290,7 +290,7 @@ async def test_a_returning_owner_has_neither_credit_nor_debt(queue: Queue, redis
     await queue.open(*(f"a{n}" for n in range(70)), owner="a")
     assert len(await queue.release()) == 70
     owners = [name for name in await redis.hkeys(keys.DISPATCH) if name.startswith(b"owner:")]
-    assert owners == []  # forgotten on the way
+    assert owners == []  # removed meanwhile
     await queue.open("b0", owner="b")
     await queue.open("a99", owner="a")
     await queue.open("b1", owner="b")
@@ -377,7 +377,7 @@ async def test_a_due_job_is_found_in_a_long_queue(queue: Queue) -> None:
 
 
 async def signalled(queue: Queue) -> bool:
-    """Whether there is a signal, which is taken."""
+    """Take a signal; returns whether there was one."""
     return bool(await queue.redis.delete(keys.SIGNAL))
 
 
@@ -683,11 +683,11 @@ async def test_a_plain_job_costs_few_commands(
 
     await queue.release()
     await plain("warm")  # loads the scripts, and makes the day's book
-    queue.breakers = RedisBreakers(redis)  # which has not looked yet
+    queue.breakers = RedisBreakers(redis)  # which has not polled yet
     before = await commands(redis)
     await plain("a")
     spent = {name: n - before.get(name, 0) for name, n in (await commands(redis)).items()}
-    # One more where a minute began meanwhile: its counter gets its time to live.
+    # One more if a minute began meanwhile: its counter gets an expiry.
     assert sum(spent.values()) <= 37 + (spent.get("expire", 0) > 0), spent
 
 

@@ -1,4 +1,6 @@
-"""Taking payloads from a real Redis list: moved, never popped; those of the dead go back."""
+"""Taking payloads from a real Redis list: moved, never popped; those of dead consumers are
+returned.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -90,7 +92,7 @@ async def test_a_consumer_that_leaves_returns_its_payloads(
 async def test_a_payload_moved_to_a_consumer_that_had_left_is_returned(
     pair: list[RedisIntake], redis: Client
 ) -> None:
-    """Redis did not know yet that its blocking take had ended."""
+    """Redis had not noticed yet that its blocking take had ended."""
     gone, alive = pair
     await gone.beat()
     await gone.leave()

@@ -79,7 +79,7 @@ def purchase(number: int = 1, *, marker: str | None = None) -> Purchase:
 
 
 async def opened(journal: RedisJournal, session_id: str = ID, *, event: str = "taken") -> Claim:
-    """The claim of a job opened just now."""
+    """The claim of a newly opened job."""
     assert await journal.open(new_job(session_id, event=event))
     return await claimed(journal, session_id)
 
@@ -318,7 +318,7 @@ async def test_a_permit_is_free_when_the_oldest_has_left_the_window(
 
 
 async def shift_permits(redis: Client, key: str, *, back_s: float) -> None:
-    """Let the permits in a log be older."""
+    """Make the permits in a log older."""
     log = (await redis.get(key)).decode()
     moments = [int(log[i : i + 13]) - round(back_s * 1000) for i in range(0, len(log), 13)]
     await redis.set(key, "".join(f"{at_ms:013}" for at_ms in moments), keepttl=True)
@@ -376,7 +376,7 @@ async def test_few_pictures_are_held_at_once(journal: RedisJournal, redis: Clien
     assert await journal.kept_picture(ID) == (b"jpeg", USAGE)
 
 
-# ---------------------------------------------------------------------- what is left
+# ---------------------------------------------------------------------- what remains
 
 
 async def test_a_closed_job_leaves_only_keys_that_expire(

@@ -1,4 +1,4 @@
-"""What a worker does with a replay: one journal entry, and the row moves only at the end."""
+"""How a worker runs a replay: one journal entry, and the row moves only at the end."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -86,7 +86,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
     key = await sale(world)
     await failed(world, key)
     await replay(world, key)
-    assert (await world.row(key)).status is Status.FAILED  # until the picture is there
+    assert (await world.row(key)).status is Status.FAILED  # until the picture is stored
     assert await world.run_all() == [Ending.COMPLETED]
     row = await world.row(key)
     assert (row.status, row.error_message) == (Status.COMPLETED, None)
@@ -153,7 +153,7 @@ async def test_a_redraw_keeps_the_picture_it_replaces(world: World) -> None:
 
 
 async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: World) -> None:
-    """It was refused, and a session whose picture is still delivered got its credit back."""
+    """Seen: it was refused, and a session whose picture is still delivered was refunded."""
     before = await credits_left(world)
     key = await b2c(world)
     await completed(world, key)
@@ -168,7 +168,7 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: Wor
 
 
 async def test_a_model_that_an_operator_chose_halts_nothing(world: World) -> None:
-    """A replay with a closed model opened the breaker for all users, and never ended itself."""
+    """Seen: a replay with a retired model opened the breaker for all users, and never ended."""
     key = await b2c(world)
     await failed(world, key)
     world.generator.plan = [ModelUnavailable()]
@@ -245,7 +245,9 @@ async def test_a_replay_killed_at_any_step_continues_and_counts_once(
 async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
     world: World, after: bool
 ) -> None:
-    """Killed between the row and the close, it gave the charge back beside the picture."""
+    """Seen: killed between the row and the close, it refunded the charge although there was a
+    picture.
+    """
     for step in range(1, MANY):
         before = await credits_left(world)
         key = await b2c(world)
@@ -272,7 +274,7 @@ async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
 
 
 async def test_a_redraw_killed_once_its_picture_is_stored_buys_no_second(world: World) -> None:
-    """Whether the new picture was there was taken from the journal alone."""
+    """Seen: only the journal was asked whether the new picture was stored."""
     key = await b2c(world)
     await completed(world, key)
     path = (await world.row(key)).result_path

@@ -1,4 +1,4 @@
-"""Four ways a credit is taken, and what a failure owes in each: by the ledger, exactly once."""
+"""The four ways to take a credit, and what a failure owes in each: by the ledger, exactly once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -113,7 +113,7 @@ async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
 async def test_a_shopper_named_in_absorb_mode_does_not_get_the_stores_credit(
     world: World,
 ) -> None:
-    """The ledger says who paid; the row's e-mail does not."""
+    """The ledger shows who paid; the row's e-mail does not."""
     key = await sold(world)
     await world.sessions.apply(key, replace(start(), writes={"shopper_email": SHOPPER}))
     assert await settle(world, key) == "returned"
@@ -181,7 +181,7 @@ async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apa
 
 
 async def test_eight_settlements_of_one_session_refund_once(world: World) -> None:
-    """Only the winner of the row's move knows who failed it, until the journal says so."""
+    """Only the winner of the row's move knows who failed it, until the journal has recorded it."""
     key = await world.sell(owner_id=USER, push=False)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
     await world.registry.register(world.worker)
@@ -223,7 +223,7 @@ async def test_sixteen_workers_start_one_row_and_one_gets_it(world: World) -> No
 
 
 async def test_a_goodwill_refund_by_hand_pays_for_no_failure(world: World) -> None:
-    """It once made the worker give no refund for the next failure: sums were compared."""
+    """Seen: the worker compared sums, and did not refund the next failure."""
     payer = Payer(channel=Channel.B2C, owner_id=USER)
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(payer, "Sorry for the trouble")
@@ -294,7 +294,7 @@ class RefusingLedger(LocalLedger):
 async def test_a_refund_that_the_ledger_refuses_is_parked_for_a_person(
     world: World, tmp_path: Path
 ) -> None:
-    """Such a refund was tried every 30 s without end, ahead of new work."""
+    """Seen: such a refund was retried every 30 s without end, before new work."""
     refusing = RefusingLedger(tmp_path / "wearon.db")
     key = await sold(world, shopper=SHOPPER)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=STORE, pictures=2))

@@ -1,4 +1,4 @@
-"""One owner's pictures come from a host that never ends its answers; another owner's do not."""
+"""One owner's pictures come from a host that never finishes its answers; another owner's do not."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> Asy
 async def begin(
     world: World, runner: JobRunner, owner_id: str, origin: str
 ) -> asyncio.Task[Ending | HandBack]:
-    """Order, take in, release and claim one job, and start it in this worker."""
+    """Push, open, release and claim one job, and start it in this worker."""
     key: SessionKey = await world.sell(owner_id=owner_id, push=False)
     urls = (f"{origin}/person.jpg", f"{origin}/garment.jpg")
     task = new_task(

@@ -1,4 +1,4 @@
-"""One picture bought outside any session: what is lost is looked for, nothing is bought twice."""
+"""One picture bought outside any session: lost pictures are looked up, nothing is bought twice."""
 
 from collections.abc import AsyncIterator
 

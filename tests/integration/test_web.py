@@ -1,4 +1,4 @@
-"""The page over a local stack, through its own port: what it shows, and what it refuses."""
+"""The page over a local stack, through a real port: what it shows, and what it refuses."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID, DEMO
 pytestmark = pytest.mark.slow
 
 PAGES = ("/", "/sessions", "/failures", "/dead-letters", "/reconcile", "/costs", "/doctor")
-#: Of the first page, without pictures.
+#: Largest size of the first page, without pictures.
 MOST_BYTES = 200_000
 
 

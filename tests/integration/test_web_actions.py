@@ -1,4 +1,6 @@
-"""Acting on the page: each act is the command's own, wants a name, and cannot be sent by others."""
+"""Actions on the page: each is the command's own, needs a name, and cannot be sent by other
+sites.
+"""
 
 import asyncio
 import re
@@ -51,7 +53,7 @@ def in_stack[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> 
 
 
 async def owed(world: PageWorld) -> SessionKey:
-    """A b2b session that failed five minutes ago, whose credit was never given back."""
+    """A b2b session that failed five minutes ago, whose credit was never refunded."""
     key = await world.order(Channel.B2B, owner_id=DEMO_STORE_ID, garment="garment_tee.jpg")
     await world.redis.delete("wearon:tasks:generation")
     await world.sessions.apply(key, start())
@@ -68,7 +70,7 @@ async def buried(world: PageWorld, key: SessionKey) -> str:
 
 
 def form_of(browser: httpx.Client, address: str) -> dict[str, str]:
-    """The hidden fields of the form that acts."""
+    """The hidden fields of the form with the action."""
     text = browser.get(address).text
     part = text[text.index('method="post" action="' + address.partition("?")[0]) :]
     fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', part)
@@ -195,7 +197,7 @@ async def _worked_off(world: PageWorld, key: SessionKey) -> Status:
 
 
 def test_the_same_form_does_not_redraw_twice(browser: httpx.Client, stack: PageStack) -> None:
-    """The row is completed before and after, and its credit spent: only its time tells."""
+    """The row is completed and its credit spent before and after: only its time differs."""
     key = stack.completed
     address = f"/sessions/{key.session_id}/replay?force=on"
     form = form_of(browser, address)
@@ -207,7 +209,7 @@ def test_the_same_form_does_not_redraw_twice(browser: httpx.Client, stack: PageS
 
 
 def test_the_same_form_restores_a_picture_once(browser: httpx.Client, stack: PageStack) -> None:
-    """A second undo would change the pictures back."""
+    """A second undo would swap the pictures again."""
     key = stack.completed
     address = f"/sessions/{key.session_id}/undo"
     form = form_of(browser, address)

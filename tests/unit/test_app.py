@@ -16,7 +16,7 @@ from wearon_cli.cli import output
 from wearon_cli.cli.output import Result, note
 from wearon_cli.core.errors import ConfigError, PhotoRefused, SessionNotFound, TryOnFailed
 
-#: What `wearon --help` must not pay for.
+#: Modules that `wearon --help` must not import.
 HEAVY = {
     *("mediapipe", "celery", "kombu", "supabase", "fastapi", "starlette", "uvicorn", "redis"),
     *("httpx", "numpy", "PIL", "pydantic", "pydantic_settings", "structlog", "asyncio"),
@@ -62,7 +62,7 @@ nested = typer.Typer(no_args_is_help=True)
 
 @nested.command()
 def inner() -> Result:
-    """Inside of a group."""
+    """Inside a group."""
     return Result(data={"inner": True}, lines=["inner"])
 
 
@@ -73,7 +73,7 @@ def other() -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Commands of this test only, loaded as the real ones are: by module and attribute."""
+    """Commands of this test only, loaded like the real ones: by module and attribute."""
     targets: dict[str, Any] = {
         "greet": greet,
         "half-done": half_done,

@@ -1,4 +1,4 @@
-"""The shape of the package, as docs/architecture.md draws it, read from the sources themselves."""
+"""The structure of the package in docs/architecture.md, checked against the source code."""
 
 import ast
 import sys
@@ -16,19 +16,19 @@ from wearon_cli.app import COMMANDS
 ROOT = Path(wearon_cli.__file__).parent
 PACKAGE = ROOT.name
 REPOSITORY = Path(__file__).parents[2]
-#: Everything outside the package that imports it.
+#: All folders outside the package that import it.
 OUTSIDE = ("devkit", "tests", "benchmarks", "scripts")
 
-#: Arrows point down only: a layer imports itself and what stands below it.
+#: Arrows point down only: a layer imports itself and the layers below it.
 LAYERS = ("core", "adapters", "wiring", "runtime", "cli", "commands", "app")
 
-#: All that the rules may import besides the standard library.
+#: Everything that `core` may import in addition to the standard library.
 CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_settings", "structlog"}
 
-#: Folders of the rules that everything there may use, besides the modules directly in `core`.
+#: Folders of `core` that everything there may use, in addition to the modules directly in `core`.
 COMMON = {"pictures"}
-#: Packages of the rules that may import others: operators see jobs, previews and checks need the
-#: pose, jobs have their pictures checked.
+#: Packages of `core` that may import others: operators see jobs, previews and checks need the pose,
+#: jobs have their pictures checked.
 MAY_LOOK_AT = {
     "operator": {"jobs", "body", "checks"},
     "preview": {"body"},
@@ -36,7 +36,7 @@ MAY_LOOK_AT = {
     "jobs": {"checks"},
 }
 
-#: Who may touch the process environment, and why.
+#: Modules that may use the process environment, and why.
 ENVIRONMENT_READERS = {
     "core.settings": "reads the settings",
     "runtime.all.supervisor": "builds the environment of the processes it starts",
@@ -45,7 +45,7 @@ ENVIRONMENT_READERS = {
     "adapters.pose.mediapipe_import": "names a proxy to MediaPipe's native library",
 }
 
-#: The only places where an exception of any kind is caught, and what becomes of it.
+#: The only places that catch every exception, and what they do with it.
 CATCH_ALL = {
     "app": "the top of the command line: reported, and the process ends",
     "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
@@ -54,7 +54,7 @@ CATCH_ALL = {
     "runtime.worker.job_loop": "handed over to the thread that waits for this one's start",
 }
 
-#: Libraries that speak to one outside thing, and who may import each: the adapter of that thing.
+#: Libraries for one external system, which only its adapter may import.
 VENDORS = {
     "c2pa": ("adapters.provenance",),
     "celery": ("adapters.celery_app",),
@@ -70,7 +70,7 @@ VENDORS = {
     "storage3": ("adapters.supabase",),
     "supabase": ("adapters.supabase",),
 }
-#: Who else may, and why.
+#: Other modules that may, and why.
 VENDOR_EXCEPTIONS = {
     ("runtime.worker.controller", "celery"): "it extends Celery's own worker: steps, pool, control",
     (
@@ -82,9 +82,9 @@ VENDOR_EXCEPTIONS = {
         "redis",
     ): "blocking: it starts the server and waits for it",
 }
-#: Adapters that others may lean on: what two stores share, and the guard around every download.
+#: Adapters that others may import: code shared by two stores, and the guarded download.
 SHARED_ADAPTERS = {"rows", "fetch"}
-#: Adapters outside the folders, and whose keys they need.
+#: Adapters outside the folders, and the adapters whose keys they need.
 ADAPTER_EXCEPTIONS = {
     ("celery_app", "redis"): "Celery's queue is one of our Redis keys",
     ("pose", "pixels"): "checks run in a pixel process of their own",
@@ -245,7 +245,7 @@ def test_devkit_imports_only_the_package(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files_of("tests"), ids=lambda path: path.stem)
 def test_tests_import_no_other_tests(path: Path) -> None:
-    """What two share is a fixture or lives in devkit."""
+    """Shared code is a fixture or is in devkit."""
     own_modules = {each.stem for each in files_of("tests")} | {"tests"}
     assert {each.partition(".")[0] for each in imported_by(path)} & own_modules == set()
 
@@ -289,7 +289,7 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
 
 @pytest.mark.parametrize("name", modules())
 def test_mediapipe_is_imported_only_with_its_reports_blocked(name: str) -> None:
-    """Else this process would report to MediaPipe's vendor (docs/security.md)."""
+    """Otherwise this process would report to MediaPipe's vendor (docs/security.md)."""
     tree = modules()[name]
     guards = [
         range(node.lineno, (node.end_lineno or 0) + 1)
@@ -319,7 +319,7 @@ def test_nothing_swallows_every_exception(name: str) -> None:
     broad = {
         handler.lineno
         for handler in handlers
-        # One that ends with `raise` only tidies up.
+        # A handler that ends with `raise` only cleans up.
         if catches_all(handler) and not isinstance(handler.body[-1], ast.Raise)
     }
     assert not broad or name in CATCH_ALL

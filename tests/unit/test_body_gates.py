@@ -35,7 +35,7 @@ Change = Callable[[PoseReading], PoseReading]
 
 
 def turned(degrees: float) -> Change:
-    """Turned in space, as the network reports it; the outline stays."""
+    """Turned in space, as the network reports it; the outline is unchanged."""
 
     def change(person: PoseReading) -> PoseReading:
         angle = np.radians(degrees)
@@ -48,7 +48,7 @@ def turned(degrees: float) -> Change:
 
 
 def from_behind(person: PoseReading) -> PoseReading:
-    """Left and right change places."""
+    """Left and right swapped."""
     landmarks, world = person.landmarks.copy(), person.world.copy()
     for array in (landmarks, world):
         array[:, 0] = (1 if array is landmarks else 0) - array[:, 0]
@@ -56,7 +56,7 @@ def from_behind(person: PoseReading) -> PoseReading:
 
 
 def seated(person: PoseReading) -> PoseReading:
-    """The knees come forward to the height of the hips."""
+    """The knees moved forward to the height of the hips."""
     world = person.world.copy()
     for side in ("LEFT", "RIGHT"):
         world[Landmark[f"{side}_KNEE"]] = world[Landmark[f"{side}_HIP"]] + (0, 0.05, -0.45)
@@ -103,7 +103,7 @@ def high_hips(person: PoseReading) -> PoseReading:
 
 
 def seated_and_cut(person: PoseReading) -> PoseReading:
-    """On a chair, the feet outside of the photo: knees nearly as high as the hips."""
+    """On a chair, the feet outside the photo: knees nearly as high as the hips."""
     cut = seated(person)
     landmarks = cut.landmarks.copy()
     for side in ("LEFT", "RIGHT"):
@@ -145,7 +145,9 @@ def test_a_seated_or_cut_off_person_gets_the_full_instruction(refusal: Refusal) 
 
 
 def test_feet_that_seem_nearer_are_not_enough_for_a_low_camera() -> None:
-    """Where the feet stand is a guess of the network: it refused good photos as tilted."""
+    """Seen: the position of the feet is a guess of the network, which refused good photos as
+    tilted.
+    """
     person = standing()
     world = person.world.copy()
     for side in ("LEFT", "RIGHT"):
@@ -188,11 +190,11 @@ def test_a_straight_body_has_straight_angles() -> None:
     assert abs(stance.roll_deg) < 1
 
 
-# --------------------------------------------------------------------------- who is there
+# --------------------------------------------------------------------------- people
 
 
 def person_next_to(person: PoseReading, cols: int, share: float = 1.0) -> PoseReading:
-    """A person like this so many pixels to the right, `share` as tall."""
+    """A person like this, this many pixels to the right and `share` as tall."""
     mask = np.zeros_like(person.mask)
     small = person.mask[:: round(1 / share), :: round(1 / share)]
     mask[: len(small), cols : cols + small.shape[1]] = small[:, : mask.shape[1] - cols]

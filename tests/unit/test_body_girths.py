@@ -1,4 +1,4 @@
-"""From features to girths, bands and warnings; and the answer that callers parse."""
+"""Girths, bands and warnings from features, and the answer that callers parse."""
 
 import json
 from dataclasses import replace
@@ -131,7 +131,7 @@ def test_an_uncertain_height_widens_the_bands() -> None:
 
 @given(factor=st.floats(1.1, 3.0))
 def test_nothing_is_clamped(factor: float) -> None:
-    """However broad a body, its number grows on at the same rate."""
+    """However broad a body, its number grows at the same rate."""
     grown = _waist_cm(factor) - _waist_cm(1.0)
     assert grown / (factor - 1) == pytest.approx(_waist_cm(2.0) - _waist_cm(1.0))
 
@@ -319,7 +319,7 @@ def test_a_chart_that_cannot_size_the_garment_is_refused_before_measuring() -> N
         EstimateRequest(chart=built_in_chart("default"), garment=GarmentKind.BOTTOM)
 
 
-# --------------------------------------------------------------------------- the word
+# --------------------------------------------------------------------------- the body type
 
 
 def built(chest_cm: float, waist_cm: float, sd_cm: float = 1.0) -> Girths:

@@ -1,4 +1,4 @@
-"""What is read from outlines of drawn bodies whose breadths and depths are known."""
+"""Readings of outlines of drawn bodies with known breadths and depths."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from wearon_cli.core.body.silhouette import (
     run_around,
 )
 
-#: A drawn edge lies on a pixel's border; half a pixel either side is what reading it costs.
+#: A drawn edge is on a pixel's border; reading it has an error of half a pixel on either side.
 CLOSE_CM = 0.25
 
 

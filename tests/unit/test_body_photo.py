@@ -1,4 +1,4 @@
-"""From a photo's bytes to upright pixels."""
+"""Decoding a photo to upright pixels."""
 
 import io
 

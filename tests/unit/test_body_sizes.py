@@ -1,4 +1,4 @@
-"""Size charts, good and bad, and the odds of sizes."""
+"""Size charts, valid and invalid, and the probabilities of sizes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rules of checks: what is judged of what was measured."""
+"""The rules of checks: findings from measurements."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ RED, BLUE = (200, 40, 40), (40, 60, 200)
 
 
 def person(*, left: float = 96.0, tall: float = 200.0, top: float = 30.0) -> Person:
-    """Someone who faces the camera: eight heads high, joints where they roughly are."""
+    """A person who faces the camera: eight heads high, with joints roughly in place."""
     points = np.full((33, 2), (left, top + 0.5 * tall))
     at = {"NOSE": (0, 0.08), "EAR": (0.03, 0.07), "SHOULDER": (0.1, 0.18), "ELBOW": (0.14, 0.35)}
     at |= {"WRIST": (0.15, 0.5), "HIP": (0.06, 0.5), "KNEE": (0.06, 0.73), "ANKLE": (0.06, 0.95)}
@@ -39,7 +39,7 @@ def person(*, left: float = 96.0, tall: float = 200.0, top: float = 30.0) -> Per
 
 
 def photo(cloth: tuple[int, int, int], *, light: float = 1.0) -> np.ndarray:
-    """That person in this cloth from the shoulders to the ankles, before a grey wall."""
+    """That person in this cloth from the shoulders to the ankles, in front of a grey wall."""
     rgb = np.full((HIGH, WIDE, 3), 150.0)
     rgb[30:66, 80:112] = (220, 180, 150)
     rgb[66:222, 70:122] = cloth

@@ -1,4 +1,4 @@
-"""Nothing is spent, given back, replaced or dropped without somebody's yes."""
+"""Nothing is spent, refunded, replaced or deleted without confirmation."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ from wearon_cli.core.errors import ConsentMissing, Interrupted
 
 
 def decisions() -> list[ParameterSet]:
-    """Every flag of every command that stands for a decision, with its command."""
+    """Every flag of every command that is a decision, with its command."""
     found = []
     for name, entry in COMMANDS.items():
         command = Deferred(name, entry).load()

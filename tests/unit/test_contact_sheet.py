@@ -1,4 +1,4 @@
-"""The contact sheet: its layout holds for any number of cards and any words."""
+"""The contact sheet: its layout works for any number of cards and any text."""
 
 import pytest
 from hypothesis import given

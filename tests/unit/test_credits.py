@@ -1,4 +1,4 @@
-"""The law of credits, row by row, and over random histories of ledgers."""
+"""The rule of credits, row by row, and over random histories of ledgers."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -98,7 +98,7 @@ ALONE = (STORE_FAILED,)
 FIRST = row(Status.FAILED, channel=B2B, session_id=OTHER, made_s=0)
 SECOND = row(Status.FAILED, channel=B2B, made_s=30)
 
-#: The law: the table at the top of core/credits.py, with the ledger that each line needs.
+#: The table at the top of core/credits.py, with the ledger that each line needs.
 LAW = [
     # a replay's own credit
     pytest.param(FAILED, [CHARGE], {"replaying": REPLAY}, "held", id="a charged replay at work"),
@@ -130,7 +130,7 @@ LAW = [
         "free",
         id="a charged replay failed, a later one was free",
     ),
-    # nothing ties it to the ledger
+    # nothing links it to the ledger
     pytest.param(
         replace(STORE_FAILED, request_id=None), [], {}, "unclear", id="b2b without a request id"
     ),
@@ -300,7 +300,7 @@ class History:
             )
         )
 
-    # what can befall it
+    # what can happen to it
 
     def we_fail_it(self) -> None:
         if not self.session.status.is_final:
@@ -329,7 +329,7 @@ class History:
     def replay(self, *, charge: bool, ends_well: bool, refused: bool = False) -> None:
         if not self.session.status.is_final:
             return
-        self.parked = refused  # closing a job says so, or no longer
+        self.parked = refused  # closing a job records this, or clears it
         self.replays += 1
         self.replaying = f"{self.replays:08x}"
         payer = replay_payer(self.session, self.entries, self.replaying)
@@ -340,7 +340,7 @@ class History:
             assert self.credit.state is CreditState.HELD
         if ends_well:
             self.move(Status.COMPLETED)
-        elif charge and not refused:  # settlement gives it back under its claim
+        elif charge and not refused:  # settlement refunds it under its claim
             text = replay_refund_text(SESSION, self.replaying)
             self.add(EntryKind.REFUND, text, request_id=payer.request_id)
         self.replaying = None
@@ -352,7 +352,7 @@ class History:
 
     @property
     def taken(self) -> int:
-        """Credits of this session and its replays that are with us."""
+        """Credits of this session and its replays that were taken and not refunded."""
         base = 1 if self.channel is Channel.B2C else 0
         return base - sum(each.amount for each in self.entries)
 
@@ -386,7 +386,7 @@ def test_refunding_what_is_owed_never_refunds_more_than_was_taken(
     channel: Channel, events: list[object]
 ) -> None:
     history = played(channel, events)
-    for _ in range(history.replays + 2):  # each replay and the session, and once in vain
+    for _ in range(history.replays + 2):  # each replay and the session, and once without effect
         history.somebody_gives_back_what_is_owed()
     assert history.taken >= 0
     assert history.credit.surplus == 0

@@ -1,4 +1,4 @@
-"""What is deployed names only what there is: settings, files, ports, metrics, runbooks."""
+"""The deployment files refer only to existing settings, files, ports, metrics and runbooks."""
 
 import asyncio
 import configparser
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ["compose.yaml", "compose.dev.yaml"]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-#: What a scrape reads from Redis.
+#: The values that a scrape reads from Redis.
 STATS = QueueStats(
     at=NOW,
     queued=0,
@@ -92,7 +92,7 @@ def test_production_services_are_restricted_and_drain_before_they_are_killed() -
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["stop_grace_period"].removesuffix("s")) > Settings().stop_grace_s
-        assert "ports" not in service  # only the proxy is open to the world
+        assert "ports" not in service  # only the proxy is public
 
 
 def test_every_variable_that_compose_asks_for_is_in_the_example() -> None:
@@ -107,7 +107,9 @@ def test_prometheus_scrapes_services_at_their_ports() -> None:
     base = int(compose["services"]["consume"]["environment"]["WEARON_METRICS_PORT"])
     ports = {role: base + offset for role, offset in PORT_OFFSETS.items()} | {"serve": 8000}
     for job in prometheus["scrape_configs"]:
-        (found,) = job["dns_sd_configs"]  # one address a container: scaled services are all scraped
+        (found,) = job[
+            "dns_sd_configs"
+        ]  # one address per container: all containers of a service are scraped
         (name,) = found["names"]
         assert found["type"] == "A"
         assert found["port"] == ports.pop(name)

@@ -1,4 +1,6 @@
-"""The error tree as scripts, dashboards and the manual know it: codes, exit codes, reactions."""
+"""The error tree as scripts, dashboards and the documentation use it: codes, exit codes,
+reactions.
+"""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
 #: The public interface, written out: code -> (exit code, what a worker does with the job).
-#: A class may be renamed; what stands here may not change.
+#: A class may be renamed; these values may not change.
 PINNED = {
     "wearon_error": (1, "settle"),
     "config_error": (3, "settle"),
@@ -73,7 +75,7 @@ PINNED = {
 def tree(error: type[WearonError] = WearonError) -> Iterator[type[WearonError]]:
     yield error
     for below in error.__subclasses__():
-        if below.__module__ == WearonError.__module__:  # not a test's own
+        if below.__module__ == WearonError.__module__:  # not a class of a test
             yield from tree(below)
 
 
@@ -91,7 +93,7 @@ def test_codes_exit_codes_and_reactions_are_pinned() -> None:
 
 @pytest.mark.parametrize("error", list(tree()), ids=lambda each: each.__name__)
 def test_every_class_defines_its_own_code(error: type[WearonError]) -> None:
-    """A derived or inherited code would change, or stand for two facts, without a word."""
+    """A derived or inherited code could change, or mean two things, unnoticed."""
     assert isinstance(vars(error).get("code"), str)
 
 

@@ -1,4 +1,4 @@
-"""What `wearon estimate` says to input that needs no pose network to be refused."""
+"""Input of `wearon estimate` that is refused without the pose network."""
 
 import json
 from pathlib import Path

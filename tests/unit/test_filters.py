@@ -1,4 +1,4 @@
-"""Wrong filters are told."""
+"""Wrong filters are reported."""
 
 import pytest
 from typer.testing import CliRunner

@@ -1,4 +1,6 @@
-"""The first-hour script: a step's exit code, time and last line are told, and a sheet is drawn."""
+"""The first-hour script: it reports each step's exit code, time and last line, and draws a
+sheet.
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is halted, and when credits go back."""
+"""What is halted, and when credits are refunded."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the pages of help show of options: what is typed, not Python's names of types."""
+"""Options on help pages: shown as they are typed, not with Python's names of types."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The table of image models: what may be sent, and what it costs."""
+"""The table of image models: valid requests, and their cost."""
 
 from datetime import date
 

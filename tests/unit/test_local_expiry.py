@@ -1,4 +1,4 @@
-"""Old pictures of a local stack go."""
+"""Old pictures of a local stack are removed."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""No secret leaves through the log."""
+"""The log contains no secrets."""
 
 import json
 import logging

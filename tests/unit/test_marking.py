@@ -39,7 +39,7 @@ def packets(jpeg: bytes) -> list[bytes]:
 
 
 def said(packet: bytes) -> dict[str, str]:
-    """What a packet says, by a reader of XML: texts by the names of their elements."""
+    """The content of a packet, by an XML parser: texts by the names of their elements."""
     elements = ElementTree.fromstring(packet.decode("utf-8-sig")).iter()
     return {each.tag.rpartition("}")[2]: each.text for each in elements if each.text}
 

@@ -1,4 +1,4 @@
-"""The marks of a picture's origin are seen where the formats keep them, and nowhere else."""
+"""Provenance marks are found where the formats define them, and nowhere else."""
 
 import struct
 import zlib

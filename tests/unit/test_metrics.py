@@ -1,4 +1,4 @@
-"""Metrics are counted from log events: real ones, emitted as a job emits them."""
+"""Metrics are counted from log events, emitted here as a job emits them."""
 
 import asyncio
 import threading
@@ -84,7 +84,7 @@ SUSPECT = PictureSuspect(stage="result", findings="not_applied", action="flagged
 UNCHECKED = PictureNotChecked(stage="inputs", reason="no_pose_model")
 OUTAGE = OutageMet(error="queue_unavailable", detail="", pause_s=1.0)
 
-#: An event, and what a scrape shows after it: sample, labels, value.
+#: An event, and the result in the next scrape: sample, labels, value.
 COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (JobTaken(), "intake_total", {"result": "taken"}, 1),
     (DuplicateJobDropped(), "intake_total", {"result": "duplicate"}, 1),

@@ -1,4 +1,4 @@
-"""What `wearon doctor` says of models that close, are gone, or cannot be asked."""
+"""What `wearon doctor` says about models that retire, are unavailable, or cannot be checked."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Which provider and model is asked, in which order, and for whom."""
+"""Which providers and models are asked, in which order, and for whom."""
 
 from dataclasses import replace
 from typing import Any
@@ -81,7 +81,7 @@ def test_a_model_that_draws_some_pictures_less_faithfully_is_asked_last() -> Non
 def test_a_model_that_refuses_this_many_pictures_is_not_asked(
     pictures: int, asked: list[str]
 ) -> None:
-    """It would be asked when the others are halted, and its refusal fail the job for good."""
+    """It would be asked while the others are halted, and its refusal would fail the job."""
     found = catalogue(providers=("runware", "openai"), runware_models=("flux-vto",))
     assert keys(found, pictures=pictures) == asked
     found.pass_over(offer(found, "openai:gpt-image-2"))

@@ -1,4 +1,4 @@
-"""The image API as the generator port: what is sent, what comes back, what every failure means."""
+"""The adapter of the image API: what is sent, what is returned, and what every failure means."""
 
 import asyncio
 import base64
@@ -258,7 +258,7 @@ FAULTS: dict[str, tuple[type[GeneratorError], bool]] = {
     "truncated_body": (CallAmbiguous, True),
     "hang": (CallAmbiguous, True),
 }
-#: The picture comes, and whether it is one is for `verify` to say.
+#: The bytes are returned; `verify` decides whether they are a picture.
 FOR_VERIFY = {"not_a_picture", "png_answer", "slow"}
 
 
@@ -434,7 +434,7 @@ def httpx_errors() -> list[type[Exception]]:
 
 
 def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
+    """An instance, whatever arguments its constructor needs."""
     if issubclass(error, httpx.HTTPStatusError):
         sent = httpx.Request("POST", "http://images.test")
         return error("m", request=sent, response=httpx.Response(500, request=sent))
@@ -454,7 +454,7 @@ FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 async def test_every_httpx_exception_becomes_one_of_our_errors(error: type[Exception]) -> None:
-    """A class added by a new httpx fails here until its meaning is decided."""
+    """A class added by a new httpx version fails here until it is mapped."""
     raised = an(error)
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -477,7 +477,7 @@ def test_only_an_unsent_request_is_free_to_repeat() -> None:
 
 
 async def test_the_time_limit_covers_the_whole_call() -> None:
-    """Bytes keep coming, so that no read ever times out."""
+    """Bytes keep arriving, so that no read ever times out."""
 
     async def dripping() -> AsyncIterator[bytes]:
         while True:

@@ -1,4 +1,4 @@
-"""Input pictures are found where they lie, also after the platform's clean-up."""
+"""Input pictures are found, even after the platform's clean-up."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

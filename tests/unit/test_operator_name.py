@@ -1,4 +1,4 @@
-"""Who acted, as the timeline keeps it."""
+"""The operator's name in the timeline."""
 
 import getpass
 import socket

@@ -1,4 +1,4 @@
-"""Pictures in: whatever arrives becomes an upright, opaque sRGB JPEG, or is refused."""
+"""Input pictures: every file becomes an upright, opaque sRGB JPEG, or is refused."""
 
 import io
 import threading
@@ -157,7 +157,7 @@ def test_every_colour_mode_becomes_rgb_on_white(name: str, longest_px: int) -> N
 
 
 def test_colours_are_converted_by_the_pictures_own_profile() -> None:
-    """A space whose red is our green: without conversion the picture would stay red."""
+    """A colour space whose red is our green: without conversion the picture would stay red."""
     red, green, blue = kit.SRGB_COLUMNS
     data = kit.encode(
         Image.new("RGB", (64, 64), "red"), icc_profile=kit.icc_profile(green, red, blue)
@@ -219,7 +219,7 @@ def ssim(one: Image.Image, other: Image.Image) -> float:
     "size", [(3000, 4000), (3024, 4032), (2448, 3264)], ids=["quarter", "quarter of 4032", "filter"]
 )
 def test_a_phone_photo_stays_sharp(size: tuple[int, int]) -> None:
-    """Against a full decode and Lanczos, measured on what goes out, encoding included."""
+    """Compared with a full decode and Lanczos, measured on the encoded result."""
     original = kit.encode(kit.photo_12mp().resize(size), quality=92)
     made = prepare(original)
     full = kit.decode(original).resize((made.width_px, made.height_px), Image.Resampling.LANCZOS)
@@ -227,7 +227,7 @@ def test_a_phone_photo_stays_sharp(size: tuple[int, int]) -> None:
 
 
 def test_the_similarity_measure_detects_blur() -> None:
-    """A measure that calls everything similar would prove nothing."""
+    """A measure that finds everything similar would prove nothing."""
     sharp = kit.decode(kit.PERSON.read_bytes())
     blurred = sharp.resize((sharp.width // 4, sharp.height // 4)).resize(sharp.size)
     assert ssim(sharp, sharp) == pytest.approx(1.0)
@@ -395,7 +395,7 @@ def test_many_threads_at_once_give_the_same_answers() -> None:
 
 
 def test_a_jpeg_answer_is_stored_as_it_came() -> None:
-    """The vendor's marks of origin stay in it."""
+    """It keeps the vendor's provenance marks."""
     answer = kit.encode(kit.corners(640, 960), comment=b"made by a machine")
     assert verify(answer) == answer
 

@@ -1,4 +1,4 @@
-"""What `wearon doctor` says of settings that do not fit the platform."""
+"""What `wearon doctor` says about settings that do not fit the platform."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from wearon_cli.runtime.ops.platform_checks import check_platform_fit
 def told(**settings: Any) -> dict[str, tuple[bool, str]]:
     """Whether it warns, and the whole text, of each check."""
     findings = check_platform_fit(Settings(**settings))
-    assert all(finding.ok for finding in findings)  # deploy.sh takes nothing back for them
+    assert all(finding.ok for finding in findings)  # deploy.sh does not roll back for them
     assert all(finding.hint for finding in findings if finding.warning)
     return {f.name: (f.warning, f"{f.detail} {f.hint}") for f in findings}
 

@@ -1,4 +1,4 @@
-"""The pose model file: where it is, how it is fetched, and what is said when that fails."""
+"""The pose model file: its path, its download, and the errors."""
 
 import io
 import stat
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pip_that(tmp_path: Path, script: str) -> list[str]:
-    """A pip that does what a line of shell says; the folder to download to is in $DEST."""
+    """A fake pip that runs a line of shell; the download folder is in $DEST."""
     stub = tmp_path / "pip"
     find_dest = 'while [ "$1" != --dest ]; do shift; done; DEST=$2\n'
     stub.write_text(f"#!/bin/sh\n{find_dest}{script}\n")

@@ -1,4 +1,4 @@
-"""Previews on a drawn person: cloth arrives where it belongs, and nothing else changes."""
+"""Previews on a drawn person: cloth is where it belongs, and nothing else changes."""
 
 from dataclasses import replace
 from pathlib import Path

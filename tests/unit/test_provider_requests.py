@@ -1,4 +1,4 @@
-"""What the providers with powers are sent, and how odd answers are read."""
+"""Requests to the providers with powers, and how undocumented answers are read."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Settings of image providers: a fault is one sentence, and only keys that are used are needed."""
+"""Settings of image providers: an error is one sentence, and only used keys are required."""
 
 import pytest
 from pydantic import SecretStr

@@ -1,4 +1,6 @@
-"""REDIS_URL as our client and Celery understand it; what only one of them would is refused."""
+"""REDIS_URL as our client and Celery read it; an address that only one of them accepts is
+refused.
+"""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""Numbers of the settings that must fit each other."""
+"""Settings that must be consistent with each other."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_wait_longer_than_pictures_are_held_is_refused() -> None:
 
 
 def test_a_refund_longer_than_its_lock_is_refused() -> None:
-    """With calls of 30 s the lock of 60 s was gone while a refund was still on its way."""
+    """Seen: with calls of 30 s the lock of 60 s expired while a refund was in flight."""
     patient = {"b2c_buy_within_s": 200.0, "attempt_budget_s": 500.0}
     with pytest.raises(ConfigError, match="given twice"):
         load_settings(supabase_timeout_s=30.0, **patient)
@@ -35,7 +35,7 @@ def test_a_refund_longer_than_its_lock_is_refused() -> None:
 
 
 def test_purchases_stop_in_time_for_the_platforms_cron() -> None:
-    """With 420 s a provider that takes the pictures slowly could end after the cron's 600 s."""
+    """Seen: with 420 s a provider with a slow upload could end after the cron's 600 s."""
     with pytest.raises(ConfigError, match=r"WEARON_B2C_BUY_WITHIN_S \(420\)"):
         load_settings(b2c_buy_within_s=420.0)
     assert load_settings().b2c_buy_within_s == 350.0

@@ -1,4 +1,4 @@
-"""Slots that owners share."""
+"""Slots shared by owners."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Crowd:
-    """Takers of slots who keep them until they may leave."""
+    """Tasks that hold slots until they are released."""
 
     def __init__(self, slots: int) -> None:
         self.slots = FairSlots(slots)
@@ -120,7 +120,9 @@ async def test_a_slot_given_to_a_cancelled_owner_is_passed_on() -> None:
     moves=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=40),
 )
 def test_slots_are_never_exceeded_nor_lost(slots: int, moves: list[tuple[str, int]]) -> None:
-    """A move of 0 or 1: one comes; 2: the first inside goes; 3: the last to come is cancelled."""
+    """A move of 0 or 1: one arrives; 2: the first holder leaves; 3: the last to arrive is
+    cancelled.
+    """
 
     async def play() -> None:
         crowd = Crowd(slots)

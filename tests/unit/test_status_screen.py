@@ -1,4 +1,4 @@
-"""The status as a person reads it, at the widths that people have, and what keys change."""
+"""The status screen at common widths, and its keys."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta

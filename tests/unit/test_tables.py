@@ -1,4 +1,6 @@
-"""Tables at the widths that people have: never a cut id, never a line too long, more when wide."""
+"""Tables at common widths: ids are never cut, lines are never too long, wide terminals show
+more.
+"""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Pictures inside of a terminal: what it answers, and what it is sent, read back."""
+"""Pictures in a terminal: its answers, and the sequences sent to it, decoded again."""
 
 import io
 import re
@@ -34,7 +34,7 @@ def test_the_terminals_answer_selects_the_protocol(answer: str, graphics: Graphi
 
 @pytest.fixture
 def picture() -> Image.Image:
-    """Few colours, and a height that is no multiple of six."""
+    """Few colours, and a height that is not a multiple of six."""
     pixels = np.zeros((20, 33, 3), dtype=np.uint8)
     pixels[:, 11:22] = (255, 0, 0)
     pixels[7:, 22:] = (0, 51, 255)

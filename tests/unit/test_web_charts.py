@@ -1,4 +1,4 @@
-"""Charts say what the numbers say."""
+"""Charts match the numbers."""
 
 import re
 

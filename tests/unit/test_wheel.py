@@ -1,4 +1,4 @@
-"""The wheel, built from this tree and looked into."""
+"""The contents of the wheel built from this tree."""
 
 import shutil
 import subprocess
