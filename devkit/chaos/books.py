@@ -10,7 +10,7 @@ from typing import Any
 
 from redis import Redis
 
-from devkit.chaos.sellers import Seller
+from devkit.chaos.providers import ChaosProvider
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import connect
@@ -26,7 +26,7 @@ ESTIMATED = b'"estimate": true'
 class Books:
     """Pictures bought: by our own book, and by the provider's."""
 
-    seller: Seller
+    provider: ChaosProvider
     ours: Counter[str]  # by outcome
     ours_usd: float
     billed: int  # by the provider
@@ -42,16 +42,16 @@ class Books:
         kept = self.ours.total() - self.ours["lost"]
         return [
             "",
-            "the two books                 ours   the provider's",
+            "both books                    ours   the provider's",
             f"pictures                    {kept:6} {self.billed:6}   "
-            f"(the answer to {self.silent} orders was eaten by a fault)",
+            f"(the answer to {self.silent} orders was lost by a fault)",
             f"lost, at the expected price {self.ours['lost']:6}          "
-            f"(stopped while they were drawn: {self.cancelled})",
+            f"(cancelled while being drawn: {self.cancelled})",
             f"USD                         {self.ours_usd:6.2f} {self.billed_usd:6.2f}",
-            f"bills that both know        {self.exact:6}          "
-            f"(of them not the same: {len(self.differing)})",
+            f"costs that both know        {self.exact:6}          "
+            f"(of these, different: {len(self.differing)})",
             *(f"    {each}" for each in self.differing),
-            f"bills by our estimate       {self.estimated:6}",
+            f"costs we estimate           {self.estimated:6}",
             f"sessions with a lost one    {self.with_lost:6}",
             f"ours by outcome: {dict(self.ours)}",
         ]
@@ -59,19 +59,19 @@ class Books:
     @property
     def disagree(self) -> bool:
         """True when our book has too few or too many purchases."""
-        if self.seller.fetches:
+        if self.provider.fetches:
             kept = self.ours.total() - self.ours["lost"]
             return kept != self.billed or self.ours["lost"] > self.cancelled
         return self.ours.total() < self.billed
 
 
-def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) -> Books:
+def books(redis_url: str, provider: ChaosProvider, calls: Sequence[Mapping[str, Any]]) -> Books:
     """
     Compare the totals, and session by session.
 
     Args:
         redis_url: Where our book is.
-        seller: The provider of the loopback API.
+        provider: The provider of the loopback API.
         calls: The calls in the API's book.
     """
     rows = asyncio.run(book_rows(redis_url))
@@ -82,12 +82,12 @@ def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) ->
     ours = _sessions(redis_url, list({call["session"] for call in calls}))
     known = {each: told for each, told in ours.items() if not (told.lost or told.is_estimate)}
     return Books(
-        seller=seller,
+        provider=provider,
         ours=Counter({o: sum(r.count for r in rows if r.outcome == o) for o in _outcomes(rows)}),
         ours_usd=sum(row.cost_usd for row in rows),
         billed=len(billed),
         billed_usd=sum(bills.values()),
-        silent=sum(call["fault"] in seller.silent for call in billed),
+        silent=sum(call["fault"] in provider.silent for call in billed),
         cancelled=sum(call.get("cancelled", False) for call in calls),
         exact=len(known),
         differing=[

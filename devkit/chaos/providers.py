@@ -38,7 +38,7 @@ BACKGROUND = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seller:
+class ChaosProvider:
     """An image provider and its faults."""
 
     name: str
@@ -71,11 +71,13 @@ class Seller:
         return (api.origin,) if isinstance(api, RunwareApiProcess) else ()
 
 
-SELLERS = {
+PROVIDERS = {
     each.name: each
     for each in (
-        Seller(name="images", process=ImageApiProcess, faults=IMAGES, silent=BILLED, fetches=False),
-        Seller(
+        ChaosProvider(
+            name="images", process=ImageApiProcess, faults=IMAGES, silent=BILLED, fetches=False
+        ),
+        ChaosProvider(
             name="responses",
             process=ResponsesApiProcess,
             faults=BACKGROUND,
@@ -83,7 +85,7 @@ SELLERS = {
             fetches=True,
             settings={"WEARON_OPENAI_API": "responses"},
         ),
-        Seller(
+        ChaosProvider(
             name="runware",
             process=RunwareApiProcess,
             faults=BACKGROUND,

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devkit.chaos.sellers import Seller
+from devkit.chaos.providers import ChaosProvider
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.photos import served_photos
 from devkit.servers.redis_server import RedisServer
@@ -83,7 +83,7 @@ class Process:
 
 
 @dataclass
-class Diary:
+class ActionLog:
     """A log of what was done, and when."""
 
     kills: list[tuple[float, Process]] = field(default_factory=list)  # epoch seconds
@@ -96,22 +96,22 @@ class Diary:
 
 
 @dataclass(kw_only=True)
-class Arena:
+class ChaosStack:
     """All running parts."""
 
     server: SupabaseServer
     redis: RedisServer
-    seller: Seller
+    provider: ChaosProvider
     api: ImageApiProcess
     processes: list[Process]
     photos: str  # origin of the input pictures
     chance: random.Random
-    diary: Diary
+    actions: ActionLog
 
     def of_role(self, role: str) -> list[Process]:
         return [each for each in self.processes if each.role == role]
 
-    def revive(self) -> None:
+    def restart_all(self) -> None:
         for each in self.processes:
             each.keep_alive()
 
@@ -123,7 +123,7 @@ class Arena:
 
 
 @contextmanager
-def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
+def chaos_stack(seed: int, provider: ChaosProvider, **settings: str) -> Iterator[ChaosStack]:
     """Start everything, and stop it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -132,15 +132,15 @@ def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.stop)
-        api = stack.enter_context(seller.process(latency="0.5-3", seed=seed))
-        api.rules(faults=seller.rules())
+        api = stack.enter_context(provider.process(latency="0.5-3", seed=seed))
+        api.rules(faults=provider.rules())
         photos = stack.enter_context(served_photos())
         environment = {
             "REDIS_URL": redis.url,
             "SUPABASE_URL": server.url,
             "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
-            **seller.environment(api),
-            "WEARON_FETCH_ORIGINS": ",".join((photos, *seller.origins(api))),
+            **provider.environment(api),
+            "WEARON_FETCH_ORIGINS": ",".join((photos, *provider.origins(api))),
             "WEARON_LOG_FORMAT": "json",
             "WEARON_PORT": "0",
             "WEARON_DRAIN_S": str(DRAIN_S),
@@ -152,15 +152,15 @@ def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
         ]
         for each in processes:
             each.start()
-        one = Arena(
+        one = ChaosStack(
             server=server,
             redis=redis,
-            seller=seller,
+            provider=provider,
             api=api,
             processes=processes,
             photos=photos,
             chance=random.Random(seed),
-            diary=Diary(),
+            actions=ActionLog(),
         )
         try:
             yield one
