@@ -5,6 +5,7 @@ Each runs in its own process, and reports at its end what it has imported. How l
 measured by benchmarks/bench_cli.py, not here.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ UNUSED_BY_HELP = UNUSED_BY_RUNS | {
     *("anyio", "platformdirs", "pydantic", "pydantic_settings", "redis", "sqlite3", "structlog"),
     *("wearon_cli.core.contract", "wearon_cli.core.settings"),
 }
+#: With this, coverage.py measures a process from its start, and imports more.
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
 NO_SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"
 NOT_FOUND = 5
 
@@ -40,7 +43,11 @@ NOT_FOUND = 5
 def imported(*words: str, exit_code: int = 0) -> set[str]:
     """Modules and packages that a run of `wearon` had imported at its end."""
     run = subprocess.run(
-        [sys.executable, "-c", PROBE, *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", PROBE, *words],
+        env={name: os.environ[name] for name in os.environ if name != COVERAGE},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert run.returncode == exit_code, run.stderr
     return set(run.stderr.splitlines()[-1].split())
