@@ -3,9 +3,9 @@ Jobs of all four credit kinds over Supabase: real PostgreSQL and PostgREST, real
 
     python -m benchmarks.bench_supabase [--jobs 60]
 
-A third of the jobs fails, in different ways. Prints the ledger's balances before and after, what
-each kind of failure owed and got, whether the sums agree, and how many calls a success takes.
-Exit code 1 when a credit is wrong, or when our book of purchases and the image API's differ.
+A third of the jobs fail, in different ways. Prints the ledger's balances before and after, the
+refunds for each kind of failure, whether the totals agree, and how many calls a success takes. Exit
+code 1 when a credit is wrong, or when our book of purchases and the image API's differ.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def watched_workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
 
 
 def throughput(platform: Platform, queue: Redis, api: ImageApiProcess, usage: Usage) -> list[str]:
-    """A burst that fills the workers: what comes out over Supabase."""
+    """A burst that fills the workers: the throughput with Supabase."""
     api.rules(faults=[], latency=str(BURST_LATENCY_S))
     api.reset()
     jobs = platform.orders(BURST)
@@ -82,7 +82,7 @@ def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
 def report(
     jobs: list[Job], statuses: dict[str, str], before: dict[str, int], after: dict[str, int]
 ) -> bool:
-    """The table; True when every credit is where it belongs."""
+    """Print the table; returns True when every credit is correct."""
     print(f"{'kind':<9} {'jobs':>5} {'completed':>10} {'failed':>7} {'owed back':>10}")
     owed = Counter[str]()
     for kind in KINDS:

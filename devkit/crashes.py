@@ -1,4 +1,4 @@
-"""Sales of every kind, crashed at a step, and finished by others."""
+"""Try-ons of every kind, crashed at a step and finished by other processes."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -53,7 +53,7 @@ async def replay(world: World, key: SessionKey, **options: Any) -> None:
 
 
 async def run_until_crash(world: World) -> bool:
-    """Take in and do everything. True when the fuse burnt through on the way."""
+    """Take and run all jobs. True when the fuse blew meanwhile."""
     try:
         await world.run_all()
     except Crash:
@@ -62,7 +62,7 @@ async def run_until_crash(world: World) -> bool:
 
 
 async def let_others_finish(world: World) -> None:
-    """What recovery does in the minutes after a crash, with the waiting left out."""
+    """What recovery does in the minutes after a crash, without the waiting."""
     world.fuse.crash_at = world.fuse.crash_in = None
     await world.kill_worker()
     for _ in range(6):

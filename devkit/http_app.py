@@ -1,5 +1,5 @@
 """
-The HTTP app with the real pose network: in this process, where photos come from a dictionary, or as
+The HTTP app with the real pose network: in this process with photos from a dictionary, or as
 `wearon serve`.
 """
 
@@ -99,7 +99,7 @@ async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
 
 @contextmanager
 def serve_process(folder: Path, **settings: str) -> Iterator[int]:
-    """`wearon serve` on a free port, which is given; its log is in the folder."""
+    """`wearon serve` on a free port, which is yielded; its log is in the folder."""
     port, log = free_port(), folder / "log"
     quiet = {"OPENAI_API_KEY": "", "WEARON_LOG_FORMAT": "json"}
     server = started("serve", "--port", str(port), environment={**quiet, **settings}, log=log)

@@ -1,7 +1,7 @@
 """
 A local stack under load: real processes, a loopback image API, phone photos from a file server.
 
-Nothing of it is part of what is measured but `wearon all` and what it started.
+Only `wearon all` and its children are measured.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ WEARON = [sys.executable, "-m", "wearon_cli"]
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """When a job met an event of its log, in seconds since the epoch."""
+    """When an event of a job was logged, in seconds since the epoch."""
 
     taken_s: dict[str, float]
     started_s: dict[str, float]
@@ -62,7 +62,7 @@ class Load:
     pushed_s: dict[str, float] = field(default_factory=dict)
 
     async def order(self, owner_ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        """A row and a taken credit for each owner named; (session id, payload) of each."""
+        """Insert a row and take a credit for each owner; returns (session id, payload) for each."""
         assert self.settings.local_dir is not None
         sessions = LocalSessions(self.settings.local_dir / "wearon.db")
         ledger = LocalLedger(self.settings.local_dir / "wearon.db")
@@ -100,7 +100,9 @@ class Load:
         return new.session_id, task.to_json()
 
     def push(self, jobs: Sequence[tuple[str, bytes]], *, per_minute: float = 0.0) -> None:
-        """As the platform does: all at once, or by chance at a mean rate (a Poisson process)."""
+        """Push as the platform does: all at once, or at random times with a mean rate (a Poisson
+        process).
+        """
         chance = random.Random(1)
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
@@ -112,7 +114,7 @@ class Load:
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
     def redis_use(self) -> RedisUse:
-        """What Redis has done so far."""
+        """The commands and CPU time of Redis so far."""
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
             return redis_use(redis)

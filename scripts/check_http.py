@@ -1,5 +1,5 @@
 """
-Property-based requests against a running `wearon serve`, made from its own OpenAPI document.
+Sends generated requests to a running `wearon serve`, from its own OpenAPI document.
 
     python -m scripts.check_http [--examples 100]     needs schemathesis (pip install schemathesis)
 

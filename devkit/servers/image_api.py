@@ -1,11 +1,11 @@
 """
-A loopback image API with the contract's behaviour, its faults, and a book of what was bought.
+A loopback image API with the contract's behaviour, faults, and a book of purchases.
 
 In process for `httpx.ASGITransport` (`ImageApi().app`), or as a process of its own:
 
     python -m devkit.servers.image_api --latency 39~58 --faults server_error:0.1,html_502:0.05
 
-which prints one JSON line with its port, and is steered and read under /control (see `ImageApi`).
+which prints one JSON line with its port, and is controlled under /control (see `ImageApi`).
 """
 
 import asyncio
@@ -164,7 +164,7 @@ class ImageApi:
         return await drawn(request, call, edit)
 
     def _fires(self, call: ApiCall, *, only: str | None = None) -> str | None:
-        """The fault that hits this call, written into the book."""
+        """The fault of this call, written into the book."""
         for rule in self.rules:
             if (rule.name == UNREAD) != (only == UNREAD):
                 continue
@@ -208,7 +208,7 @@ class ImageApi:
 
 
 def model_told(request: Request, open_models: frozenset[str]) -> Response:
-    """What OpenAI says of one model."""
+    """OpenAI's description of one model."""
     model_id = request.path_params["model_id"]
     try:
         require_key(request)
@@ -221,7 +221,7 @@ def model_told(request: Request, open_models: frozenset[str]) -> Response:
 
 
 def _session_of(request: Request) -> str:
-    """The caller's own id of the call is SESSION.RANDOM; without one the first picture has it."""
+    """The caller's id of the call is SESSION.RANDOM; without one it is in the first picture."""
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 

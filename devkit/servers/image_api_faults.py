@@ -87,9 +87,9 @@ REJECTIONS: dict[str, Callable[[], Rejection]] = {
         500, "server_error", "The server had an error.", kind="server_error"
     ),
 }
-#: Faults that are a page of something in between, by status. Nothing is billed.
+#: Faults that are the page of a proxy in between, by status. Nothing is billed.
 PAGES = {"html_502": 502, "html_504": 504, "html_403": 403, "html_429": 429, "html_400": 400}
-#: Faults after a purchase: the picture was drawn and billed, and does not arrive.
+#: Faults after a purchase: the picture was drawn and billed but does not arrive.
 BILLED = frozenset(
     {
         "html_200",  # a page with status 200
@@ -100,7 +100,7 @@ BILLED = frozenset(
         "truncated_base64",
         "not_base64",
         "not_a_picture",
-        "png_answer",  # another format than asked for: usable
+        "png_answer",  # another format than requested: usable
         "refused_in_200",  # an error object under status 200
         "error_in_200",
         "hang",  # no answer until the caller gives up
@@ -108,7 +108,7 @@ BILLED = frozenset(
 )
 #: The connection closes before the request is read. Nothing is billed.
 UNREAD = "drop_before"
-#: A whole answer after ten times the usual wait.
+#: A complete answer after ten times the usual wait.
 SLOW = "slow"
 #: Refusals on the output side come after the drawing.
 AFTER_DRAWING = frozenset({"moderation_output"})
@@ -118,7 +118,7 @@ NAMES = frozenset({*REJECTIONS, *PAGES, *BILLED, UNREAD, SLOW})
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """When a fault happens. Matching rules are asked in order; the first that fires wins."""
+    """When a fault happens. Matching rules are tried in order; the first that fires wins."""
 
     name: str
     probability: float = 1.0
@@ -160,7 +160,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds a drawing takes: "0.5", "0.3-0.9" (even), or "39~58" (median and 95th percentile)."""
+    """How long a drawing takes, in seconds: "0.5", "0.3-0.9" (even), or "39~58" (median and 95th
+    percentile).
+    """
 
     text: str = "0"
 

@@ -1,6 +1,6 @@
 """
 Supabase for the tests: a real PostgreSQL, a real PostgREST and the storage stand-in behind one
-address, with a door in front that can fail in every way a gateway does.
+address, with a gateway in front that can fail in every way a real one does.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ from devkit.waiting import LONGEST_S, until
 SCHEMA = Path(__file__).with_name("schema.sql")
 JWT_SECRET = "a secret of the tests with at least 32 characters"
 BUCKET = "virtual-tryon-images"
-#: What a fault does. The write behind "lost" happens, behind the others it does not.
+#: What a fault does. With "lost" the write happens, with the others it does not.
 FAULTS = frozenset({"drop", "lost", "html", "html_502", "unavailable", "hang"})
-#: Of a front that is not ours to pass on.
+#: Headers that a proxy must not forward.
 HOP_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
 def key_for(role: str, secret: str = JWT_SECRET) -> str:
-    """A JSON web token of Supabase's kind."""
+    """A JSON web token like Supabase's."""
 
     def part(data: bytes) -> str:
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
@@ -60,11 +60,11 @@ ANON_KEY = key_for("anon")
 
 @dataclass
 class Fault:
-    """Hits the next `times` requests that match."""
+    """Applies to the next `times` matching requests."""
 
     name: str
     matches: Callable[[Request], bool]
-    times: int | None = None  # None: as long as it stands
+    times: int | None = None  # None: until it is removed
 
     def fires(self, request: Request) -> bool:
         if self.times == 0 or not self.matches(request):
@@ -76,19 +76,19 @@ class Fault:
 
 @dataclass
 class Door:
-    """Every request passes it, and may be hit by a fault."""
+    """Every request passes through it, and may meet a fault."""
 
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # "PATCH /rest/v1/generation_sessions"
-    took_s: list[float] = field(default_factory=list)  # of each request that was passed on
+    took_s: list[float] = field(default_factory=list)  # of each forwarded request
     at_once: int = 0  # requests that are being answered
     most_at_once: int = 0
-    gather: int = 0  # none is answered before so many have come at the same time
+    gather: int = 0  # none is answered until this many have arrived at the same time
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
     ) -> Fault:
-        """From now on, requests of this method whose path holds this text are hit."""
+        """From now on, requests of this method whose path contains this text meet the fault."""
         assert name in FAULTS
         fault = Fault(name, lambda r: method in ("", r.method) and path in r.url.path, times)
         self.faults.append(fault)
@@ -111,7 +111,7 @@ class Door:
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """A request is on its way: over HTTP/1.1, each has a connection of its own."""
+        """A request is in flight: with HTTP/1.1, each has its own connection."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -126,7 +126,7 @@ class Door:
 
 class SupabaseServer:
     """
-    A context manager around all of it; `url` and `SERVICE_KEY` are what the worker needs.
+    A context manager around everything; the worker needs `url` and `SERVICE_KEY`.
 
     Raises `NotToBeHad` when a server binary is missing on this machine.
     """
@@ -187,7 +187,7 @@ _ALL = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT"]
 
 
 class _Passing:
-    """Passes requests on to PostgREST, over connections of its own."""
+    """Forwards requests to PostgREST."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -217,7 +217,7 @@ class _Passing:
 
 
 class _Guarded:
-    """The door as ASGI."""
+    """The gateway as an ASGI app."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app = app
@@ -247,7 +247,7 @@ class _Guarded:
 
 
 async def _swallow(_: Any) -> None:
-    """The answer that gets lost."""
+    """The answer that is lost."""
 
 
 async def _failed(fault: str, request: Request) -> Response:
@@ -268,7 +268,7 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def _served(app: ASGIApp) -> Iterator[str]:
-    """An address where the app answers, from a thread of its own."""
+    """Serves the app at an address, on its own thread."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(256)

@@ -73,7 +73,7 @@ def nothing(_queue: Any, _celery: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize("harm", [purge, lose, double, nothing])
 @pytest.mark.usefixtures("running")
-def test_a_message_that_is_lost_doubled_or_late_costs_one_purchase(
+def test_a_lost_duplicate_or_late_message_costs_one_purchase(
     redis: RedisServer,
     queue: Any,
     api: ImageApiProcess,
@@ -103,7 +103,7 @@ def test_a_revoked_release_is_followed_by_another(
 
 
 @pytest.mark.usefixtures("running")
-def test_inspect_shows_the_sessions_that_are_worked_on(
+def test_inspect_shows_the_running_sessions(
     redis: RedisServer, api: ImageApiProcess, celery: Callable[..., str], platform: Platform
 ) -> None:
     api.rules(latency="5")

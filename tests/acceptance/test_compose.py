@@ -1,8 +1,8 @@
 """
-deploy/compose.yaml, put up as the platform's team would: with the platform's own REDIS_URL.
+deploy/compose.yaml, started as the platform's team does: with the platform's own REDIS_URL.
 
 No container engine runs here: the services' commands run as processes, with the environment that
-the file gives them. What the engine adds (networks, limits, its health checks) is not seen.
+the file gives them. What the engine adds (networks, limits, health checks) is not tested.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_without_the_platforms_redis_nothing_starts_and_it_says_why() -> None:
 
 
 def test_every_role_works_on_the_redis_that_the_platform_pushes_to() -> None:
-    """Seen: all roles worked on a Redis of their own, which nobody pushed to."""
+    """Seen: all roles used a Redis of their own, to which nobody pushed."""
     compose = read_compose(DEPLOY / "compose.yaml", EXAMPLE | FILLED | {"REDIS_URL": PLATFORMS})
     services = started(compose)
     for role in ("consume", "celery", "serve"):

@@ -1,4 +1,6 @@
-"""The operator tools on a running stack: a failure is found, told, run again, and adds up."""
+"""The operator tools on a running stack: a failure is found, shown, replayed, and the books
+agree.
+"""
 
 import json
 import os
@@ -131,10 +133,10 @@ def wearon(environment: dict[str, str], *words: str, code: int = 0) -> dict[str,
     return answer
 
 
-def test_now_works_on_the_named_session_and_on_nobody_elses(
+def test_now_runs_only_the_named_session(
     platform: Platform, environment: dict[str, str], redis: RedisServer
 ) -> None:
-    """Seen: it worked on other people's jobs and cancelled them in mid-purchase."""
+    """Seen: it ran other jobs too and cancelled them during their purchases."""
     job, other = platform.order("b2c", ""), platform.order("absorb", "")
     with Redis(port=redis.port) as client:
         client.lpush("wearon:tasks:generation", other.payload)
@@ -161,7 +163,7 @@ def test_in_production_a_trial_takes_the_credit_it_says_or_none(
     assert platform.balances() == {**before, "store": before["store"] - 1}
 
 
-def test_in_production_nobody_orders_or_corrects_without_a_yes(
+def test_in_production_nothing_is_ordered_or_corrected_without_a_yes(
     platform: Platform, environment: dict[str, str]
 ) -> None:
     before = platform.balances()

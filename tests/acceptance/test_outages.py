@@ -1,4 +1,4 @@
-"""Redis goes away under a worker, and workers are replaced under load."""
+"""Redis goes down while a worker runs, and workers are replaced under load."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ from devkit.workers import another_worker, ended, push, workers
 pytestmark = pytest.mark.slow
 
 
-def test_workers_go_on_after_redis_was_away_for_four_seconds(
+def test_workers_continue_after_redis_was_down_for_four_seconds(
     platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,
@@ -24,8 +24,8 @@ def test_workers_go_on_after_redis_was_away_for_four_seconds(
     tmp_path: Path,
 ) -> None:
     """
-    The trial that Celery 5.7.0 fails: its worker ends for good with an AttributeError. An upgrade
-    of Celery or kombu must pass this test.
+    Celery 5.7.0 fails this test: its worker exits with an AttributeError. An upgrade of Celery or
+    kombu must pass this test.
     """
     jobs = platform.orders(6)
     with workers(environment, tmp_path / "workers.log"):
@@ -48,7 +48,7 @@ def test_an_outage_of_redis_longer_than_a_lease_buys_nothing_twice(
     environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    """No lease could be renewed meanwhile: live workers must not count as dead."""
+    """No lease could be renewed meanwhile, but live workers must not count as dead."""
     api.rules(latency="12", gather=9)
     jobs = platform.orders(9)
     quick = {"WEARON_LEASE_S": "6", "WEARON_LEASE_RENEW_S": "1", "WEARON_HEARTBEAT_S": "1"}

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 CONCURRENCY = 4
 
 
-def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
+def test_two_processes_run_twice_the_jobs_and_none_twice(
     platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,

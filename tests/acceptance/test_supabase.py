@@ -39,7 +39,7 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
         session_id for session_id, status in statuses.items() if status == "completed"
     }
     after = platform.balances()
-    # One of each kind was completed and cost its owner a credit; what failed came back.
+    # One of each kind was completed and cost its owner a credit; the failed ones were refunded.
     assert {name: before[name] - after[name] for name in before} == {
         "user": 1,
         "store": 1,
@@ -81,7 +81,7 @@ def test_an_outage_of_the_store_fails_no_job(
 
 
 def calls_refused(supabase: SupabaseServer, number: int) -> None:
-    """While every call fails: wait for so many."""
+    """While every call fails, wait for this many calls."""
     before = len(supabase.door.seen)
     until(lambda: len(supabase.door.seen) >= before + number)
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: the main ways, an action from plan to end, and who can use it."""
+"""The page in a real browser: the main paths, an action from plan to end, and accessibility."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ from wearon_cli.core.session import Channel, SessionKey
 
 pytestmark = pytest.mark.slow
 
-#: They end a hung test; a busy machine draws slowly.
+#: Time limits that end a hung test; a busy machine draws slowly.
 MAX_WAIT_MS = 10_000
 expect.set_options(timeout=MAX_WAIT_MS)
 PHONE = {"width": 390, "height": 844}
@@ -65,7 +65,7 @@ def browser(site: RunningPage) -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]:
-    """A browser of its own that has opened the first address; complaints of it fail the test."""
+    """A browser that has opened the first address; its errors fail the test."""
     context = browser.new_context(**{"viewport": DESK, **options})
     context.set_default_timeout(MAX_WAIT_MS)
     try:
@@ -115,7 +115,7 @@ def addresses(stack: PageStack) -> list[str]:
     ]
 
 
-# ---------------------------------------------------------------------- the main ways
+# ---------------------------------------------------------------------- the main paths
 
 
 def test_from_a_shoppers_email_to_the_three_pictures(
@@ -151,7 +151,7 @@ def test_from_the_failures_to_the_cause(
         expect(page.locator("#credit + p")).to_have_text("Returned.")
 
 
-def test_a_session_at_work_is_followed_without_a_reload(
+def test_a_running_session_is_followed_without_a_reload(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = in_stack(
@@ -170,7 +170,7 @@ def test_a_session_at_work_is_followed_without_a_reload(
 
 
 async def do_job(world: PageWorld, key: SessionKey) -> bool:
-    """A worker comes, and does this job."""
+    """Run this job as a worker."""
     await world.registry.register(world.worker)
     await world.take_all_in()
     await world.dispatcher.release(limit=10)
@@ -227,7 +227,7 @@ async def events(world: PageWorld, key: SessionKey) -> list[object]:
     return await world.events(key)
 
 
-def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
+def test_a_changed_plan_is_shown_again_and_nothing_is_done(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.of_user
@@ -241,7 +241,7 @@ def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
         assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
-def test_a_redraw_is_brought_back_by_undo(
+def test_undo_restores_the_picture_before_a_redraw(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.completed
@@ -261,9 +261,7 @@ def test_a_redraw_is_brought_back_by_undo(
         )
 
 
-def test_a_dead_letter_is_thrown_away(
-    browser: Browser, site: RunningPage, stack: PageStack
-) -> None:
+def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: PageStack) -> None:
     letter_id = in_stack(
         stack,
         lambda world: world.dead_letters.bury(
@@ -279,12 +277,12 @@ def test_a_dead_letter_is_thrown_away(
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
 
-# ---------------------------------------------------------------------- for all users
+# ---------------------------------------------------------------------- accessibility
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])
-def test_no_page_has_a_fault_of_accessibility(
+def test_no_page_has_an_accessibility_violation(
     browser: Browser, site: RunningPage, stack: PageStack, scheme: str, size: dict[str, int]
 ) -> None:
     script, found = axe_script(), {}

@@ -15,7 +15,7 @@ from wearon_cli.adapters.redis.client import Client, connect
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The suites of the Redis adapters run against every kind of server that is here."""
+    """The tests of the Redis adapters run against every available kind of server."""
     if (
         metafunc.module.__name__.rpartition(".")[2].startswith("test_redis_")
         and "redis_server" in metafunc.fixturenames
@@ -27,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def redis_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
-    """A server of the kind that the parameter names, else the one that `--local` runs."""
+    """A server of the parameter's kind, otherwise the one that `--local` runs."""
     program = server_programs()[getattr(request, "param", "local")]
     server = RedisServer(tmp_path_factory.mktemp("redis"), program=program)
     server.start()

@@ -1,4 +1,4 @@
-"""Pictures checked before money and as drawn: real jobs, a real network in a real child process."""
+"""Checks of input and drawn pictures: real jobs, with the real network in a real child process."""
 
 import io
 import os
@@ -52,7 +52,7 @@ def dressed(colour: tuple[int, int, int] = (180, 40, 60)) -> bytes:
 
 
 def wall() -> bytes:
-    """Bricks, and nobody before them."""
+    """A brick wall without people."""
     picture = Image.new("RGB", (600, 800), "#b9a58c")
     pen = ImageDraw.Draw(picture)
     for y in range(0, 800, 80):
@@ -89,7 +89,7 @@ def make_world(make_world: MakeWorld) -> MakeWorld:
 
 
 async def told(world: World, key: SessionKey) -> list[tuple[object, object, object]]:
-    """What the timeline says of suspect pictures."""
+    """The timeline's entries about suspect pictures."""
     lines = await world.journal.timeline(key.session_id)
     return [
         (line["stage"], line["findings"], line["action"])
@@ -106,7 +106,7 @@ async def outcomes(world: World) -> dict[str, int]:
 
 
 async def shows(world: World, row: Session, *pictures: bytes) -> bool:
-    """Whether the stored picture is one of these; marks of its origin aside."""
+    """Whether the stored picture is one of these, apart from provenance marks."""
     stored = pixels(await world.storage.get(row.result_path))
     return any(pixels(each) == stored for each in pictures)
 
@@ -115,7 +115,7 @@ def pixels(data: bytes) -> bytes:
     return Image.open(io.BytesIO(data)).convert("RGB").tobytes()
 
 
-# ----------------------------------------------------------------------------- before money
+# ----------------------------------------------------------------------------- before the purchase
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def pixels(data: bytes) -> bytes:
         pytest.param([PERSON, PERSON], "same_picture", "Both pictures are the same", id="same"),
     ],
 )
-async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_do(
+async def test_a_hopeless_photo_costs_nothing_and_the_shopper_is_told_what_to_do(
     make_world: MakeWorld, pictures: list[bytes], finding: str, words: str
 ) -> None:
     world = await make_world(check_inputs="refuse")
@@ -141,7 +141,7 @@ async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_d
     assert await told(world, key) == [("inputs", finding, "refused")]
 
 
-async def test_flagged_inputs_are_bought_for_all_the_same(make_world: MakeWorld) -> None:
+async def test_a_picture_is_still_bought_for_flagged_inputs(make_world: MakeWorld) -> None:
     world = await make_world(check_inputs="flag")
     world.fetcher.plan = [PERSON, FLAT]
     key = await world.sell(owner_id=USER)
@@ -149,7 +149,7 @@ async def test_flagged_inputs_are_bought_for_all_the_same(make_world: MakeWorld)
     assert await told(world, key) == [("inputs", "garment_blank", "flagged")]
 
 
-async def test_a_good_pair_is_said_nothing_about(make_world: MakeWorld) -> None:
+async def test_a_good_pair_has_no_findings(make_world: MakeWorld) -> None:
     world = await make_world(RIGHT, check_inputs="refuse", check_results="fail")
     key = await world.sell(owner_id=USER)
     seen: list[Event] = []
@@ -180,7 +180,9 @@ async def test_a_suspect_picture_is_delivered_and_flagged(
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_fail_refunds_and_counts_what_was_paid(make_world: MakeWorld) -> None:
+async def test_with_fail_the_credit_is_refunded_and_the_purchase_counted(
+    make_world: MakeWorld,
+) -> None:
     world = await make_world(BLANK, check_results="fail")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.FAILED]
@@ -191,10 +193,12 @@ async def test_fail_refunds_and_counts_what_was_paid(make_world: MakeWorld) -> N
     assert await outcomes(world) == {"unused": 1}
 
 
-async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
+async def test_a_worker_that_dies_while_failing_a_picture_buys_no_second_one(
     make_world: MakeWorld,
 ) -> None:
-    """Killed between the end of the purchase and the intent, the job bought a second picture."""
+    """Seen: killed between the end of the purchase and the intent, the job bought a second
+    picture.
+    """
     world = await make_world(check_results="fail")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -234,7 +238,9 @@ async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: MakeWo
     assert await outcomes(world) == {"kept": 1, "unused": 1}
 
 
-async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: MakeWorld) -> None:
+async def test_a_failed_second_purchase_does_not_cost_the_first_picture(
+    make_world: MakeWorld,
+) -> None:
     world = await make_world(PERSON, GeneratorFault("down"), check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -312,17 +318,19 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
         assert await shows(world, row, PERSON, RIGHT), where
         assert len(world.generator.paid) <= 3, where
         booked = sum((await outcomes(world)).values()) - sum(before.values())
-        # One that was killed before its call left counts as lost: it may have been billed.
+        # A purchase killed before its call was sent counts as lost: it may have been billed.
         assert len(world.generator.paid) <= booked <= len(world.generator.paid) + 1, where
         assert await world.is_at_rest(), where
     assert 15 < step < MANY_STEPS - 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_what_cannot_be_held_is_not_drawn_again(
+async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """A worker that died while the second was drawn lost both, and the cap left no third."""
+    """Seen: a worker that died while the second was drawn lost both, and the cap allowed no
+    third.
+    """
     monkeypatch.setattr(journal, "MOST_HELD_PICTURES", 0)
     world = await make_world(check_results="retry", max_purchases="2")
     for step in range(1, MANY_STEPS):
@@ -342,10 +350,10 @@ async def test_what_cannot_be_held_is_not_drawn_again(
     assert step < MANY_STEPS - 1
 
 
-async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_booked_so(
+async def test_an_expired_first_picture_is_bought_again_and_recorded_so(
     make_world: MakeWorld,
 ) -> None:
-    """What was bought in its stead was booked as lost, and the first one as kept."""
+    """Seen: the replacement was recorded as lost, and the first one as kept."""
     world = await make_world(check_results="retry")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -369,5 +377,5 @@ async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_bo
     assert step < MANY_STEPS - 1
 
 
-#: More than a job has that draws again.
+#: More steps than a job has that draws again.
 MANY_STEPS = 80

@@ -1,5 +1,5 @@
 """
-The process dies at every step to the outside, before and after it took effect; then others go on.
+The process dies at every outside call, before and after it took effect; then others continue.
 
 Afterwards the credit is spent on a picture or returned, never both and never neither, and a picture
 was bought at most once more than the crash explains.
@@ -18,14 +18,14 @@ from wearon_cli.core.session import Completion, SessionKey, Status, complete, ut
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No job takes more steps to the outside than this.
+#: No job makes more outside calls than this.
 MANY = 60
 
 
 async def crash_everywhere(
     world: World, sale: Callable[[World], Awaitable[SessionKey]], fate: str, *, after: bool
 ) -> int:
-    """One sale for each step that can be the last. Returns how many steps there were."""
+    """One try-on for each step that can be the last. Returns the number of steps."""
     for step in range(1, MANY):
         before = await credits_left(world)
         key = await sale(world)
@@ -81,8 +81,10 @@ async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     assert (record.purchases, record.purchases_lost) == (2, 1)
 
 
-async def test_a_picture_of_a_job_killed_twice_is_booked_as_kept(world: World) -> None:
-    """After the upload, and again after the row: the third attempt booked it as lost."""
+async def test_a_picture_of_a_job_killed_twice_is_recorded_as_kept(world: World) -> None:
+    """Seen: killed after the upload and again after the row, the third attempt recorded it as
+    lost.
+    """
     key = await b2c(world)
     await world.take_all_in()
     await world.registry.register(world.worker)

@@ -1,4 +1,4 @@
-"""Forgetting a session deletes what is kept of it, and touches no credit."""
+"""Forgetting a session deletes its data and changes no credit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: More steps to the outside than forgetting takes.
+#: More outside calls than forgetting makes.
 MANY = 60
 
 
@@ -74,7 +74,7 @@ def new_paths() -> tuple[str, str]:
 async def sold(
     world: World, paths: tuple[str, str], channel: Channel = Channel.B2C, *, run: bool = True
 ) -> SessionKey:
-    """A session whose photos lie in our bucket."""
+    """A session with photos in our bucket."""
     person, garment = [await upload(world, path) for path in paths]
     owner = USER if channel is Channel.B2C else STORE
     key = await world.sell(channel, owner_id=owner, image_urls=(person, garment))
@@ -98,7 +98,7 @@ async def is_there(world: World, path: str) -> bool:
 
 
 async def names_of(world: World, word: str) -> list[bytes]:
-    """Every key whose name or value holds this word, in all of Redis."""
+    """Every key in Redis whose name or value contains this word."""
     found = []
     async for name in world.redis.scan_iter("*"):
         kind = await world.redis.type(name)
@@ -114,7 +114,7 @@ async def names_of(world: World, word: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("channel", list(Channel))
-async def test_everything_of_a_session_goes_and_row_and_credit_stay(
+async def test_all_data_of_a_session_is_deleted_except_row_and_credit(
     world: World, operators: Operators, channel: Channel
 ) -> None:
     paths = new_paths()
@@ -181,7 +181,7 @@ async def charged(world: World, operators: Operators) -> SessionKey:
         pytest.param(charged, CreditState.CHARGED, id="charged"),
     ],
 )
-async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
+async def test_the_credit_is_unchanged_and_reconcile_agrees(
     world: World,
     operators: Operators,
     made: Callable[[World, Operators], Awaitable[SessionKey]],
@@ -197,10 +197,8 @@ async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
     assert await credits_left(world) == left
 
 
-async def test_a_credit_that_is_owed_is_given_back_before(
-    world: World, operators: Operators
-) -> None:
-    """Seen from the record alone: without it nobody would know that this refund is owed."""
+async def test_an_owed_credit_must_be_refunded_first(world: World, operators: Operators) -> None:
+    """Only the record shows it: without it nobody would know that this refund is owed."""
     paths = new_paths()
     world.generator.plan = [GenerationRefused()]
     refund = world.ledger.refund
@@ -220,9 +218,7 @@ async def test_a_credit_that_is_owed_is_given_back_before(
     assert await operators.reconciler.cases(await world.row(key)) == []
 
 
-async def test_a_session_that_is_not_at_its_end_is_refused(
-    world: World, operators: Operators
-) -> None:
+async def test_an_unfinished_session_is_refused(world: World, operators: Operators) -> None:
     paths = new_paths()
     key = await sold(world, paths, run=False)
     with pytest.raises(SessionRunning, match="queue"):
@@ -243,9 +239,7 @@ async def test_a_session_that_is_not_at_its_end_is_refused(
     await forget(world, key)
 
 
-async def test_a_job_that_is_opened_while_it_is_forgotten_is_told(
-    world: World, operators: Operators
-) -> None:
+async def test_a_job_opened_meanwhile_is_reported(world: World, operators: Operators) -> None:
     key = await sold(world, new_paths())
 
     async def opened_meanwhile(method: Callable[..., Awaitable[None]], path: str) -> None:
@@ -279,7 +273,7 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert (await world.journal.record(other.session_id)) is not None
 
 
-async def test_pictures_that_only_the_job_of_another_session_names_stay(world: World) -> None:
+async def test_pictures_that_only_another_sessions_job_names_stay(world: World) -> None:
     """A b2b row keeps no accessories, and the platform overwrites the addresses of old b2c rows."""
     accessory = f"stores/{STORE}/uploads/{uuid4()}.jpg"
     url = await upload(world, accessory)
@@ -303,7 +297,7 @@ async def test_pictures_that_only_the_job_of_another_session_names_stay(world: W
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, after: bool) -> None:
+async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool) -> None:
     steps = set()
     for step in range(1, MANY):
         paths = new_paths()
@@ -317,7 +311,7 @@ async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, aft
             steps.add(world.fuse.burnt)
         world.fuse.crash_at = None
         if crashed:
-            await world.pass_time()  # a lock that was held runs out
+            await world.pass_time()  # the held lock expires
             await forget(world, key)
         result = (await world.row(key)).result_path
         where = f"step {step}, {world.fuse.burnt}"

@@ -39,13 +39,13 @@ def consume(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
         "REDIS_URL": proxy.url,
         "WEARON_LOCAL_DIR": str(folder),
         "WEARON_LOG_FORMAT": "json",
-        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that no pace puts off a release
+        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that the rate limit delays no release
     }
     return started("consume", environment=environment, log=folder / "consume.log")
 
 
 async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
-    """One that waits for a job."""
+    """A consumer that waits for a job."""
     process = consume(proxy, folder)
     log = folder / "consume.log"
 
@@ -74,7 +74,7 @@ MOMENTS = pytest.mark.parametrize(
 
 
 async def others_finish(world: World, key: SessionKey, told: object) -> None:
-    """Whatever the dead consumer left, its job is completed and nothing of it stays."""
+    """Whatever the dead consumer left, its job is completed and nothing remains."""
     await consumers_fall_silent(world.redis)
     await world.recovery().beat()
     await world.take_all_in()
@@ -116,7 +116,7 @@ async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
         pytest.param(b"LREM", id="clear the intake list"),
     ],
 )
-async def test_a_consumer_killed_at_what_it_does_for_a_job_loses_nothing(
+async def test_a_consumer_killed_at_any_command_for_a_job_loses_nothing(
     world: World, redis_server: RedisServer, tmp_path: Path, command: bytes, after: bool
 ) -> None:
     key = await world.sell(owner_id=USER, push=False)

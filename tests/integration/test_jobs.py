@@ -101,7 +101,7 @@ async def test_a_picture_already_stored_is_not_bought_again(world: World) -> Non
     assert (await world.row(key)).status is Status.COMPLETED
 
 
-async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker(
+async def test_a_picture_held_while_storage_was_down_is_stored_by_another_worker(
     world: World,
 ) -> None:
     key = await world.sell(owner_id=USER)
@@ -117,7 +117,7 @@ async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker
 async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_person(
     world: World,
 ) -> None:
-    """It was bought, and is at hand: its purchase is not lost."""
+    """It was bought and is available: its purchase is not lost."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -136,10 +136,10 @@ async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_pe
     assert record.cost_usd == pytest.approx(0.05)
 
 
-async def test_a_bill_that_could_not_be_written_down_is_read_from_the_completed_row(
+async def test_an_unrecorded_cost_is_read_from_the_completed_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker lost the lease while the picture was drawn, and finished all the same."""
+    """Its worker lost the lease while the picture was drawn, but finished it."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -163,8 +163,8 @@ async def test_a_bill_that_could_not_be_written_down_is_read_from_the_completed_
     assert record.cost_usd == pytest.approx(0.05)
 
 
-async def test_a_bill_that_was_lost_with_its_worker_is_called_an_estimate(world: World) -> None:
-    """The picture is stored; what it cost was in the answer alone."""
+async def test_a_cost_lost_with_its_worker_is_an_estimate(world: World) -> None:
+    """The picture is stored; its cost was only in the answer."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -192,9 +192,7 @@ async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(wor
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-async def test_faults_are_repeated_as_often_as_set_and_no_more(
-    make_world: MakeWorld, retries: int
-) -> None:
+async def test_faults_are_retried_up_to_the_limit(make_world: MakeWorld, retries: int) -> None:
     world = await make_world(openai_max_retries=retries)
     await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorFault() for _ in range(9)]
@@ -207,7 +205,7 @@ async def test_faults_are_repeated_as_often_as_set_and_no_more(
     assert await balance(world) == CREDITS
 
 
-async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
+async def test_lost_purchases_are_bought_again_up_to_the_cap(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [CallAmbiguous() for _ in range(9)]
     await world.take_all_in()
@@ -223,7 +221,7 @@ async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
     assert (record.purchases, record.purchases_lost) == (3, 3)
 
 
-async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap(
+async def test_a_purchase_of_a_dead_worker_is_lost_and_counts_towards_the_cap(
     world: World,
 ) -> None:
     key = await world.sell(owner_id=USER)
@@ -242,7 +240,7 @@ async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap
     assert await balance(world) == CREDITS
 
 
-async def test_an_answer_that_is_no_picture_is_a_purchase_without_use(world: World) -> None:
+async def test_an_answer_without_a_picture_is_an_unused_purchase(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [b"<html>sorry</html>"]
     assert await world.run_all() == [HandBack.FAULT]
@@ -279,8 +277,8 @@ async def test_a_job_that_waited_too_long_is_settled(world: World) -> None:
     assert await balance(world) == CREDITS
 
 
-async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
-    """Twelve seconds of storage away failed 10 of 16 jobs once."""
+async def test_a_photo_host_that_is_down_is_waited_for(world: World) -> None:
+    """Seen: an outage of storage of 12 s failed 10 of 16 jobs."""
     key = await world.sell(owner_id=USER)
     world.fetcher.plan = [FetchFailed() for _ in range(6)]
     assert await world.run_all() == [HandBack.WAITING]
@@ -292,7 +290,7 @@ async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
     assert await balance(world) == CREDITS - 1
 
 
-async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
+async def test_a_row_that_a_late_worker_requeued_still_counts_as_open(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the job is dropped and its session stays open for 20 minutes."""
@@ -311,7 +309,7 @@ async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
     assert len(world.generator.paid) == 1
 
 
-async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> None:
+async def test_a_wait_longer_than_the_jobs_own_is_capped(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [RateLimited(retry_after_s=4 * 3600)]
     assert await world.run_all() == [HandBack.WAITING]
@@ -323,7 +321,7 @@ async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> No
 
 
 class AsksForAnHour(PaidProvider):
-    """Has sold a picture, and answers each question about it with a long `retry-after`."""
+    """Has sold a picture, and answers each status request with a long `retry-after`."""
 
     powers = Powers(fetch=True)
 
@@ -338,7 +336,7 @@ class AsksForAnHour(PaidProvider):
         return Pending(ticket=ticket, after_s=3600.0, failure=RateLimited(retry_after_s=3600.0))
 
 
-async def test_a_seller_that_asks_for_an_hour_keeps_no_slot_for_it(world: World) -> None:
+async def test_a_provider_that_asks_for_an_hour_frees_the_slot(world: World) -> None:
     world.generator = AsksForAnHour()
     key = await world.sell(owner_id=USER)
     assert await asyncio.wait_for(world.run_all(), timeout=60) == [HandBack.WAITING]
@@ -374,7 +372,7 @@ async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world
     }
 
 
-async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
+async def test_a_malformed_duplicate_does_not_harm_a_valid_job(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.intake.push(b'{"channel":"b2c","session_id":"%s"}' % key.session_id.encode())
     assert await world.run_all() == [Ending.COMPLETED]
@@ -384,7 +382,7 @@ async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
 async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that lives keeps its lease: nobody else would ever settle the job."""
+    """A live worker keeps its lease: no other would ever settle the job."""
 
     async def an_odd_row(_row: object) -> None:
         raise KeyError("a column that is not there")
@@ -411,7 +409,7 @@ async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
     assert await balance(world) == CREDITS - 1
 
 
-async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: World) -> None:
+async def test_deaths_of_workers_do_not_count_against_a_job_up_to_a_limit(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     for _ in range(world.settings.max_deaths):
@@ -426,7 +424,7 @@ async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: W
 
 
 async def test_twenty_jobs_in_flight_at_two_deaths_complete(world: World) -> None:
-    """Two kills of a worker failed all 20 jobs in its hands once."""
+    """Seen: two kills of a worker failed all of its 20 jobs."""
     world.worker = replace(world.worker, slots=40)
     await world.ledger.add_user(MANY_TRIES, credits=20)
     for _ in range(20):

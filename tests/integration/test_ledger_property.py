@@ -51,7 +51,7 @@ STEPS = st.lists(
 
 
 class History:
-    """A world, and what was sold in it."""
+    """A world, and its try-ons."""
 
     def __init__(self, world: World) -> None:
         self.world = world

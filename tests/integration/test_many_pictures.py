@@ -1,4 +1,4 @@
-"""A payload with more pictures than a model takes is drawn from the first of them."""
+"""A payload with more pictures than a model takes is drawn from the first ones."""
 
 from typing import Any
 

@@ -1,4 +1,6 @@
-"""The next offer serves when one is closed, halted, out of money or refuses; and says so."""
+"""The next offer is used when one is retired, halted, out of money or refuses; and this is
+recorded.
+"""
 
 from datetime import timedelta
 from functools import partial
@@ -114,7 +116,7 @@ async def test_the_next_model_of_a_provider_draws_and_nothing_is_halted(
 async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     make_world: MakeWorld,
 ) -> None:
-    """Else each job that waits asks all of them again, every few seconds."""
+    """Otherwise each waiting job asks all of them again, every few seconds."""
     world = await make_world(
         providers=("openai",), openai_image_models=("gpt-image-1.5", "gpt-image-2")
     )
@@ -124,7 +126,7 @@ async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     assert await open_breakers(world) == {OPENAI}
 
 
-async def test_a_closed_model_that_alone_takes_so_many_pictures_halts_nobody_else(
+async def test_a_retired_model_that_alone_takes_this_many_pictures_halts_nothing_else(
     make_world: MakeWorld,
 ) -> None:
     world = await make_world(providers=("runware",), runware_models=(P_IMAGE, "bfl:flux@vto"))
@@ -187,7 +189,7 @@ async def test_a_refusal_ends_the_job_by_default(make_world: MakeWorld) -> None:
 
 
 async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: MakeWorld) -> None:
-    """Else the job would wait, and ask again the one that refused."""
+    """Otherwise the job would wait, and ask the refusing provider again."""
     world = await make_world(next_provider_on_refusal=True)
     await world.breakers.trip(RUNWARE, "account_blocked")
     key = await world.sell(owner_id=USER)
@@ -198,7 +200,7 @@ async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: M
 
 
 @pytest.mark.parametrize("failure", [GeneratorFault(), RequestRejected(), CallAmbiguous()])
-async def test_other_failures_go_to_nobody_else(
+async def test_other_failures_do_not_go_to_the_next_provider(
     make_world: MakeWorld, failure: WearonError
 ) -> None:
     world = await make_world()
@@ -219,8 +221,8 @@ async def test_a_store_is_served_by_its_own_provider_only(make_world: MakeWorld)
     assert (len(world.generator.paid), len(world.second.paid)) == (1, 1)
 
 
-async def test_a_provider_is_not_handed_the_marker_of_another(make_world: MakeWorld) -> None:
-    """Runware takes a marker for the id of its task: a conversation of OpenAI's is none."""
+async def test_a_provider_does_not_get_the_marker_of_another(make_world: MakeWorld) -> None:
+    """To Runware a marker is the id of its task: the id of an OpenAI conversation is not."""
     world = await make_world()
     world.generator = NeverBought()
     await world.breakers.trip(OPENAI, "account_blocked")

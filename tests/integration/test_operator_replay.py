@@ -1,4 +1,4 @@
-"""Running sessions again: what is refused, what is written, and that nothing is paid twice."""
+"""Replays: what is refused, what is written, and that nothing is paid twice."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -119,7 +119,9 @@ async def test_another_plan_for_the_same_session_finds_it_taken(
         await operators.replayer.run(other)
 
 
-async def test_a_row_that_moved_meanwhile_is_left_alone(world: World, operators: Operators) -> None:
+async def test_a_row_that_changed_meanwhile_is_not_replayed(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
     await failed(world, key)
     plan = await operators.plan(key)
@@ -174,7 +176,7 @@ async def test_a_cleaned_up_session_is_refused_before_anything_is_written(
 
 
 async def stored_inputs(world: World, key: SessionKey) -> tuple[str, str]:
-    """Let the row's inputs lie in our bucket."""
+    """Put the row's inputs into our bucket."""
     paths = (f"uploads/{USER}/1-person.jpg", f"uploads/{USER}/2-garment.jpg")
     for path in paths:
         await world.storage.put(path, PICTURE, content_type="image/jpeg")
@@ -183,7 +185,7 @@ async def stored_inputs(world: World, key: SessionKey) -> tuple[str, str]:
     return paths
 
 
-async def test_recorded_paths_stand_in_for_addresses_that_were_cleaned_up(
+async def test_recorded_paths_replace_addresses_that_were_cleaned_up(
     world: World, operators: Operators
 ) -> None:
     key = await b2c(world)
@@ -226,7 +228,7 @@ async def test_a_stored_picture_is_finished_without_its_inputs(
 # ------------------------------------------------------------------ redraws, charges
 
 
-async def test_a_redraw_keeps_the_earlier_picture_and_undo_brings_it_back(
+async def test_a_redraw_keeps_the_earlier_picture_and_undo_restores_it(
     world: World, operators: Operators
 ) -> None:
     key = await absorb(world)
@@ -283,7 +285,7 @@ async def stored(world: World, path: str) -> bytes | None:
     )
 
 
-async def test_nothing_to_undo_is_said(world: World, operators: Operators) -> None:
+async def test_nothing_to_undo_is_reported(world: World, operators: Operators) -> None:
     key = await b2c(world)
     await completed(world, key)
     with pytest.raises(SessionError, match="no earlier picture"):
@@ -296,7 +298,7 @@ async def test_nothing_to_undo_is_said(world: World, operators: Operators) -> No
 async def test_a_refused_redraw_leaves_the_session_completed_with_its_first_picture(
     world: World, operators: Operators
 ) -> None:
-    """Seen: it was failed and refunded, and the first picture still delivered."""
+    """Seen: it was failed and refunded, while the first picture was still delivered."""
     key = await b2c(world)
     row, before = await completed(world, key), await credits_left(world)
     plan = await operators.replay(key, force=True)
@@ -358,7 +360,9 @@ async def test_a_completed_session_needs_force(world: World, operators: Operator
         await operators.plan(key)
 
 
-async def test_a_job_is_left_alone_wherever_it_is(world: World, operators: Operators) -> None:
+async def test_a_session_with_a_job_is_refused_wherever_the_job_is(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
     with pytest.raises(SessionRunning, match="platform's list"):
         await operators.plan(key)
@@ -369,7 +373,7 @@ async def test_a_job_is_left_alone_wherever_it_is(world: World, operators: Opera
 
 
 @pytest.mark.parametrize("word", ["", "12", "0193a1c0", "../etc/passwd"])
-async def test_what_is_no_session_id_is_not_looked_up(operators: Operators, word: str) -> None:
+async def test_an_invalid_session_id_is_not_looked_up(operators: Operators, word: str) -> None:
     with pytest.raises(InputError, match="is not a session id"):
         await operators.inspector.find(word)
 
@@ -398,7 +402,9 @@ async def test_a_stuck_session_gets_a_job_and_its_credit_pays(
     assert (await operators.report(key)).credit.state is CreditState.SPENT
 
 
-async def test_an_old_open_b2c_session_is_the_platforms(world: World, operators: Operators) -> None:
+async def test_an_old_open_b2c_session_is_left_to_the_platform(
+    world: World, operators: Operators
+) -> None:
     key, store_key = await b2c(world), await absorb(world)
     for each in (key, store_key):
         await stuck(world, each, age=timedelta(minutes=9))
@@ -411,7 +417,7 @@ async def test_an_old_open_b2c_session_is_the_platforms(world: World, operators:
 async def test_a_session_with_more_pictures_than_a_model_takes_runs_again(
     world: World, operators: Operators
 ) -> None:
-    """The platform sets no upper limit; which of them are drawn is the worker's business."""
+    """The platform has no upper limit; the worker decides which of them are drawn."""
     key = await b2c(world)
     await failed(world, key)
     many = [{"type": "hat", "url": f"https://a.test/{n}.jpg"} for n in range(20)]
@@ -431,7 +437,7 @@ async def test_the_credit_of_a_running_job_is_held(world: World, operators: Oper
     assert (report.credit.state, report.location) == (CreditState.HELD, JobLocation.READY)
 
 
-async def test_what_lost_calls_cost_is_counted(world: World, operators: Operators) -> None:
+async def test_the_cost_of_lost_calls_is_counted(world: World, operators: Operators) -> None:
     """Seen: `costs` $0.97 where $1.8 had been billed."""
     key = await b2c(world)
     world.generator.plan = [CallAmbiguous()]
@@ -513,7 +519,7 @@ async def test_many_are_opened_together_and_followed_to_their_ends(
     assert seen[-1] == 4
 
 
-async def test_a_limit_of_money_stops_opening_more_and_is_never_passed(
+async def test_a_cost_limit_stops_opening_more_and_is_never_exceeded(
     world: World, operators: Operators
 ) -> None:
     plans = await plans_of(world, operators, 5)
@@ -541,7 +547,7 @@ async def test_a_limit_of_money_stops_opening_more_and_is_never_passed(
     assert progress.by_limit == bool(progress.waiting)
 
 
-async def test_one_that_moved_on_is_left_out(world: World, operators: Operators) -> None:
+async def test_a_changed_session_is_skipped(world: World, operators: Operators) -> None:
     plans = await plans_of(world, operators, 1)
     key = plans[0].session.key  # type: ignore[attr-defined]
     await operators.replay(key)

@@ -1,4 +1,4 @@
-"""A try-on by hand: the platform's steps in the platform's order, and the way back."""
+"""A try-on by hand: the platform's steps in the platform's order, and how they are undone."""
 
 import asyncio
 from dataclasses import replace
@@ -84,7 +84,7 @@ async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Orde
 
 
 async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) -> None:
-    """The store's ledger has nothing for its request id: so nothing is owed, however it ends."""
+    """The store's ledger has no entry for its request id, so nothing is owed, however it ends."""
     free = order(Channel.B2B, is_free=True)
     for answer in (PICTURE, GenerationRefused("refused")):
         world.generator.plan = [answer]
@@ -109,7 +109,7 @@ async def test_a_free_trial_that_cannot_be_queued_gives_nothing_back(world: Worl
     assert await taken(world) == (0, 0, 0)
 
 
-async def test_the_payload_is_the_platforms_own(world: World) -> None:
+async def test_the_payload_equals_the_platforms(world: World) -> None:
     prompt = "Dress the person (naïve, 試着)."
     await Operators(world).orders.place(order(Channel.B2B, prompt=prompt))
     (raw,) = await world.redis.lrange(TASK_LIST, 0, -1)
@@ -125,7 +125,7 @@ async def test_the_payload_is_the_platforms_own(world: World) -> None:
         pytest.param(Channel.B2B, f"stores/{STORE}/uploads", id="b2b"),
     ],
 )
-async def test_pictures_go_where_the_platform_keeps_them(
+async def test_pictures_are_stored_at_the_platforms_paths(
     world: World, tmp_path: Path, channel: Channel, folder: str
 ) -> None:
     await Operators(world).orders.place(order(channel))
@@ -134,7 +134,7 @@ async def test_pictures_go_where_the_platform_keeps_them(
 
 
 @CASES
-async def test_without_credit_nothing_is_made(world: World, placed: Order) -> None:
+async def test_without_credit_nothing_is_created(world: World, placed: Order) -> None:
     """Seen: "spent", and a later failure paid out a credit that was never taken."""
 
     async def empty(*_: Any) -> bool:
@@ -156,7 +156,7 @@ async def test_an_owner_without_credits_is_refused_by_the_real_ledger(world: Wor
     assert await payloads(world) == []
 
 
-async def test_a_request_id_that_took_a_credit_before_makes_nothing(world: World) -> None:
+async def test_a_request_id_that_already_took_a_credit_creates_nothing(world: World) -> None:
     async def taken(*_: Any) -> bool:
         return False
 
@@ -198,7 +198,7 @@ async def test_when_the_push_fails_the_row_is_failed_and_the_credit_returned(
 
 
 @CASES
-async def test_when_the_row_cannot_be_made_the_credit_is_returned(
+async def test_when_the_row_cannot_be_inserted_the_credit_is_returned(
     world: World, placed: Order
 ) -> None:
     before = await taken(world)
@@ -213,7 +213,9 @@ async def test_when_the_row_cannot_be_made_the_credit_is_returned(
 async def test_a_push_that_arrived_after_all_is_left_to_its_worker(
     world: World, ended: Status
 ) -> None:
-    """The answer was lost, the job was not: who holds the row settles it, not we."""
+    """The answer was lost, but not the job: the worker that has the row settles it, not this
+    command.
+    """
     before = await credits_left(world)
 
     async def taken(_: Any, payload: bytes) -> None:

@@ -30,12 +30,13 @@ from wearon_cli.core.session import Status, fail
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No job takes more steps to the outside than this.
+#: No job makes more outside calls than this.
 MANY = 60
 WITH_POWERS = ("responses", "runware")
-#: The step at which the ticket is known to the worker only.
+#: The step at which only the worker knows the ticket.
 AFTER_SUBMIT = "purchase_submitted"
-#: A conversation tells no usage: what was found there is booked at an estimate, this good.
+#: A conversation reports no usage: a picture found there is recorded at an estimate of this
+#: accuracy.
 ESTIMATE_USD = 0.02
 
 
@@ -58,7 +59,7 @@ async def book(world: World) -> list[BookRow]:
 async def assert_books_agree(
     world: World, sold_by: ProviderUnderTest, where: str, *, is_estimate: bool = False
 ) -> None:
-    """One picture in our book, at what it was billed."""
+    """One picture in our book, at the billed cost."""
     (row,) = await book(world)
     assert (row.count, row.outcome) in {(1, "kept"), (1, "fetched")}, where
     billed = sum(each.cost_usd for each in sold_by.api.drawings.taken.values() if each.billed)
@@ -69,7 +70,7 @@ async def assert_books_agree(
 
 
 def kept_photos(sold_by: ProviderUnderTest) -> int:
-    """Of customers, at the provider. Runware's go by themselves."""
+    """Customer data at the provider. Runware's expires by itself."""
     return int(sold_by.api.kept()) if sold_by.kind == "responses" else 0
 
 
@@ -143,7 +144,7 @@ async def test_a_picture_is_bought_once_whatever_answer_is_lost(
     assert (record.purchases, record.purchases_lost) == (1, 0)
 
 
-async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again(
+async def test_a_purchase_that_never_happened_is_not_counted_and_its_id_is_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -162,7 +163,7 @@ async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again
         assert task.marker == entry.purchase.marker
 
 
-async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
+async def test_the_id_of_a_lost_purchase_is_not_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -176,7 +177,7 @@ async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
     assert {row.outcome: row.count for row in await book(world)} == {"lost": 1, "kept": 1}
 
 
-async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was(
+async def test_another_provider_does_not_get_the_id_of_an_unmade_purchase(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -193,7 +194,7 @@ async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was
         assert (sold_by.purchases(), next_one.purchases()) == ({}, {key.session_id: 1})
 
 
-async def test_an_open_breaker_holds_back_no_picture_that_is_bought(
+async def test_an_open_breaker_does_not_delay_a_bought_picture(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -259,7 +260,7 @@ async def test_a_drawing_for_a_session_that_ended_meanwhile_is_stopped_or_awaite
     assert kept_photos(sold_by) == 0
 
 
-async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
+async def test_a_purchase_left_at_the_end_of_a_job_is_cancelled_and_lost(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -274,7 +275,7 @@ async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
     assert told.index("purchase_ended") < told.index("settling")
 
 
-async def test_a_late_picture_replaces_none(world: World, sold_by: ProviderUnderTest) -> None:
+async def test_a_late_picture_replaces_no_other(world: World, sold_by: ProviderUnderTest) -> None:
     key = await b2c(world)
     await killed_in(world, "collect")
     await drawn(sold_by)

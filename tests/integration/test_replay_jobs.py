@@ -1,4 +1,4 @@
-"""What a worker does with a replay: one journal entry, and the row moves only at the end."""
+"""How a worker runs a replay: one journal entry, and the row moves only at the end."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
     key = await sale(world)
     await failed(world, key)
     await replay(world, key)
-    assert (await world.row(key)).status is Status.FAILED  # until the picture is there
+    assert (await world.row(key)).status is Status.FAILED  # until the picture is stored
     assert await world.run_all() == [Ending.COMPLETED]
     row = await world.row(key)
     assert (row.status, row.error_message) == (Status.COMPLETED, None)
@@ -64,7 +64,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
 
 
 @SOLD
-async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
+async def test_a_failed_replay_leaves_the_row_unchanged_and_refunds_nothing(
     world: World, sale: Sale
 ) -> None:
     before = await credits_left(world)
@@ -94,7 +94,7 @@ async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
     assert await state(world, key) is CreditState.CHARGED
 
 
-async def test_a_charge_that_is_refused_draws_nothing(world: World) -> None:
+async def test_without_its_charge_a_replay_draws_nothing(world: World) -> None:
     key = await b2c(world)
     await failed(world, key)
     for _ in range(await world.ledger.user_balance(USER)):
@@ -122,7 +122,7 @@ async def test_a_redraw_keeps_the_picture_it_replaces(world: World) -> None:
 
 
 async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: World) -> None:
-    """It was refused, and a session whose picture is still delivered got its credit back."""
+    """Seen: it was refused, and a session whose picture is still delivered was refunded."""
     before = await credits_left(world)
     key = await b2c(world)
     await completed(world, key)
@@ -136,8 +136,8 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: Wor
     assert await credits_left(world) == before - 1
 
 
-async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
-    """A replay with a closed model opened the breaker for all users, and never ended itself."""
+async def test_a_model_that_an_operator_chose_halts_nothing(world: World) -> None:
+    """Seen: a replay with a retired model opened the breaker for all users, and never ended."""
     key = await b2c(world)
     await failed(world, key)
     world.generator.plan = [ModelUnavailable()]
@@ -147,7 +147,7 @@ async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
     assert (await world.row(key)).status is Status.FAILED
 
 
-async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes_back(
+async def test_a_row_that_changed_since_the_plan_is_not_moved_and_the_charge_is_refunded(
     world: World,
 ) -> None:
     before = await credits_left(world)
@@ -175,7 +175,7 @@ async def _claimed(world: World, key: SessionKey) -> Claim:
 @pytest.mark.parametrize("was", [failed, completed], ids=["failed", "completed"])
 @pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
 @SOLD
-async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
+async def test_a_replay_killed_at_any_step_continues_and_counts_once(
     world: World,
     sale: Sale,
     was: Fate,
@@ -214,7 +214,9 @@ async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
 async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
     world: World, after: bool
 ) -> None:
-    """Killed between the row and the close, it gave the charge back beside the picture."""
+    """Seen: killed between the row and the close, it refunded the charge although there was a
+    picture.
+    """
     for step in range(1, MANY):
         before = await credits_left(world)
         key = await b2c(world)
@@ -241,7 +243,7 @@ async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
 
 
 async def test_a_redraw_killed_once_its_picture_is_stored_buys_no_second(world: World) -> None:
-    """Whether the new picture was there was taken from the journal alone."""
+    """Seen: only the journal was asked whether the new picture was stored."""
     key = await b2c(world)
     await completed(world, key)
     path = (await world.row(key)).result_path

@@ -1,4 +1,4 @@
-"""Four ways a credit is taken, and what a failure owes in each: by the ledger, exactly once."""
+"""The four ways to take a credit, and what a failure owes in each: by the ledger, exactly once."""
 
 import asyncio
 from dataclasses import replace
@@ -91,10 +91,10 @@ async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
     assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_shopper_named_in_absorb_mode_gets_nothing_of_the_stores_credit(
+async def test_a_shopper_named_in_absorb_mode_does_not_get_the_stores_credit(
     world: World,
 ) -> None:
-    """The ledger says who paid; the row's e-mail does not."""
+    """The ledger shows who paid; the row's e-mail does not."""
     key = await sold(world)
     await world.sessions.apply(key, replace(start(), writes={"shopper_email": SHOPPER}))
     assert await settle(world, key) == "returned"
@@ -107,7 +107,7 @@ async def test_an_overage_gets_no_credit_and_is_reported(world: World) -> None:
     assert await taken(world) == (0, 0, 0)
 
 
-async def test_what_was_never_taken_is_not_refunded(world: World) -> None:
+async def test_a_credit_that_was_never_taken_is_not_refunded(world: World) -> None:
     assert await settle(world, await sold(world, take=False)) == "never_taken"
     assert await taken(world) == (0, 0, 0)
 
@@ -127,7 +127,7 @@ async def test_a_settlement_found_half_done_is_finished_and_not_done_twice(
     assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: World) -> None:
+async def test_a_row_failed_by_the_platform_is_refunded_by_the_platform(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     row = await world.row(key)
     await world.sessions.apply(
@@ -162,7 +162,7 @@ async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apa
 
 
 async def test_eight_settlements_of_one_session_refund_once(world: World) -> None:
-    """Only the winner of the row's move knows who failed it, until the journal says so."""
+    """Only the winner of the row's move knows who failed it, until the journal has recorded it."""
     key = await world.sell(owner_id=USER, push=False)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
     await world.registry.register(world.worker)
@@ -204,7 +204,7 @@ async def test_sixteen_workers_start_one_row_and_one_gets_it(world: World) -> No
 
 
 async def test_a_goodwill_refund_by_hand_pays_for_no_failure(world: World) -> None:
-    """It once made the worker give no refund for the next failure: sums were compared."""
+    """Seen: the worker compared sums, and did not refund the next failure."""
     payer = Payer(channel=Channel.B2C, owner_id=USER)
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(payer, "Sorry for the trouble")
@@ -212,7 +212,7 @@ async def test_a_goodwill_refund_by_hand_pays_for_no_failure(world: World) -> No
     assert await taken(world) == (-1, 0, 0)
 
 
-async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: World) -> None:
+async def test_a_refund_by_the_platforms_cron_is_found_and_not_repeated(world: World) -> None:
     """The cron refunds first, naming the session, and fails the row a moment later."""
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(
@@ -223,7 +223,7 @@ async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: Wo
     assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_session_that_the_cron_may_be_refunding_is_looked_at_again_later(
+async def test_a_session_that_the_cron_may_be_refunding_is_checked_again_later(
     world: World,
 ) -> None:
     """Its refund may follow ours by a moment when it read the row as open just before."""
@@ -275,7 +275,7 @@ class RefusingLedger(LocalLedger):
 async def test_a_refund_that_the_ledger_refuses_is_parked_for_a_person(
     world: World, tmp_path: Path
 ) -> None:
-    """Such a refund was tried every 30 s without end, ahead of new work."""
+    """Seen: such a refund was retried every 30 s without end, before new work."""
     refusing = RefusingLedger(tmp_path / "wearon.db")
     key = await sold(world, shopper=SHOPPER)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=STORE, pictures=2))

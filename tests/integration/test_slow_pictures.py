@@ -1,4 +1,4 @@
-"""One owner's pictures come from a host that never ends its answers; another owner's do not."""
+"""One owner's pictures come from a host that never finishes its answers; another owner's do not."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -60,7 +60,7 @@ async def world(world: World) -> World:
 async def begin(
     world: World, runner: JobRunner, owner_id: str, origin: str
 ) -> asyncio.Task[Ending | HandBack]:
-    """Order, take in, release and claim one job, and start it in this worker."""
+    """Push, open, release and claim one job, and start it in this worker."""
     key: SessionKey = await world.sell(owner_id=owner_id, push=False)
     urls = (f"{origin}/person.jpg", f"{origin}/garment.jpg")
     task = new_task(
@@ -86,7 +86,7 @@ async def cancelled(jobs: list[asyncio.Task[Ending | HandBack]]) -> None:
     await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def test_slow_links_of_one_owner_keep_nobody_else_waiting(world: World) -> None:
+async def test_slow_links_of_one_owner_do_not_delay_others(world: World) -> None:
     host = PictureHost()
     async with AsyncExitStack() as stack:
         origin = await stack.enter_async_context(host.listening())

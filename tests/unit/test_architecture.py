@@ -1,4 +1,4 @@
-"""The shape of the package, as docs/architecture.md draws it, read from the sources themselves."""
+"""The structure of the package in docs/architecture.md, checked against the source code."""
 
 import ast
 import re
@@ -17,19 +17,19 @@ from wearon_cli.app import COMMANDS
 ROOT = Path(wearon_cli.__file__).parent
 PACKAGE = ROOT.name
 REPOSITORY = Path(__file__).parents[2]
-#: Everything outside the package that imports it.
+#: All folders outside the package that import it.
 OUTSIDE = ("devkit", "tests", "benchmarks", "scripts")
 
-#: Arrows point down only: a layer imports itself and what stands below it.
+#: Arrows point down only: a layer imports itself and the layers below it.
 LAYERS = ("core", "adapters", "wiring", "runtime", "cli", "commands", "app")
 
-#: All that the rules may import besides the standard library.
+#: Everything that `core` may import in addition to the standard library.
 CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_settings", "structlog"}
 
-#: Folders of the rules that everything there may use, besides the modules directly in `core`.
+#: Folders of `core` that everything there may use, in addition to the modules directly in `core`.
 COMMON = {"pictures"}
-#: Packages of the rules that may import others: operators see jobs, previews and checks need the
-#: pose, jobs have their pictures checked.
+#: Packages of `core` that may import others: operators see jobs, previews and checks need the pose,
+#: jobs have their pictures checked.
 MAY_LOOK_AT = {
     "operator": {"jobs", "checks"},
     "preview": {"body"},
@@ -44,7 +44,7 @@ ENVIRONMENT_READERS = {
     "adapters.pose.mediapipe_import": "names a proxy to MediaPipe's native library",
 }
 
-#: The only places where an exception of any kind is caught, and what becomes of it.
+#: The only places that catch every exception, and what they do with it.
 CATCH_ALL = {
     "app": "the top of the command line: reported, and the process ends",
     "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
@@ -90,9 +90,9 @@ LIBRARY_EXCEPTIONS = {
     ("runtime.worker.watchdog", "redis"): "blocking: it watches the event loop from outside",
     ("runtime.all.local_stack", "redis"): "blocking: it starts the server and waits for it",
 }
-#: Adapters that others may lean on: what two stores share, and the guard around every download.
+#: Adapters that others may import: code shared by two stores, and the guarded download.
 SHARED_ADAPTERS = {"rows", "fetch"}
-#: Adapters outside the folders, and whose keys they need.
+#: Adapters outside the folders, and the adapters whose keys they need.
 ADAPTER_EXCEPTIONS = {
     ("celery_app", "redis"): "Celery's queue is one of our Redis keys",
     ("pose", "pixels"): "checks run in a pixel process of their own",
@@ -190,7 +190,7 @@ def test_arrows_point_down_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_the_rules_know_no_vendor(name: str) -> None:
+def test_core_imports_no_vendor_library(name: str) -> None:
     tops = {each.partition(".")[0] for each in imports(name)}
     assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
 
@@ -275,7 +275,7 @@ def commands_in(module: str) -> set[str]:
 @pytest.mark.parametrize(
     "name", [each for each in modules() if each.startswith("commands.")], ids=lambda each: each[9:]
 )
-def test_commands_holds_commands(name: str) -> None:
+def test_the_commands_folder_has_only_commands(name: str) -> None:
     module = name.removeprefix("commands.")
     commands = commands_in(module)
     assert commands, f"no command of app.COMMANDS is in {name}"
@@ -288,20 +288,20 @@ def test_the_package_needs_nothing_around_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", files_of("devkit"), ids=lambda path: path.stem)
-def test_devkit_leans_on_the_package_only(path: Path) -> None:
+def test_devkit_imports_only_the_package(path: Path) -> None:
     tops = {each.partition(".")[0] for each in imported_by(path)}
     assert tops & (set(OUTSIDE) - {"devkit"}) == set()
 
 
 @pytest.mark.parametrize("path", files_of("tests"), ids=lambda path: path.stem)
 def test_tests_import_no_other_tests(path: Path) -> None:
-    """What two share is a fixture or lives in devkit."""
+    """Shared code is a fixture or is in devkit."""
     own_modules = {each.stem for each in files_of("tests")} | {"tests"}
     assert {each.partition(".")[0] for each in imported_by(path)} & own_modules == set()
 
 
 @pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_the_packages_of_the_rules_import_only_what_they_may(name: str) -> None:
+def test_packages_of_core_import_only_what_they_may(name: str) -> None:
     wing = name.split(".")[1] if name.count(".") > 1 else ""
     others = (
         {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1} - {wing} - COMMON
@@ -335,7 +335,7 @@ def test_importing_a_module_does_nothing(name: str) -> None:
     assert does == []
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_there_is_no_import_cycle() -> None:
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -374,8 +374,8 @@ def test_the_environment_is_read_in_one_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_mediapipes_tasks_are_imported_with_its_reports_kept_here(name: str) -> None:
-    """Else this process would report to MediaPipe's vendor (docs/security.md)."""
+def test_mediapipe_is_imported_only_with_its_reports_blocked(name: str) -> None:
+    """Otherwise this process would report to MediaPipe's vendor (docs/security.md)."""
     tree = modules()[name]
     guards = [
         range(node.lineno, (node.end_lineno or 0) + 1)
@@ -433,7 +433,7 @@ def test_modules_and_functions_stay_short(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])
-def test_the_tree_of_errors_grows_in_one_file(name: str) -> None:
+def test_every_error_is_defined_in_one_file(name: str) -> None:
     tree = {each.name for each in modules()["core.errors"].body if isinstance(each, ast.ClassDef)}
     classes = [each for each in ast.walk(modules()[name]) if isinstance(each, ast.ClassDef)]
     bases = {ast.unparse(base).rpartition(".")[2] for each in classes for base in each.bases}
@@ -441,5 +441,5 @@ def test_the_tree_of_errors_grows_in_one_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_every_module_says_what_it_knows(name: str) -> None:
+def test_every_module_has_a_docstring(name: str) -> None:
     assert ast.get_docstring(modules()[name])

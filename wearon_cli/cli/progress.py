@@ -48,7 +48,7 @@ class Progress:
         self._said = text
 
     def look(self, row: Session, job: JobEntry | None) -> None:
-        """Show where a job is, or its row's status, at every look."""
+        """Show where a job is, or its row's status, on every update."""
         self.say(_JOB_WORDS[job.place] if job else _ROW_WORDS[row.status])
 
 

@@ -18,12 +18,12 @@ from wearon_cli.core.operator.replay_plan import Plan
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: A session that was left out: its id, and why.
+#: A skipped session: its id, and why.
 type LeftOut = tuple[str, str]
 
 
 def progress_table(now: Progress, total: int) -> Table:
-    """One look at a bulk replay."""
+    """The state of a bulk replay at one moment."""
     table = _grid()
     failures = ", ".join(f"{code} {count}" for code, count in now.failures.most_common())
     limited = f", {len(now.waiting)} held back by --max-cost" if now.by_limit else ""
@@ -41,7 +41,9 @@ def progress_table(now: Progress, total: int) -> Table:
 
 @dataclass(slots=True)
 class Screen:
-    """Shows progress on stderr: a live table on a terminal, a line for each end elsewhere."""
+    """Shows progress on stderr: a live table on a terminal, otherwise a line for each session that
+    ends.
+    """
 
     total: int
     _live: Live | None = None
@@ -64,7 +66,7 @@ class Screen:
             self._live.__exit__(kind, exc, trace)
 
     def show(self, now: Progress) -> None:
-        """Tell what changed."""
+        """Show what changed."""
         if self._live is not None:
             self._live.update(progress_table(now, self.total), refresh=True)
             return
@@ -77,7 +79,7 @@ class Screen:
 
 
 def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
-    """The outcome, by the cause of the first failure."""
+    """The outcome, grouped by the cause of the first failure."""
     table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
     for cause, ends in _by_cause(now.ends).items():
         done = sum(end.ended.succeeded for end in ends)
@@ -101,7 +103,7 @@ def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
 def dry_run(
     plans: Sequence[Plan], left_out: Sequence[LeftOut], known: Outcomes, *, verbose: bool
 ) -> list[object]:
-    """What many replays would do, summed up."""
+    """A summary of what many replays would do."""
     buying = [plan for plan in plans if plan.buys]
     most = at_most_usd(buying)
     price = f"about ${expected_usd(buying):.2f}, at most " + (
@@ -151,13 +153,13 @@ def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
 def left_out_facts(
     left_out: Sequence[LeftOut], moved: Sequence[Plan] = ()
 ) -> list[dict[str, object]]:
-    """Sessions that were left out as JSON."""
+    """Skipped sessions as JSON."""
     gone = [(plan.session.session_id, "session_running") for plan in moved]
     return [{"session_id": each, "error_code": code} for each, code in (*left_out, *gone)]
 
 
 def interrupted_words(now: Progress) -> str:
-    """What to tell someone who pressed Ctrl-C."""
+    """The message after Ctrl-C."""
     return (
         f"{now.opened} were started, {len(now.ends)} of them have ended; the others continue, and "
         f"{len(now.waiting)} were not started"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: How far back, and in how many sessions, outcomes of earlier replays are looked for.
+#: How far back, and in how many sessions, outcomes of earlier replays are searched for.
 KNOWN_SINCE: Final = timedelta(days=7)
 KNOWN_SESSIONS: Final = 300
 
@@ -54,7 +54,7 @@ class Replaying:
 async def replay_one(
     plan: Plan, how: Replaying, tools: "OperatorTools", settings: "Settings", *, dry_run: bool
 ) -> Result:
-    """One session: its whole plan, its picture."""
+    """One session: shows its whole plan and its picture."""
     _require_priced([plan], how)
     _require_affordable(plan, how)
     if dry_run:
@@ -106,7 +106,7 @@ async def replay_many(
     dry_run: bool,
     verbose: bool,
 ) -> Result:
-    """Many sessions: a sum, one live table, a summary by cause."""
+    """Many sessions: shows totals, one live table, and a summary by cause."""
     _require_priced(plans, how)
     known = await _known_outcomes(tools)
     if dry_run:
@@ -150,7 +150,7 @@ async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: 
 async def _working_here(
     settings: "Settings", how: Replaying
 ) -> AsyncIterator[Callable[[str], None]]:
-    """With --now, the jobs named to it are done in this process; otherwise nothing is."""
+    """With --now, its jobs run in this process; otherwise it does nothing."""
     if not how.options.works_here:
         yield lambda _: None
         return
@@ -186,7 +186,9 @@ def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
 
 
 def _require_affordable(plan: Plan, how: Replaying) -> None:
-    """For one session; bulk replays are opened as far as the limit allows."""
+    """Enforce the limit for one session; of bulk replays, as many are opened as the limit
+    allows.
+    """
     most_usd = plan.price.most_usd
     if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A session's timeline: a line for each event, its facts below it where the terminal is narrow."""
+"""A session's timeline: a line for each event; on a narrow terminal its facts are below it."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.tables import ByWidth
 
-#: Members of a line that have a column of their own.
+#: Members of an entry that have their own column.
 _HEAD: Final = frozenset({"at", "event"})
-#: Below it, facts stand under their event, so that ids in them are whole.
+#: Below this width, facts are printed under their event, so that ids are not broken.
 NARROW: Final = 80
-#: Where facts begin beside their event: after the time, a glyph and the longest name.
+#: The column where facts begin next to their event: after the time, a symbol and the longest name.
 FACTS_AT: Final = 38
 _TONES: Final = {
     "picture_stored": Tone.OK,
@@ -27,7 +27,7 @@ _TONES: Final = {
     "worker_lost": Tone.WARNING,
     "late_picture": Tone.WARNING,
 }
-#: What became of a purchase or a job decides how its last line looks.
+#: The outcome of a purchase or a job decides how its last line looks.
 _BY_END: Final = {
     "completed": Tone.OK,
     "failed": Tone.FAILED,
@@ -48,7 +48,7 @@ def timeline(lines: Sequence[Line]) -> RenderableType:
 
 
 def _shown(line: Line, width: int) -> list[Text]:
-    """One event: its facts beside it, or below it where they do not fit."""
+    """One event: its facts next to it, or below it where they do not fit."""
     facts = _facts(line)
     head = Text.assemble((_time(line), "dim"), "  ", _event(line), no_wrap=True)
     beside = width - FACTS_AT

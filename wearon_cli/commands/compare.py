@@ -88,7 +88,7 @@ def compare(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The names, each model once."""
+    """The names, without duplicates."""
     found: dict[str, str] = {}
     for each in filter(None, (part.strip() for part in text.split(","))):
         try:

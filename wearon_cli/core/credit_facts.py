@@ -1,4 +1,4 @@
-"""Reading from rows and ledger what `credit_of` looks at: the same for settlement and operators."""
+"""Reads the facts for `credit_of` from rows and ledger, for settlement and operators alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from wearon_cli.core.session import Channel, Session, Sessions, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What this worker wrote down about a session, as far as its credit depends on it."""
+    """What the journal recorded about a session that its credit depends on."""
 
     failed_by_us: bool = False
     was_replayed: bool = False
@@ -32,7 +32,7 @@ class CreditReader:
     async def facts(self, row: Session, marks: Marks) -> CreditFacts:
         """
         Args:
-            row: The session as just read.
+            row: The session, just read.
             marks: From the journal: `SessionRecord` and the open job.
         """
         entries = await self.ledger.entries_of(row)
@@ -55,7 +55,7 @@ class CreditReader:
     async def _user_refunds(
         self, row: Session, entries: Sequence[LedgerEntry], marks: Marks
     ) -> Sequence[LedgerEntry]:
-        """Only read where the answer may depend on them: for a failure that is not ours."""
+        """Read only where the answer may depend on them: for a failure that is not ours."""
         known = marks.failed_by_us or any(entry.kind is EntryKind.REFUND for entry in entries)
         if row.channel is Channel.B2B or row.status is not Status.FAILED or known:
             return ()

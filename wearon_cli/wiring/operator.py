@@ -130,7 +130,7 @@ def operator_inspector(
         inputs=InputReader(
             storage=store.storage,
             bucket=settings.bucket,
-            # The local stack's port changes from run to run: there, the path alone tells.
+            # The local stack's port changes with each start, so only the path is compared.
             origin=None if settings.is_local else settings.supabase_url,
         ),
     )
@@ -149,8 +149,9 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
 
 
 def _price(settings: Settings, model: str | None, pictures: int) -> Price:
-    """What a try-on costs: of several configured models, the dearest."""
-    # A local stack's workers may have a key that this command has not: then they draw no previews.
+    """What a try-on costs; with several configured models, the most expensive one."""
+    # A local stack's workers may have a key that this command does not have, and then draw no
+    # previews.
     configured = settings.openai_image_models if settings.draws_previews else settings.model_names
     models = map(named_model, (model,) if model else configured)
     prices = [

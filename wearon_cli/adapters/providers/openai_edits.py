@@ -1,8 +1,9 @@
 """
-OpenAI's `POST /images/edits` as a provider without powers: the answer is the picture, or lost.
+OpenAI's `POST /images/edits` as a provider without powers: a picture is in the answer, or it is
+lost.
 
-A call is sent once, and never repeated in here. With no idempotency key on this path, whatever
-fails after the request left may have been billed and raises `CallAmbiguous`.
+A call is sent once and never retried here. With no idempotency key on this path, whatever fails
+after the request left may have been billed and raises `CallAmbiguous`.
 """
 
 import binascii
@@ -29,7 +30,7 @@ from wearon_cli.core.image_models import (
 from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
-#: Requested, so that nothing has to be encoded again; 90 keeps skin free of blocks.
+#: The requested JPEG quality, so that the result is not encoded again; at 90 skin shows no blocks.
 OUTPUT_COMPRESSION: Final = 90
 
 
@@ -78,7 +79,7 @@ class OpenAIImages(OneShot):
     async def submit(
         self, request: TryOnRequest, *, model: str, marker: str | None
     ) -> GeneratedPicture:
-        """Draw, and answer with the picture."""
+        """Draw, and return the picture."""
         del marker
         rules = image_model(model)
         require_takes(rules, request, size=self._size, quality=self._quality)

@@ -1,10 +1,11 @@
 """
-OpenAI's Responses in background mode as a provider: pictures can be fetched, and lost ones found.
+OpenAI's Responses API in background mode as a provider: pictures can be fetched later, and lost
+ones found.
 
 The paid call is sent once. Before it comes a conversation, free of charge, whose id the caller
-journals: while a response runs in a conversation a second one is refused there, and what ended
-stands among its items. So a purchase whose answer was lost can be distinguished from one that never
-happened.
+journals: while a response runs in a conversation, a second one is refused there, and the output of
+ended ones is among its items. So a purchase whose answer was lost can be distinguished from one
+that never happened.
 
 None of this was tested with a live account. Where the API refuses conversations together with
 background and pictures, they are left out for a while and `powers` says so.
@@ -55,9 +56,9 @@ from wearon_cli.core.providers import GeneratedPicture, Pending, Powers, Ticket,
 
 #: Conversations that were refused are asked for again after this time.
 REFUSED_FOR_S: Final = 3600.0
-#: No picture was reported to be faster than this at medium quality.
+#: No picture of medium quality is reported to have been faster than this.
 FIRST_GUESS_S: Final = 8.0
-#: More than one response puts into a conversation.
+#: More items than one response adds to a conversation.
 MAX_ITEMS: Final = 100
 
 #: Parameters that we choose ourselves: a refusal of one is not the shopper's fault.
@@ -90,7 +91,7 @@ class OpenAIResponses:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by the caller. Some 30 connections are enough for
+            http: From `image_api_client`; closed by the caller. About 30 connections are enough for
                 hundreds of pictures: none is held while a picture is drawn.
             outer_model: The text model that calls the image tool.
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
@@ -117,9 +118,9 @@ class OpenAIResponses:
     # ------------------------------------------------------------------------- buying
 
     async def prepare(self, session_id: str, *, after: str | None = None) -> str | None:
-        """Open a conversation, and delete that of the purchase before."""
+        """Open a conversation, and delete that of the previous purchase."""
         if after is not None:
-            with suppress(GeneratorError):  # only a few words are left there
+            with suppress(GeneratorError):  # only a little text is left there
                 await self._delete_conversation(after)
         if not self._takes_conversations:
             return None
@@ -211,7 +212,7 @@ class OpenAIResponses:
         try:
             picture = read_conversation(items, self._asked(ticket))
         except GeneratorError:
-            return ticket  # `collect` tells its end
+            return ticket  # `collect` reports how it ended
         return None if picture is None else ticket
 
     async def _look(self, conversation: str) -> tuple[bool, Sequence[dict[str, Any]]]:
@@ -227,7 +228,7 @@ class OpenAIResponses:
         if await self._is_locked(conversation):
             return True, []
         items = await self._conversation_items(conversation)
-        if not _has_image_call(items):  # whether the lock goes first is not documented
+        if not _has_image_call(items):  # whether the lock is released first is not documented
             await asyncio.sleep(self._look_again_s)
             items = await self._conversation_items(conversation)
         return False, items
@@ -268,7 +269,7 @@ class OpenAIResponses:
             await self._delete_conversation(ticket.marker)
 
     async def _delete_conversation(self, conversation: str) -> None:
-        """A conversation's items outlive it, so they go first."""
+        """A conversation's items outlive it, so they are deleted first."""
         try:
             items = await self._conversation_items(conversation)
         except CallAmbiguous:  # it is gone
@@ -309,7 +310,7 @@ class OpenAIResponses:
     def _submit_error(
         self, answer: Answer, error: ErrorBody, *, has_marker: bool
     ) -> GeneratorError:
-        """Our error for an answer to the paid call that is no purchase."""
+        """Our error for an answer to the paid call that is not a purchase."""
         parameter = (error.param or "").partition("[")[0].partition(".")[0]
         if parameter == "conversation" or error.code == "conversation_not_supported":
             self._note_refused(answer.status, error)
@@ -364,7 +365,7 @@ def _document(answer: Answer) -> dict[str, Any]:
 
 
 def _response_id(answer: Answer) -> str:
-    """The id of the response that was just bought; without it, it has to be found."""
+    """The id of the response that was just bought; without an id it has to be found."""
     try:
         bought = _document(answer).get("id")
     except GeneratorFault as exc:

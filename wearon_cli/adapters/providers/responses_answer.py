@@ -1,8 +1,8 @@
 """
-What OpenAI's Responses answer: a picture and its cost, or the error that it ended with.
+Reads answers of OpenAI's Responses API: a picture and its cost, or the error that it ended with.
 
-A vendor's text is never shown or kept, and neither are the categories that a shopper's photo fell
-into: codes and the stage of a refusal only.
+Of a refusal only the codes and the stage are kept: never the vendor's text, nor the categories that
+a shopper's photo was put into.
 """
 
 import binascii
@@ -75,7 +75,7 @@ _REFUSAL_STAGES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was asked for, where the answer does not repeat it."""
+    """What was requested, for answers that do not repeat it."""
 
     ticket: Ticket
     outer_model: str
@@ -88,8 +88,8 @@ def read_response(document: Mapping[str, Any], asked: Asked) -> GeneratedPicture
     The picture of a response that has ended.
 
     Raises:
-        CallAmbiguous: A picture was drawn, and is not in the answer.
-        GeneratorError: Any other: no picture was drawn.
+        CallAmbiguous: A picture was drawn but is not in the answer.
+        GeneratorError: No picture was drawn.
     """
     call = image_call(_items(document.get("output")))
     if call is None or not isinstance(call.get("result"), str):
@@ -116,7 +116,7 @@ def read_conversation(items: Iterable[Mapping[str, Any]], asked: Asked) -> Gener
     """
     The picture among a conversation's items; None when no image tool call is there.
 
-    A conversation tells no usage: the cost is an estimate.
+    A conversation reports no usage: the cost is an estimate.
 
     Raises:
         As `read_response`.

@@ -1,4 +1,6 @@
-"""What is sent to OpenAI's Responses: one image tool call, the caller's words, the pictures."""
+"""Builds the request to OpenAI's Responses API: one image tool call, the caller's prompt, the
+pictures.
+"""
 
 import binascii
 from typing import Any, Final
@@ -9,7 +11,7 @@ from wearon_cli.adapters.providers.openai_edits import OUTPUT_COMPRESSION
 from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.providers import TryOnRequest
 
-#: The outer model would write a prompt of its own; the words of a try-on are chosen with care.
+#: Without this the outer model writes its own prompt instead of using the try-on's.
 INSTRUCTIONS: Final = (
     "Call the image generation tool exactly once, and answer nothing else. Its prompt is the "
     "user's text word for word: add nothing, leave nothing out, translate nothing. The user's "
@@ -72,9 +74,9 @@ def _content(request: TryOnRequest) -> list[dict[str, str]]:
 
 def probe_body(conversation: str, *, outer_model: str) -> bytes:
     """
-    The JSON of a question without pictures, for a fraction of a thousandth of a cent.
+    The JSON of a request without pictures, which costs less than a thousandth of a cent.
 
-    It is refused while a response runs in the conversation; that is all it is sent for.
+    It is refused while a response runs in the conversation: that is what it tests.
     """
     return to_json(
         {

@@ -1,4 +1,4 @@
-"""How a job's hash in Redis is read: fields to records."""
+"""Turns the fields of a job's hash in Redis into records."""
 
 import json
 import secrets
@@ -31,7 +31,7 @@ type Fields = Mapping[bytes, bytes]
 
 
 def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """What a script returned as names and values; the last value of a name counts."""
+    """A script's reply of names and values, as a dict; the last value of a name counts."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
@@ -108,7 +108,7 @@ def micro_usd(cost_usd: float | None) -> int | str:
 
 
 def timeline_facts(event: str, **facts: object) -> str:
-    """Members of a timeline line, without those that are None."""
+    """Members of a timeline entry, without those that are None."""
     given = {name: value for name, value in facts.items() if value is not None}
     return json.dumps({"event": event, **given})
 
@@ -122,7 +122,7 @@ def cause_facts(cause: WearonError | None) -> dict[str, object]:
 
 
 def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
-    """What `open.lua` needs of a job."""
+    """What `open.lua` needs to know about a job."""
     fields: dict[str, object] = {
         "channel": job.key.channel.value,
         "payload": job.payload,

@@ -1,10 +1,9 @@
 """
-From a job to a picture worth keeping: held, recovered or bought; checked, and bought again if it
-fails.
+Gets the picture for a job: held, recovered or bought; checked, and bought again if the check fails.
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
-to the second, the first can still be delivered. Where it cannot be held, no second is bought.
+to the second, the first can still be delivered. If it cannot be held, no second one is bought.
 """
 
 import asyncio
@@ -51,14 +50,14 @@ from wearon_cli.core.settings import Settings
 
 @dataclass(slots=True, kw_only=True)
 class _Job:
-    """A job under way, and what is known of it by now."""
+    """A running job, and what is known about it so far."""
 
     claim: Claim
     task: Task
     row: Session
     inputs: CheckedInputs | None = None
     bought: int = 0  # purchases made for it
-    is_held: bool = False  # its picture came out of Redis
+    is_held: bool = False  # its picture was held in Redis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Drawing:
     checker: Checker
     buyer: Buyer
     keeper: Keeper
-    #: One slot for each original picture in memory; a job that finds none waits. Originals have up
+    #: One slot for each original picture in memory; a job without a slot waits. Originals have up
     #: to 10 MB each, prepared pictures 0.3.
     originals: FairSlots
     preparing: FairSlots  # those waiting for, or in, a pixel process
@@ -87,8 +86,8 @@ class Drawing:
         The picture to keep for a job.
 
         Raises:
-            PhotoRefused: Its photos are no use: nothing was bought.
-            ResultRefused: What was drawn is no use, and the settings say to fail then.
+            PhotoRefused: Its photos are unusable; nothing was bought.
+            ResultRefused: The drawn picture is unusable, and the settings say to fail the job then.
             WearonError: As `Buyer.buy` and `Retriever.recover`.
         """
         job = _Job(claim=claim, task=task, row=row, bought=claim.purchases)
@@ -153,13 +152,13 @@ class Drawing:
         """Before paying: the platform may have ended the session, or it may be too old."""
         self._require_young(row)
         now = await self.sessions.get(task.key)
-        if now is not None and now.status in WAITING:  # by a worker that lost its lease
+        if now is not None and now.status in WAITING:  # ended by a worker that lost its lease
             raise StoreUnavailable("the row was requeued before anything was bought")
         if now is None or now.status is not row.status:
             raise SessionFinal("the row changed before anything was bought")
 
     def _require_young(self, row: Session) -> None:
-        """The platform fails and refunds every open b2c row of ten minutes by itself."""
+        """The platform itself fails and refunds every b2c row that is open for ten minutes."""
         if row.channel is not Channel.B2C or row.status.is_final:
             return
         age_s = (utc_now() - row.created_at).total_seconds()
@@ -194,10 +193,11 @@ class Drawing:
             async with self.preparing.slot(owner_id):
                 return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
-    # ------------------------------------------------------------------ what was drawn is judged
+    # ------------------------------------------------------------------- checks of the drawn
+    # picture
 
     async def _judged(self, job: _Job, picture: BoughtPicture) -> BoughtPicture:
-        """The picture to keep: this one, or one bought in its stead."""
+        """The picture to keep: this one, or one that was bought to replace it."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
         if claim.drawn_again and job.is_held and claim.purchase is not None:
@@ -213,7 +213,7 @@ class Drawing:
         return picture
 
     async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[Finding, ...]:
-        """What is wrong with a picture; a preview checks itself."""
+        """What is wrong with a picture; previews are not checked here."""
         if self.settings.check_results == "off" or picture.usage.is_preview:
             return ()
         if job.inputs is None:
@@ -273,7 +273,7 @@ class Drawing:
     async def _only_first(
         self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
     ) -> BoughtPicture:
-        """There is no second picture, or it cannot be had in time: its purchase is over."""
+        """There is no second picture, or it is not available in time: its purchase has ended."""
         await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
         if findings:
             await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)

@@ -1,9 +1,9 @@
 """
-Buying a picture: the paid call, journalled before it leaves, and what became of it.
+Buys a picture: the paid call, journalled before it is sent, and its outcome.
 
 Nothing is bought while a breaker is open, without a permit of the rate limit, for a session that
-has ended meanwhile, or more often than the cap allows. Before anything is bought again, whoever
-sold the open purchase is asked for it: `retrieval` does that.
+has ended meanwhile, or more often than the cap allows. Before anything is bought again, the
+provider of an open purchase is asked for it (`retrieval`).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from wearon_cli.core.settings import Settings
 
 @dataclass(slots=True)
 class OpenCheck:
-    """Looks at the row again when it was last seen too long ago."""
+    """Reads the row again when it was last read too long ago."""
 
     look: Callable[[], Awaitable[None]]  # raises when the session may not be bought for
     seen_s: float  # by the event loop's clock
@@ -54,20 +54,20 @@ class OpenCheck:
 
 @dataclass(slots=True)
 class Gate:
-    """Closed when this process is told to stop: no purchase begins any more."""
+    """Closed when this process is told to stop: no more purchases are started."""
 
     is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be bought, and for whom."""
+    """What to buy, and for whom."""
 
     claim: Claim
     request: TryOnRequest
     owner_id: str
     check: OpenCheck
-    never_bought: Purchase | None = None  # an earlier attempt's, known to be none
+    never_bought: Purchase | None = None  # of an earlier attempt, known not to exist
     bought: int = 0  # purchases that this job has made, this attempt's included
 
     @property
@@ -93,9 +93,9 @@ class Buyer:
         Buy one picture and verify it, from the first offer that serves.
 
         Raises:
-            JobGaveUp: This job has bought as many as it may.
+            JobGaveUp: This job has reached the limit of purchases.
             CallsHalted, NoPermit, Interrupted: Not now, or not here.
-            SessionFinal, JobTooOld: From the check: not for this session any more.
+            SessionFinal, JobTooOld: From the check: nothing is bought for this session any more.
             GeneratorError: The call failed; the journal says whether it was billed.
         """
         await self._require_storage()
@@ -130,7 +130,7 @@ class Buyer:
             await self.keeper.require_storage()
 
     async def _from(self, offer: Offer, order: Order) -> BoughtPicture:
-        """Buy from this offer. Its breaker follows what comes of it."""
+        """Buy from this offer, and open or close its breaker by the result."""
         if order.is_wished:
             return await self._bought(offer, order)
         breaker = provider_breaker(offer.provider.name)
@@ -148,7 +148,7 @@ class Buyer:
         except AccountBlocked as exc:
             await self._halt(breaker, exc)
             raise
-        with suppress(QueueUnavailable):  # never at the price of the picture
+        with suppress(QueueUnavailable):  # must not cost the picture
             await self.breakers.reset(breaker)
         return picture
 
@@ -218,6 +218,6 @@ class Buyer:
 
 
 def _marker_before(offer: Offer, order: Order) -> str | None:
-    """The marker of a purchase that this provider knows not to have been made."""
+    """The marker of a purchase that did not happen, as far as this provider knows."""
     earlier = order.never_bought
     return earlier.marker if earlier and earlier.provider == offer.provider.name else None

@@ -25,14 +25,14 @@ LOOKS_PER_S: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkEnd:
-    """How one of them ended."""
+    """How one replay ended."""
 
     plan: Plan
     ended: Ended
 
     @property
     def cause(self) -> str:
-        """The class of error that the replay was to make good."""
+        """The class of the error that was replayed."""
         return self.plan.report.error_class or UNKNOWN
 
 
@@ -43,19 +43,19 @@ class Progress:
     waiting: list[Plan]  # not opened yet
     open: dict[str, Plan] = field(default_factory=dict)  # by session id
     ends: list[BulkEnd] = field(default_factory=list)
-    moved: list[Plan] = field(default_factory=list)  # moved on since they were planned
+    moved: list[Plan] = field(default_factory=list)  # changed since they were planned
     began_s: float = 0.0
     now_s: float = 0.0
-    by_limit: bool = False  # the limit of money keeps back those that wait
+    by_limit: bool = False  # the cost limit holds back the waiting ones
 
     @property
     def cost_usd(self) -> float:
-        """What was paid so far by those that have ended."""
+        """What the ended ones cost."""
         return sum(end.ended.cost_usd for end in self.ends)
 
     @property
     def committed_usd(self) -> float:
-        """What is paid, and what the open ones may cost at most."""
+        """What was paid, plus the most that the open ones may cost."""
         return self.cost_usd + sum(plan.price.most_usd or 0.0 for plan in self.open.values())
 
     @property
@@ -64,7 +64,7 @@ class Progress:
 
     @property
     def failures(self) -> Counter[str]:
-        """By class of error of the replay itself."""
+        """Failed replays by their own class of error."""
         return Counter(
             end.ended.error_class or UNKNOWN for end in self.ends if not end.ended.succeeded
         )
@@ -75,7 +75,7 @@ class Progress:
 
     @property
     def left_s(self) -> float | None:
-        """About how long the open ones still take; None while none has ended."""
+        """The estimated remaining time of the open ones; None until one has ended."""
         if not self.ends or not self.open:
             return None
         return (self.now_s - self.began_s) / len(self.ends) * len(self.open)
@@ -146,13 +146,13 @@ class Bulk:
 
 
 def at_most_usd(plans: Iterable[Plan]) -> float | None:
-    """What these cost at most; None when one has no price."""
+    """The most that these may cost; None when one has no price."""
     prices = [plan.price.most_usd for plan in plans]
     return None if None in prices else sum(price or 0.0 for price in prices)
 
 
 def expected_usd(plans: Iterable[Plan]) -> float:
-    """About what these cost, those without a price left out."""
+    """The approximate cost of these, without those that have no price."""
     return sum(plan.price.expected_usd or 0.0 for plan in plans)
 
 

@@ -1,7 +1,7 @@
 """
-Running a session again that ended or got stuck.
+Runs a session again that ended or got stuck.
 
-A replay writes one thing: it opens a job. The row keeps its status until the worker has stored the
+A replay makes one write: it opens a job. The row keeps its status until the worker has stored the
 new picture, so a replay that fails, or is killed at any time, leaves the session as it was.
 Everything that can be checked is checked before that one write.
 """
@@ -70,9 +70,9 @@ class Replayer:
         Raises:
             InputError: This is not a session id, or the options do not fit the session.
             SessionNotFound: No such row in either table.
-            SessionRunning: A worker has it, or will have it.
-            SessionFinal: It is completed, and `force` was not asked for.
-            PictureUnavailable: An input picture that it needs is gone.
+            SessionRunning: It has an open job.
+            SessionFinal: It is completed, and `force` is not set.
+            PictureUnavailable: A needed input picture no longer exists.
         """
         report = await self.inspector.inspect(session_id)
         self._require_free(report, options)
@@ -96,8 +96,8 @@ class Replayer:
         Open the job. Calling it again for the same plan opens no second one.
 
         Raises:
-            SessionRunning: The session moved since the plan was made; nothing was changed.
-            QueueUnavailable: The job may or may not be open: call it again, or look.
+            SessionRunning: The session has changed since it was planned; nothing was written.
+            QueueUnavailable: The job may or may not be open: call it again, or check.
         """
         row = await self.sessions.get(plan.session.key)
         moved = SessionRunning(

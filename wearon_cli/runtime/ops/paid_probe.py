@@ -24,7 +24,7 @@ from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.trials import OpenTrials, open_trials
 
-#: The smallest picture that every model draws, at the lowest quality: a cent or three.
+#: The smallest picture that every model draws, at the lowest quality: one to three cents.
 SIZE: Final = "1024x1024"
 QUALITY: Final = "low"
 #: Bundled with the package.
@@ -39,18 +39,18 @@ class Purchase:
 
     name: str  # PROVIDER:MODEL
     expected_usd: float | None
-    api: Api | None = None  # OpenAI only: which of its two
-    is_configured: bool = True  # jobs would buy this way
+    api: Api | None = None  # OpenAI only: one of its two APIs
+    is_configured: bool = True  # jobs use this API
 
     @property
     def title(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         return f"{self.name} ({self.api})" if self.api else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A purchase, and what was seen."""
+    """A purchase, and its result."""
 
     purchase: Purchase
     trial: Trial
@@ -58,7 +58,7 @@ class Probe:
 
 def planned(settings: Settings) -> list[Purchase]:
     """
-    What a paid probe buys: every configured model; of OpenAI's each through both APIs.
+    What a paid probe buys: every configured model; OpenAI's models through both APIs.
 
     Raises:
         ConfigError: No configured provider has a key.
@@ -68,7 +68,7 @@ def planned(settings: Settings) -> list[Purchase]:
     for name in settings.model_names:
         model = named_model(name)
         if settings.provider_key(model.provider) is None:
-            continue  # a fault of its own, which the free checks tell
+            continue  # a failure that the free checks report
         usd = try_on_usd(model, size=SIZE, quality=QUALITY, pictures=len(PICTURES))
         if model.provider != OPENAI:
             found.append(Purchase(name=name, expected_usd=usd))
@@ -160,7 +160,7 @@ def probe_facts(probe: Probe) -> dict[str, object]:
 
 
 def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
-    """One for each purchase: the picture, its price, its marks, and whether it is had again."""
+    """One per purchase: the picture, its price, its marks, and whether it can be fetched again."""
     return [
         _failed(probe, probes) if probe.trial.error else _drawn(probe.purchase, probe.trial)
         for probe in probes
@@ -168,7 +168,7 @@ def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
 
 
 def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
-    """A fault where jobs would meet it; else a warning."""
+    """A failure if jobs use this API; otherwise a warning."""
     purchase, error = probe.purchase, probe.trial.error
     others_draw = any(each.trial.error is None and each.purchase.is_configured for each in probes)
     harmless = not purchase.is_configured or (isinstance(error, ModelUnavailable) and others_draw)
@@ -196,7 +196,7 @@ def _drawn(purchase: Purchase, trial: Trial) -> Finding:
 
 
 def _price(trial: Trial) -> tuple[str, str]:
-    """In words; and what to do."""
+    """The result as text, and what to do."""
     usage = trial.picture.usage if trial.picture else None
     if usage is None or usage.cost_usd is None:
         return "its price is neither reported nor known here", "check the provider's bill"
