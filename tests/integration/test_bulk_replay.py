@@ -19,7 +19,7 @@ from wearon_cli.core.errors import (
     TryOnFailed,
     WearonError,
 )
-from wearon_cli.core.operator.bulk import Progress
+from wearon_cli.core.operator.bulk import BulkProgress
 from wearon_cli.core.operator.chances import Chance, Outcomes, replay_chance
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 
@@ -162,7 +162,9 @@ async def test_the_live_table_shows_the_progress(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plans = await failed(world, GenerationRefused(), GenerationRefused())
-    now = Progress(waiting=plans[1:], open={plans[0].session.session_id: plans[0]}, by_limit=True)
+    now = BulkProgress(
+        waiting=plans[1:], open={plans[0].session.session_id: plans[0]}, by_limit=True
+    )
     table = progress_table(now, 2)
     texts = [str(cell) for column in table.columns for cell in column.cells]
     assert "0 of 2 ended, 1 running, 1 held back by --max-cost" in texts

@@ -20,7 +20,7 @@ from wearon_cli.adapters.pose.checks import CheckProcess
 from wearon_cli.adapters.pose.model_file import model_path, require_model
 from wearon_cli.adapters.redis import journal, keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.errors import ConfigError, GeneratorFault
 from wearon_cli.core.events import Event, observed_by
 from wearon_cli.core.jobs.events import PictureNotChecked, PictureSuspect
@@ -280,14 +280,14 @@ async def test_without_the_pose_model_blank_pictures_are_still_refused(
     finally:
         await checks.aclose()
     assert (good.findings, good.not_checked) == ((), "no_pose_model")
-    assert blank.certain == (Finding.PHOTO_BLANK,)
+    assert blank.certain == (PictureFinding.PHOTO_BLANK,)
 
 
 async def test_a_killed_process_is_followed_by_another() -> None:
     checks = CheckProcess(model_path(load_settings()))
     try:
         for _ in range(2):
-            assert (await checks.inputs([WALL, GARMENT])).findings == (Finding.NO_PERSON,)
+            assert (await checks.inputs([WALL, GARMENT])).findings == (PictureFinding.NO_PERSON,)
             for pid in checks.pids:
                 os.kill(pid, signal.SIGKILL)
     finally:

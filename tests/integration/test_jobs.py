@@ -23,7 +23,7 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs import purchasing
-from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobState, Purchase
 from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, Status, fail, requeue, utc_now
 
@@ -477,4 +477,4 @@ async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None
     assert (await world.row(key)).status is Status.QUEUED
     entry = await world.journal.entry(key.session_id)
     assert entry is not None
-    assert (entry.place, entry.attempt) == (JobPlace.READY, 1)
+    assert (entry.state, entry.attempt) == (JobState.READY, 1)

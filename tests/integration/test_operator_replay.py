@@ -25,11 +25,11 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs.journal import Ending
-from wearon_cli.core.operator.bulk import Bulk, Progress
+from wearon_cli.core.operator.bulk import Bulk, BulkProgress
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.inputs import EXPIRED
 from wearon_cli.core.operator.inspector import JobLocation, Search
-from wearon_cli.core.operator.replay_plan import Action
+from wearon_cli.core.operator.replay_plan import ReplayAction
 from wearon_cli.core.session import Session, SessionKey, SessionMove, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path, swap_path
 
@@ -220,7 +220,7 @@ async def test_a_stored_picture_is_finished_without_its_inputs(
     await world.storage.put(row.result_path, FIRST, content_type="image/jpeg")
     await write(world, key, model_image_url=EXPIRED, outfit_image_url=EXPIRED)
     plan = await operators.replay(key)
-    assert (plan.action, plan.price.most_usd) == (Action.FINISH, 0.0)
+    assert (plan.action, plan.price.most_usd) == (ReplayAction.FINISH, 0.0)
     assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
 
@@ -234,7 +234,7 @@ async def test_a_redraw_keeps_the_earlier_picture_and_undo_restores_it(
     key = await absorb(world)
     row = await completed(world, key)
     plan = await operators.replay(key, force=True)
-    assert plan.action is Action.REDRAW
+    assert plan.action is ReplayAction.REDRAW
     world.generator.plan = [SECOND]
     assert await world.run_all() == [Ending.COMPLETED]
     redrawn = await world.storage.get(row.result_path)
@@ -366,7 +366,7 @@ async def test_a_session_with_a_job_is_refused_wherever_the_job_is(
     key = await b2c(world)
     with pytest.raises(SessionRunning, match="platform's list"):
         await operators.plan(key)
-    assert (await operators.plan(key, works_here=True)).action is Action.DRAW
+    assert (await operators.plan(key, works_here=True)).action is ReplayAction.DRAW
     await world.take_all_in()
     with pytest.raises(SessionRunning, match="ready"):
         await operators.plan(key, works_here=True)
@@ -495,11 +495,11 @@ async def test_many_are_opened_together_and_followed_to_their_ends(
     world: World, operators: Operators
 ) -> None:
     plans = await plans_of(world, operators, 4)
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     seen: list[int] = []
     all_open = asyncio.Event()
 
-    def look(now: Progress) -> None:
+    def look(now: BulkProgress) -> None:
         seen.append(len(now.ends))
         if len(now.open) == 4:
             all_open.set()
@@ -525,10 +525,10 @@ async def test_a_cost_limit_stops_opening_more_and_is_never_exceeded(
     plans = await plans_of(world, operators, 5)
     most_usd = plans[0].price.most_usd  # type: ignore[attr-defined]
     limit_usd = most_usd * 2 + 0.001
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     most_open = 0
 
-    def look(now: Progress) -> None:
+    def look(now: BulkProgress) -> None:
         nonlocal most_open
         most_open = max(most_open, len(now.open))
         assert now.committed_usd <= limit_usd
@@ -552,7 +552,7 @@ async def test_a_changed_session_is_skipped(world: World, operators: Operators) 
     key = plans[0].session.key  # type: ignore[attr-defined]
     await operators.replay(key)
     await world.run_all()
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     await Bulk(replayer=operators.replayer).run(progress, timeout_s=5, on_change=lambda _: None)
     assert (len(progress.moved), progress.opened) == (1, 0)
 

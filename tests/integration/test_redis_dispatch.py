@@ -27,7 +27,7 @@ from wearon_cli.core.jobs.journal import (
     Closing,
     Ending,
     HandBack,
-    JobPlace,
+    JobState,
     Lane,
     NewJob,
     Purchase,
@@ -96,9 +96,9 @@ class Queue:
         assert set(await self.release()) == set(ids)
         return [await self.claim(session_id, worker=worker) for session_id in ids]
 
-    async def place(self, session_id: str) -> JobPlace | None:
+    async def state(self, session_id: str) -> JobState | None:
         entry = await self.journal.entry(session_id)
-        return entry.place if entry else None
+        return entry.state if entry else None
 
     async def let_lease_run_out(self, worker_id: str = "w") -> None:
         await self.redis.delete(keys.worker(worker_id))
@@ -152,7 +152,7 @@ async def test_a_released_job_names_its_session_channel_and_request(queue: Queue
     (job,) = (await queue.dispatcher.release(limit=16)).jobs
     assert (job.session_id, job.channel, job.number) == ("a", Channel.B2C, 1)
     assert job.request_id == "req_a"
-    assert await queue.place("a") is JobPlace.RELEASED
+    assert await queue.state("a") is JobState.RELEASED
 
 
 async def test_an_empty_queue_waits_for_an_event(queue: Queue) -> None:
@@ -318,7 +318,7 @@ async def test_a_late_message_claims_a_job_that_is_ready_again(queue: Queue) -> 
     await queue.register("w", slots=0)
     await queue.let_pass(11)
     assert await queue.release() == []
-    assert await queue.place("a") is JobPlace.READY
+    assert await queue.state("a") is JobState.READY
     await queue.claim("a")
     await queue.register("w", slots=2)
     assert await queue.release() == ["b"]  # not a: it runs
@@ -460,7 +460,7 @@ async def test_a_lease_that_is_renewed_keeps_its_jobs(queue: Queue) -> None:
     await queue.running("a")
     assert await queue.workers.renew("w")
     assert await queue.recover() == Recovered()
-    assert await queue.place("a") is JobPlace.RUNNING
+    assert await queue.state("a") is JobState.RUNNING
 
 
 async def test_a_lease_renewed_late_keeps_its_jobs_if_nobody_took_them(queue: Queue) -> None:

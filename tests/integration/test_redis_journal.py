@@ -17,7 +17,7 @@ from wearon_cli.core.jobs.journal import (
     Closing,
     Ending,
     HandBack,
-    JobPlace,
+    JobState,
     Lane,
     NewJob,
     Purchase,
@@ -163,7 +163,7 @@ async def test_a_job_is_not_claimed_before_its_due_time(
     )
     entry = await journal.entry(ID)
     assert entry is not None
-    assert entry.place is JobPlace.WAITING
+    assert entry.state is JobState.WAITING
     assert entry.due_at is not None
     assert await journal.claim(ID, worker_id="w", token="t2") is None
     await redis.hset(keys.job(ID), "due_at", 1)
@@ -229,7 +229,7 @@ async def test_a_repeated_hand_back_does_not_take_the_job_from_the_next_worker(
     await journal.hand_back(first, after_s=60, why=HandBack.FAULT, error="e")
     entry = await journal.entry(ID)
     assert entry is not None
-    assert entry.place is JobPlace.RUNNING
+    assert entry.state is JobState.RUNNING
     third = await journal.claim(ID, worker_id="w", token="t2")
     assert third is not None
     assert third.faults == 1

@@ -114,6 +114,9 @@ COMMAND_EXTRAS = {
 #: Conditions of statements outside of functions that hold in type checkers and programs only.
 HARMLESS_TESTS = {"TYPE_CHECKING", "__name__ == '__main__'"}
 
+#: Public classes of one name.
+SHARED_NAMES = {"PhotoRefused": ["core.errors", "runtime.events"]}  # the event of that error
+
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 50
 #: Modules that may be longer, and why.
@@ -430,6 +433,16 @@ def test_modules_and_functions_stay_short(name: str) -> None:
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     counts = [(each.name, code_lines(each)) for each in functions]
     assert [(name, count) for name, count in counts if count > MAX_FUNCTION_LINES] == []
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """One word for one thing: a reader who meets it in a traceback knows which one it is."""
+    homes: dict[str, list[str]] = {}
+    for module, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == SHARED_NAMES
 
 
 @pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.checks.colours import share_like, spread, worn_colours
-from wearon_cli.core.checks.findings import CERTAIN, WORDS, Finding, Report, refusal
+from wearon_cli.core.checks.findings import CERTAIN, WORDS, PictureFinding, Report, refusal
 from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import (
     Comparison,
@@ -62,13 +62,13 @@ SAME = Comparison(
     ("change", "findings"),
     [
         pytest.param({}, (), id="right"),
-        pytest.param({"zoom": 2.0}, (Finding.FRAMED_OTHERWISE,), id="twice as large"),
-        pytest.param({"zoom": 0.5}, (Finding.FRAMED_OTHERWISE,), id="half as large"),
+        pytest.param({"zoom": 2.0}, (PictureFinding.FRAMED_OTHERWISE,), id="twice as large"),
+        pytest.param({"zoom": 0.5}, (PictureFinding.FRAMED_OTHERWISE,), id="half as large"),
         pytest.param({"zoom": 1.4}, (), id="somewhat nearer"),
-        pytest.param({"is_cut": True}, (Finding.FRAMED_OTHERWISE,), id="feet cut off"),
-        pytest.param({"moved": 0.9}, (Finding.OTHER_PERSON,), id="another pose"),
-        pytest.param({"head_change": 0.4}, (Finding.OTHER_PERSON,), id="another head"),
-        pytest.param({"worn_change": 0.01}, (Finding.NOT_APPLIED,), id="untouched"),
+        pytest.param({"is_cut": True}, (PictureFinding.FRAMED_OTHERWISE,), id="feet cut off"),
+        pytest.param({"moved": 0.9}, (PictureFinding.OTHER_PERSON,), id="another pose"),
+        pytest.param({"head_change": 0.4}, (PictureFinding.OTHER_PERSON,), id="another head"),
+        pytest.param({"worn_change": 0.01}, (PictureFinding.NOT_APPLIED,), id="untouched"),
         pytest.param({"worn_change": 0.01, "end_change": 0.3}, (), id="other shoes, or a hat"),
         pytest.param({"worn_change": 0.01, "garment_likeness": 0.9}, (), id="white for white"),
         pytest.param({"worn_change": 0.04, "garment_likeness": 0.5}, (), id="half alike"),
@@ -77,7 +77,7 @@ SAME = Comparison(
     ],
 )
 def test_a_comparison_gets_its_findings(
-    change: dict[str, float | None], findings: tuple[Finding, ...]
+    change: dict[str, float | None], findings: tuple[PictureFinding, ...]
 ) -> None:
     assert judged(replace(SAME, **change)) == findings  # type: ignore[arg-type]
 
@@ -87,18 +87,18 @@ def test_new_clothes_are_seen_and_old_ones_too_whatever_the_light() -> None:
     new = Looked(rgb=photo(BLUE, light=1.05), people=[person()])
     assert result_findings(before, new, GARMENT) == ()
     untouched = Looked(rgb=worn, people=[person()])
-    assert result_findings(before, untouched, GARMENT) == (Finding.NOT_APPLIED,)
+    assert result_findings(before, untouched, GARMENT) == (PictureFinding.NOT_APPLIED,)
     assert result_findings(before, untouched, np.full((96, 96, 3), RED, np.uint8)) == ()
 
 
 @pytest.mark.parametrize(
     ("people", "finding"),
     [
-        ([], Finding.PERSON_GONE),
-        ([person(left=50, tall=150), person(left=140, tall=150)], Finding.MORE_PEOPLE),
+        ([], PictureFinding.PERSON_GONE),
+        ([person(left=50, tall=150), person(left=140, tall=150)], PictureFinding.MORE_PEOPLE),
     ],
 )
-def test_people_are_counted(people: list[Person], finding: Finding) -> None:
+def test_people_are_counted(people: list[Person], finding: PictureFinding) -> None:
     before = Looked(rgb=photo(RED), people=[person()])
     assert result_findings(before, Looked(rgb=photo(BLUE), people=people), GARMENT) == (finding,)
 
@@ -147,7 +147,7 @@ def test_people_survive_json() -> None:
 
 
 def test_the_second_picture_is_kept_unless_it_is_worse() -> None:
-    gone, same = (Finding.PERSON_GONE,), (Finding.NOT_APPLIED,)
+    gone, same = (PictureFinding.PERSON_GONE,), (PictureFinding.NOT_APPLIED,)
     assert better(same, ())
     assert better(gone, same)
     assert better(same, same)
@@ -155,9 +155,9 @@ def test_the_second_picture_is_kept_unless_it_is_worse() -> None:
 
 
 def test_only_certain_findings_are_refused_and_the_shopper_is_told_what_to_do() -> None:
-    report = Report(findings=(Finding.PERSON_UNCLEAR, Finding.GARMENT_BLANK))
-    assert report.certain == (Finding.GARMENT_BLANK,)
-    assert set(WORDS) == set(Finding)
+    report = Report(findings=(PictureFinding.PERSON_UNCLEAR, PictureFinding.GARMENT_BLANK))
+    assert report.certain == (PictureFinding.GARMENT_BLANK,)
+    assert set(WORDS) == set(PictureFinding)
     for finding in CERTAIN:
         error = refusal([finding])
         assert (error.code, error.reason) == ("photo_refused", finding.value)

@@ -6,7 +6,7 @@ import pytest
 
 from wearon_cli.core.jobs.breakers import STORAGE, Halt, provider_breaker
 from wearon_cli.core.jobs.halts import halt_state, refund_at
-from wearon_cli.core.jobs.journal import JobEntry, JobPlace, SettlementIntent
+from wearon_cli.core.jobs.journal import JobEntry, JobState, SettlementIntent
 from wearon_cli.core.session import Channel, Session, Status
 from wearon_cli.core.settings import Settings
 
@@ -78,7 +78,7 @@ def job(
     return JobEntry(
         session_id="s",
         channel=Channel.B2B,
-        place=JobPlace.READY,
+        state=JobState.READY,
         opened_at=NOON + minutes(opened_min),
         attempt=0,
         purchases=0,

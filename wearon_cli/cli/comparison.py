@@ -34,7 +34,7 @@ FACTS: Final = "compare.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class CompareCommand:
     """What was asked for on the command line, checked."""
 
     paths: tuple[Path, ...]  # person, garment, accessories
@@ -45,7 +45,7 @@ class Comparison:
     out: Path  # a folder that is empty or does not exist yet
 
 
-async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
+async def run(asked: CompareCommand, settings: "Settings", *, yes: bool) -> Result:
     """
     Ask, buy, save, and lay out the results.
 
@@ -100,7 +100,7 @@ def price_question(what: str, names: Sequence[str], expected_usd: Sequence[float
     return f"{what} for {least} ${total:.2f} ({', '.join(told)})?"
 
 
-def _question(asked: Comparison) -> str:
+def _question(asked: CompareCommand) -> str:
     """Empty when nothing is bought."""
     bought = [
         (name, usd)
@@ -124,7 +124,7 @@ def _make_folder(folder: Path) -> None:
 
 
 async def _bought(
-    asked: Comparison, opened: "OpenTrials", inputs: "list[PreparedPicture]", shown: Progress
+    asked: CompareCommand, opened: "OpenTrials", inputs: "list[PreparedPicture]", shown: Progress
 ) -> "list[Trial]":
     """One picture of each model, all at the same time; each is saved as soon as it arrives."""
 
@@ -149,7 +149,7 @@ async def _bought(
     return await asyncio.gather(*map(one, range(len(asked.names))))
 
 
-def _picture_path(asked: Comparison, trial: "Trial") -> Path:
+def _picture_path(asked: CompareCommand, trial: "Trial") -> Path:
     return asked.out / f"{re.sub(r'[^A-Za-z0-9.]+', '-', trial.name)}.jpg"
 
 
@@ -204,7 +204,7 @@ def _table(trials: "Sequence[Trial]") -> Table:
     return table
 
 
-def _facts(asked: Comparison, trials: "Sequence[Trial]") -> dict[str, object]:
+def _facts(asked: CompareCommand, trials: "Sequence[Trial]") -> dict[str, object]:
     return {
         "inputs": [str(path) for path in asked.paths],
         "sheet": str(asked.out / SHEET),
@@ -213,7 +213,7 @@ def _facts(asked: Comparison, trials: "Sequence[Trial]") -> dict[str, object]:
     }
 
 
-def _result(asked: Comparison, trial: "Trial") -> dict[str, object]:
+def _result(asked: CompareCommand, trial: "Trial") -> dict[str, object]:
     model, error = named_model(trial.name), trial.error
     usage = trial.picture.usage if trial.picture else None
     return {

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from wearon_cli.cli.durations import span_s
 from wearon_cli.cli.output import note, stderr_console
-from wearon_cli.core.operator.bulk import BulkEnd, Progress, at_most_usd, expected_usd
+from wearon_cli.core.operator.bulk import BulkEnd, BulkProgress, at_most_usd, expected_usd
 from wearon_cli.core.operator.chances import Outcomes, ReplayChance, replay_chance
 from wearon_cli.core.operator.inspector import UNKNOWN
 from wearon_cli.core.operator.replay_plan import Plan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 type LeftOut = tuple[str, str]
 
 
-def progress_table(now: Progress, total: int) -> Table:
+def progress_table(now: BulkProgress, total: int) -> Table:
     """The state of a bulk replay at one moment."""
     table = _grid()
     failures = ", ".join(f"{code} {count}" for code, count in now.failures.most_common())
@@ -65,7 +65,7 @@ class Screen:
         if self._live is not None:
             self._live.__exit__(kind, exc, trace)
 
-    def show(self, now: Progress) -> None:
+    def show(self, now: BulkProgress) -> None:
         """Show what changed."""
         if self._live is not None:
             self._live.update(progress_table(now, self.total), refresh=True)
@@ -78,7 +78,7 @@ class Screen:
                 note(f"{count}  {session_id}  {_end_words(end)}  ${now.cost_usd:.2f} so far")
 
 
-def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
+def summary(now: BulkProgress, left_out: Sequence[LeftOut]) -> list[object]:
     """The outcome, grouped by the cause of the first failure."""
     table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
     for cause, ends in _by_cause(now.ends).items():
@@ -128,7 +128,7 @@ def replay_chances(plans: Sequence[Plan], known: Outcomes) -> list[tuple[ReplayC
     return [(replay_chance(cause, known), count) for cause, count in counts.most_common()]
 
 
-def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
+def bulk_facts(now: BulkProgress, left_out: Sequence[LeftOut]) -> dict[str, object]:
     """A bulk replay as JSON keys."""
     return {
         "sessions": [
@@ -158,7 +158,7 @@ def left_out_facts(
     return [{"session_id": each, "error_code": code} for each, code in (*left_out, *gone)]
 
 
-def interrupted_words(now: Progress) -> str:
+def interrupted_words(now: BulkProgress) -> str:
     """The message after Ctrl-C."""
     return (
         f"{now.opened} were started, {len(now.ends)} of them have ended; the others continue, and "
@@ -189,13 +189,13 @@ def _end_words(end: BulkEnd) -> str:
     return "completed" if end.ended.succeeded else f"failed: {end.ended.error_class or UNKNOWN}"
 
 
-def _money(now: Progress) -> str:
+def _money(now: BulkProgress) -> str:
     open_usd = now.committed_usd - now.cost_usd
     further = f", at most ${open_usd:.2f} more for those running" if now.open else ""
     return f"${now.cost_usd:.2f} so far{further}"
 
 
-def _time(now: Progress) -> str:
+def _time(now: BulkProgress) -> str:
     left = f", about {span_s(now.left_s)} left" if now.left_s is not None else ""
     return f"{span_s(now.now_s - now.began_s)}{left}"
 

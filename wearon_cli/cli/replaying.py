@@ -24,7 +24,7 @@ from wearon_cli.cli.replay_screen import (
     summary,
 )
 from wearon_cli.core.errors import InputError, Interrupted, PictureUnavailable, TryOnFailed
-from wearon_cli.core.operator.bulk import Bulk, Progress, at_most_usd, expected_usd
+from wearon_cli.core.operator.bulk import Bulk, BulkProgress, at_most_usd, expected_usd
 from wearon_cli.core.operator.chances import Outcomes, outcomes_of
 from wearon_cli.core.operator.follow import Ended, follow
 from wearon_cli.core.operator.inspector import Search
@@ -115,7 +115,7 @@ async def replay_many(
     for line in lines:
         note(line)
     await asyncio.to_thread(require_consent, f"replay these {len(plans)} sessions?", yes=how.yes)
-    now = Progress(waiting=list(plans))
+    now = BulkProgress(waiting=list(plans))
     await _run(now, how, tools, settings)
     failed = len(now.ends) - now.succeeded
     return Result(
@@ -125,14 +125,16 @@ async def replay_many(
     )
 
 
-async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: "Settings") -> None:
+async def _run(
+    now: BulkProgress, how: Replaying, tools: "OperatorTools", settings: "Settings"
+) -> None:
     bulk = Bulk(replayer=tools.replayer, max_cost_usd=how.max_cost_usd)
     given: set[str] = set()
     try:
         async with _working_here(settings, how) as work_on:
             with Screen(len(now.waiting)) as screen:
 
-                def on_change(state: Progress) -> None:
+                def on_change(state: BulkProgress) -> None:
                     for session_id in state.open.keys() - given:
                         given.add(session_id)
                         work_on(session_id)

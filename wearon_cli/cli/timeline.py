@@ -37,17 +37,17 @@ _BY_END: Final = {
     "unused": Tone.WARNING,
 }
 
-type Line = Mapping[str, object]
+type TimelineLine = Mapping[str, object]
 
 
-def timeline(lines: Sequence[Line]) -> RenderableType:
+def timeline(lines: Sequence[TimelineLine]) -> RenderableType:
     """The lines, oldest first, in this machine's zone. No id in them is cut or broken."""
     if not lines:
         return "no timeline (it is kept for 7 days)"
     return ByWidth(lambda width: Group(*(each for line in lines for each in _shown(line, width))))
 
 
-def _shown(line: Line, width: int) -> list[Text]:
+def _shown(line: TimelineLine, width: int) -> list[Text]:
     """One event: its facts next to it, or below it where they do not fit."""
     facts = _facts(line)
     head = Text.assemble((_time(line), "dim"), "  ", _event(line), no_wrap=True)
@@ -68,18 +68,18 @@ def _fact_line(indent: str, part: str) -> Text:
     return Text(indent + part, no_wrap=True, overflow="ignore")
 
 
-def _time(line: Line) -> str:
+def _time(line: TimelineLine) -> str:
     return local_time(datetime.fromisoformat(str(line["at"])))
 
 
-def _event(line: Line) -> Text:
+def _event(line: TimelineLine) -> Text:
     event = str(line["event"])
     end = line.get("ending") or line.get("outcome")
     tone = _TONES.get(event) or _BY_END.get(str(end))
     return tone.text(event) if tone else Text(f"  {event}")
 
 
-def _facts(line: Line) -> str:
+def _facts(line: TimelineLine) -> str:
     return " ".join(_fact(name, value) for name, value in line.items() if name not in _HEAD)
 
 

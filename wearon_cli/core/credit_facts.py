@@ -9,7 +9,7 @@ from wearon_cli.core.session import Channel, Session, Sessions, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class CreditNotes:
     """What the journal recorded about a session that its credit depends on."""
 
     failed_by_us: bool = False
@@ -29,7 +29,7 @@ class CreditReader:
     sessions: Sessions
     ledger: Ledger
 
-    async def facts(self, row: Session, marks: Marks) -> CreditFacts:
+    async def facts(self, row: Session, marks: CreditNotes) -> CreditFacts:
         """
         Args:
             row: The session, just read.
@@ -53,7 +53,7 @@ class CreditReader:
         return await self.sessions.with_request_id(row.owner_id, row.request_id)
 
     async def _user_refunds(
-        self, row: Session, entries: Sequence[LedgerEntry], marks: Marks
+        self, row: Session, entries: Sequence[LedgerEntry], marks: CreditNotes
     ) -> Sequence[LedgerEntry]:
         """Read only where the answer may depend on them: for a failure that is not ours."""
         known = marks.failed_by_us or any(entry.kind is EntryKind.REFUND for entry in entries)

@@ -93,7 +93,7 @@ def outer_usd(outer_model: str, *, tokens_in: int, tokens_out: int) -> float | N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class ModelClosing:
     """A retiring model and its replacement, as `wearon doctor` reports them."""
 
     days_left: int  # negative: retired that long ago
@@ -105,7 +105,7 @@ class Closing:
 
 def closing(
     model: ImageModel, *, closes: date, today: date, size: str, quality: str, then: str | None
-) -> Closing:
+) -> ModelClosing:
     """
     What the retirement of a model changes.
 
@@ -118,7 +118,7 @@ def closing(
         then: PROVIDER:MODEL of a configured model that remains; None: the first of `SUCCESSORS`.
     """
     successor = then or SUCCESSORS[0].name
-    return Closing(
+    return ModelClosing(
         days_left=(closes - today).days,
         usd=try_on_usd(model, size=size, quality=quality),
         successor=successor,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from wearon_cli.adapters.pose.people_finder import PeopleFinder
 from wearon_cli.core.checks.colours import Rgb
-from wearon_cli.core.checks.findings import Finding, Report
+from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import Looked, is_blank, result_findings
 from wearon_cli.core.errors import ConfigError
@@ -41,17 +41,17 @@ def check_inputs(pictures: Sequence[bytes], model: Path) -> Report:
     person, *others = pictures
     findings = []
     if person in others:
-        findings.append(Finding.SAME_PICTURE)
+        findings.append(PictureFinding.SAME_PICTURE)
     if any(is_blank(_decoded(each, SPREAD_PX)) for each in others):
-        findings.append(Finding.GARMENT_BLANK)
+        findings.append(PictureFinding.GARMENT_BLANK)
     photo = _decoded(person, LONGEST_PX)
     if is_blank(photo):
-        return Report(findings=(Finding.PHOTO_BLANK, *findings))
+        return Report(findings=(PictureFinding.PHOTO_BLANK, *findings))
     try:
         people = finder(model).find(photo)
         if not people:
             unclear = finder(model).may_show_someone(photo)
-            findings.append(Finding.PERSON_UNCLEAR if unclear else Finding.NO_PERSON)
+            findings.append(PictureFinding.PERSON_UNCLEAR if unclear else PictureFinding.NO_PERSON)
     except ConfigError:
         return Report(findings=tuple(findings), not_checked=NO_MODEL)
     seen = {"people": [each.to_json() for each in people]}
@@ -76,10 +76,10 @@ def check_result(
         people = tuple(map(person_of, seen["people"])) if seen else finder(model).find(photo)
         picture = _decoded(drawn, LONGEST_PX)
         if not people and not is_blank(picture):
-            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+            return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
         after = finder(model).find(picture)
         if not after and finder(model).may_show_someone(picture):
-            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+            return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
     except ConfigError:
         return Report(not_checked=NO_MODEL)
     cloth = _decoded(garment, SPREAD_PX) if garment else None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wearon_cli.adapters.pixels.processes import PixelProcesses
-from wearon_cli.core.checks.findings import Finding, Report
+from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.cross_checks import CHECK_S
 from wearon_cli.core.errors import WearonError
 
@@ -78,7 +78,7 @@ class CheckProcess:
         except WearonError as exc:
             return Report(not_checked=exc.code)
         return Report(
-            findings=tuple(map(Finding, note["findings"])),
+            findings=tuple(map(PictureFinding, note["findings"])),
             not_checked=note["not_checked"],
             seen=note["seen"],
         )

@@ -36,7 +36,7 @@ from wearon_cli.adapters.providers.polling import (
 from wearon_cli.adapters.providers.responses_answer import (
     RESPONSE_CODES,
     RUNNING,
-    Asked,
+    Submitted,
     read_conversation,
     read_response,
 )
@@ -324,8 +324,8 @@ class OpenAIResponses:
             return ModelUnavailable(str(made), hint="use another model in OPENAI_IMAGE_MODELS")
         return made
 
-    def _asked(self, ticket: Ticket) -> Asked:
-        return Asked(
+    def _asked(self, ticket: Ticket) -> Submitted:
+        return Submitted(
             ticket=ticket,
             outer_model=self._outer_model,
             size=self._size,

@@ -74,7 +74,7 @@ _REFUSAL_STAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Submitted:
     """What was requested, for answers that do not repeat it."""
 
     ticket: Ticket
@@ -83,7 +83,7 @@ class Asked:
     quality: str
 
 
-def read_response(document: Mapping[str, Any], asked: Asked) -> GeneratedPicture:
+def read_response(document: Mapping[str, Any], asked: Submitted) -> GeneratedPicture:
     """
     The picture of a response that has ended.
 
@@ -112,7 +112,9 @@ def read_response(document: Mapping[str, Any], asked: Asked) -> GeneratedPicture
     return _picture(call, usage)
 
 
-def read_conversation(items: Iterable[Mapping[str, Any]], asked: Asked) -> GeneratedPicture | None:
+def read_conversation(
+    items: Iterable[Mapping[str, Any]], asked: Submitted
+) -> GeneratedPicture | None:
     """
     The picture among a conversation's items; None when no image tool call is there.
 
@@ -156,7 +158,7 @@ def _picture(call: Mapping[str, Any], usage: Usage) -> GeneratedPicture:
     )
 
 
-def _estimate(call: Mapping[str, Any], asked: Asked, pictures: int | None) -> float | None:
+def _estimate(call: Mapping[str, Any], asked: Submitted, pictures: int | None) -> float | None:
     """What the picture cost, by our table and what the answer says of size and quality."""
     model: ImageModel = image_model(asked.ticket.model)
     size, quality = call.get("size"), call.get("quality")

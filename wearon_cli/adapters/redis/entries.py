@@ -10,7 +10,7 @@ from wearon_cli.core.errors import GeneratorError, WearonError
 from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
-    JobPlace,
+    JobState,
     NewJob,
     Purchase,
     SettlementIntent,
@@ -65,31 +65,31 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
 
 def entry_of(session_id: str, score: float, job: Fields) -> JobEntry:
     """The open job, from its score and its fields."""
-    place = place_of(score)
+    state = state_of(score)
     return JobEntry(
         session_id=session_id,
         channel=Channel(job[b"channel"].decode()),
-        place=place,
+        state=state,
         opened_at=moment(job[b"opened_at"]),
         attempt=_number(job, b"attempt"),
         purchases=_number(job, b"purchases"),
         deaths=_number(job, b"deaths"),
         payload=job[b"payload"],
         worker_id=_text(job, b"worker"),
-        due_at=datetime.fromtimestamp(score, UTC) if place is JobPlace.WAITING else None,
+        due_at=datetime.fromtimestamp(score, UTC) if state is JobState.WAITING else None,
         waiting_since=_moment(job, b"waiting_since"),
         purchase=_purchase(job),
         intent=_intent(job),
     )
 
 
-def place_of(score: float) -> JobPlace:
-    """Where a job with this score is."""
+def state_of(score: float) -> JobState:
+    """The state of a job with this score."""
     if score >= RUNNING:
-        return JobPlace.RUNNING
+        return JobState.RUNNING
     if score >= WAITING:
-        return JobPlace.WAITING
-    return JobPlace.READY if score >= FREE_HEAD else JobPlace.RELEASED
+        return JobState.WAITING
+    return JobState.READY if score >= FREE_HEAD else JobState.RELEASED
 
 
 def usage_of(text: bytes) -> Usage:

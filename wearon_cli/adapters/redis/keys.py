@@ -199,7 +199,7 @@ KEYS: Final = (
         type="zset",
         life="entry: until the job is closed",
         written_by=_BOTH,
-        holds="every open job; the score says in which place it is, see below",
+        holds="every open job; the score says in which state it is, see below",
     ),
     RedisKey(
         pattern=job("{session_id}"),

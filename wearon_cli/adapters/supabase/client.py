@@ -22,7 +22,7 @@ from supabase import AsyncClient, AsyncClientOptions, SupabaseException
 
 from wearon_cli.adapters.supabase.errors import (
     VENDOR_ERRORS,
-    Answer,
+    LastAnswer,
     not_supabase,
     scrubbed,
     translated,
@@ -50,7 +50,7 @@ class SupabaseCall:
 
 type OnCall = Callable[[SupabaseCall], None]
 
-_answer: ContextVar[Answer | None] = ContextVar("supabase_answer", default=None)
+_answer: ContextVar[LastAnswer | None] = ContextVar("supabase_answer", default=None)
 
 
 class Supabase:
@@ -104,7 +104,7 @@ class Supabase:
             ) from exc
 
     async def _sent[T](self, what: str, send: Callable[[], Awaitable[T]]) -> T:
-        answer = Answer()
+        answer = LastAnswer()
         seen = _answer.set(answer)
         started_s = time.perf_counter()
         error: str | None = "cancelled"  # by the time limit, or because the job was

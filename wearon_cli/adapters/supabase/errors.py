@@ -76,7 +76,7 @@ _REFUSALS: Final = {
 
 
 @dataclass(slots=True)
-class Answer:
+class LastAnswer:
     """What the HTTP layer saw of a call's last answer; the clients' exceptions do not contain
     it.
     """
@@ -90,7 +90,7 @@ class Answer:
         return self.content_type.startswith("text/html")
 
 
-def translated(what: str, exc: Exception, answer: Answer) -> UpstreamError:
+def translated(what: str, exc: Exception, answer: LastAnswer) -> UpstreamError:
     """
     Our error for a vendor's.
 

@@ -24,7 +24,7 @@ from wearon_cli.core.checks.colours import (
     spread,
     worn_colours,
 )
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.checks.people import VISIBLE, Person, apart
 
 #: Least spread of colours, 0..1. A flat colour has 0, or a level or two of 255 from JPEG.
@@ -101,7 +101,9 @@ def is_blank(rgb: Rgb) -> bool:
     return spread(rgb) < LEAST_SPREAD
 
 
-def result_findings(photo: Looked, drawn: Looked, garment: Rgb | None) -> tuple[Finding, ...]:
+def result_findings(
+    photo: Looked, drawn: Looked, garment: Rgb | None
+) -> tuple[PictureFinding, ...]:
     """
     What is wrong with a drawn picture.
 
@@ -111,30 +113,30 @@ def result_findings(photo: Looked, drawn: Looked, garment: Rgb | None) -> tuple[
         garment: The garment's picture; None: it was in the photo itself.
     """
     if is_blank(drawn.rgb):
-        return (Finding.RESULT_BLANK,)
+        return (PictureFinding.RESULT_BLANK,)
     before, after = different_people(photo.people), different_people(drawn.people)
     if not after:
-        return (Finding.PERSON_GONE,)
+        return (PictureFinding.PERSON_GONE,)
     if len(after) > len(before):
-        return (Finding.MORE_PEOPLE,)
+        return (PictureFinding.MORE_PEOPLE,)
     if len(after) < len(before):
-        return (Finding.FEWER_PEOPLE,)
+        return (PictureFinding.FEWER_PEOPLE,)
     if len(before) > 1:
         return ()  # it is unknown whose clothes were to change
     return judged(compared(photo.rgb, before[0], drawn.rgb, after[0], garment))
 
 
-def judged(seen: Comparison) -> tuple[Finding, ...]:
+def judged(seen: Comparison) -> tuple[PictureFinding, ...]:
     """The findings of a comparison of one person with one person."""
     if seen.is_cut or not 1 / MOST_ZOOM <= seen.zoom <= MOST_ZOOM:
-        return (Finding.FRAMED_OTHERWISE,)
+        return (PictureFinding.FRAMED_OTHERWISE,)
     if (seen.moved or 0.0) / MOVED + (seen.head_change or 0.0) / HEAD_CHANGE > MOST_STRANGE:
-        return (Finding.OTHER_PERSON,)
+        return (PictureFinding.OTHER_PERSON,)
     change, like = seen.worn_change, seen.garment_likeness
     if change is None or like is None or seen.end_change > ENDS_UNCHANGED:
         return ()
     unchanged = any(change < most and like < share for most, share in UNCHANGED)
-    return (Finding.NOT_APPLIED,) if unchanged else ()
+    return (PictureFinding.NOT_APPLIED,) if unchanged else ()
 
 
 def compared(

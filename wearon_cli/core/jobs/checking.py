@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from wearon_cli.core.checks.findings import SUSPECT, Finding, Report, refusal
+from wearon_cli.core.checks.findings import SUSPECT, PictureFinding, Report, refusal
 from wearon_cli.core.checks.ports import PictureChecks
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import emit
@@ -33,7 +33,7 @@ class Stage(StrEnum):
     RESULT = "result"
 
 
-class Action(StrEnum):
+class CheckAction(StrEnum):
     """What was done about a suspect picture."""
 
     FLAGGED = "flagged"  # only logged
@@ -72,7 +72,7 @@ class Checker:
         await self._tell_not_checked(claim, Stage.INPUTS, report)
         refused = report.certain if mode == "refuse" else ()
         if report.findings:
-            action = Action.REFUSED if refused else Action.FLAGGED
+            action = CheckAction.REFUSED if refused else CheckAction.FLAGGED
             await self.tell(claim, Stage.INPUTS, report.findings, action)
         if refused:
             raise refusal(refused)
@@ -80,7 +80,7 @@ class Checker:
 
     async def result(
         self, claim: Claim, jpeg: bytes, inputs: CheckedInputs | None
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[PictureFinding, ...]:
         """
         Find what is wrong with a drawn picture; nothing is logged yet.
 
@@ -103,7 +103,7 @@ class Checker:
         return report.findings
 
     async def tell(
-        self, claim: Claim, stage: Stage, findings: Sequence[Finding], action: Action
+        self, claim: Claim, stage: Stage, findings: Sequence[PictureFinding], action: CheckAction
     ) -> None:
         """Log the findings, and write them into the session's timeline."""
         words = emit_suspect(stage, findings, action)
@@ -126,18 +126,18 @@ class Checker:
             )
 
 
-def emit_suspect(stage: Stage, findings: Sequence[Finding], action: Action) -> str:
+def emit_suspect(stage: Stage, findings: Sequence[PictureFinding], action: CheckAction) -> str:
     """Log the findings; returns them, comma separated."""
     words = ",".join(findings)
     emit(PictureSuspect(stage=stage.value, findings=words, action=action.value))
     return words
 
 
-def better(first: Sequence[Finding], second: Sequence[Finding]) -> bool:
+def better(first: Sequence[PictureFinding], second: Sequence[PictureFinding]) -> bool:
     """Whether to keep the second of two drawn pictures: unless it is worse than the first."""
-    order = list(Finding)  # the worst findings come first
+    order = list(PictureFinding)  # the worst findings come first
 
-    def place(findings: Sequence[Finding]) -> int:
+    def place(findings: Sequence[PictureFinding]) -> int:
         return min(map(order.index, findings), default=len(order))
 
     return place(second) >= place(first)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
     GeneratorError,
@@ -26,7 +26,7 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.checking import (
-    Action,
+    CheckAction,
     CheckedInputs,
     Checker,
     Stage,
@@ -37,7 +37,7 @@ from wearon_cli.core.jobs.events import HeldPictureFound, PicturesLeftOut
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.last_writes import end_purchase
-from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, PurchaseOrder
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
 from wearon_cli.core.jobs.settlement import intent_for
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
@@ -134,7 +134,7 @@ class Drawing:
                     request = await self._request(job.task, job.row)
                     job.inputs = await self.checker.inputs(job.claim, request)
                 look = partial(self._look_again, job.task, job.row)
-                order = Order(
+                order = PurchaseOrder(
                     claim=job.claim,
                     request=job.inputs.request,
                     owner_id=job.row.owner_id,
@@ -209,10 +209,10 @@ class Drawing:
         may_buy = job.bought < self.settings.max_purchases
         if mode == "retry" and may_buy and not claim.drawn_again:
             return await self._drawn_again(job, picture, findings)
-        await self.checker.tell(claim, Stage.RESULT, findings, Action.FLAGGED)
+        await self.checker.tell(claim, Stage.RESULT, findings, CheckAction.FLAGGED)
         return picture
 
-    async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[Finding, ...]:
+    async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[PictureFinding, ...]:
         """What is wrong with a picture; previews are not checked here."""
         if self.settings.check_results == "off" or picture.usage.is_preview:
             return ()
@@ -222,7 +222,9 @@ class Drawing:
                     job.inputs = CheckedInputs(request=await self._request(job.task, job.row))
         return await self.checker.result(job.claim, picture.jpeg, job.inputs)
 
-    async def _fail(self, job: _Job, picture: BoughtPicture, findings: tuple[Finding, ...]) -> None:
+    async def _fail(
+        self, job: _Job, picture: BoughtPicture, findings: tuple[PictureFinding, ...]
+    ) -> None:
         """
         End the purchase of a picture that is not delivered. The intent to fail the job is written
         first: a worker that dies after it buys nothing more.
@@ -230,7 +232,7 @@ class Drawing:
         Raises:
             ResultRefused: Always.
         """
-        await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FAILED)
+        await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FAILED)
         refused = ResultRefused(f"the drawn picture failed its check: {', '.join(findings)}")
         usage, unused = picture.usage, PurchaseOutcome.UNUSED
         await self.journal.intend(job.claim, intent_for(refused))
@@ -239,12 +241,12 @@ class Drawing:
         raise refused
 
     async def _drawn_again(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         if not await self.keeper.hold(job.claim, first):
-            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
             return first
-        words = emit_suspect(Stage.RESULT, findings, Action.DRAWN_AGAIN)
+        words = emit_suspect(Stage.RESULT, findings, CheckAction.DRAWN_AGAIN)
         try:
             await self.journal.draw_again(job.claim, first.usage, findings=words)
         except QueueUnavailable:
@@ -259,7 +261,7 @@ class Drawing:
         return await self._better(job, first, findings, second)
 
     async def _second_recovered(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         """A worker died while the second picture was drawn."""
         try:
@@ -271,19 +273,19 @@ class Drawing:
         return await self._better(job, first, findings, second)
 
     async def _only_first(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         """There is no second picture, or it is not available in time: its purchase has ended."""
         await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
         if findings:
-            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
         return first
 
     async def _better(
         self,
         job: _Job,
         first: BoughtPicture,
-        findings: tuple[Finding, ...],
+        findings: tuple[PictureFinding, ...],
         second: BoughtPicture,
     ) -> BoughtPicture:
         of_second = await self._findings(job, second)
@@ -294,5 +296,5 @@ class Drawing:
             )
             await self.retriever.forget(second.ticket)
         if left:
-            await self.checker.tell(job.claim, Stage.RESULT, left, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, left, CheckAction.FLAGGED)
         return kept

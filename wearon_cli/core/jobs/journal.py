@@ -5,7 +5,7 @@ The journal of open jobs, as a contract: the source of truth for every job from 
       ^          | not claimed in time                | handed back, or its worker died
       +----------+------------------------------------+-- waiting (until a due time) --+
 
-A job is in exactly one of these places, and each move between them is atomic.
+A job is in exactly one of these states, and each move between them is atomic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -185,8 +185,8 @@ class Recovered:
     workers_lost: int = 0
 
 
-class JobPlace(StrEnum):
-    """Where an open job is."""
+class JobState(StrEnum):
+    """What an open job waits for, or that it runs."""
 
     READY = "ready"
     RELEASED = "released"
@@ -200,7 +200,7 @@ class JobEntry:
 
     session_id: str
     channel: Channel
-    place: JobPlace
+    state: JobState
     opened_at: datetime
     attempt: int
     purchases: int

@@ -60,7 +60,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PurchaseOrder:
     """What to buy, and for whom."""
 
     claim: Claim
@@ -88,7 +88,7 @@ class Buyer:
     gate: Gate
     settings: Settings
 
-    async def buy(self, order: Order) -> BoughtPicture:
+    async def buy(self, order: PurchaseOrder) -> BoughtPicture:
         """
         Buy one picture and verify it, from the first offer that serves.
 
@@ -116,7 +116,7 @@ class Buyer:
                 refusals[offer.provider.name] = exc
         raise next(iter(refusals.values()), error)
 
-    def _offers(self, order: Order) -> list[Offer]:
+    def _offers(self, order: PurchaseOrder) -> list[Offer]:
         if order.request.model is not None:
             return [self.catalogue.wished(order.request.model)]
         pictures = len(order.request.pictures)
@@ -129,7 +129,7 @@ class Buyer:
         if storage.is_probe:
             await self.keeper.require_storage()
 
-    async def _from(self, offer: Offer, order: Order) -> BoughtPicture:
+    async def _from(self, offer: Offer, order: PurchaseOrder) -> BoughtPicture:
         """Buy from this offer, and open or close its breaker by the result."""
         if order.is_wished:
             return await self._bought(offer, order)
@@ -156,7 +156,7 @@ class Buyer:
         with suppress(QueueUnavailable):
             await self.breakers.trip(breaker, error.code)
 
-    async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
+    async def _bought(self, offer: Offer, order: PurchaseOrder) -> BoughtPicture:
         marker = await offer.provider.prepare(
             order.request.session_id, after=_marker_before(offer, order)
         )
@@ -170,7 +170,7 @@ class Buyer:
             raise
         return await self.retriever.collect(order.claim, purchase, state)
 
-    async def _start(self, offer: Offer, order: Order, marker: str | None) -> Purchase:
+    async def _start(self, offer: Offer, order: PurchaseOrder, marker: str | None) -> Purchase:
         """Wait for a permit; with it, the purchase is in the journal."""
         pictures = len(order.request.pictures)
         purchase = Purchase(
@@ -201,7 +201,9 @@ class Buyer:
             )
         return purchase
 
-    async def _write_down(self, purchase: Purchase, order: Order, *, pictures: int) -> float:
+    async def _write_down(
+        self, purchase: Purchase, order: PurchaseOrder, *, pictures: int
+    ) -> float:
         """Journal it as soon as the rate limit lets it. Returns how many seconds that took."""
         clock_s = asyncio.get_running_loop().time
         begun_s = clock_s()
@@ -217,7 +219,7 @@ class Buyer:
             await asyncio.sleep(wait_s)
 
 
-def _marker_before(offer: Offer, order: Order) -> str | None:
+def _marker_before(offer: Offer, order: PurchaseOrder) -> str | None:
     """The marker of a purchase that did not happen, as far as this provider knows."""
     earlier = order.never_bought
     return earlier.marker if earlier and earlier.provider == offer.provider.name else None

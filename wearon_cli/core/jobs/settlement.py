@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from wearon_cli.core.contract import Task
-from wearon_cli.core.credit_facts import CreditReader, Marks
+from wearon_cli.core.credit_facts import CreditNotes, CreditReader
 from wearon_cli.core.credits import (
     Credit,
     CreditState,
@@ -188,7 +188,7 @@ class Settlement:
             failed_by_us: This worker failed it; None: read from the session's record.
         """
         record = await self.reader.record(row.session_id) or SessionRecord()
-        marks = Marks(
+        marks = CreditNotes(
             failed_by_us=record.failed_by_us if failed_by_us is None else failed_by_us,
             was_replayed=record.replays > 0,
             parked=record.parked,

@@ -37,7 +37,7 @@ class BulkEnd:
 
 
 @dataclass(slots=True)
-class Progress:
+class BulkProgress:
     """Progress. Times are of the event loop's clock."""
 
     waiting: list[Plan]  # not opened yet
@@ -89,7 +89,7 @@ class Bulk:
     max_cost_usd: float | None = None
 
     async def run(
-        self, progress: Progress, *, timeout_s: float, on_change: Callable[[Progress], None]
+        self, progress: BulkProgress, *, timeout_s: float, on_change: Callable[[BulkProgress], None]
     ) -> None:
         """
         Open what the limit allows, and follow it until all have ended or `timeout_s` has passed.
@@ -106,7 +106,7 @@ class Bulk:
             await self._look(progress)
             progress.now_s = clock()
 
-    async def _open(self, progress: Progress) -> None:
+    async def _open(self, progress: BulkProgress) -> None:
         while progress.waiting:
             plan = progress.waiting[0]
             if not self._affords(progress, plan):
@@ -121,13 +121,13 @@ class Bulk:
                 progress.moved.append(plan)
         progress.by_limit = False
 
-    def _affords(self, progress: Progress, plan: Plan) -> bool:
+    def _affords(self, progress: BulkProgress, plan: Plan) -> bool:
         if self.max_cost_usd is None:
             return True
         most_usd = plan.price.most_usd
         return most_usd is not None and progress.committed_usd + most_usd <= self.max_cost_usd
 
-    async def _look(self, progress: Progress) -> None:
+    async def _look(self, progress: BulkProgress) -> None:
         plans = list(progress.open.values())
         for some in _chunks(plans, AT_ONCE):
             for plan, ended in zip(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from wearon_cli.core.checks.findings import SUSPECT
-from wearon_cli.core.credit_facts import CreditReader, Marks
+from wearon_cli.core.credit_facts import CreditNotes, CreditReader
 from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
-from wearon_cli.core.jobs.journal import JobEntry, JobPlace, JobReader, SessionRecord
+from wearon_cli.core.jobs.journal import JobEntry, JobReader, JobState, SessionRecord
 from wearon_cli.core.operator.inputs import InputPicture, InputReader
 from wearon_cli.core.session import Channel, RowQuery, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
@@ -51,11 +51,11 @@ class JobLocation(StrEnum):
     MISSING = "missing"  # an open row without a job: recovery fails and settles it by age
 
 
-_PLACES: Final = {
-    JobPlace.READY: JobLocation.READY,
-    JobPlace.RELEASED: JobLocation.RELEASED,
-    JobPlace.RUNNING: JobLocation.RUNNING,
-    JobPlace.WAITING: JobLocation.WAITING,
+_LOCATIONS: Final = {
+    JobState.READY: JobLocation.READY,
+    JobState.RELEASED: JobLocation.RELEASED,
+    JobState.RUNNING: JobLocation.RUNNING,
+    JobState.WAITING: JobLocation.WAITING,
 }
 
 
@@ -291,12 +291,12 @@ def replay_in(job: JobEntry | None) -> "ReplayRequest | None":
         return None
 
 
-def _marks(job: JobEntry | None, record: SessionRecord | None) -> Marks:
+def _marks(job: JobEntry | None, record: SessionRecord | None) -> CreditNotes:
     replay = replay_in(job)
     replaying = replay.replay_id if replay else None
     if record is None:
-        return Marks(replaying=replaying, was_replayed=replay is not None)
-    return Marks(
+        return CreditNotes(replaying=replaying, was_replayed=replay is not None)
+    return CreditNotes(
         failed_by_us=record.failed_by_us,
         was_replayed=record.replays > 0,
         replaying=replaying,
@@ -308,7 +308,7 @@ def _location(row: Session, job: JobEntry | None, queued: Collection[str]) -> Jo
     if job is not None:
         replay = replay_in(job)
         ended = row.status.is_final and not (replay and replay.from_status is row.status)
-        return JobLocation.SETTLING if job.intent or ended else _PLACES[job.place]
+        return JobLocation.SETTLING if job.intent or ended else _LOCATIONS[job.state]
     if row.status.is_final:
         return JobLocation.ENDED
     return JobLocation.QUEUE if row.session_id in queued else JobLocation.MISSING

@@ -27,10 +27,10 @@ from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionRe
 from wearon_cli.core.operator.replay_plan import (
     FREE_OF_COST,
     PAYING,
-    Action,
     Plan,
-    Price,
+    ReplayAction,
     ReplayOptions,
+    ReplayPrice,
     age_words,
 )
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
@@ -60,7 +60,7 @@ class Replayer:
     journal: Journal
     jobs: JobReader
     #: Price of a try-on by model (None: the configured ones) and number of input pictures.
-    price: Callable[[str | None, int], Price]
+    price: Callable[[str | None, int], ReplayPrice]
     b2c_buy_within_s: float  # age at which the platform will end an open b2c session itself
 
     async def plan(self, session_id: str, options: ReplayOptions) -> Plan:
@@ -79,15 +79,17 @@ class Replayer:
         _require_fitting_charge(report, options)
         action = _action(report, options)
         inputs = await self.inspector.input_pictures(report, payload_urls=options.payload_urls)
-        if action is not Action.FINISH:
+        if action is not ReplayAction.FINISH:
             _require_inputs(inputs)
-        price = self.price(options.model, len(inputs)) if action is not Action.FINISH else None
+        price = (
+            self.price(options.model, len(inputs)) if action is not ReplayAction.FINISH else None
+        )
         return Plan(
             report=report,
             options=options,
             action=action,
             inputs=inputs,
-            task=_task(report.session, inputs, options, fresh=action is Action.REDRAW),
+            task=_task(report.session, inputs, options, fresh=action is ReplayAction.REDRAW),
             price=price or FREE_OF_COST,
         )
 
@@ -132,10 +134,10 @@ class Replayer:
             )
 
 
-def _action(report: SessionReport, options: ReplayOptions) -> Action:
+def _action(report: SessionReport, options: ReplayOptions) -> ReplayAction:
     if not report.is_stored:
-        return Action.DRAW
-    return Action.REDRAW if options.force else Action.FINISH
+        return ReplayAction.DRAW
+    return ReplayAction.REDRAW if options.force else ReplayAction.FINISH
 
 
 def _require_fitting_charge(report: SessionReport, options: ReplayOptions) -> None:

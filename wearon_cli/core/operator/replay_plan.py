@@ -31,7 +31,7 @@ class ReplayOptions:
     payload_urls: tuple[str, ...] = ()
 
 
-class Action(StrEnum):
+class ReplayAction(StrEnum):
     """What a replay does with the picture."""
 
     FINISH = "finish"  # it is already stored: only the row is completed, at no cost
@@ -44,7 +44,7 @@ ESTIMATE_MARGIN: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class ReplayPrice:
     """The estimated cost of one picture."""
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
@@ -60,7 +60,7 @@ class Price:
         return self.expected_usd * ESTIMATE_MARGIN * self.max_purchases
 
 
-FREE_OF_COST: Final = Price(expected_usd=0.0, max_purchases=0)
+FREE_OF_COST: Final = ReplayPrice(expected_usd=0.0, max_purchases=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ class Plan:
 
     report: SessionReport
     options: ReplayOptions
-    action: Action
+    action: ReplayAction
     inputs: Sequence[InputPicture]
     task: "Task"
-    price: Price
+    price: ReplayPrice
 
     @property
     def session(self) -> Session:
@@ -81,7 +81,7 @@ class Plan:
     @property
     def buys(self) -> bool:
         """True when a picture will be bought."""
-        return self.action is not Action.FINISH
+        return self.action is not ReplayAction.FINISH
 
     @property
     def replay_id(self) -> str:
@@ -102,9 +102,9 @@ class Plan:
 
 
 _ACTION_WORDS: Final = {
-    Action.FINISH: "its picture is already stored: only the row is completed, at no cost",
-    Action.DRAW: "buys a picture",
-    Action.REDRAW: (
+    ReplayAction.FINISH: "its picture is already stored: only the row is completed, at no cost",
+    ReplayAction.DRAW: "buys a picture",
+    ReplayAction.REDRAW: (
         "buys a new picture; the current one stays until the new one is stored, and if this "
         "fails; `wearon replay-task --undo` restores it"
     ),
@@ -144,7 +144,7 @@ def credit_step(credit: Credit) -> str:
     return "nothing left to do"
 
 
-def price_words(price: Price) -> str:
+def price_words(price: ReplayPrice) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
         return "its cost is unknown: the model has no price here"

@@ -34,7 +34,7 @@ type Api = Literal["images", "responses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
+class ProbePurchase:
     """One picture to be bought."""
 
     name: str  # PROVIDER:MODEL
@@ -52,11 +52,11 @@ class Purchase:
 class Probe:
     """A purchase, and its result."""
 
-    purchase: Purchase
+    purchase: ProbePurchase
     trial: Trial
 
 
-def planned(settings: Settings) -> list[Purchase]:
+def planned(settings: Settings) -> list[ProbePurchase]:
     """
     What a paid probe buys: every configured model; OpenAI's models through both APIs.
 
@@ -71,10 +71,12 @@ def planned(settings: Settings) -> list[Purchase]:
             continue  # a failure that the free checks report
         usd = try_on_usd(model, size=SIZE, quality=QUALITY, pictures=len(PICTURES))
         if model.provider != OPENAI:
-            found.append(Purchase(name=name, expected_usd=usd))
+            found.append(ProbePurchase(name=name, expected_usd=usd))
             continue
         found += [
-            Purchase(name=name, expected_usd=usd, api=api, is_configured=api == settings.openai_api)
+            ProbePurchase(
+                name=name, expected_usd=usd, api=api, is_configured=api == settings.openai_api
+            )
             for api in apis
         ]
     if not found:
@@ -85,7 +87,7 @@ def planned(settings: Settings) -> list[Purchase]:
     return found
 
 
-async def paid_probe(settings: Settings, purchases: Sequence[Purchase]) -> list[Probe]:
+async def paid_probe(settings: Settings, purchases: Sequence[ProbePurchase]) -> list[Probe]:
     """
     Buy them, all at the same time.
 
@@ -103,7 +105,7 @@ async def paid_probe(settings: Settings, purchases: Sequence[Purchase]) -> list[
 
 
 async def _buy_through(
-    api: Api | None, settings: Settings, purchases: Sequence[Purchase]
+    api: Api | None, settings: Settings, purchases: Sequence[ProbePurchase]
 ) -> list[Probe]:
     changes = {"image_size": SIZE, "image_quality": QUALITY} | ({"openai_api": api} if api else {})
     small = settings.model_copy(update=changes)
@@ -115,7 +117,7 @@ async def _buy_through(
 
 
 async def _buy(
-    opened: OpenTrials, number: int, purchase: Purchase, pictures: tuple[PreparedPicture, ...]
+    opened: OpenTrials, number: int, purchase: ProbePurchase, pictures: tuple[PreparedPicture, ...]
 ) -> Probe:
     request = TryOnRequest(
         session_id=f"probe-{uuid4()}",
@@ -181,7 +183,7 @@ def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     )
 
 
-def _drawn(purchase: Purchase, trial: Trial) -> Finding:
+def _drawn(purchase: ProbePurchase, trial: Trial) -> Finding:
     seen = (_price(trial), _marks(trial), _retrieval(purchase, trial.retrieval))
     hints = [hint for _, hint in seen if hint]
     words = [f"a picture after {trial.took_s:.1f} s", *(word for word, _ in seen if word)]
@@ -219,7 +221,7 @@ def _marks(trial: Trial) -> tuple[str, str]:
     return f"marked by {' and '.join(names)}, {kept}", ""
 
 
-def _retrieval(purchase: Purchase, again: Retrieval) -> tuple[str, str]:
+def _retrieval(purchase: ProbePurchase, again: Retrieval) -> tuple[str, str]:
     looks = {
         "found by its marker while it was being drawn": again.found_while_drawn,
         "found by its marker afterwards": again.found_after,

@@ -11,7 +11,7 @@ from typing import Final
 
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.journal import Claim, JobPlace
+from wearon_cli.core.jobs.journal import Claim, JobState
 from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
@@ -99,7 +99,7 @@ class _Hands:
         entry = await self.parts.reader.entry(session_id)
         if entry is None:
             return True
-        if entry.place is JobPlace.WAITING and entry.due_at and entry.due_at <= utc_now():
+        if entry.state is JobState.WAITING and entry.due_at and entry.due_at <= utc_now():
             await self.parts.dispatcher.recover(limit=BATCH, max_wait_s=self.settings.max_wait_s)
         claim = await self._claim(session_id)
         if claim is not None:
