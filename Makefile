@@ -47,9 +47,9 @@ format: ## Fix what ruff can fix.
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .
 
-coverage: ## What the fast tests do not reach, as a table; processes they start are not counted.
+coverage: ## How much of the code the tests run, and which lines they do not; see docs/coverage.md.
 	@scripts/bootstrap tests
-	$(PYTEST) $(SPREAD) -m "not slow" --cov --cov-report=
+	$(PYTEST) $(SPREAD) $(SELECT) --cov --cov-report=
 	.venv/bin/coverage report
 
 bench: ## Every benchmark, with its table.

@@ -1,12 +1,12 @@
 """
-How well bodies are measured: errors, bands, sizes, and which photos are refused.
+The accuracy of body measuring: errors, bands, sizes, and which photos are refused.
 
     python benchmarks/bench_body.py --bodies DIR --ansur DIR [--model POSE.task] [--as-shipped]
 
 The data is not part of the product (see devkit/body_data.py); WEARON_BODIES and WEARON_ANSUR name
-its folders too. A body that is judged is never one that was fitted on: in each of five folds
-everything is fitted again, bands and anchors too, and goes through the product's own code from
-features to sizes. With --as-shipped the product's own coefficients are judged instead: for bodies
+its folders too. No body is evaluated by a model that was fitted on it: in each of five folds
+everything is fitted again, including bands and anchors, and the product's own code computes sizes
+from features. With --as-shipped the product's own coefficients are evaluated instead, for bodies
 that they were not fitted on.
 """
 
@@ -65,7 +65,7 @@ from wearon_cli.core.settings import load_settings
 Array = NDArray[np.float64]
 Photo = NDArray[np.uint8]
 
-#: Rounds of five folds. Each judges every body once.
+#: Rounds of five folds. Each evaluates every body once.
 ROUNDS = 4
 MEASURED = ("chest", "waist", "hip", "shoulder")
 VARIANTS = (
@@ -74,7 +74,7 @@ VARIANTS = (
     ("+ side photo", Inputs(side=True)),
     ("+ side photo and weight", Inputs(side=True, given=("weight",))),
 )
-#: What the project set out to reach, MAE without the mean offset; see docs/measuring.md.
+#: The project's targets: MAE without the mean offset; see docs/measuring.md.
 TARGETS = {
     "photo and height": {"chest": 3.9, "waist": 3.1, "hip": 3.2, "shoulder": 1.1},
     "+ weight": {"chest": 3.3, "waist": 2.5, "hip": 2.5},
@@ -84,12 +84,12 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Every body judged `ROUNDS` times, in rows."""
+    """The errors of every body, `ROUNDS` times, in rows."""
 
     predicted: Array  # (n, 5), in the order of MEASURES
     half_band: Array  # (n, 5)
     truth: Array  # (n, 4), in the order of MEASURED
-    sizes: tuple[tuple[SizeOdds, str], ...]  # odds and the right size
+    sizes: tuple[tuple[SizeOdds, str], ...]  # probabilities and the right size
 
     def errors(self, measure: str) -> Array:
         i = MEASURED.index(measure)
@@ -224,7 +224,9 @@ def _calibration(sizes: list[tuple[SizeOdds, str]]) -> None:
 
 
 def _ansur(people: Bodies) -> None:
-    """What a front photo could at best give: people's own breadths, measured with a caliper."""
+    """The best possible result from a front photo: people's own breadths, measured with a
+    caliper.
+    """
     print("\nANSUR II, tabular, five folds: MAE from (breadths: shoulders, chest, waist, hip)")
     breadths = ["shoulders_breadth", "chest_breadth", "waist_breadth", "hip_breadth"]
     depths = ["chest_depth", "waist_depth", "hip_depth"]
@@ -277,7 +279,7 @@ def _tell(name: str, outcomes: Iterator[str]) -> None:
 def _tell_errors(
     photos: list[Path], truth: Mapping[str, Mapping[str, str]], reader: PoseReader
 ) -> None:
-    """How far off bad photos are that are measured all the same."""
+    """Errors of bad photos that are not refused."""
     errors = []
     for path in photos:
         row = truth[path.stem]

@@ -1,12 +1,12 @@
 """
-Memory of a worker under a rain of pictures made to exhaust it.
+Memory of a worker that gets many pictures made to exhaust it.
 
     python -m benchmarks.bench_bombs [--at-once 30]
 
 For each kind of bomb, and for all kinds mixed, a new worker process (the `celery` role's libraries
-and its pixel processes) is given that many at once, or a third of them where each takes a second to
-read, and a phone photo of 12 megapixels after every third. Prints the peak proportional set size of
-the worker and its children together, what became of the bombs, and of the photos between them.
+and its pixel processes) gets that many at once (a third of that if each takes a second to read),
+with a phone photo of 12 megapixels after every third one. Prints the peak proportional set size of
+the worker and its children together, and the outcomes of the bombs and of the photos between them.
 Takes 2 minutes.
 """
 
@@ -34,7 +34,7 @@ WANTED_MB: Final = 900
 
 
 def solid(kind: str, size: tuple[int, int], mode: str = "RGB", **options: Any) -> bytes:
-    """One colour all over: a few bytes that decode to all that they claim."""
+    """A single colour: a few bytes that decode to their full claimed size."""
     held = io.BytesIO()
     Image.new(mode, size, "teal").save(held, kind, **options)
     return held.getvalue()
@@ -47,7 +47,7 @@ REFUSED: Final[dict[str, Callable[[], bytes]]] = {
     "PNG with alpha, 7000x7000": partial(solid, "PNG", (7000, 7000), "RGBA"),
     "JPEG of ink colours, 7000x7000": partial(solid, "JPEG", (7000, 7000), "CMYK", **FULL_COLOUR),
 }
-#: As heavy as the budget allows: these are read.
+#: As heavy as the budget allows: these are decoded.
 HEAVY: Final[dict[str, Callable[[], bytes]]] = {
     "WebP, whole, 4300x4300": partial(solid, "WEBP", (4300, 4300), lossless=True),
     "PNG, 7000x7000": partial(solid, "PNG", (7000, 7000)),
@@ -57,7 +57,7 @@ HEAVY: Final[dict[str, Callable[[], bytes]]] = {
 
 
 async def work(pictures: list[bytes]) -> list[str]:
-    """In the worker: prepare all of them at once; what became of each."""
+    """In the worker: prepare all of them at once; returns the outcome of each."""
     import wearon_cli.adapters.celery_app
     import wearon_cli.wiring  # noqa: F401 - likewise
     from wearon_cli.adapters.pixels.processes import PixelProcesses

@@ -1,16 +1,16 @@
 """
-How long each command takes, against a bare Typer app of one command in the same environment.
+How long each command takes, compared with a bare Typer app of one command in the same environment.
 
-Wanted: at most twice as long, for `--help` of every command and for the smallest real run of every
-operators' command: a local stack with nothing in it, whose Redis runs. Help is compared with the
-bare app's help, a run with the bare app's run. Every process is fresh. Each run is paired with one
-of the bare app right before it, and the median of the pairs' ratios counts, since the load of a
-shared machine changes from second to second. Processor time is taken, which does not count waiting.
+Target: at most twice as long, for `--help` of every command and for the smallest real run of every
+operators' command, on an empty local stack with a running Redis. Help is compared with the bare
+app's help, a run with the bare app's run. Each run is a new process, paired with a run of the bare
+app right before it. The result is the median of the pairs' ratios, since the load of a shared
+machine changes every second. Processor time is measured, which does not include waiting.
 
     .venv/bin/python benchmarks/bench_cli.py [ROUNDS]
 
-Exit code 1 when the help of a command takes more than wanted. Runs are shown, and do not fail it:
-docs/benchmarks.md says what remains there, and why.
+Exit code 1 when the help of a command misses the target. Runs are only shown: docs/benchmarks.md
+explains their times.
 """
 
 import os
@@ -42,7 +42,7 @@ def hello(name: str = "you") -> None:
 
 app()
 '''
-#: What any run pays before a line of ours: the client of Redis, and settings from the environment.
+#: What any run needs before our own code: the Redis client, and settings from the environment.
 LIBRARIES = BARE_APP.replace("import typer", "import typer, redis.asyncio, pydantic_settings", 1)
 
 NO_SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"
@@ -97,7 +97,7 @@ def processor_s(words: tuple[str, ...], environment: Mapping[str, str], exit_cod
 
 
 def measure(case: Case, rounds: int) -> Found:
-    """Run the pairs; the first only warms the disk."""
+    """Run the pairs; the first one only warms the disk cache."""
     pairs = [
         (processor_s(case.bare, {}, 0), processor_s(case.words, case.environment, case.exit_code))
         for _ in range(rounds + 1)
@@ -137,7 +137,7 @@ def cases(folder: Path, local: Mapping[str, str]) -> Iterator[Case]:
 
 @contextmanager
 def stack() -> Iterator[dict[str, str]]:
-    """What names a local stack whose Redis runs, in the environment of a command."""
+    """The environment of a command for a local stack with a running Redis."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         with local_services(data, host="127.0.0.1", port=0):

@@ -1,10 +1,10 @@
 """
-What comes out of one Celery process by its concurrency, the rate limit out of the way.
+The throughput of one Celery process by its concurrency, without the rate limit.
 
     python -m benchmarks.bench_curve [--latency-s 20] [CONCURRENCY ...]
 
-Three jobs for each place, two photos of 12 megapixels each. "ideal" is what the image API's time
-alone would allow. Takes 6 minutes.
+Three jobs per slot, with two photos of 12 megapixels each. "ideal" is the throughput that the image
+API's time alone allows. Takes 6 minutes.
 """
 
 import argparse

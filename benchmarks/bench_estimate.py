@@ -1,10 +1,10 @@
 """
-How many bodies `wearon serve` measures: eight callers, photos from a loopback host.
+How many bodies `wearon serve` measures per second: eight callers, photos from a loopback host.
 
     python benchmarks/bench_estimate.py [--seconds N]
 
-Two photos: the bundled person at 0.4 MB, and the same at the 12 megapixels of a phone. While they
-are measured, /health is asked twenty times a second.
+Two photos: the bundled person at 0.4 MB, and the same at the 12 megapixels of a phone. Meanwhile
+/health is requested twenty times a second.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def medium_photo() -> bytes:
-    """The bundled person with as much grain as makes 0.4 MB."""
+    """The bundled person with enough grain for 0.4 MB."""
     source = files("wearon_cli.assets").joinpath("person.jpg").read_bytes()
     with Image.open(io.BytesIO(source)) as small:
         large = np.asarray(small.convert("RGB").resize(MEDIUM_PX, Image.Resampling.BICUBIC))
@@ -117,7 +117,7 @@ def body(photo: str) -> dict[str, object]:
 
 @contextmanager
 def file_server(folder: str) -> Iterator[str]:
-    """A file server in a process of its own; gives its origin."""
+    """A file server in its own process; yields its origin."""
     port = free_port()
     words = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     with running([*words, "--directory", folder, "--protocol", "HTTP/1.1"], {}):

@@ -1,5 +1,5 @@
 """
-An idle stack: how soon a job is begun, what idling costs in Redis commands, how soon it starts.
+An idle stack: how soon a job starts, how many Redis commands it sends, how fast it starts up.
 
     python -m benchmarks.bench_latency
 
@@ -14,7 +14,7 @@ from devkit.machine import machine
 
 STORE = "00000000-0000-4000-9000-000000000001"
 JOBS = 60
-#: Slower than the pace of the rate limit, so that no job waits for it.
+#: Slower than the rate limit, so that no job waits for it.
 PER_MINUTE = 60
 IDLE_S = 60.0
 

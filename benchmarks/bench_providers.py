@@ -1,9 +1,9 @@
 """
-What a picture costs this machine with each provider: processor time and memory, 200 in flight.
+What a picture costs this machine with each provider: processor time and memory, with 200 in flight.
 
     python -m benchmarks.bench_providers
 
-Each provider draws in a process of its own, over a loopback API in another; 300 jobs a minute.
+Each provider runs in its own process, with its loopback API in another; 300 jobs a minute.
 """
 
 import asyncio
@@ -77,12 +77,12 @@ async def provider_of(stack: AsyncExitStack, kind: str, api: ImageApiProcess) ->
 
 
 def prepared_photos() -> tuple[bytes, ...]:
-    """Two phone photos, as small as they are sent."""
+    """Two phone photos, reduced to the size that is sent."""
     return tuple(prepare(phone_photo(name)).jpeg for name in NAMES)
 
 
 async def job(provider: Provider, model: str, number: int, photos: tuple[bytes, ...]) -> None:
-    """From prepared pictures, each job's own, to bytes that would go into storage."""
+    """From prepared pictures, separate for each job, to the bytes for storage."""
     await asyncio.sleep(number * 60 / PER_MINUTE)
     session_id = f"s{number}"
     marker = await provider.prepare(session_id)

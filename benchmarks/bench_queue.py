@@ -1,5 +1,5 @@
 """
-How much the queue alone can do: empty jobs through intake, release, Celery, claim and close.
+The throughput of the queue alone: empty jobs through intake, release, Celery, claim and close.
 
     python -m benchmarks.bench_queue [--jobs 2000] [--consumers 1] [WORKERS ...]
 
@@ -7,8 +7,8 @@ A job is empty when its session ended before: the worker claims it, finds its ro
 closes it as dropped. Nothing is fetched, bought or stored; all processes are the real ones, and no
 rate limit is in the way. A run of its own for each number of worker processes.
 
-All jobs are pushed at once. On a small machine the cores are the bound, shared by Redis and every
-role; what Redis itself could do is one second over its CPU seconds a job: it works on one core.
+All jobs are pushed at once. On a small machine the limit is the cores, shared by Redis and every
+role. Redis itself, which uses one core, could do one second over its CPU seconds per job.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def _await_ready(log: Path) -> None:
 
 
 def do(redis: "Redis", payloads: list[bytes]) -> int:
-    """Push these jobs and wait for the end of all. Returns how many commands that took itself."""
+    """Push these jobs and wait until all have ended. Returns how many commands this itself took."""
     give_up_s = time.monotonic() + WITHIN_S
     redis.lpush(TASK_LIST, *payloads)
     looks = 0

@@ -1,5 +1,5 @@
 """
-Where the CPU time of one job goes: each stage by itself, on one core, with phone photos.
+The CPU time of each stage of a job, measured separately on one core, with phone photos.
 
     python benchmarks/bench_stages.py
 """
@@ -30,7 +30,7 @@ def main() -> None:
     print(machine())
     person, garment = (phone_photo(name) for name in NAMES)
     print(f"photos of {len(person) / 1e6:.1f} and {len(garment) / 1e6:.1f} MB, 12 megapixels each")
-    answer = prepare(person, longest_px=1536).jpeg  # about what an image API gives
+    answer = prepare(person, longest_px=1536).jpeg  # roughly the result of an image API
     encoded = base64.b64encode(answer)
     stages = {
         "prepare the person": lambda: prepare(person),

@@ -3,15 +3,13 @@ Jobs of all four credit kinds over Supabase: real PostgreSQL and PostgREST, real
 
     python -m benchmarks.bench_supabase [--jobs 60]
 
-A third of the jobs fails, in different ways. Prints the ledger's balances before and after, what
-each kind of failure owed and got, whether the sums agree, and how many calls a success takes.
-Exit code 1 when a credit is wrong, or when our book of purchases and the image API's differ.
+A third of the jobs fail, in different ways. Prints the ledger's balances before and after, the
+refunds for each kind of failure, whether the totals agree, and how many calls a success takes. Exit
+code 1 when a credit is wrong, or when our book of purchases and the image API's differ.
 """
 
 import argparse
 import asyncio
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +30,7 @@ from devkit.servers.platform import KINDS, WAYS, Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from devkit.usage import Usage
+from devkit.workers import workers
 from wearon_cli.adapters.redis.keys import TASK_LIST
 
 WITHIN_S = 120.0
@@ -40,33 +39,20 @@ BURST_LATENCY_S = 10.0
 
 
 @contextmanager
-def workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
+def watched_workers(environment: dict[str, str], log: Path) -> Iterator[Usage]:
     """`wearon consume` and `wearon celery`, as on a host."""
-    with log.open("wb") as out:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "wearon_cli", role],
-                env={**os.environ, **environment},
-                stdout=out,
-                stderr=out,
-            )
-            for role in ("consume", "celery")
-        ]
-        try:
-            with Usage(*(psutil.Process(each.pid) for each in processes)).watching() as usage:
-                yield usage
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait(timeout=60)
+    with (
+        workers(environment, log) as processes,
+        Usage(*(psutil.Process(each.pid) for each in processes)).watching() as usage,
+    ):
+        yield usage
 
 
 def throughput(platform: Platform, queue: Redis, api: ImageApiProcess, usage: Usage) -> list[str]:
-    """A burst that fills the workers: what comes out over Supabase."""
+    """A burst that fills the workers: the throughput with Supabase."""
     api.rules(faults=[], latency=str(BURST_LATENCY_S))
     api.reset()
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(BURST)]
+    jobs = platform.orders(BURST)
     cpu_s, begun_s = usage.cpu_s(), time.monotonic()
     for job in jobs:
         queue.lpush(TASK_LIST, job.payload)
@@ -96,7 +82,7 @@ def await_all(platform: Platform, jobs: list[Job]) -> dict[str, str]:
 def report(
     jobs: list[Job], statuses: dict[str, str], before: dict[str, int], after: dict[str, int]
 ) -> bool:
-    """The table; True when every credit is where it belongs."""
+    """Print the table; returns True when every credit is correct."""
     print(f"{'kind':<9} {'jobs':>5} {'completed':>10} {'failed':>7} {'owed back':>10}")
     owed = Counter[str]()
     for kind in KINDS:
@@ -163,7 +149,7 @@ def main() -> int:
         refused = [job.session_id for job in jobs if job.fails == "refused"]
         api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
         with (
-            workers(environment, folder / "workers.log") as usage,
+            watched_workers(environment, folder / "workers.log") as usage,
             Redis.from_url(redis.url) as queue,
         ):
             for job in jobs:
@@ -171,7 +157,7 @@ def main() -> int:
             statuses = await_all(platform, jobs)
             right = report(jobs, statuses, before, platform.balances())
             server.door.clear()
-            good = [platform.order(KINDS[n % 3], "") for n in range(20)]
+            good = platform.orders(20)
             for job in good:
                 queue.lpush(TASK_LIST, job.payload)
             await_all(platform, good)

@@ -1,9 +1,9 @@
 """
-How much one machine does: the rate limit filled, fairness in it, and latency below it.
+The throughput of one machine: at the rate limit, with fairness, and the latency below it.
 
     python -m benchmarks.bench_throughput [--jobs 600] [--latency-s 40] [--checks off]
 
-Real processes over local adapters and a loopback image API. Every job brings two photos of 12
+Real processes over local adapters and a loopback image API. Every job has two photos of 12
 megapixels and gets a JPEG of 1024x1536.
 """
 
@@ -20,7 +20,7 @@ from devkit.redis_use import RedisUse
 STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
 LONE_STORE = "00000000-0000-4000-9000-00000000beef"
 LIMIT_PER_MINUTE = 300
-#: Checks of pictures, and the most CPU-seconds a job and MB in all that are wanted with them.
+#: Setting of the picture checks, with its limits: CPU-seconds per job and MB in total.
 WANTED = {"on": (0.2, 900), "off": (0.13, 600)}
 
 
@@ -51,13 +51,13 @@ def saturated(jobs: int, latency_s: float, checks: str) -> None:
 
 
 def _least_used(at_s: Sequence[float]) -> int | None:
-    """Fewest requests in a minute that lies wholly inside of the run; None: there is none."""
+    """Fewest requests in any minute entirely within the run; None: there is none."""
     starts = [t for t in at_s if t + 60 <= at_s[-1]]
     return min(sum(t <= other < t + 60 for other in at_s) for t in starts) if starts else None
 
 
 def below(jobs: int, latency_s: float, per_minute: int, checks: str) -> None:
-    """Arrivals by chance, below the limit: what we add to the image API's own time."""
+    """Random arrivals below the limit: the time that we add to the image API's own."""
     with under_load(latency=str(latency_s), **_settings(checks)) as load:
         paced = ordered(load, [STORES[n % 3] for n in range(jobs)])
         cpu_s, redis = load.usage.cpu_s(), load.redis_use()

@@ -3,10 +3,10 @@
 
     python -m benchmarks.bench_web [--rows 100000] [--idle-s 60]
 
-Prints how long the server takes for each page (median and worst of ten), how large they are without
-pictures, and what the idle process costs: memory (PSS), and Redis's commands a minute with nobody
-looking and with one live page. Supabase is real PostgreSQL and PostgREST. Exit code 1 when a target
-of docs/benchmarks.md is missed.
+Prints the server's time for each page (median and worst of ten), the page sizes without pictures,
+and what the idle process costs: memory (PSS), and Redis commands per minute without and with one
+live page. Supabase is real PostgreSQL and PostgREST. Exit code 1 when a target of
+docs/benchmarks.md is missed.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def supabase_page(folder: Path, rows: int) -> Iterator[tuple[RunningPage, Settin
 
 
 def measure(page: RunningPage, settings: Settings, idle_s: float) -> list[str]:
-    """Prints the table; returns what missed its target."""
+    """Prints the table; returns the missed targets."""
     missed = []
     assert settings.redis_url is not None
     redis_url = settings.redis_url.get_secret_value()
@@ -191,7 +191,7 @@ def times_ms(page: RunningPage) -> list[int]:
 
 
 def search_s(settings: Settings) -> float:
-    """What `wearon sessions --since 30d` asks of the stores: median of several."""
+    """The time of the queries of `wearon sessions --since 30d`: median of several."""
 
     async def run() -> list[float]:
         took = []

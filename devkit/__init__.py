@@ -1,1 +1,1 @@
-"""Loopback servers, worlds and loads that tests, benchmarks and scripts share."""
+"""Loopback servers, test worlds and load generators, shared by tests, benchmarks and scripts."""

@@ -1,4 +1,4 @@
-"""A drawn body of known breadths, and the reading a perfect pose network would make of it."""
+"""A drawn body of known breadths, and the output of a perfect pose network for it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ MIDDLE = COLS / 2
 SHOULDER_Y, HIP_Y = TOP + 0.17 * TALL, TOP + 0.4805 * TALL
 KNEE_Y, ANKLE_Y = TOP + 0.72 * TALL, TOP + 0.93 * TALL
 
-#: Stature at which a pixel of the drawn body is 0.2 cm.
+#: The stature at which one pixel of the drawn body is 0.2 cm.
 STATURE_CM = 180.0
 CM_PER_PX = 0.2
 #: Breadth of the drawn trunk, and of each leg.
@@ -132,7 +132,7 @@ def from_side(*, depth_cm: float = 22.0, hand_forward: bool = False) -> PoseRead
 
 
 def photo_of(person: PoseReading, *, brightness: float = 1.0) -> NDArray[np.uint8]:
-    """A photo of a person in grey before a light wall."""
+    """A photo of a grey person in front of a light wall."""
     wall, clothes = 200 * brightness, 90 * brightness
     grey = np.where(person.mask > 0.5, clothes, wall).astype(np.uint8)
     return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
@@ -143,14 +143,14 @@ def blurred(photo: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
 
 
 def with_landmark(person: PoseReading, name: str, x: float, y: float) -> PoseReading:
-    """The same person, one landmark elsewhere (0..1 of the photo)."""
+    """The same person with one landmark moved (0..1 of the photo)."""
     landmarks = person.landmarks.copy()
     landmarks[Landmark[name], :2] = (x, y)
     return replace(person, landmarks=landmarks)
 
 
 class FixedReader:
-    """Implements `PoseReader`: one answer after the other, whatever the photo."""
+    """Implements `PoseReader`: returns the given answers in order, whatever the photo."""
 
     def __init__(self, *answers: tuple[PoseReading, ...]) -> None:
         self._answers = list(answers)

@@ -1,5 +1,5 @@
 """
-The data that body measuring is fitted on and judged by: rendered bodies and surveyed people.
+The data for fitting and evaluating body measuring: rendered bodies and surveyed people.
 
 One folder holds the renders (photos, `side/` photos, bad ones under `hard/KIND/`, and
 `ground_truth.csv`), another the two public CSV files of ANSUR II. Neither is part of the product.
@@ -47,7 +47,7 @@ ANSUR_FILES = {"ANSUR_II_MALE_Public.csv": 1.0, "ANSUR_II_FEMALE_Public.csv": 0.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bodies:
-    """Bodies with known measures: columns by name, one entry a body, cm and kg."""
+    """Bodies with known measures: columns by name, one entry per body, in cm and kg."""
 
     columns: Mapping[str, Array]
 
@@ -60,12 +60,12 @@ class Bodies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renders(Bodies):
-    """Rendered bodies: truth and what was read from their photos, together in `columns`."""
+    """Rendered bodies: true measures and the features of their photos, together in `columns`."""
 
     ids: tuple[str, ...]
 
     def take(self, which: NDArray[np.intp]) -> "Renders":
-        """Some of them."""
+        """A subset."""
         return Renders(
             ids=tuple(self.ids[i] for i in which),
             columns={name: column[which] for name, column in self.columns.items()},
@@ -74,7 +74,7 @@ class Renders(Bodies):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """Where the data lies."""
+    """The folders of the data."""
 
     bodies: Path
     ansur: Path
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def data_folders(args: argparse.Namespace) -> Folders:
-    """The data's folders, or the end of the program with a sentence."""
+    """The data's folders; exits with a sentence if they are missing."""
     wanted = {"bodies": (TRUTH_FILE,), "ansur": tuple(ANSUR_FILES)}
     for name, files in wanted.items():
         folder = getattr(args, name)
@@ -120,7 +120,7 @@ def load_truth(folder: Path) -> list[dict[str, str]]:
 
 
 def load_renders(folder: Path, reader: PoseReader) -> Renders:
-    """Truth and photo features of every render. Gates are not asked: all bodies count."""
+    """True measures and photo features of every render. Gates are not applied: all bodies count."""
     rows: list[dict[str, float]] = []
     ids: list[str] = []
     for truth in load_truth(folder):
@@ -142,7 +142,7 @@ def _truth_columns(truth: Mapping[str, str]) -> dict[str, float]:
 def _features(
     bodies: Path, body_id: str, height_cm: float, reader: PoseReader
 ) -> dict[str, float] | None:
-    """What is read from a body's two photos, one from the front and one from the side."""
+    """The features of a body's two photos, one from the front and one from the side."""
 
     def person(path: Path) -> PoseReading:
         return the_person(reader.read(read_photo(path.read_bytes())))

@@ -1,6 +1,6 @@
 """
-How the regressions of body measuring are fitted, judged and anchored. Used by `fit_body.py` and by
-`benchmarks/bench_body.py`, so that what is printed is what was fitted.
+Fits, evaluates and anchors the regressions of body measuring. Used by `fit_body.py` and by
+`benchmarks/bench_body.py`, so that the benchmark evaluates exactly what is fitted.
 """
 
 from collections.abc import Sequence
@@ -23,23 +23,24 @@ FOLDS = 5
 REPEATS = 10
 #: A given weight is off by this much (bathroom scales, clothes, vanity).
 WEIGHT_SD_KG = 2.0
-#: Copies of each body with different weight errors, so that the fit does not trust one draw.
+#: Copies of each body with different weight errors, so that the fit does not depend on one draw.
 WEIGHT_COPIES = 8
 
 GIRTHS = ("chest", "waist", "hip")
 FITTED = (*GIRTHS, "shoulder")
 
 #: The trunk's breadth is read from this level on, every so many levels of 0.04. Around the armpits
-#: it helps with the chest only, and few inputs were best for it.
+#: only the chest uses it, for which few inputs were best.
 TRUNK_FROM = {"chest": 0.3, "waist": 0.38, "hip": 0.38, "shoulder": 0.38}
 TRUNK_EVERY = {"chest": 4, "waist": 2, "hip": 2, "shoulder": 2}
-#: Of the rest of the outline only what hair, skirts and wide trousers leave visible: neck, thighs
-#: and calves would lower the error on these renders by 0.1 cm at most, and ruin it on such people.
+#: Of the rest of the outline, only what hair, skirts and wide trousers do not cover. Neck, thighs
+#: and calves would lower the error on these renders by 0.1 cm at most, and make it large for such
+#: people.
 OUTLINE = (
     *("stature", "waist_narrowest", "hip_broadest", "shoulder_span", "hip_span"),
     *("trunk_length", "area_per_stature"),
 )
-#: From the side. Dense where it decides: at the armpits (chest) and below the buttocks (hip).
+#: From the side. Dense where it matters: at the armpits (chest) and below the buttocks (hip).
 SIDE = (
     *("depth_0.30", "depth_0.34"),
     *(f"depth_{0.38 + 0.08 * i:.2f}" for i in range(11)),
@@ -49,15 +50,15 @@ SIDE = (
 #: Ridge penalty, in units of one standardised body.
 PENALTY = {"chest": 10.0, "waist": 6.0, "hip": 6.0, "shoulder": 1.0}
 PENALTY_WITH_SIDE = {"chest": 4.0, "waist": 4.0, "hip": 4.0, "shoulder": 1.0}
-#: An input that was given is not shrunk: its slope is real.
+#: Given inputs are not shrunk: their slopes are real.
 FREE = ("weight", "male")
-#: What an input must lower the cross-validated error by to be used, in cm.
+#: Least reduction of the cross-validated error for which an input is used, in cm.
 LEAST_HELP_CM = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a variant of the regressions reads besides the front photo and the stature."""
+    """The inputs of a variant in addition to the front photo and the stature."""
 
     side: bool = False
     given: tuple[str, ...] = ()  # of FREE
@@ -102,7 +103,7 @@ def fit(bodies: Bodies, target: str, inputs: Sequence[str], penalty: float) -> L
 def fit_told(
     bodies: Bodies, target: str, inputs: Sequence[str], penalty: float, seed: int
 ) -> Linear:
-    """As `fit`, on bodies whose weight, if it is an input, is given with an error."""
+    """As `fit`, but if weight is an input, it has errors."""
     given = with_weight_error(bodies, WEIGHT_COPIES, seed) if "weight" in inputs else bodies
     return fit(given, target, inputs, penalty)
 
@@ -112,7 +113,7 @@ def take(bodies: Bodies, which: NDArray[np.intp]) -> Bodies:
 
 
 def with_weight_error(bodies: Bodies, copies: int, seed: int) -> Bodies:
-    """Each body `copies` times, its weight given with an error each time."""
+    """Each body `copies` times, each time with another error of its weight."""
     columns = {name: np.tile(column, copies) for name, column in bodies.columns.items()}
     error = np.random.default_rng(seed).normal(0, WEIGHT_SD_KG, len(columns["weight"]))
     return Bodies(columns={**columns, "weight": columns["weight"] + error})
@@ -137,7 +138,7 @@ def cross_validated(
 
 
 def folds(n: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Which bodies to fit on and which to judge by, each body judged once."""
+    """The bodies to fit on and the bodies to evaluate; each body is evaluated once."""
     order = np.random.default_rng(seed).permutation(n)
     return [(np.setdiff1d(order, order[i::FOLDS]), order[i::FOLDS]) for i in range(FOLDS)]
 
@@ -148,7 +149,7 @@ def folds(n: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
 def fit_variant(
     people: Bodies, renders: Renders, inputs: Inputs, *, repeats: int = REPEATS
 ) -> Entry:
-    """The regressions of one variant, as they are written into `girths.json`."""
+    """The regressions of one variant, in the form of `girths.json`."""
     part: Entry = {}
     residuals = []
     for target in FITTED:
@@ -179,7 +180,7 @@ def _fitted(
 
 
 def _helps(renders: Renders, target: str, one: str, inputs: Inputs) -> bool:
-    """An input that does not lower the cross-validated error is left out of that measure."""
+    """Drops the inputs that do not lower the cross-validated error of a measure."""
     others = [*inputs.seen(target), *(t for t in inputs.given if t != one)]
     without, with_it = (
         np.abs(cross_validated(renders, target, names, inputs.penalty(target), repeats=4)).mean()
@@ -189,7 +190,9 @@ def _helps(renders: Renders, target: str, one: str, inputs: Inputs) -> bool:
 
 
 def _inseam(people: Bodies, given: Sequence[str]) -> Entry:
-    """Crotch height from stature (and sex), on people alone: the renders have no truth for it."""
+    """Crotch height from stature (and sex), on people alone: the renders have no true value of
+    it.
+    """
     inputs = ["stature", *(t for t in given if t == "male")]
     slopes = least_squares(people, "inseam", inputs)
     errors = with_one(people, inputs) @ slopes - people.columns["inseam"]
@@ -208,20 +211,20 @@ def _rounded(names: Sequence[str], slopes: Array) -> dict[str, float]:
 
 # --------------------------------------------------------------------------- people
 
-#: How much of the difference between people and renders is moved, see `anchor_cm`.
+#: The share of the difference between people and renders that is corrected, see `anchor_cm`.
 ANCHOR_SHARE = 0.5
 
 
 def anchor_cm(people: Bodies, renders: Renders, target: str) -> float:
     """
-    How far the model's results are corrected towards measured people; the same for every variant.
+    The correction of the model's results towards measured people; the same for every variant.
 
     The difference is between what people of the renders' sex, stature and breadths measure and what
-    the renders measure. Half of it is taken: ANSUR's breadths are taken with a caliper that presses
-    in, a silhouette is not, its shoulder points are not the renders', and how much of the
-    difference is that cannot be known from these data. Half is never wrong by more than half; the
-    bands hold on both sides. Weight and depths have no say: a render's weight is its volume times
-    one density, and depths are where calipers press most.
+    the renders measure. Half of it is corrected: ANSUR's breadths were measured with a caliper that
+    presses in, unlike a silhouette, and its shoulder points differ from the renders'. These data do
+    not show how much of the difference that explains. Half is never wrong by more than half, and
+    the bands cover both sides. Weight and depths are not used: a render's weight is its volume
+    times one density, and a caliper presses most on depths.
     """
     known = ["stature", "male"]
     if target in GIRTHS:
@@ -251,7 +254,7 @@ CLOTHING_RIDGE = 0.1
 def fit_clothing(renders: Renders) -> Entry:
     """
     The estimate of how loose clothes are: generalised least squares along the direction in which
-    cloth moves the outline, against the way bodies differ by themselves.
+    cloth moves the outline, relative to the natural variation of bodies.
     """
     legs = ("thigh_0.80", "calf_0.20", "calf_0.35", "calf_0.50", "calf_0.70", "leg_length")
     names = [name for name in (*Inputs().seen("waist"), *legs) if name != "stature"]
@@ -269,7 +272,7 @@ def fit_clothing(renders: Renders) -> Entry:
 
 
 def fit_weight(renders: Renders) -> Entry:
-    """The weight that goes with an outline, to notice a given weight that does not."""
+    """The expected weight for an outline, to detect a given weight that does not fit."""
     inputs = Inputs().seen("waist")
     model = fit(renders, "weight", inputs, penalty=6.0)
     errors = cross_validated(renders, "weight", inputs, 6.0, repeats=4)
@@ -283,7 +286,7 @@ def fit_weight(renders: Renders) -> Entry:
 
 
 def at_reference(bodies: Bodies, names: Sequence[str]) -> Array:
-    """Features as those of people of one stature."""
+    """Features scaled to one stature."""
     return bodies.table(names) * (REFERENCE_CM / bodies.columns["stature"])[:, None]
 
 

@@ -1,5 +1,6 @@
 """
-A compose file as the engine reads it: variables filled in, and what starts without a profile.
+A compose file as the engine reads it: with variables filled in, and the services that start without
+a profile.
 
 The part of the format that deploy/ uses: ${NAME}, ${NAME:-default}, ${NAME:?message}.
 """
@@ -25,7 +26,7 @@ def read_compose(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     The file with its variables filled in.
 
     Raises:
-        KeyError: A variable that must be set is not, with the file's own words.
+        KeyError: A required variable is not set; the message is the file's own.
     """
 
     def value(found: re.Match[str]) -> str:

@@ -1,22 +1,17 @@
-"""Sales of every kind, crashed at a step, and finished by others."""
+"""Try-ons of every kind, crashed at a step and finished by other processes."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
+from devkit.accounts import SHOPPER, STORE, USER
 from devkit.faults import Crash
-from devkit.world import World
+from devkit.world import IMAGE_URLS, World
+from wearon_cli.core.contract import ReplayRequest, new_task
+from wearon_cli.core.jobs.journal import NewJob
 from wearon_cli.core.session import Channel, SessionKey
 
-CREDITS = 100
-
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
-
-STORE = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
-
-
-SHOPPER = "shopper@example.test"
+REPLAY_ID = "0badcafe"
 
 
 async def b2c(world: World) -> SessionKey:
@@ -40,14 +35,25 @@ async def overage(world: World) -> SessionKey:
 SALES: list[Callable[[World], Awaitable[SessionKey]]] = [b2c, absorb, resell, overage]
 
 
-async def open_accounts(world: World) -> None:
-    await world.ledger.add_user(USER, credits=CREDITS)
-    await world.ledger.add_store(STORE, credits=CREDITS)
-    await world.ledger.add_shopper(STORE, SHOPPER, credits=CREDITS)
+async def replay(world: World, key: SessionKey, **options: Any) -> None:
+    """Open the job again, as `replay-task` does after its checks."""
+    row = await world.row(key)
+    task = new_task(
+        key=key,
+        owner_id=row.owner_id,
+        image_urls=IMAGE_URLS,
+        prompt="",
+        request_id=row.request_id or "req",
+        replay=ReplayRequest(replay_id=REPLAY_ID, from_status=row.status, **options),
+    )
+    job = NewJob(
+        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
+    )
+    assert await world.journal.open(job)
 
 
 async def run_until_crash(world: World) -> bool:
-    """Take in and do everything. True when the fuse burnt through on the way."""
+    """Take and run all jobs. True when the fuse blew meanwhile."""
     try:
         await world.run_all()
     except Crash:
@@ -56,7 +62,7 @@ async def run_until_crash(world: World) -> bool:
 
 
 async def let_others_finish(world: World) -> None:
-    """What recovery does in the minutes after a crash, with the waiting left out."""
+    """What recovery does in the minutes after a crash, without the waiting."""
     world.fuse.crash_at = world.fuse.crash_in = None
     await world.kill_worker()
     for _ in range(6):
@@ -64,11 +70,3 @@ async def let_others_finish(world: World) -> None:
             return
         await world.pass_time()
         await world.run_all()
-
-
-async def credits_left(world: World) -> int:
-    return (
-        await world.ledger.user_balance(USER)
-        + await world.ledger.store_balance(STORE)
-        + await world.ledger.shopper_balance(STORE, SHOPPER)
-    )

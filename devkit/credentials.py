@@ -39,7 +39,7 @@ class Certificate:
 @cache
 def certificate(owner: str = "Test Shop", *, expired: bool = False) -> Certificate:
     """
-    A certificate of the kind that C2PA asks for: version 3, for e-mail protection, by an authority.
+    A certificate as C2PA requires it: version 3, for e-mail protection, by an authority.
 
     Args:
         owner: Its organisation.

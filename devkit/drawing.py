@@ -1,4 +1,4 @@
-"""What a renderable shows at a width, without a terminal."""
+"""Renders text at a given width, without a terminal."""
 
 import io
 

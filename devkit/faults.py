@@ -1,4 +1,4 @@
-"""Failures on purpose, in front of real parts."""
+"""Injects failures in front of real parts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 
 class Faulty:
     """
-    A real port of which chosen methods fail.
+    A real port whose chosen methods fail.
 
-    Args of the constructor name them: an error is raised instead of the call; a function is
+    The constructor's arguments name them: an error is raised instead of the call; a function is
     awaited with the real method and the call's arguments.
     """
 
@@ -42,7 +42,7 @@ class Fuse:
         self.crash_at: int | None = None
         self.crash_in: str | None = None  # the first step of this name
         self.after = False
-        self.burnt = ""  # the step that it crashed at
+        self.burnt = ""  # the step at which it crashed
 
     def wrap(self, port: Any) -> Any:
         return _Fused(port, self)

@@ -1,5 +1,5 @@
 """
-A provider as a generator: one call, the first of its models that is there.
+A provider as an image generator: one call, with its first available model.
 
 For tests of a provider alone: jobs buy through core.jobs.purchasing.
 """
@@ -14,12 +14,12 @@ from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.events import ImageModelUnavailable
 from wearon_cli.core.providers import GeneratedPicture, Provider, TryOnRequest, collected
 
-#: A model that was not there is asked for again after this time.
+#: A model that was unavailable is tried again after this time.
 GONE_FOR_S: Final = 600.0
 
 
 class FirstUsable:
-    """The first of a provider's models that is there draws the picture."""
+    """Draws with the first available model of a provider."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class FirstUsable:
         self._gone_until_s: dict[str, float] = {}
 
     async def generate(self, request: TryOnRequest) -> GeneratedPicture:
-        """Draw with the first usable model; another one is asked only when one is not there."""
+        """Draw with the first usable model; the next one is asked only if one is unavailable."""
         gone: ModelUnavailable | None = None
         for model in self._candidates(request):
             try:
@@ -62,7 +62,9 @@ class FirstUsable:
         return await collected(self._provider, answer, within_s=self._timeout_s)
 
     def _candidates(self, request: TryOnRequest) -> Sequence[str]:
-        """The models to ask, in order: those that are there and keep this many likenesses first."""
+        """The models to ask, in order: first those that are available and draw this many pictures
+        faithfully.
+        """
         if request.model is not None:
             return [request.model]
         now_s = time.monotonic()

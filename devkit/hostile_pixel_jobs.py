@@ -12,7 +12,7 @@ from typing import Any
 
 from wearon_cli.adapters.pixels import jobs
 
-#: In a picture file, behind its end, it makes `prepare` die.
+#: After the end of a picture file, it makes `prepare` die.
 POISON = b"poison"
 
 Answer = tuple[dict[str, Any], bytes]
@@ -43,7 +43,7 @@ def _fail(data: bytes) -> Answer:
 
 
 def _talk_nonsense(data: bytes) -> Answer:
-    for pipe in range(3, 20):  # whichever leads to the worker
+    for pipe in range(3, 20):  # whichever pipe leads to the worker
         try:
             os.write(pipe, b"\xff" * 64)
         except OSError:
@@ -61,7 +61,7 @@ def _environment(data: bytes) -> Answer:
 
 
 def _alone(data: bytes, *, marker: str) -> Answer:
-    """Whether no other job with this marker ran meanwhile."""
+    """Whether no other job with this marker was running meanwhile."""
     try:
         Path(marker).touch(exist_ok=False)
     except FileExistsError:

@@ -1,12 +1,9 @@
 """
-The HTTP app with the real pose network: in this process, where photos come from a dictionary, or as
+The HTTP app with the real pose network: in this process with photos from a dictionary, or as
 `wearon serve`.
 """
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,6 +13,7 @@ import httpx
 
 import wearon_cli
 from devkit.ports import free_port
+from devkit.processes import started
 from devkit.waiting import LONGEST_S, reached, until
 from wearon_cli.adapters.local.storage import LocalStorage
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
@@ -101,16 +99,10 @@ async def ask(caller: httpx.AsyncClient, **body: Any) -> httpx.Response:
 
 @contextmanager
 def serve_process(folder: Path, **settings: str) -> Iterator[int]:
-    """`wearon serve` on a free port, which is given; its log is in the folder."""
+    """`wearon serve` on a free port, which is yielded; its log is in the folder."""
     port, log = free_port(), folder / "log"
     quiet = {"OPENAI_API_KEY": "", "WEARON_LOG_FORMAT": "json"}
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "serve", "--port", str(port)],
-            env={**os.environ, **quiet, **settings},
-            stdout=out,
-            stderr=out,
-        )
+    server = started("serve", "--port", str(port), environment={**quiet, **settings}, log=log)
     try:
         until(
             lambda: _is_ok(port, "/health/ready"), found=lambda: log.read_text("utf-8"), every_s=0.2

@@ -1,7 +1,7 @@
 """
 A local stack under load: real processes, a loopback image API, phone photos from a file server.
 
-Nothing of it is part of what is measured but `wearon all` and what it started.
+Only `wearon all` and its children are measured.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from uuid import uuid4
 import psutil
 from redis import Redis
 
+from devkit.local_stack import await_ready
 from devkit.photo_server import NAMES
 from devkit.redis_use import RedisUse, redis_use
 from devkit.servers.image_api import KEY
@@ -35,16 +36,13 @@ from wearon_cli.core.jobs.events import JobCompleted, JobStarted, JobTaken
 from wearon_cli.core.ledger import payer_for
 from wearon_cli.core.session import Channel, NewSession
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.all.local_stack import attached
-from wearon_cli.runtime.events import AllReady
 
 WEARON = [sys.executable, "-m", "wearon_cli"]
-START_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """When a job met an event of its log, in seconds since the epoch."""
+    """When an event of a job was logged, in seconds since the epoch."""
 
     taken_s: dict[str, float]
     started_s: dict[str, float]
@@ -64,7 +62,7 @@ class Load:
     pushed_s: dict[str, float] = field(default_factory=dict)
 
     async def order(self, owner_ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        """A row and a taken credit for each owner named; (session id, payload) of each."""
+        """Insert a row and take a credit for each owner; returns (session id, payload) for each."""
         assert self.settings.local_dir is not None
         sessions = LocalSessions(self.settings.local_dir / "wearon.db")
         ledger = LocalLedger(self.settings.local_dir / "wearon.db")
@@ -102,7 +100,9 @@ class Load:
         return new.session_id, task.to_json()
 
     def push(self, jobs: Sequence[tuple[str, bytes]], *, per_minute: float = 0.0) -> None:
-        """As the platform does: all at once, or by chance at a mean rate (a Poisson process)."""
+        """Push as the platform does: all at once, or at random times with a mean rate (a Poisson
+        process).
+        """
         chance = random.Random(1)
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
@@ -114,7 +114,7 @@ class Load:
                 due_s += chance.expovariate(per_minute / 60) if per_minute else 0.0
 
     def redis_use(self) -> RedisUse:
-        """What Redis has done so far."""
+        """The commands and CPU time of Redis so far."""
         assert self.settings.redis_url is not None
         with Redis.from_url(self.settings.redis_url.get_secret_value()) as redis:
             return redis_use(redis)
@@ -167,7 +167,7 @@ def under_load(*, latency: str, **environment: str) -> Iterator[Load]:
             stderr=stack.enter_context(log.open("wb")),
         )
         stack.callback(_end, process)
-        settings = _await_ready(process, folder / "data", log)
+        settings = await_ready(process, folder / "data", log)
         usage = stack.enter_context(Usage(psutil.Process(process.pid)).watching())
         yield Load(
             settings=settings,
@@ -189,16 +189,6 @@ def photo_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{int(server.stdout.readline())}"
     finally:
         _end(server)
-
-
-def _await_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Settings:
-    give_up_s = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < give_up_s and process.poll() is None:
-        settings = attached(data)
-        if settings is not None and AllReady.name() in log.read_text("utf-8"):
-            return settings
-        time.sleep(0.05)
-    raise SystemExit("the stack did not start")
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

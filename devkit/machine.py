@@ -1,4 +1,4 @@
-"""One line that names the machine a figure was measured on."""
+"""One line that describes the machine on which a figure was measured."""
 
 import platform
 from datetime import UTC, datetime

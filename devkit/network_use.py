@@ -1,4 +1,6 @@
-"""Which addresses a program and its children talk to, as Linux saw it: system calls, by strace."""
+"""Finds the addresses to which a program and its children talk, from their system calls, with
+strace.
+"""
 
 import ipaddress
 import re
@@ -16,8 +18,8 @@ STRACE: Final = (
     *("-e", "trace=connect,sendto,sendmsg,sendmmsg", "-e", "signal=none"),
 )
 DNS_PORT: Final = 53
-#: The service of many machines that looks names up for programs (systemd-resolved). Not nscd: it
-#: is asked about users as well, which Python does at its start without a HOME.
+#: The service that resolves names on many machines (systemd-resolved). Not nscd: it is also asked
+#: about users, which Python does at its start without a HOME.
 _RESOLVERS: Final = re.compile(r'sun_path="([^"]*/systemd/resolve/[^"]*)"')
 _CALLS: Final = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(")
 _IPV4: Final = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([^"]+)"\)')
@@ -26,14 +28,14 @@ _IPV6: Final = re.compile(r'sin6_port=htons\((\d+)\).*?inet_pton\(AF_INET6, "([^
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Somebody who was talked to, or would have been."""
+    """A peer that was contacted, or would have been."""
 
     address: str  # IP address; of a resolver on this machine: its socket's path
     port: int = 0
 
     @property
     def is_outside(self) -> bool:
-        """True when it is not this machine, or is asked for names."""
+        """True when it is not this machine, or when it resolves names."""
         if self.address.startswith("/") or self.port == DNS_PORT:
             return True
         address = ipaddress.ip_address(self.address)
@@ -43,7 +45,7 @@ class Contact:
 
 
 def why_not() -> str | None:
-    """Why strace cannot be used here; None when it can."""
+    """Why strace is not usable here; None when it is."""
     if shutil.which("strace") is None:
         return "strace is not on PATH"
     tried = subprocess.run([*STRACE, "-o", "/dev/null", "true"], capture_output=True, timeout=60)
@@ -51,17 +53,19 @@ def why_not() -> str | None:
 
 
 def traced(command: Sequence[str], trace: Path) -> tuple[str, ...]:
-    """The command, with its calls written into `trace`. Read it with `contacts` after its end."""
+    """The command with its system calls written into `trace`. Read the file with `contacts` after
+    it has ended.
+    """
     return (*STRACE, "-o", str(trace), *command)
 
 
 def contacts(trace: Path) -> set[Contact]:
-    """Everybody that a traced program named as a peer."""
+    """All peers of a traced program."""
     return {each for line in trace.read_text("utf-8").splitlines() for each in _named_in(line)}
 
 
 def has_ended(trace: Path, pid: int) -> bool:
-    """Whether the trace is whole: strace writes the end of a process last."""
+    """Whether the trace is complete: strace writes the end of a process last."""
     return re.search(rf"^{pid} +\+\+\+ ", trace.read_text("utf-8"), re.MULTILINE) is not None
 
 

@@ -1,7 +1,7 @@
 """
-A local stack as operators find it, and `wearon web` over it: sessions of every kind, with pictures.
+A local stack with sessions of every kind and their pictures, and `wearon web` over it.
 
-`python -m devkit.operator_page FOLDER` makes one and shows its page until Ctrl-C.
+`python -m devkit.operator_page FOLDER` creates one and serves its page until Ctrl-C.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -24,7 +25,7 @@ from uuid import uuid4
 
 import httpx
 
-from devkit.waiting import until
+from devkit.waiting import LONGEST_S, until
 from devkit.world import World
 from wearon_cli.adapters.local.accounts import (
     DEMO_RESELL_STORE_ID,
@@ -100,7 +101,7 @@ class PageWorld(World):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageStack:
-    """What is in a peopled stack."""
+    """The contents of a filled stack."""
 
     settings: Settings
     completed: SessionKey  # b2b, of a shopper who pays
@@ -108,23 +109,41 @@ class PageStack:
     refused: SessionKey  # b2b, failed: moderation; its credit is back
     rejected: SessionKey  # b2c, failed
     running: SessionKey
-    letter_id: str  # a payload that is no job
+    letter_id: str  # an invalid payload
 
 
 async def people(settings: Settings) -> PageStack:
-    """Let a day happen in a few seconds: jobs that end well and badly, run, wait and die."""
+    """Simulate a day in a few seconds: jobs that complete, fail, run, wait and die."""
     assert settings.local_dir is not None
     with closing(LocalLedger(settings.local_dir / "wearon.db")) as ledger:
         await ensure_demo_accounts(ledger)
     _name_stores(settings.local_dir / "wearon.db")
+    async with page_world(settings) as world:
+        return await _peopled(world, settings)
+
+
+@asynccontextmanager
+async def page_world(settings: Settings) -> AsyncIterator[PageWorld]:
+    """The world of a local stack whose Redis runs."""
     assert settings.redis_url is not None
     redis = connect(settings.redis_url.get_secret_value())
     world = PageWorld(redis, settings)
     try:
-        return await _peopled(world, settings)
+        yield world
     finally:
         await world.aclose()
         await redis.aclose()
+
+
+def in_stack[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
+    """Something that happens in the stack, from a thread: the caller's may have a loop already."""
+
+    async def run() -> T:
+        async with page_world(stack.settings) as world:
+            return await work(world)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(run())).result(timeout=LONGEST_S)
 
 
 def _name_stores(path: Path) -> None:
@@ -187,7 +206,7 @@ async def _peopled(world: PageWorld, settings: Settings) -> PageStack:
 
 @contextmanager
 def peopled_stack(folder: Path) -> Iterator[PageStack]:
-    """The Redis of a local stack that runs, its rows and files; without workers."""
+    """A running local stack without workers: its Redis, rows and files."""
     with local_services(folder, host="127.0.0.1", port=0) as settings:
         yield asyncio.run(people(settings))
 
@@ -197,8 +216,8 @@ class RunningPage:
     """A `wearon web` process."""
 
     process: subprocess.Popen[bytes]
-    log: Path  # and what it tells its user
-    address: str = ""  # the first one, with its token
+    log: Path  # what it prints for its user
+    address: str = ""  # the first address, with its token
 
     @property
     def origin(self) -> str:
@@ -216,7 +235,7 @@ class RunningPage:
 def web_page(
     data_dir: Path | None, *options: str, environment: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[RunningPage]:
-    """`wearon web` as somebody starts it: over the local stack of a folder, or production's."""
+    """`wearon web` as a user starts it: over the local stack of a folder, or over production's."""
     local = ["--local", "--data-dir", str(data_dir)] if data_dir else []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "web.log"
@@ -244,7 +263,7 @@ def _has_address(page: RunningPage) -> bool:
 
 
 def main() -> None:
-    """Make one and show its page."""
+    """Create one and serve its page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=10.0, help="ends it by itself")

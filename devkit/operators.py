@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 
 class Operators:
-    """Made once for each test; what they write passes the world's fuse."""
+    """Created once per test; their writes pass the world's fuse."""
 
     def __init__(self, world: World, *, orphan_age_s: float = 0.0) -> None:
         self._world = world
@@ -83,7 +83,7 @@ class Operators:
 
     @property
     def tools(self) -> OperatorTools:
-        """What a command works with."""
+        """The tools of a command."""
         world, store = self._world, self.store
         return OperatorTools(
             inspector=self.inspector,
@@ -117,6 +117,6 @@ class Operators:
         return plan
 
     async def book(self, *, now: datetime | None = None) -> list[BookRow]:
-        """All that was bought of late."""
+        """All recent purchases."""
         today = (now or utc_now()).date()
         return list(await RedisPurchaseBook(self._world.redis).rows(today - DAY, today))

@@ -2,8 +2,8 @@
 A file server for two phone photos of 12 megapixels: `python -m devkit.photo_server`.
 It prints its port.
 
-The photos are the bundled person, enlarged, with grain: about as many bytes, and as much work to
-decode, as a phone's.
+The photos are the bundled person, enlarged, with grain: about as large, and as slow to decode, as a
+phone's photo.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ NAMES = ("person.jpg", "garment_tee.jpg")
 
 
 def phone_photo(name: str) -> bytes:
-    """A JPEG file as a phone would have made it."""
+    """A JPEG file as from a phone."""
     source = files("wearon_cli.assets").joinpath(name).read_bytes()
     with Image.open(io.BytesIO(source)) as small:
         large = np.asarray(small.convert("RGB").resize(PHONE_PX, Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""Picture files of every sort, good and hostile, made from scratch."""
+"""Picture files of every kind, valid and hostile, made from scratch."""
 
 import io
 import struct
@@ -36,7 +36,7 @@ def corners(width: int = 64, height: int = 96) -> Image.Image:
 
 
 def exif(orientation: int, order: str = "<") -> bytes:
-    """An EXIF block with an orientation and a place, as a phone writes it."""
+    """An EXIF block with an orientation and a location, as a phone writes it."""
     marks = {"<": b"II*\0", ">": b"MM\0*"}
     entries = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
     entries += struct.pack(f"{order}HHI4s", 0x8825, 4, 1, b"\0\0\0\x08")
@@ -65,7 +65,7 @@ def png_chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"", colour: int = 2) -> bytes:
-    """A PNG that claims a size, whatever it holds. Its colour type is RGB (2), or RGBA (6)."""
+    """A PNG that claims a size, whatever it contains. Its colour type is RGB (2), or RGBA (6)."""
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
     data = png_chunk(b"IDAT", zlib.compress(pixels))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + png_chunk(b"IEND", b"")

@@ -1,4 +1,4 @@
-"""A drawn person and drawn garments for the preview's tests: every place is known exactly."""
+"""A drawn person and drawn garments for the preview's tests: every position is known exactly."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -43,7 +43,7 @@ def drawn_person(
     right_hand: Sequence[Point] | None = None, *, own_top: Ink = OLD_TOP, skin: Ink = SKIN
 ) -> tuple[Rgb, PoseReading]:
     """
-    A photo of a person, and what a pose network would say about it.
+    A photo of a person, and the output of a pose network for it.
 
     Args:
         right_hand: Elbow, wrist and fingers of the right arm, if not hanging at the side.
@@ -106,7 +106,7 @@ def drawn_garment(
     """A T-shirt on paper, its halves in two colours."""
     picture = Image.new("RGB", (500, 500), paper)
     draw = ImageDraw.Draw(picture)
-    hem = 440 if sleeves else 410  # as long as a dress, nothing without sleeves is a top
+    hem = 440 if sleeves else 410  # at the length of a dress, nothing without sleeves is a top
     body = [(200, 50), (225, 90), (275, 90), (300, 50), (350, 70), (350, hem), (150, hem)]
     draw.polygon([*body, (150, 70)], fill=left)
     if sleeves:

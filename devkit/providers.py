@@ -25,7 +25,7 @@ from wearon_cli.core.providers import Provider, TryOnRequest
 
 SIZE, QUALITY = "1024x1536", "medium"
 OUTER_MODEL = "gpt-6-luna"
-#: What is asked of a provider by default.
+#: The default request to a provider.
 MODELS = {
     "images": "gpt-image-2.6-flare",
     "responses": "gpt-image-2.6-flare",
@@ -35,7 +35,7 @@ MODELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderUnderTest:
-    """A provider, and what stands behind it."""
+    """A provider, and its loopback API."""
 
     kind: str
     provider: Provider
@@ -49,7 +49,7 @@ class ProviderUnderTest:
         return dict(book.purchases())
 
     def billed_usd(self) -> float:
-        """All that was billed."""
+        """The total that was billed."""
         return float(self.api.drawings.cost_usd())
 
 

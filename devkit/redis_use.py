@@ -1,4 +1,4 @@
-"""What Redis did for somebody: its commands, those inside of scripts included, and its CPU time."""
+"""Measures the use of Redis: commands, including those inside scripts, and CPU time."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,14 +8,16 @@ from redis import Redis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisUse:
-    """Since the server's start, or between two looks (`later - earlier`)."""
+    """Since the server's start, or between two snapshots (`later - earlier`)."""
 
-    commands: Counter[str]  # calls by name; what a script does is counted besides its EVALSHA
+    commands: Counter[
+        str
+    ]  # calls by name; the commands of a script are counted in addition to its EVALSHA
     cpu_s: float  # of the whole server process
 
     @property
     def count(self) -> int:
-        """Commands of all kinds."""
+        """Number of commands."""
         return self.commands.total()
 
     def __sub__(self, earlier: "RedisUse") -> "RedisUse":

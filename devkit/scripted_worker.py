@@ -1,11 +1,11 @@
 """
-A Celery worker of ours whose jobs are scripts.
+Our Celery worker with scripted jobs.
 
 `python -m devkit.scripted_worker URL SLOTS DRAIN_S`
 
-What is tried with it is Celery's side: messages, slots, tools, events, stopping. A session id says
-what becomes of its job: the first word is the ending, or "wait" for one that ends when somebody
-pushes to its `test:end:` list, or when it is told to stop.
+It tests Celery's side: messages, slots, tools, events, stopping. A session id decides how its job
+ends: its first word is the ending, or "wait" for a job that ends when a test pushes to its
+`test:end:` list, or when it is told to stop.
 
     completed-1   failed_picture_unusable-2   waiting_rate_limited-3   unclaimed-4   wait-5
 """
@@ -83,7 +83,7 @@ class ScriptedJobs:
 
 def main(url: str, slots: int, drain_s: float) -> int:
     logging.basicConfig(level=logging.WARNING)
-    # Its own connection may be killed by a test, and its jobs go on.
+    # A test may kill its connection, and its jobs continue.
     with Redis.from_url(url, retry=Retry(ConstantBackoff(0.1), 50)) as redis:
         controller = Controller(
             make_celery(url),

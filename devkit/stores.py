@@ -1,4 +1,4 @@
-"""Every session store the product has, behind one interface: the same tests run over each."""
+"""Every session store of the product behind one interface, so that the same tests run over each."""
 
 import os
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ DONE = Completion(
 
 
 class Accounts(Protocol):
-    """What the platform makes and the worker does not: owners with credits."""
+    """What the platform creates and the worker does not: owners with credits."""
 
     async def add_user(self, user_id: str, *, credits: int) -> None: ...
     async def add_store(
@@ -60,7 +60,7 @@ class StoreUnderTest:
     store_id: str
 
     def new(self, channel: Channel, **changes: object) -> NewSession:
-        """A session about to be made."""
+        """A new session, not inserted yet."""
         b2b = channel is Channel.B2B
         values: dict[str, object] = {
             "session_id": str(uuid4()),
@@ -121,7 +121,7 @@ class SqlAccounts:
 
 
 def skip_or_fail(why: str) -> None:
-    """A server that cannot be had skips on a laptop and fails in CI."""
+    """Tests of an unavailable server are skipped on a laptop and fail in CI."""
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -136,7 +136,7 @@ def settings_for(server: SupabaseServer, **changes: object) -> Settings:
     settings = Settings(**values | changes)  # type: ignore[arg-type]
     if "supabase_timeout_s" in changes:
         return settings
-    # A busy machine answers late: longer than a refund's lock allows in production.
+    # A busy machine may answer later than a refund's lock allows in production.
     return settings.model_copy(update={"supabase_timeout_s": 120.0})
 
 

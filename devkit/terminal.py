@@ -1,4 +1,6 @@
-"""A program on a pseudo terminal: typed at, answered as a terminal would, and read."""
+"""Runs a program on a pseudo terminal: types input, answers as a terminal does, and reads the
+output.
+"""
 
 import fcntl
 import os
@@ -10,14 +12,13 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 from devkit.waiting import LONGEST_S
 
 #: Bytes read at once.
 CHUNK = 65_536
-#: The end of what was shown, in the message of a failure.
+#: Length of the output's end in the message of a failure.
 TOLD_CHARS = 2000
 
 
@@ -59,12 +60,7 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -76,7 +72,7 @@ class Terminal:
         return self.shown.decode("utf-8", "replace")
 
     def type(self, keys: str) -> None:
-        """Type at it."""
+        """Type input."""
         os.write(self._ours, keys.encode())
 
     def read_until(self, text: str, *, within_s: float = LONGEST_S) -> str:
@@ -95,7 +91,7 @@ class Terminal:
         return self._process.wait(timeout=within_s)
 
     def _read(self, within_s: float) -> bool:
-        """Read what is there. False: the program has closed its side."""
+        """Read the available output. False: the program has closed its side."""
         ready, _, _ = select.select([self._ours], [], [], within_s)
         if not ready:
             return self._process.poll() is None
@@ -112,4 +108,6 @@ class Terminal:
 def _take_terminal() -> None:
     """In the new process: the terminal is its own, and Ctrl-C counts, as in a login shell."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a script runs in the background
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # it is ignored in background processes of a script

@@ -1,4 +1,4 @@
-"""Memory and CPU time of processes and all that they started, by what each is there for."""
+"""Memory and CPU time of processes and their children, by role."""
 
 import threading
 from collections import defaultdict
@@ -11,7 +11,7 @@ SAMPLE_EVERY_S = 1.0
 ROLES = ("all", "consume", "celery", "serve")
 #: The processes of a Celery role that read pictures.
 PIXELS = "pixels"
-#: The one that checks pictures.
+#: The process that checks pictures.
 CHECKS = "checks"
 #: Processes that run jobs: their CPU time counts for a job.
 WORKERS = ("consume", "celery", PIXELS, CHECKS)
@@ -39,7 +39,7 @@ def memory_by_role_mb(roots: Sequence[psutil.Process]) -> dict[str, float]:
 
 
 class Usage:
-    """Samples memory while it watches; CPU time is asked for."""
+    """Samples memory while it watches; CPU time is read on request."""
 
     def __init__(self, *roots: psutil.Process) -> None:
         self._roots = roots

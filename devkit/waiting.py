@@ -1,7 +1,7 @@
 """
 Waiting for a state.
 
-The bound is there to end a hung test, and says nothing about how soon the state should come: a busy
+The time limit only ends a hung test; it does not say how soon the state should be reached: a busy
 machine may take many times as long as a quiet one.
 """
 
@@ -24,12 +24,12 @@ def until(
     Block until `so()` is true.
 
     Args:
-        so: Looks for the state.
+        so: Checks the state.
         found: Describes what was found instead.
         every_s: Pause between two checks. Longer when a check is expensive.
 
     Raises:
-        AssertionError: It never was. The message is what `found()` returns then.
+        AssertionError: It was not true in time. The message is the result of `found()`.
     """
     give_up_s = time.monotonic() + LONGEST_S
     while not so():
@@ -38,7 +38,7 @@ def until(
 
 
 async def reached(so: Callable[[], object]) -> None:
-    """Wait until `so()`, or what it awaits, is true, while the event loop goes on."""
+    """Wait until `so()`, or its awaited result, is true, without blocking the event loop."""
 
     async def found() -> object:
         seen = so()

@@ -1,8 +1,6 @@
 """Worker processes, jobs pushed to them, and waiting for their end."""
 
-import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +8,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from devkit.processes import started
 from devkit.servers.platform import Job, Platform
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
@@ -22,23 +21,15 @@ def workers(
     environment: dict[str, str], log: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
     """A consumer and a worker."""
-    with log.open("wb") as out:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "wearon_cli", role],
-                env={**os.environ, **environment},
-                stdout=out,
-                stderr=out,
-            )
-            for role in ("consume", "celery")
-        ]
-        try:
-            yield processes[0], processes[1]
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                assert process.wait(timeout=LONGEST_S) == 0, log.read_text("utf-8")
+    consumer = started("consume", environment=environment, log=log)
+    worker = started("celery", environment=environment, log=log)
+    try:
+        yield consumer, worker
+    finally:
+        for process in (consumer, worker):
+            process.terminate()
+        for process in (consumer, worker):
+            assert process.wait(timeout=LONGEST_S) == 0, log.read_text("utf-8")
 
 
 def push(redis: RedisServer, jobs: Sequence[Job]) -> None:
@@ -67,13 +58,7 @@ def another_worker(
     environment: dict[str, str], log: Path, stack: ExitStack
 ) -> subprocess.Popen[bytes]:
     """One more worker, ready; ended with the stack."""
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "celery"],
-            env={**os.environ, **environment},
-            stdout=out,
-            stderr=out,
-        )
+    process = started("celery", environment=environment, log=log)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     ready = WorkerReady.name()

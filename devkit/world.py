@@ -1,14 +1,14 @@
 """
-A small world to run jobs in: real Redis, the local store, a generator that counts purchases.
+A small environment for jobs: real Redis, the local store, a generator that counts purchases.
 
-Its `fuse` ends everything at a step to the outside, before or after it happened, as `kill -9`
-would: nothing of ours runs after it.
+Its `fuse` stops everything at a chosen outside call, before or after the call, like `kill -9`: no
+code of ours runs afterwards.
 """
 
 import io
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -82,7 +82,7 @@ IMAGE_URLS = ("https://a.test/person.jpg", "https://a.test/garment.jpg")
 
 @dataclass
 class PaidProvider(OneShot):
-    """Implements `Provider`. Every call that gets an answer, or is lost after it left, is paid."""
+    """Implements `Provider`. Every call that is answered, or lost after it was sent, is paid."""
 
     plan: list[WearonError | bytes] = field(default_factory=list)  # answers, then pictures
     paid: list[str] = field(default_factory=list)
@@ -131,7 +131,7 @@ class PlannedFetcher:
 
 
 class World:
-    """Everything a job meets. Build one for each test."""
+    """Everything that a job needs. Create one per test."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class World:
             folder / "files", base_url="http://127.0.0.1:1", secret_path=folder / "secret"
         )
         self.generator = PaidProvider()
-        self.second = PaidProvider(name="runware", cost_usd=0.015)  # sells when it is configured
+        self.second = PaidProvider(name="runware", cost_usd=0.015)  # used when it is configured
         self.fetcher = PlannedFetcher()
         self.fuse = Fuse()
         self.pixels = PixelProcesses(1)
@@ -240,7 +240,7 @@ class World:
         return task
 
     async def make_old(self, key: SessionKey, *, minutes: float) -> None:
-        """The row was made so long ago."""
+        """Make the row this old."""
         created_at = utc_now() - timedelta(minutes=minutes)
         with closing(sqlite3.connect(self.folder / "wearon.db")) as db, db:
             db.execute(
@@ -290,7 +290,7 @@ class World:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """What the one worker process of this world sells."""
+        """The offers of this world's one worker process."""
         sellers: list[Provider] = [self.generator, self.second]
         if self.sold_by:
             sellers.append(self.sold_by.provider)
@@ -316,13 +316,13 @@ class World:
         return int(await self.redis.llen(keys.TASK_LIST) + await self.redis.llen(own_list))
 
     async def kill_worker(self) -> None:
-        """The worker process is gone, and its lease has run out."""
+        """The worker process is dead, and its lease has expired."""
         await self.redis.delete(keys.worker(self.worker.worker_id))
         self.worker = replace(self.worker, worker_id=f"world-{uuid4()}")
         await self.recovery().recover_jobs()
 
     async def pass_time(self) -> None:
-        """Every due time, deadline and refund lock has come."""
+        """Make every due time, deadline and refund lock pass."""
         for session_id, score in await self.redis.zrange(keys.JOBS, 0, -1, withscores=True):
             if score < RELEASED_BELOW:
                 await self.redis.zadd(keys.JOBS, {session_id: RELEASED_FROM})
@@ -334,7 +334,7 @@ class World:
         await self.recovery().recover_jobs()
 
     async def let_probe(self) -> None:
-        """The next probe of every open breaker is due."""
+        """Make the next probe of every open breaker due."""
         for name, text in (await self.redis.hgetall(keys.BREAKERS)).items():
             breaker = json.loads(text) | {"probe_at": 1, "job_at": 1}
             await self.redis.hset(keys.BREAKERS, name, json.dumps(breaker))
@@ -344,11 +344,11 @@ class World:
         return int(await self.redis.zcard(keys.JOBS))
 
     async def is_at_rest(self) -> bool:
-        """True when no job is anywhere any more."""
+        """True when there is no job left anywhere."""
         return not await self.open_jobs() and not await self._payloads_before_the_journal()
 
     async def run_one(self) -> Ending | HandBack | None:
-        """Release, claim and do the next job; None when none may go now."""
+        """Release, claim and run the next job; None when none may run now."""
         await self.registry.register(self.worker)
         release = await self.dispatcher.release(limit=1)
         if not release.jobs:
@@ -362,7 +362,7 @@ class World:
         )
 
     async def do(self, session_id: str) -> Ending | HandBack | None:
-        """Claim a job by its id and do it."""
+        """Claim a job by its id and run it."""
         claim = await self.claim(session_id)
         if claim is None:
             return None
@@ -372,7 +372,7 @@ class World:
     async def run_all(
         self, *, until: Callable[[], bool] = lambda: False
     ) -> list[Ending | HandBack]:
-        """Take in and run until nothing may go."""
+        """Take and run jobs until none may run."""
         outcomes = []
         await self.take_all_in()
         while not until() and (outcome := await self.run_one()) is not None:
@@ -386,3 +386,7 @@ class World:
 
     async def events(self, key: SessionKey) -> list[object]:
         return [line["event"] for line in await self.journal.timeline(key.session_id)]
+
+
+#: Makes a world, with settings of its own.
+type MakeWorld = Callable[..., Awaitable[World]]

@@ -1,11 +1,11 @@
 """
-Ask a real Prometheus every query of the dashboard and of the alert rules, while a stack works.
+Run every query of the dashboard and the alert rules in a real Prometheus, while a stack works.
 
     python -m scripts.check_dashboards          needs `prometheus` and `promtool` on PATH
 
-Starts a local stack, gives it jobs of which some fail in every way that is counted, and photos to
-measure; scrapes it every second; then asks. Exit code 1 when a query finds nothing. A rule is asked
-without its threshold: what it compares must be there.
+Starts a local stack, runs jobs that fail in every way that is counted, and measures photos; scrapes
+it every second; then runs the queries. Exit code 1 when a query finds nothing. A rule is run
+without its threshold: the compared series must exist.
 """
 
 import json
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 DASHBOARD = ROOT / "deploy/grafana/dashboards/wearon.json"
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 STORE = "00000000-0000-4000-9000-000000000001"
-#: Most are answered; the rest make every failure that a panel counts.
+#: Most calls succeed; the rest cause every failure that a panel counts.
 FAULTS = [
     {"name": "rate_limited", "probability": 0.1},
     {"name": "moderation_input", "probability": 0.1},
@@ -36,14 +36,14 @@ FAULTS = [
 ]
 JOBS = 40
 WORK_S = 45.0
-#: At the end the account is refused: a breaker opens, and is scraped while it is open.
+#: At the end the account is refused: a breaker opens and is scraped while it is open.
 REFUSED = [{"name": "billing_hard_limit", "probability": 1.0}]
 REFUSED_S = 10.0
 THRESHOLD = re.compile(r"\s[<>]=?\s[\d.]+\s*$")
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Where it stands, and the query."""
+    """A query, and where it is used."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel["targets"]:
             yield panel["title"], target["expr"]
@@ -60,7 +60,7 @@ def queries() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def prometheus(targets: dict[str, int]) -> Iterator[str]:
-    """A server of our own that scrapes these ports; its address."""
+    """Run a server that scrapes these ports; yields its address."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "prometheus.yml"

@@ -1,5 +1,5 @@
 """
-Property-based requests against a running `wearon serve`, made from its own OpenAPI document.
+Sends generated requests to a running `wearon serve`, from its own OpenAPI document.
 
     python -m scripts.check_http [--examples 100]     needs schemathesis (pip install schemathesis)
 
@@ -7,18 +7,13 @@ Finds answers of 5xx, and answers that the document does not describe.
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from pathlib import Path
 
-import httpx
-
-from devkit.ports import free_port
-
-READY_WITHIN_S = 60
+from devkit.http_app import serve_process
 
 
 def main() -> int:
@@ -29,44 +24,20 @@ def main() -> int:
     if program is None:
         sys.stderr.write("schemathesis is needed on PATH (pip install schemathesis)\n")
         return 1
-    port = free_port()
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "serve", "--port", str(port)],
-            env={**_environment(), "WEARON_HTTP_DOCS": "1"},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _await(f"http://127.0.0.1:{port}/health/ready")
-            return subprocess.run(
-                [
-                    *(program, "run", f"http://127.0.0.1:{port}/openapi.json"),
-                    *("--checks", "not_a_server_error,response_schema_conformance"),
-                    *("--checks", "content_type_conformance,status_code_conformance"),
-                    *("--max-examples", str(args.examples), "--seed", "1"),
-                ],
-                check=False,
-            ).returncode
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "WEARON_HTTP_REQUESTS_PER_MINUTE": "1000000"}
-
-
-def _await(url: str) -> None:
-    give_up_s = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < give_up_s:
-        try:
-            if httpx.get(url, trust_env=False).status_code == httpx.codes.OK:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit("serve did not become ready")
+    settings = {"WEARON_HTTP_DOCS": "1", "WEARON_HTTP_REQUESTS_PER_MINUTE": "1000000"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve_process(Path(folder), **settings) as port,
+    ):
+        return subprocess.run(
+            [
+                *(program, "run", f"http://127.0.0.1:{port}/openapi.json"),
+                *("--checks", "not_a_server_error,response_schema_conformance"),
+                *("--checks", "content_type_conformance,status_code_conformance"),
+                *("--max-examples", str(args.examples), "--seed", "1"),
+            ],
+            check=False,
+        ).returncode
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """
-Run a real Prometheus and Alertmanager with the files of deploy/prometheus, and see people told.
+Run a real Prometheus and Alertmanager with the files of deploy/prometheus, and check the alerts.
 
     python -m scripts.check_monitoring      as root; about 3 minutes; needs `unshare`, `ip`,
                                             `prometheus` and `alertmanager` on PATH
 
-In a network of its own, a name server says what the compose network would: `consume` has two
-containers, `celery` three of which one does not answer, `serve` one that wants the token. Their
-metrics are those of the product; what they count makes alerts. Exit code 1 unless every container
-is scraped and each alert arrives where its severity says, with an address to read on.
+In its own network, a name server answers like that of the compose network: `consume` has two
+containers, `celery` three of which one does not answer, `serve` one that requires the token. They
+serve the product's metrics, with values that trigger alerts. Exit code 1 unless every container is
+scraped and each alert arrives at the receiver of its severity, with a link to its runbook.
 """
 
 import json
@@ -42,13 +42,13 @@ CONTAINERS = {
 }
 DEAD = "127.0.2.3"
 PEOPLE = ("127.0.4.1", 8080)
-#: Receiver of each alert that has to come, and a word of its text.
+#: Receiver of each expected alert, and a word of its text.
 EXPECTED = {"RoleDown": ("page", DEAD), "CallsHalted": ("page", ""), "WorkersLost": ("ticket", "")}
 LONGEST_S = 240.0
 
 
 class Container(BaseHTTPRequestHandler):
-    """The metrics of one process: nothing is bought, and each scrape finds a worker lost."""
+    """The metrics of one process: nothing is bought, and each scrape counts a lost worker."""
 
     meters = Meters()
 
@@ -83,7 +83,7 @@ class People(BaseHTTPRequestHandler):
 
 
 class Names(socketserver.BaseRequestHandler):
-    """A name server that knows the containers (RFC 1035): A records, or an empty answer."""
+    """A name server for the containers (RFC 1035): A records, or an empty answer."""
 
     def handle(self) -> None:
         query, out = self.request
@@ -107,7 +107,7 @@ def serve(server: socketserver.BaseServer) -> None:
 
 
 def surroundings(folder: Path) -> None:
-    """What the compose network and its secrets are to Prometheus and Alertmanager."""
+    """The compose network and its secrets, as Prometheus and Alertmanager see them."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     files = {
         "/etc/resolv.conf": "nameserver 127.0.0.1\n",
@@ -133,7 +133,7 @@ def surroundings(folder: Path) -> None:
 
 @contextmanager
 def monitoring(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Both programs, with the files that are deployed, as they are."""
+    """Both programs, with the deployed files unchanged."""
     manager = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
     commands = [
         [
@@ -157,7 +157,7 @@ def monitoring(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def reached(what: str, state: Callable[[], bool], running: list[subprocess.Popen[bytes]]) -> bool:
-    """Wait for a state while both programs run; say whether it came."""
+    """Wait for a state while both programs run; returns whether it was reached."""
     start_s = time.monotonic()
     while time.monotonic() - start_s < LONGEST_S and not any(each.poll() for each in running):
         if state():
@@ -169,7 +169,7 @@ def reached(what: str, state: Callable[[], bool], running: list[subprocess.Popen
 
 
 def scraped() -> dict[str, str]:
-    """Health of each target that Prometheus has found, by address."""
+    """Health of each target of Prometheus, by address."""
     try:
         answer = httpx.get("http://127.0.0.1:9090/api/v1/targets", trust_env=False).json()
     except httpx.HTTPError:
@@ -187,7 +187,7 @@ def all_scraped() -> bool:
 
 
 def told_of(alert: str) -> bool:
-    """True when the right people got it, with its section of the runbooks."""
+    """True when the right receiver got it, with its section of the runbooks."""
     receiver, word = EXPECTED[alert]
     for path, message in People.told:
         (text,) = message["attachments"]

@@ -1,11 +1,11 @@
 """
-How well the checks of pictures tell right from wrong: a labelled set, made here, and its table.
+Measures how well the checks of pictures tell right from wrong, on a labelled set made here.
 
     python -m scripts.check_pictures [--people FOLDER]... [--garments FOLDER]... [--each]
 
-People and garments are the repository's own; photos in the folders named are added. Of each person
-come input pictures, and drawn pictures that are right (the trunk painted with a garment, the whole
-redrawn a little brighter, larger, softer) and wrong in a known way. Nothing is written.
+People and garments are the repository's own; photos in the folders named are added. For each person
+there are input pictures, and drawn pictures that are right (the trunk painted with a garment,
+everything a little brighter, larger, softer) or wrong in a known way. Writes no files.
 """
 
 import argparse
@@ -32,7 +32,7 @@ GARMENTS: Final = tuple(
     ROOT / f"wearon_cli/assets/garment_{name}.jpg" for name in ("tee", "sweater")
 )
 ENDINGS: Final = {".jpg", ".jpeg", ".png", ".webp"}
-#: What an image model gives for our `image_size`.
+#: The size that an image model returns for our `image_size`.
 DRAWN_PX: Final = (1024, 1536)
 #: Garments that each person is dressed in.
 GARMENTS_EACH: Final = 3
@@ -40,7 +40,7 @@ GARMENTS_EACH: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One picture, and whether a check should have something to say about it."""
+    """One picture, and whether a check should find something wrong with it."""
 
     kind: str
     name: str
@@ -74,7 +74,7 @@ def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
 def input_cases(
     people: dict[str, Image.Image], garments: dict[str, Image.Image], model: Path
 ) -> Iterator[Case]:
-    """Good pairs; then pictures that no try-on can be made of."""
+    """Good pairs; then pictures that are unusable for a try-on."""
 
     def case(kind: str, name: str, person: Image.Image, garment: Image.Image, wrong: bool) -> Case:
         report = check_inputs([jpeg(person), jpeg(garment)], model)
@@ -200,7 +200,7 @@ def painted(person: Image.Image, found: Person, garment: Image.Image) -> Image.I
 
 
 def redrawn(picture: Image.Image, chance: np.random.Generator, *, by: float = 1.0) -> Image.Image:
-    """As a model gives it back: other light, a little larger or smaller, softer, in its size."""
+    """As a model returns it: other light, a little larger or smaller, softer, in its size."""
     light = 1 + by * chance.uniform(-0.08, 0.08)
     scale = min(DRAWN_PX[0] / picture.width, DRAWN_PX[1] / picture.height)
     scale *= 1 + by * chance.uniform(-0.04, 0.02)

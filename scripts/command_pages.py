@@ -65,7 +65,7 @@ def _is_common(param: Any) -> bool:
 
 
 def _plain(usage: str) -> str:
-    """Usage in capitals, as pages of commands have it: `{person}` becomes `PERSON`."""
+    """Usage with arguments in capitals, as in manual pages: `{person}` becomes `PERSON`."""
     return re.sub(r"\{(\w+)\}|\[(\w+)\](?=\.\.\.)", _capitals, usage)
 
 

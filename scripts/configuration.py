@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
-#: Set by our own processes for each other.
+#: Set only by our own processes, for each other.
 INNER = frozenset({"ready_fd", "local_dir"})
 HEAD = """# Configuration
 
@@ -31,7 +31,7 @@ and the drain must end before the container is killed.
 
 
 def environment_name(name: str, field: FieldInfo) -> str:
-    """What the variable is called."""
+    """The name of the variable."""
     alias = field.validation_alias
     return alias if isinstance(alias, str) else f"WEARON_{name.upper()}"
 

@@ -1,7 +1,8 @@
 """
 Draws the two sample garments as flat product photos: `python scripts/draw_garments.py`.
 
-Outlines are in centimetres from the top of the collar, right half; the left one mirrors it.
+Outlines are in centimetres from the top of the collar, for the right half; the left half mirrors
+it.
 """
 
 from collections.abc import Callable, Iterable
@@ -43,7 +44,7 @@ def save(photo: Image.Image, name: str) -> None:
 
 
 class Garment:
-    """Knows its outline; makes a photo of itself in any colour."""
+    """A garment with its outline, which can be drawn in any colour."""
 
     def __init__(
         self, *, body: Points, sleeve: Points, neck_depth: float, px_per_cm: float
@@ -94,7 +95,7 @@ class Garment:
         return [(middle + side * x * self.scale, self.top + y * self.scale) for x, y in points]
 
     def folds(self, shape: Image.Image) -> Floats:
-        """Light on the cloth, around 1: rounder at the edges, and soft creases."""
+        """Light on the cloth, around 1: shading towards the edges, and soft creases."""
         edge = np.array(shape.filter(ImageFilter.GaussianBlur(14 * FINE)), float) / 255
         light = 0.72 + 0.30 * np.clip((edge - 0.4) / 0.5, 0, 1)
         rows, cols = edge.shape

@@ -1,9 +1,9 @@
 """
 Renders the sample person, a mannequin in a studio: `python scripts/draw_person.py`.
 
-The body is a distance field: rounded cones and ellipsoids that melt into each other, in metres, x
-to the right of the picture, y up from the floor, z towards the camera. Rays are marched through it
-(J. C. Hart, "Sphere tracing", The Visual Computer, 1996). Takes about a minute.
+The body is a distance field of smoothly joined rounded cones and ellipsoids, in metres, x to the
+right of the picture, y up from the floor, z towards the camera. Rays are marched through it (J. C.
+Hart, "Sphere tracing", The Visual Computer, 1996). Takes about a minute.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ FINE = 1.5  # rendered this many times larger, then reduced: smooth edges
 #: Camera: height and distance in metres, and metres across the picture at the mannequin.
 EYE_M, DISTANCE_M, ACROSS_M = 0.95, 6.0, 1.52
 MARCH_STEPS = 70
-#: Larger than the body's other measures would have it: a friendlier figure.
+#: Larger than the body's proportions suggest: a friendlier figure.
 HEAD_SCALE = 1.07
 HIT_M = 0.0012
 
@@ -77,7 +77,7 @@ def mirrored(p: Floats) -> Floats:
 
 
 def head(p: Floats) -> Floats:
-    """A mannequin's: brow, nose and lips are hinted at."""
+    """A mannequin's head: brow, nose and lips are only suggested."""
     base = np.array((0, 1.56, 0))
     return HEAD_SCALE * _head((p - base) / HEAD_SCALE + base)
 

@@ -48,7 +48,7 @@ TABLE = """
 
 
 def events() -> tuple[type[Event], ...]:
-    """Every event there is, in the order of the sources."""
+    """Every event, in the order of the source code."""
     return tuple(event for _, module in SECTIONS for event in _defined_in(module))
 
 

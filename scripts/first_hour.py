@@ -3,11 +3,10 @@ The first hour of a newcomer, in a clean folder: every command that the README s
 
     make trial PEOPLE="me.jpg you.jpg" GARMENTS="shirt.jpg dress.jpg"     bundled photos without
 
-Copies the project into an empty folder, installs it there as `make demo` does (with a cache of its
-own, so that everything is fetched), and runs: demo, all, try-on of each garment on each person,
-estimate by command and by upload, doctor, and the page, if there is one. Prints how long each took,
-and draws a contact sheet. It has no key of any provider, so the pictures are previews and cost
-nothing.
+Copies the project into an empty folder, installs it there as `make demo` does (with its own cache,
+so that everything is downloaded), and runs: demo, all, try-on of each garment on each person,
+estimate by command and by upload, doctor, and the operators' page. Prints how long each took, and
+draws a contact sheet. It has no provider's key, so the pictures are previews and cost nothing.
 """
 
 import argparse
@@ -39,13 +38,13 @@ STEP_WITHIN_S = 1800.0
 REFUSED = 4
 #: What `wearon web` prints before its address.
 PAGE_IS_AT = "the page is at "
-#: Not a newcomer's: settings and keys of this machine.
+#: Removed from the environment: settings and keys of this machine.
 FOREIGN = ("WEARON_", "OPENAI_", "SUPABASE_", "RUNWARE_", "REDIS_", "WORKER_", "PYTHON")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that was done."""
+    """One step."""
 
     name: str
     took_s: float
@@ -74,7 +73,9 @@ class Trial:
         return {**mine, "XDG_CACHE_HOME": str(self.folder / "cache")}
 
     def run(self, name: str, *command: str, fine: Sequence[int] = (0,)) -> None:
-        """Run a command to its end. Its stderr is in the folder; `fine` are good exit codes."""
+        """Run a command to its end. Its stderr is kept in the folder; `fine` are the accepted exit
+        codes.
+        """
         begun_s = time.monotonic()
         log = self.folder / f"{len(self.steps) + 1:02}.log"
         with log.open("wb") as errors:
@@ -98,7 +99,9 @@ class Trial:
 
     @contextmanager
     def running(self, name: str, *command: str, is_ready: Callable[[str], bool]) -> Iterator[str]:
-        """A command that stays, once its output says that it is ready; stopped by SIGINT."""
+        """Start a command that keeps running, and wait until its output says that it is ready.
+        Stopped by SIGINT.
+        """
         begun_s = time.monotonic()
         log = self.folder / f"{len(self.steps) + 1:02}.log"
         with log.open("wb") as out:
@@ -160,7 +163,7 @@ def first_hour(trial: Trial, people: Sequence[Path], garments: Sequence[Path]) -
 
 
 def copy_project(into: Path) -> None:
-    """What a clone would hold, changes that are not committed included."""
+    """The files of a clone, including uncommitted changes."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -227,7 +230,7 @@ def card(name: str, picture: Path, facts: str = "") -> Card:
 
 
 def report(trial: Trial, cards: Sequence[Card]) -> int:
-    """The contact sheet, and the sum. Exit code 0: every step went well."""
+    """The contact sheet, and the total. Exit code 0: every step went well."""
     failed = [step.name for step in trial.steps if not step.is_good]
     total_s = sum(step.took_s for step in trial.steps)
     sum_up = f"{len(trial.steps)} steps in {total_s:.0f} s, {len(failed)} failed"

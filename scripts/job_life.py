@@ -1,7 +1,7 @@
 """
 Draw docs/images/job-life.svg, the life of a job as a sequence: `python -m scripts.job_life`.
 
-Follows the reader's light or dark setting. A test compares the file with what this draws.
+It follows the reader's light or dark setting. A test compares the file with what this draws.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ STYLE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One arrow; from a lane to itself is something that happens there."""
+    """One arrow; an arrow from a lane to itself is a step within it."""
 
     start: str
     end: str

@@ -1,9 +1,9 @@
 """
 Makes contact sheets of previews: `python scripts/preview_sheet.py GARMENTS PEOPLE...`.
 
-GARMENTS is a folder of pictures; PEOPLE are pictures or folders. A row of a sheet is a garment and
-what the preview generator makes of it on each person. Every third garment (by name) is held out:
-`--held-out` shows these alone, `--tuned` the others. Needs the pose model (`wearon model pull`).
+GARMENTS is a folder of pictures; PEOPLE are pictures or folders. Each row of a sheet shows a
+garment and its preview on each person. Every third garment (by name) is held out: `--held-out`
+shows these alone, `--tuned` the others. Needs the pose model (`wearon model pull`).
 """
 
 import argparse

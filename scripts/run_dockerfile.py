@@ -1,13 +1,13 @@
 """
-Do the steps of the Dockerfile in clean roots, where there is no container engine.
+Run the steps of the Dockerfile in clean root folders, on a machine without a container engine.
 
     python -m scripts.run_dockerfile FOLDER      as root; needs debootstrap; takes some minutes
 
 FOLDER/base becomes a minimal Debian with this interpreter in /usr/local, which stands for
-python:3.12-slim. Each stage is a copy of it, changed by the stage's steps in order, run with
-chroot. Then the image is looked at: its size, who it runs as, whether a read-only root is enough,
-whether photos are measured, whether SIGTERM ends it with 0. What this cannot show: the engine's own
-network, health checks and limits, and the base image's exact packages.
+python:3.12-slim. Each stage is a copy of it in which the stage's steps are run with chroot. Then
+the image is checked: its size, who it runs as, whether a read-only root is enough, whether photos
+are measured, whether SIGTERM ends it with 0. Not covered: the engine's own network, health checks
+and limits, and the base image's exact packages.
 """
 
 import json
@@ -28,18 +28,18 @@ from devkit.ports import free_port
 ROOT = Path(__file__).parents[1]
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 LIBRARIES = "ca-certificates,libssl3,libffi8,libsqlite3-0,libbz2-1.0,liblzma5,zlib1g,libreadline8"
-#: The user's own index settings, for the build alone.
+#: The user's own index settings, for the build only.
 PASSED = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE")
 KERNEL = ("proc", "sys")
 HOST_FILES = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"),
-    "/etc/ssl/certs/ca-certificates.crt",  # a company's own authority stands here too
+    "/etc/ssl/certs/ca-certificates.crt",  # also has a company's own certificate authority
 )
 
 
 @dataclass
 class Stage:
-    """One root and what has been said of it."""
+    """One root folder and the state of its stage."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def build(folder: Path) -> Stage:
-    """Do every step; the last stage."""
+    """Run every step; returns the last stage."""
     stages: dict[str, Stage] = {}
     stage = Stage(root=folder)
     for word, rest in instructions():
@@ -129,7 +129,7 @@ def step(stage: Stage, word: str, rest: str) -> None:
         case "ENTRYPOINT":
             stage.entrypoint = json.loads(rest)
         case "CMD" | "EXPOSE" | "STOPSIGNAL" | "HEALTHCHECK":
-            pass  # an engine's business
+            pass  # left to the engine
         case _:
             raise SystemExit(f"this script does not know {word}")
 
@@ -150,7 +150,7 @@ def copy(stage: Stage, stages: dict[str, Stage], words: list[str]) -> None:
 
 
 def look(stage: Stage, base_root: Path) -> None:
-    """What the image is, and whether it works."""
+    """Check the image, and whether it works."""
     sizes = [_size_mb(stage.root), _size_mb(base_root)]
     print(f"image {sizes[0]} MB, of it {sizes[1]} MB stand for the base image")
     environment = {**stage.environment, "WEARON_PORT": str(free_port())}

@@ -1,8 +1,8 @@
 """
 Run tests next to busy loops: `scripts/under_load.py [what pytest is to run, and its options]`.
 
-A test that passes alone and fails here depends on a quiet machine: it waits for a time where it
-should wait for a state. Exits with pytest's code.
+A test that passes alone and fails here depends on a quiet machine: it waits for a duration instead
+of a state. Exits with pytest's code.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 #: One for each core of the smallest machine the tests run on.
 LOOPS = 2
-#: A loop ends by itself after this long, should this script be killed before it can end it.
+#: A loop ends by itself after this time, in case this script is killed first.
 LONGEST_S = 3600
 BUSY = f"import time\nend = time.monotonic() + {LONGEST_S}\nwhile time.monotonic() < end: pass"
 

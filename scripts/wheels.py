@@ -1,12 +1,12 @@
 """
 Resolve the lock files for every supported platform and Python, and report what is missing.
 
-    python -m scripts.wheels      takes minutes; asks the index that pip is set up with
+    python -m scripts.wheels takes minutes; uses pip's configured index
 
-Nothing is installed. For each combination the markers of requirements-dev.lock are evaluated as
-that machine would, and pip resolves what remains to wheels, by a dry run. A package is missing when
-it has no wheel there, or when its wheel is not among the hashes that the lock file allows. Exit
-code 1 when anything is missing.
+Nothing is installed. For each combination the markers of requirements-dev.lock are evaluated for
+that machine, and pip resolves the remaining packages to wheels in a dry run. A package is missing
+when it has no wheel there, or when its wheel is not among the hashes that the lock file allows.
+Exit code 1 when anything is missing.
 """
 
 import json
@@ -30,7 +30,7 @@ NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A kind of machine: what it calls itself in markers, and the wheel tags it takes."""
+    """A kind of machine: its marker values, and the wheel tags it accepts."""
 
     name: str
     markers: Mapping[str, str]
@@ -93,7 +93,7 @@ def locked() -> list[Locked]:
 
 
 def wanted(lines: Iterable[Locked], machine: Machine, python: str) -> dict[str, Locked]:
-    """What that machine installs, by name."""
+    """The packages that this machine installs, by name."""
     environment = {
         **machine.markers,
         "python_version": python,
@@ -109,7 +109,7 @@ def wanted(lines: Iterable[Locked], machine: Machine, python: str) -> dict[str, 
 
 
 def missing(lines: Mapping[str, Locked], machine: Machine, python: str) -> list[str]:
-    """Why each package that cannot be installed there cannot be; empty when all can."""
+    """The reason for each package that cannot be installed there; empty when all can."""
     left = dict(lines)
     faults: list[str] = []
     while True:
@@ -124,7 +124,7 @@ def missing(lines: Mapping[str, Locked], machine: Machine, python: str) -> list[
 
 
 def unknown_wheels(report: Mapping[str, Any], lines: Mapping[str, Locked]) -> Iterable[str]:
-    """Wheels that pip would take and the lock file does not allow."""
+    """Wheels that pip would install and the lock file does not allow."""
     for item in report["install"]:
         name = str(item["metadata"]["name"])
         line = next(each for key, each in lines.items() if _same(key, name))

@@ -1,4 +1,4 @@
-"""Shared by all tests: no settings of this machine, and asyncio as the event loop."""
+"""Shared by all tests: hides this machine's settings, and selects asyncio as the event loop."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
 
-#: Settings without the prefix, beside those production cannot do without.
+#: Settings without the prefix, in addition to those that production requires.
 OTHER_NAMES = (
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
@@ -17,7 +17,7 @@ OTHER_NAMES = (
     "RUNWARE_BASE_URL",
     "WORKER_CONCURRENCY",
 )
-#: These change what a command prints, or which way a loopback request takes.
+#: These change what a command prints, or the route of a loopback request.
 SURROUNDINGS = (
     "NO_COLOR",
     "FORCE_COLOR",
@@ -43,7 +43,7 @@ settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow folders first: the files that are started last should be short ones."""
+    """Slow folders first, so that the files started last are short."""
     items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.parent.name))
 
 

@@ -1,7 +1,7 @@
 """
 The `wearon` command: its table of subcommands, and the one place where errors become exit codes.
 
-A subcommand's module is imported when it is called, not before: `wearon --help` stays quick.
+A subcommand's module is imported only when it is called, which keeps `wearon --help` fast.
 """
 
 import sys
@@ -28,8 +28,8 @@ from wearon_cli.core.errors import Interrupted, WearonError
 
 #: Exit code of a wrong command line, as in other programs.
 USAGE_EXIT: Final = 2
-#: Flags that stand for a decision for one run: none of them has an environment variable, so a
-#: variable left behind in a shell or a container has no effect.
+#: Flags that are a decision for one run. They have no environment variable, so a variable left
+#: behind in a shell or a container has no effect.
 DECISIONS: Final = frozenset(
     {"yes", "force", "charge", "fix", "now", "undo", "paid", "whose", "allow_actions"}
 )
@@ -88,7 +88,7 @@ COMMANDS: Final = {
 
 @dataclass(slots=True)
 class Invocation:
-    """What is known so far about the running command line."""
+    """The state of the running command line."""
 
     as_json: bool = False
     command: str = ""
@@ -107,7 +107,7 @@ class Deferred(TyperCommand):
         target = getattr(import_module(f"wearon_cli.commands.{module}"), attribute)
         command = _build(target, str(self.name))
         command.context_settings["auto_envvar_prefix"] = f"WEARON_{self.name}".upper()
-        command.no_args_is_help = False  # a page of help is not an answer to a script
+        command.no_args_is_help = False  # a script needs an envelope, not a page of help
         for leaf in _leaves(command):
             leaf.help = _flowing(leaf.help or "")
             for param in leaf.params:
@@ -129,8 +129,8 @@ class Wearon(TyperGroup):
         """
         The options, none of whose flags is None.
 
-        Typer's own flags are, unless given, and to check anything but a truth value Typer imports
-        pydantic: a quarter of the time that `wearon COMMAND --help` takes.
+        Typer's own flags are None unless given, and to check anything but a bool Typer imports
+        pydantic, which takes a quarter of the time of `wearon COMMAND --help`.
         """
         options = super().get_params(ctx)
         for option in options:
@@ -240,7 +240,9 @@ def _log_traceback(exc: Exception) -> None:
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:
-    """Seen before parsing, so that a command line that does not parse is answered in JSON too."""
+    """Looked up before parsing, so that a command line that does not parse is answered in JSON
+    too.
+    """
     options = words[: words.index("--")] if "--" in words else words
     return "--json" in options
 
@@ -268,14 +270,14 @@ def _leaves(command: Any) -> list[Any]:
 
 
 def _make_plain(command: Any) -> None:
-    """Its parameters and its `--help`, as the page of help shows them."""
+    """The parameters of a command and its `--help`, as the help page shows them."""
     context = typer.Context(command, help_option_names=HELP_NAMES)
     for param in (*command.params, command.get_help_option(context)):
         make_plain(param)
 
 
 def _flowing(text: str) -> str:
-    """A docstring's paragraphs as one line each, for the terminal's own width; examples stay."""
+    """A docstring with one line per paragraph, for the terminal's own width; examples are kept."""
     paragraphs = [
         part if part.startswith("  ") else " ".join(part.split())
         for part in cleandoc(text).split("\n\n")
@@ -284,7 +286,7 @@ def _flowing(text: str) -> str:
 
 
 def _json_option() -> Any:
-    """`--json`, which every command has; read first, so that later complaints obey it."""
+    """`--json`, which every command has; read first, so that later errors follow it."""
 
     def shape(
         as_json: Annotated[

@@ -1,6 +1,7 @@
 """
-Jobs under violence, and what became of them: `python -m devkit.chaos`, or `make chaos`.
+Jobs during kills, outages and faults, and their outcomes: `python -m devkit.chaos`, or `make
+chaos`.
 
-Real processes over real Redis, PostgreSQL and PostgREST, all on loopback. `arena` starts and stops
-everything, `violence` is what is done to it, `report` counts what it left.
+Real processes over real Redis, PostgreSQL and PostgREST, all on loopback. `stack` starts and stops
+everything, `disruption` kills and breaks it, `report` counts the outcomes.
 """

@@ -1,4 +1,4 @@
-"""The two books of purchases side by side: ours, and that of the provider's loopback API."""
+"""Compares two books of purchases: ours, and that of the provider's loopback API."""
 
 import asyncio
 import json
@@ -10,15 +10,15 @@ from typing import Any
 
 from redis import Redis
 
-from devkit.chaos.sellers import Seller
+from devkit.chaos.providers import ChaosProvider
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.purchases import BookRow
 
-#: Our book counts in micro-USD; a bill may be rounded once for each purchase.
+#: Our book counts in micro-USD; each purchase may be rounded once.
 ROUNDING_USD = 5e-6
-#: In a timeline: a picture whose bill was not told, or was lost with the worker that had it.
+#: In a timeline: a picture whose cost was not reported, or was lost with its worker.
 ESTIMATED = b'"estimate": true'
 
 
@@ -26,53 +26,53 @@ ESTIMATED = b'"estimate": true'
 class Books:
     """Pictures bought: by our own book, and by the provider's."""
 
-    seller: Seller
+    provider: ChaosProvider
     ours: Counter[str]  # by outcome
     ours_usd: float
     billed: int  # by the provider
     billed_usd: float
-    silent: int  # of these, a fault ate the answer to the order
-    cancelled: int  # orders that were stopped while they were drawn: not billed here
-    exact: int  # sessions whose whole bill is known to both
-    differing: Sequence[str]  # of these, where it is not the same: the session and both sums
-    estimated: int  # sessions with a purchase whose bill was not told
-    with_lost: int  # sessions with a lost purchase: booked at its expected price
+    silent: int  # of these, orders whose answer was lost by a fault
+    cancelled: int  # orders that were cancelled while being drawn: not billed here
+    exact: int  # sessions whose total cost both books know
+    differing: Sequence[str]  # of these, the ones that differ: the session and both sums
+    estimated: int  # sessions with a purchase whose cost was not reported
+    with_lost: int  # sessions with a lost purchase, which counts at its expected price
 
     def lines(self) -> list[str]:
         kept = self.ours.total() - self.ours["lost"]
         return [
             "",
-            "the two books                 ours   the provider's",
+            "both books                    ours   the provider's",
             f"pictures                    {kept:6} {self.billed:6}   "
-            f"(the answer to {self.silent} orders was eaten by a fault)",
+            f"(the answer to {self.silent} orders was lost by a fault)",
             f"lost, at the expected price {self.ours['lost']:6}          "
-            f"(stopped while they were drawn: {self.cancelled})",
+            f"(cancelled while being drawn: {self.cancelled})",
             f"USD                         {self.ours_usd:6.2f} {self.billed_usd:6.2f}",
-            f"bills that both know        {self.exact:6}          "
-            f"(of them not the same: {len(self.differing)})",
+            f"costs that both know        {self.exact:6}          "
+            f"(of these, different: {len(self.differing)})",
             *(f"    {each}" for each in self.differing),
-            f"bills by our estimate       {self.estimated:6}",
+            f"costs we estimate           {self.estimated:6}",
             f"sessions with a lost one    {self.with_lost:6}",
             f"ours by outcome: {dict(self.ours)}",
         ]
 
     @property
     def disagree(self) -> bool:
-        """True when a purchase is missing in our book, or too many are in it."""
-        if self.seller.fetches:
+        """True when our book has too few or too many purchases."""
+        if self.provider.fetches:
             kept = self.ours.total() - self.ours["lost"]
             return kept != self.billed or self.ours["lost"] > self.cancelled
         return self.ours.total() < self.billed
 
 
-def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) -> Books:
+def books(redis_url: str, provider: ChaosProvider, calls: Sequence[Mapping[str, Any]]) -> Books:
     """
-    Compare them, in all and session by session.
+    Compare the totals, and session by session.
 
     Args:
         redis_url: Where our book is.
-        seller: Whose loopback API it is.
-        calls: The list of the API's book.
+        provider: The provider of the loopback API.
+        calls: The calls in the API's book.
     """
     rows = asyncio.run(book_rows(redis_url))
     billed = [call for call in calls if call["billed"]]
@@ -82,12 +82,12 @@ def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) ->
     ours = _sessions(redis_url, list({call["session"] for call in calls}))
     known = {each: told for each, told in ours.items() if not (told.lost or told.is_estimate)}
     return Books(
-        seller=seller,
+        provider=provider,
         ours=Counter({o: sum(r.count for r in rows if r.outcome == o) for o in _outcomes(rows)}),
         ours_usd=sum(row.cost_usd for row in rows),
         billed=len(billed),
         billed_usd=sum(bills.values()),
-        silent=sum(call["fault"] in seller.silent for call in billed),
+        silent=sum(call["fault"] in provider.silent for call in billed),
         cancelled=sum(call.get("cancelled", False) for call in calls),
         exact=len(known),
         differing=[
@@ -102,7 +102,7 @@ def books(redis_url: str, seller: Seller, calls: Sequence[Mapping[str, Any]]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Session:
-    """What our record of a session says."""
+    """The costs in our record of a session."""
 
     usd: float
     lost: int

@@ -1,4 +1,4 @@
-"""What a round left: counts, promises, and the two books of purchases side by side."""
+"""The outcomes of a round: counts, promises, and both books of purchases."""
 
 import json
 import statistics
@@ -11,8 +11,8 @@ from typing import Any
 
 from redis import Redis
 
-from devkit.chaos.arena import Arena, Process
 from devkit.chaos.books import Books, books
+from devkit.chaos.stack import ChaosStack, Process
 from devkit.servers.image_api_faults import BILLED
 from devkit.servers.platform import Job, Platform
 from wearon_cli.adapters.redis import keys
@@ -31,14 +31,14 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import JobsHandedBack
 
 RECOVERY_PROMISE_S = 45.0
-#: Why a job may fail under violence, when it is not its own fault: the model said no, or storage.
+#: Why a job may fail without a fault of its own: the model or storage refused.
 EXPLAINED = frozenset({"generation_refused", "request_rejected", "storage_refused"})
-#: A job ends after so many lost pictures, and after so many faulty answers in all.
+#: A job fails after this many lost pictures, and after this many faults in all.
 MAX_PURCHASES = Settings.model_fields["max_purchases"].default
 MAX_FAULTS = Settings.model_fields["openai_max_retries"].default + 1
-#: What a call's fault is called, when it is repeated.
+#: Errors of calls that are retried.
 FAULTS = frozenset({GeneratorFault.code, CallAmbiguous.code})
-#: Log events after which a worker no longer has a job in hand.
+#: Log events after which a worker no longer has a job.
 ENDS_OF_AN_ATTEMPT = {each.name() for each in (JobCompleted, JobSettled, JobStopped, JobAbandoned)}
 
 
@@ -51,7 +51,7 @@ class Line:
     process: int
     session_id: str
     error: str
-    jobs: int  # that an event is about, when it is about several
+    jobs: int  # sessions of an event that is about several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +61,17 @@ class Findings:
     jobs: int
     completed: int
     failed: int
-    innocent: Sequence[str]  # why jobs failed that did nothing wrong
-    unlucky: Sequence[str]  # why jobs failed whose own calls met as many faults as a job may
+    unexplained: Sequence[str]  # why jobs failed that should not have
+    exhausted: Sequence[str]  # why jobs failed whose own calls reached the limit of faults
     lost: int
     leaked: int
     double_refunds: int
     double_purchases: int
-    explained: int  # calls in flight at a kill or a stop, and answers that a fault ate
+    explained: int  # calls in flight at a kill or a stop, and answers lost by a fault
     changed_after_completion: int
     recoveries_s: Sequence[float]
     parked: int
-    strangers: int
+    refused_refunds: int
     dead_letters: int
     kills: int
     books: Books
@@ -80,14 +80,14 @@ class Findings:
     def broken(self) -> list[str]:
         wrong = {
             "jobs were lost": self.lost,
-            "jobs failed though innocent": len(self.innocent),
+            "jobs failed without a cause": len(self.unexplained),
             "credits leaked": self.leaked,
-            "refunds were given twice": self.double_refunds,
+            "credits were refunded twice": self.double_refunds,
             "completed rows changed": self.changed_after_completion,
             "pictures were bought twice without a cause": self.double_purchases > self.explained,
             "our book and the provider's disagree": self.books.disagree,
-            "a bill is not what our book says": len(self.books.differing),
-            "refused refunds were not parked": self.parked < self.strangers,
+            "a cost in our book differs from the bill": len(self.books.differing),
+            "refused refunds were not parked": self.parked < self.refused_refunds,
             "a recovery took too long": max(self.recoveries_s, default=0) > RECOVERY_PROMISE_S,
         }
         return [promise for promise, count in wrong.items() if count]
@@ -95,20 +95,20 @@ class Findings:
     def lines(self) -> list[str]:
         times = self.recoveries_s or [0.0]
         return [
-            f"jobs in                     {self.jobs:6}",
+            f"jobs pushed                 {self.jobs:6}",
             f"completed                   {self.completed:6}",
             f"failed and settled          {self.failed:6}",
-            f"failed though innocent      {len(self.innocent):6}   (promised: 0) "
-            f"{dict(Counter(self.innocent)) or ''}",
-            f"failed by repeated faults   {len(self.unlucky):6}   (every call of the job met one) "
-            f"{dict(Counter(self.unlucky)) or ''}",
+            f"failed without a cause      {len(self.unexplained):6}   (promised: 0) "
+            f"{dict(Counter(self.unexplained)) or ''}",
+            f"failed by repeated faults   {len(self.exhausted):6}   (every call met one) "
+            f"{dict(Counter(self.exhausted)) or ''}",
             f"lost                        {self.lost:6}   (promised: 0)",
             f"leaked credits              {self.leaked:6}   (promised: 0)",
             f"double refunds              {self.double_refunds:6}   (promised: 0)",
-            f"refused refunds, parked     {self.strangers:6} {self.parked:6}",
+            f"refused refunds, parked     {self.refused_refunds:6} {self.parked:6}",
             f"completed, then changed     {self.changed_after_completion:6}   (promised: 0)",
             f"pictures bought twice       {self.double_purchases:6}   (explained by calls in "
-            f"flight at a kill or stop, and answers eaten by a fault: {self.explained})",
+            f"flight at a kill or stop, and answers lost by a fault: {self.explained})",
             f"kills                       {self.kills:6}",
             f"jobs recovered after a kill {len(self.recoveries_s):6}",
             f"recovery, median and worst  {statistics.median(times):6.1f} s {max(times):6.1f} s   "
@@ -118,10 +118,12 @@ class Findings:
         ]
 
 
-def await_rest(arena: Arena, platform: Platform, jobs: list[Job], *, within_s: float) -> None:
+def await_all_ended(
+    stack: ChaosStack, platform: Platform, jobs: list[Job], *, within_s: float
+) -> None:
     """Wait until every row is final and every job has left the journal."""
     give_up_s = time.monotonic() + within_s
-    with Redis.from_url(arena.redis.url) as redis:
+    with Redis.from_url(stack.redis.url) as redis:
         while time.monotonic() < give_up_s:
             statuses = platform.statuses(jobs)
             if set(statuses.values()) <= {"completed", "failed"} and not redis.zcard(keys.JOBS):
@@ -129,56 +131,58 @@ def await_rest(arena: Arena, platform: Platform, jobs: list[Job], *, within_s: f
             time.sleep(0.5)
 
 
-def findings(arena: Arena, platform: Platform, jobs: list[Job], before: dict[str, int]) -> Findings:
+def findings(
+    stack: ChaosStack, platform: Platform, jobs: list[Job], before: dict[str, int]
+) -> Findings:
     """Read rows, ledgers, logs and both books."""
     statuses = platform.statuses(jobs)
     ended = {
         status: {j for j, s in statuses.items() if s == status} for status in statuses.values()
     }
     completed, failed = ended.get("completed", set()), ended.get("failed", set())
-    lines = sorted(_lines(arena.processes), key=lambda line: line.at_s)
-    book = arena.api.book(calls=True)
-    in_flight, recoveries_s = recovered(arena, lines)
-    errors = _errors(arena, failed)
-    blameless = _blameless(jobs, failed - platform.taken_by_cron, errors)
-    unlucky = blameless & _unlucky(lines)
-    with Redis.from_url(arena.redis.url) as redis:
+    lines = sorted(_lines(stack.processes), key=lambda line: line.at_s)
+    book = stack.api.book(calls=True)
+    in_flight, recoveries_s = recovered(stack, lines)
+    errors = _errors(stack, failed)
+    failed_valid = _valid_but_failed(jobs, failed - platform.taken_by_cron, errors)
+    exhausted = failed_valid & _exhausted(lines)
+    with Redis.from_url(stack.redis.url) as redis:
         letters = int(redis.zcard(keys.DEAD_LETTERS))
     return Findings(
         jobs=len(jobs),
         completed=len(completed),
         failed=len(failed),
-        innocent=[errors.get(each, "unknown") for each in blameless - unlucky],
-        unlucky=[errors.get(each, "unknown") for each in unlucky],
+        unexplained=[errors.get(each, "unknown") for each in failed_valid - exhausted],
+        exhausted=[errors.get(each, "unknown") for each in exhausted],
         lost=len(jobs) - len(completed) - len(failed),
         leaked=_leaked(platform, jobs, before, completed),
-        double_refunds=_double_refunds(arena, platform),
+        double_refunds=_double_refunds(stack, platform),
         double_purchases=sum(n - 1 for n in book["purchases"].values() if n > 1),
-        explained=0 if arena.seller.fetches else _explained(in_flight, lines, book["list"]),
-        changed_after_completion=_changed(arena, platform),
+        explained=0 if stack.provider.fetches else _explained(in_flight, lines, book["list"]),
+        changed_after_completion=_changed(stack, platform),
         recoveries_s=recoveries_s,
         parked=sum(error == "parked" for error in errors.values()),
-        strangers=sum(job.fails == "stranger" and job.session_id in failed for job in jobs),
+        refused_refunds=sum(job.fails == "stranger" and job.session_id in failed for job in jobs),
         dead_letters=letters,
-        kills=len(arena.diary.kills),
-        books=books(arena.redis.url, arena.seller, book["list"]),
+        kills=len(stack.actions.kills),
+        books=books(stack.redis.url, stack.provider, book["list"]),
     )
 
 
 def _explained(in_flight: int, lines: Sequence[Line], calls: Sequence[Mapping[str, Any]]) -> int:
-    """Purchases that may be made again, where none can be fetched."""
+    """Purchases that may be repeated because the first one cannot be fetched."""
     handed_back = sum(line.jobs for line in lines if line.event == JobsHandedBack.name())
     return in_flight + handed_back + sum(call["fault"] in BILLED for call in calls)
 
 
-def _blameless(jobs: list[Job], failed: set[str], errors: dict[str, str]) -> set[str]:
-    """Good jobs that failed, and not because the model or storage said no."""
+def _valid_but_failed(jobs: list[Job], failed: set[str], errors: dict[str, str]) -> set[str]:
+    """Valid jobs that failed, but not because the model or storage refused."""
     good = {job.session_id for job in jobs if not job.fails}
     return {each for each in failed & good if errors.get(each) not in EXPLAINED}
 
 
-def _unlucky(lines: Sequence[Line]) -> set[str]:
-    """Sessions that lost every picture they may buy, or whose calls met every fault they may."""
+def _exhausted(lines: Sequence[Line]) -> set[str]:
+    """Sessions that lost as many pictures, or met as many faults, as a job may."""
     lost = Counter(line.session_id for line in lines if line.event == PurchaseLost.name())
     faults = Counter(
         line.session_id
@@ -206,22 +210,22 @@ def _leaked(
     return sum(abs(before[o] - after[o] - spent[kind]) for kind, o in owners.items())
 
 
-def _double_refunds(arena: Arena, platform: Platform) -> int:
+def _double_refunds(stack: ChaosStack, platform: Platform) -> int:
     named = "substring(description from '[0-9a-f]{8}-[0-9a-f-]{27}')"
     del platform
     return int(
-        arena.server.run(
+        stack.server.run(
             f"SELECT count(*) FROM (SELECT {named} FROM credit_transactions "
             f"WHERE type = 'refund' GROUP BY {named} HAVING count(*) > 1) twice"
         )
     )
 
 
-def _changed(arena: Arena, platform: Platform) -> int:
-    """The platform's cron overwrites without looking: those rows are its own doing."""
+def _changed(stack: ChaosStack, platform: Platform) -> int:
+    """The platform's cron overwrites rows unconditionally: its rows are excluded."""
     taken = ",".join(f"'{each}'" for each in platform.taken_by_cron) or "NULL"
     return int(
-        arena.server.run(
+        stack.server.run(
             "SELECT count(*) FROM status_history h JOIN status_history later USING (id) "
             f"WHERE h.status = 'completed' AND later.at > h.at AND h.id::text NOT IN ({taken})"
             if platform.taken_by_cron
@@ -231,10 +235,12 @@ def _changed(arena: Arena, platform: Platform) -> int:
     )
 
 
-def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
-    """Class of error of each failed session, from its record; "parked" when its refund was."""
+def _errors(stack: ChaosStack, failed: set[str]) -> dict[str, str]:
+    """Class of error of each failed session, from its record; "parked" when its refund was
+    parked.
+    """
     found: dict[str, str] = {}
-    with Redis.from_url(arena.redis.url) as redis:
+    with Redis.from_url(stack.redis.url) as redis:
         for session_id in failed:
             text = redis.get(keys.record(session_id))
             record = json.loads(text) if isinstance(text, bytes) else {}
@@ -243,15 +249,15 @@ def _errors(arena: Arena, failed: set[str]) -> dict[str, str]:
     return found
 
 
-def recovered(arena: Arena, lines: Sequence[Line]) -> tuple[int, list[float]]:
+def recovered(stack: ChaosStack, lines: Sequence[Line]) -> tuple[int, list[float]]:
     """
-    Jobs in hand at the kills of workers, and how long each waited for its next attempt.
+    Jobs of killed workers, and how long each waited for its next attempt.
 
-    Waits in which paid calls were halted do not count: nobody's job is started then.
+    Waits while paid calls were halted do not count: no job is started then.
     """
     halts = _halts(lines)
     in_flight, waits_s = 0, []
-    for killed_s, process in arena.diary.kills:
+    for killed_s, process in stack.actions.kills:
         if process.role != "celery":
             continue
         held = _held(lines, process.number, killed_s)
@@ -296,7 +302,7 @@ def _halts(lines: Sequence[Line]) -> list[tuple[float, float]]:
 
 
 def _held(lines: Sequence[Line], process: int, until_s: float) -> set[str]:
-    """Sessions that this worker had in hand at that moment."""
+    """Sessions whose jobs this worker had at that moment."""
     held: set[str] = set()
     for line in lines:
         if line.at_s > until_s or line.process != process:

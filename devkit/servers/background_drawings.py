@@ -1,8 +1,8 @@
 """
-Drawings that go on after their order was answered: what the loopback APIs with powers share.
+Drawings that continue after their order was answered, for the loopback APIs with powers.
 
-A drawing is billed when its order is taken, unless it ends without a picture or is cancelled before
-it is done. The book is by session, as that of the image API.
+A drawing is billed when its order is accepted, unless it ends without a picture or is cancelled
+before it is done. The book is by session, like that of the image API.
 """
 
 import math
@@ -16,28 +16,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devkit.servers.image_api_faults import PAGES, REJECTIONS, Latency, Rule
+from devkit.servers.image_api_faults import PAGES, REJECTIONS, WINDOW_S, Latency, RateLimit, Rule
 
-WINDOW_S = 60.0
-
-#: Faults of the order; of those in `TAKEN` it is taken all the same.
+#: Faults of the order; with those in `TAKEN` it is still accepted.
 LOSE_REQUEST = "lose_request"  # the connection closes before anything is read
-LOSE_SUBMIT = "lose_submit"  # taken, and the connection closes without an answer
-HANG_SUBMIT = "hang_submit"  # taken, and never answered
+LOSE_SUBMIT = "lose_submit"  # accepted, and the connection closes without an answer
+HANG_SUBMIT = "hang_submit"  # accepted, and never answered
 ODD_SUBMIT = "odd_submit"  # taken, and answered with a page
 PAGE_SUBMIT = "page_submit"  # taken, and answered with a page of status 502
 TAKEN = frozenset({LOSE_SUBMIT, HANG_SUBMIT, ODD_SUBMIT, PAGE_SUBMIT})
-#: Faults of a question; the drawing goes on.
+#: Faults of a status request; the drawing continues.
 LOSE_POLL = "lose_poll"
 PAGE_POLL = "page_poll"
 RATE_LIMITED_POLL = "rate_limited_poll"
-LOSE_RESULT = "lose_result"  # the answer with the picture ends in its middle
+LOSE_RESULT = "lose_result"  # the answer with the picture is truncated
 QUESTION_FAULTS = frozenset({LOSE_POLL, PAGE_POLL, RATE_LIMITED_POLL, LOSE_RESULT})
 #: Ways a drawing ends without a picture; not billed.
 REFUSE, FAIL = "refuse", "fail"
 REFUSE_RESPONSE, REFUSE_INCOMPLETE = "refuse_response", "refuse_incomplete"
 UNBILLED = frozenset({REFUSE, REFUSE_RESPONSE, REFUSE_INCOMPLETE, FAIL})
-#: Ways a drawing is billed and its picture is no use.
+#: Ways a drawing is billed although its picture is unusable.
 SPOILT, EMPTY, RESULT_GONE = "spoilt", "empty", "result_gone"
 HOLD, SLOW, NO_USAGE = "hold", "slow", "no_usage"
 
@@ -55,7 +53,7 @@ class BackgroundRule(Rule):
 
 @dataclass(slots=True, kw_only=True)
 class Drawing:
-    """One order that was taken."""
+    """One accepted order."""
 
     number: int
     drawing_id: str
@@ -77,7 +75,7 @@ class Drawing:
 
     @property
     def ended_with(self) -> str | None:
-        """The vendor's code that it ends with, when a rule says so."""
+        """The vendor's code with which it ends, if a rule says so."""
         told = self.fault or ""
         return told.removeprefix("code=") if told.startswith("code=") else None
 
@@ -98,21 +96,20 @@ class Drawings:
         seed: int = 1,
     ) -> None:
         self.taken: dict[str, Drawing] = {}
-        self.orders = 0  # arrived, whatever came of them
+        self.orders = 0  # orders that arrived, accepted or not
         self.questions = 0
         self.other_usd = 0.0  # billed for anything but pictures
         self.rules: list[BackgroundRule] = BackgroundRule.parse_all(faults)
         self.latency = Latency(latency)
-        self.limit = requests_per_minute
+        self.limit = RateLimit(requests_per_minute)
         self.seen_faults: Counter[str] = Counter()
         self.arrived_s: list[float] = []
-        self._admitted_s: deque[float] = deque()
         self._chance = random.Random(seed)
 
     # ---------------------------------------------------------------------- taking
 
     def take(self, drawing: Drawing) -> Drawing:
-        """Take an order, with the fate that the rules give it."""
+        """Accept an order, with the outcome that the rules give it."""
         drawing.fault = drawing.fault or self.fires(drawing.session, drawing.model)
         took_s = self.latency.draw_s(self._chance) * (10 if drawing.fault == SLOW else 1)
         drawing.at_s = time.time()
@@ -128,7 +125,7 @@ class Drawings:
         Args:
             session: Whose order.
             model: Which model.
-            among: Only these; None: all that an order can meet, but for a request that is lost.
+            among: Only these; None: all faults of an order, except a lost request.
         """
         for rule in self.rules:
             fits = (
@@ -141,19 +138,8 @@ class Drawings:
                 return rule.name
         return None
 
-    def require_room(self) -> None:
-        """Let through at most `limit` orders in any 60 s."""
-        if self.limit is None:
-            return
-        now_s = time.monotonic()
-        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
-            self._admitted_s.popleft()
-        if len(self._admitted_s) >= self.limit:
-            raise REJECTIONS["rate_limited"]()
-        self._admitted_s.append(now_s)
-
     def release(self) -> None:
-        """Finish what is held."""
+        """Finish the held drawings."""
         for drawing in self.taken.values():
             if math.isinf(drawing.done_s):
                 drawing.done_s = time.time()
@@ -165,7 +151,7 @@ class Drawings:
         return Counter(each.session for each in self.taken.values() if each.billed)
 
     def cost_usd(self) -> float:
-        """All that was billed."""
+        """The total that was billed."""
         return self.other_usd + sum(each.cost_usd for each in self.taken.values() if each.billed)
 
     def book(self, *, calls: bool) -> dict[str, Any]:
@@ -198,7 +184,7 @@ class Drawings:
         return most
 
     def arrived(self) -> None:
-        """An order came, whatever becomes of it."""
+        """Record that an order arrived, accepted or not."""
         self.orders += 1
         self.arrived_s.append(time.monotonic())
 
@@ -222,7 +208,7 @@ class Drawings:
         if "latency" in told:
             self.latency = Latency(str(told["latency"]))
         if "limit" in told:
-            self.limit = told["limit"]
+            self.limit.per_minute = told["limit"]
         return JSONResponse({})
 
     async def _release(self, _: Request) -> Response:
@@ -232,7 +218,7 @@ class Drawings:
     async def _reset(self, _: Request) -> Response:
         self.taken.clear()
         self.arrived_s.clear()
-        self._admitted_s.clear()
+        self.limit.forget()
         self.seen_faults.clear()
         self.orders = self.questions = 0
         self.other_usd = 0.0

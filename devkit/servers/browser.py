@@ -1,7 +1,7 @@
 """
-A Chromium for tests of pages: the one on PATH, else the binary inside of an npm package.
+A Chromium for tests of pages: the one on PATH, otherwise the binary in an npm package.
 
-The package's binary is made for machines without a screen, and brings the libraries it needs.
+The package's binary is for machines without a screen, and includes the libraries it needs.
 """
 
 import os
@@ -33,13 +33,13 @@ AXE = NpmPackage(
     + ("FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="),
     members=("axe.min.js",),
 )
-#: Node has brotli, which Python has not.
+#: Node has brotli, Python does not.
 _UNPACK = """
 const fs = require("fs"), zlib = require("zlib");
 for (const name of process.argv.slice(1))
   fs.writeFileSync(name.slice(0, -3), zlib.brotliDecompressSync(fs.readFileSync(name)));
 """
-#: A container has no sandbox of its own for root, and little shared memory.
+#: In a container, root has no sandbox, and there is little shared memory.
 _OPTIONS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -58,7 +58,7 @@ class Program:
 
 def require_browser() -> Program:
     """
-    A browser that can be started; fetched when there is none.
+    A browser that can be started; downloaded if there is none.
 
     Raises:
         NotToBeHad: With the reason, in words.
@@ -99,7 +99,7 @@ def axe_script() -> str:
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """
-    A browser without a window.
+    Start a headless browser.
 
     Raises:
         NotToBeHad: With the reason, in words.

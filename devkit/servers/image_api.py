@@ -1,11 +1,11 @@
 """
-A loopback image API with the contract's behaviour, its faults, and a book of what was bought.
+A loopback image API with the contract's behaviour, faults, and a book of purchases.
 
 In process for `httpx.ASGITransport` (`ImageApi().app`), or as a process of its own:
 
     python -m devkit.servers.image_api --latency 39~58 --faults server_error:0.1,html_502:0.05
 
-which prints one JSON line with its port, and is steered and read under /control (see `ImageApi`).
+which prints one JSON line with its port, and is controlled under /control (see `ImageApi`).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import hashlib
 import random
 import time
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +30,9 @@ from devkit.servers.image_api_faults import (
     REJECTIONS,
     SLOW,
     UNREAD,
+    WINDOW_S,
     Latency,
+    RateLimit,
     Rule,
 )
 from devkit.servers.image_api_rules import Rejection, model_not_found, read_edit
@@ -38,7 +40,6 @@ from devkit.servers.loopback import options, serve
 from devkit.servers.responses_rules import picture_usd
 
 KEY = "sk-test-loopback"
-WINDOW_S = 60.0
 MODELS = {
     "gpt-image-1.5": "2026-12-01",
     "gpt-image-1-mini": "2026-12-01",
@@ -71,14 +72,13 @@ class ImageApi:
         self.calls: list[ApiCall] = []
         self.rules = Rule.parse_all(faults)
         self.latency = Latency(latency)
-        self.limit = requests_per_minute
+        self.limit = RateLimit(requests_per_minute)
         self.open_models = frozenset(MODELS)
         self.in_flight = 0
         self.most_in_flight = 0
         self._gather = 0
         self._gathered = asyncio.Event()
         self._gathered.set()
-        self._admitted_s: deque[float] = deque()
         self._chance = random.Random(seed)
         self.app = Starlette(
             routes=[
@@ -135,7 +135,7 @@ class ImageApi:
             self.in_flight -= 1
         call.status = answer.status_code
         answer.headers["x-request-id"] = f"req_{call.number:08x}"
-        answer.headers["x-ratelimit-limit-requests"] = str(self.limit or 10_000)
+        answer.headers["x-ratelimit-limit-requests"] = str(self.limit.per_minute or 10_000)
         return answer
 
     async def _answer(self, request: Request, call: ApiCall) -> Response:
@@ -149,7 +149,7 @@ class ImageApi:
         call.model, call.pictures = edit.model, len(edit.pictures)
         if call.session == "":
             call.session = hashlib.sha256(edit.pictures[0].data).hexdigest()[:16]
-        self._require_room()
+        self.limit.admit()
         fault = self._fires(call)
         if fault in PAGES:
             return page(PAGES[fault])
@@ -164,7 +164,7 @@ class ImageApi:
         return await drawn(request, call, edit)
 
     def _fires(self, call: ApiCall, *, only: str | None = None) -> str | None:
-        """The fault that hits this call, written into the book."""
+        """The fault of this call, written into the book."""
         for rule in self.rules:
             if (rule.name == UNREAD) != (only == UNREAD):
                 continue
@@ -176,17 +176,6 @@ class ImageApi:
     def _look_who_is_here(self) -> None:
         if self.in_flight >= self._gather:
             self._gathered.set()
-
-    def _require_room(self) -> None:
-        """Let through at most `limit` calls in any 60 s."""
-        if self.limit is None:
-            return
-        now_s = time.monotonic()
-        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
-            self._admitted_s.popleft()
-        if len(self._admitted_s) >= self.limit:
-            raise REJECTIONS["rate_limited"]()
-        self._admitted_s.append(now_s)
 
     async def _model(self, request: Request) -> Response:
         return model_told(request, self.open_models)
@@ -202,7 +191,7 @@ class ImageApi:
         if "latency" in changes:
             self.latency = Latency(str(changes["latency"]))
         if "limit" in changes:
-            self.limit = changes["limit"]
+            self.limit.per_minute = changes["limit"]
         if "open_models" in changes:
             self.open_models = frozenset(changes["open_models"])
         if "gather" in changes:
@@ -213,13 +202,13 @@ class ImageApi:
 
     async def _reset(self, _: Request) -> Response:
         self.calls.clear()
-        self._admitted_s.clear()
+        self.limit.forget()
         self.most_in_flight = self.in_flight
         return JSONResponse({})
 
 
 def model_told(request: Request, open_models: frozenset[str]) -> Response:
-    """What OpenAI says of one model."""
+    """OpenAI's description of one model."""
     model_id = request.path_params["model_id"]
     try:
         require_key(request)
@@ -232,7 +221,7 @@ def model_told(request: Request, open_models: frozenset[str]) -> Response:
 
 
 def _session_of(request: Request) -> str:
-    """The caller's own id of the call is SESSION.RANDOM; without one the first picture has it."""
+    """The caller's id of the call is SESSION.RANDOM; without one it is in the first picture."""
     return request.headers.get("x-client-request-id", "").rpartition(".")[0]
 
 

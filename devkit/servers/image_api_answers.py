@@ -1,4 +1,4 @@
-"""What the loopback image API sends back, whole or spoilt."""
+"""The answers of the loopback image API, intact or damaged."""
 
 import asyncio
 import base64
@@ -45,7 +45,7 @@ def page(status: int = 200) -> Response:
 
 
 async def drawn(request: Request, call: ApiCall, edit: Edit) -> Response:
-    """The answer to a purchase, spoilt as the call's fault says."""
+    """The answer to a purchase, damaged according to the call's fault."""
     if call.fault == "hang":
         while (await request.receive())["type"] != "http.disconnect":
             pass
@@ -109,7 +109,7 @@ def stamped_picture(
 
 @cache
 def _draw(size: tuple[int, int], output_format: str) -> bytes:
-    """About as many bytes as a photo: the bundled person in other colours, with grain."""
+    """About as large as a photo: the bundled person in other colours, with grain."""
     file = files("wearon_cli.assets").joinpath("person.jpg").open("rb")
     with file, Image.open(file) as person:
         image = ImageOps.fit(person.convert("RGB"), size)
@@ -136,7 +136,7 @@ class _Dropped(Response):
         self._kind = kind
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._transport is None:  # in process: what the client would have raised
+        if self._transport is None:  # in process: the exception that the client would raise
             raise httpx.RemoteProtocolError("the peer closed the connection")
         if self._start:
             headers = [

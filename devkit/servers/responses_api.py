@@ -1,12 +1,12 @@
 """
-A loopback of OpenAI's Responses and conversations, with its faults and a book of what was billed.
+A loopback of OpenAI's Responses and conversations, with faults and a book of purchases.
 
 In process for `httpx.ASGITransport` (`ResponsesApi().app`), or as a process of its own:
 
     python -m devkit.servers.responses_api --latency 39~58 --faults lose_submit:0.1,lose_poll:0.05
 
-Steered and read under /control, as the image API (`Drawings.routes`). Further,
-`conversations` says whether it takes them: yes, no, or not with pictures.
+Controlled under /control, like the image API (`Drawings.routes`). In addition, `conversations` says
+whether it accepts them: yes, no, or not with pictures.
 """
 
 import asyncio
@@ -62,11 +62,11 @@ from devkit.servers.responses_rules import (
 
 
 class Conversations(StrEnum):
-    """Whether conversations are taken."""
+    """Whether conversations are accepted."""
 
     YES = "yes"
     NO = "no"  # there are none
-    NOT_WITH_PICTURES = "not_with_pictures"  # refused beside background and the image tool
+    NOT_WITH_PICTURES = "not_with_pictures"  # refused together with background and the image tool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Conversation:
     metadata: dict[str, str]
     items: list[dict[str, Any]] = field(default_factory=list)
     running: Drawing | None = None
-    blind_looks: int = 0  # how often its new items are not shown yet
+    blind_looks: int = 0  # how many reads do not show its new items yet
 
 
 class ResponsesApi:
@@ -94,7 +94,9 @@ class ResponsesApi:
         self.takes = Conversations(conversations)
         self.conversations: dict[str, Conversation] = {}
         self._busy: dict[str, Conversation] = {}  # in which a response runs
-        self.orphaned_items: list[dict[str, Any]] = []  # of deleted conversations: they live on
+        self.orphaned_items: list[
+            dict[str, Any]
+        ] = []  # items of deleted conversations, which still exist
         self._serial = 0
         self.app = Starlette(
             routes=[
@@ -192,7 +194,7 @@ class ResponsesApi:
         if asked.edit is None:
             return self._answer_in_words(asked, conversation)
         self.drawings.arrived()
-        self.drawings.require_room()
+        self.drawings.limit.admit()
         session = asked.metadata.get("session_id", "")
         fault = self.drawings.fires(session, asked.edit.model)
         if fault in REJECTIONS:
@@ -223,7 +225,7 @@ class ResponsesApi:
         return conversation
 
     def _answer_in_words(self, asked: Asked, conversation: Conversation | None) -> Response:
-        """A response of the outer model alone, at once."""
+        """An immediate response of the outer model alone."""
         cost = (asked.input_tokens * OUTER_IN_USD + 2 * OUTER_OUT_USD) / 1e6
         self.drawings.other_usd += cost
         if conversation is not None:
@@ -369,7 +371,7 @@ async def _rejected(_: Request, exc: Exception) -> Response:
 
 
 async def _answer_lost(fault: str, request: Request) -> Response:
-    """The order was taken, and its sender does not learn it."""
+    """The order was accepted, but its sender gets no answer."""
     if fault in {ODD_SUBMIT, PAGE_SUBMIT}:
         return page(200 if fault == ODD_SUBMIT else 502)
     if fault == HANG_SUBMIT:

@@ -27,7 +27,7 @@ OUTER_MODELS = frozenset({"gpt-6-luna", "gpt-6-astra"})
 OUTER_IN_USD, OUTER_OUT_USD = 0.10, 0.50
 #: USD per million tokens: text in, image in, image out.
 IMAGE_USD_1_5, IMAGE_USD = (5, 8, 32), (5, 8, 30)
-#: What a call without quality or size was billed, as reported.
+#: The reported price of a call without quality or size.
 UNASKED_USD = 0.21
 TOP = frozenset(
     {
@@ -45,13 +45,12 @@ TOOL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request that the API takes."""
+    """A request that the API accepts."""
 
     outer_model: str
     edit: Edit | None  # None: text only
     metadata: dict[str, str]
     conversation: str | None
-    is_background: bool
     is_careless: bool = False  # without quality or size
     input_tokens: int = 0
 
@@ -90,7 +89,6 @@ def read_request(raw: bytes, *, open_models: frozenset[str]) -> Asked:
         edit=edit,
         metadata=metadata,
         conversation=conversation,
-        is_background=bool(document.get("background")),
         is_careless=tool is not None and not {"size", "quality"} <= set(tool),
         input_tokens=400 * len(pictures) + sum(map(len, texts)) // 4 + 60,
     )
@@ -105,7 +103,7 @@ def read_metadata(raw: bytes) -> dict[str, str]:
 
 
 def picture_usd(edit: Edit) -> float:
-    """What the picture costs, by the price list."""
+    """The picture's price, by the price list."""
     used = edit.usage()
     details = used["input_tokens_details"]
     assert isinstance(details, dict)

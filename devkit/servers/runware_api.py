@@ -1,13 +1,13 @@
 """
-A loopback Runware, with its faults and a book of what was billed.
+A loopback Runware API with faults and a book of purchases.
 
 In process for `httpx.ASGITransport` (`RunwareApi().app`), or as a process of its own:
 
     python -m devkit.servers.runware_api --latency 2~6 --faults lose_submit:0.1
 
-Steered and read under /control, as the image API (`Drawings.routes`). What the vendor does not
-document is a choice: `twice` says what a second task of the same id gets, `details` whether the
-details of a past task tell its picture.
+Controlled under /control, like the image API (`Drawings.routes`). Undocumented behaviour is
+configurable: `twice` says how a second task with the same id is answered, `details` whether the
+details of a past task contain its picture.
 """
 
 import asyncio
@@ -50,9 +50,9 @@ KEY = "rw-test-loopback"
 class Twice(StrEnum):
     """What a second task of the same id gets."""
 
-    BILLED = "billed"  # it is drawn and billed again: the worst
+    BILLED = "billed"  # it is drawn and billed again: the worst case
     REFUSED = "refused"
-    SAME = "same"  # the answer to the first one
+    SAME = "same"  # with the answer to the first one
 
 
 class RunwareApi:
@@ -72,7 +72,7 @@ class RunwareApi:
         self.twice = Twice(twice)
         self.details = details
         self.blind_looks = blind_looks
-        self.expired: set[str] = set()  # tasks whose results are kept no longer
+        self.expired: set[str] = set()  # tasks whose results have expired
         self._latest: dict[str, Drawing] = {}
         self._looks: dict[str, int] = {}
         self.app = Starlette(
@@ -113,7 +113,7 @@ class RunwareApi:
     async def _order(self, request: Request, task: dict[str, Any], session: str) -> Response:
         order = read_order(task)
         self.drawings.arrived()
-        self.drawings.require_room()
+        self.drawings.limit.admit()
         fault = self.drawings.fires(session, order.model)
         if fault in REJECTIONS:
             raise Refusal(code=_as_code(fault), status=REJECTIONS[fault]().status)
@@ -181,7 +181,7 @@ class RunwareApi:
 
 
 def _is_large(request: Request) -> bool:
-    """Questions have a hundred bytes; an order has pictures."""
+    """A status request has a hundred bytes; an order has pictures."""
     return int(request.headers.get("content-length", "0")) > 1000
 
 
@@ -233,7 +233,7 @@ async def _question_spoilt(fault: str, request: Request, task: dict[str, Any]) -
 
 
 async def _answer_lost(fault: str, request: Request) -> Response:
-    """The order was taken, and its sender does not learn it."""
+    """The order was accepted, but its sender gets no answer."""
     if fault in {ODD_SUBMIT, PAGE_SUBMIT}:
         return page(200 if fault == ODD_SUBMIT else 502)
     if fault == HANG_SUBMIT:

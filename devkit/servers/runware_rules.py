@@ -24,7 +24,7 @@ TASK = frozenset(
 )
 P_IMAGE, VTO = "prunaai:p-image@try-on", "bfl:flux@vto"
 OPENAI = frozenset({"openai:gpt-image@2", "openai:gpt-image@2.5-flare"})
-#: What each code of an ended task or a refused request is, as the vendor's own SDK sorts them.
+#: The kind of each error code, as the vendor's own SDK classifies them.
 CODES: Mapping[str, tuple[str, ...]] = {
     "safety": (
         *("contentPolicyViolation", "providerContentPolicyViolation", "sensitiveContentDetected"),
@@ -98,7 +98,7 @@ class Order:
 
     @property
     def cost_usd(self) -> float:
-        """By the price list; OpenAI's models at a guess."""
+        """By the price list; OpenAI's models are a guess."""
         if self.model == P_IMAGE:
             return 0.015 + 0.008 * (self.pictures - 2)
         return 0.04 if self.model == VTO else 0.06

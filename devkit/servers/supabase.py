@@ -1,6 +1,6 @@
 """
 Supabase for the tests: a real PostgreSQL, a real PostgREST and the storage stand-in behind one
-address, with a door in front that can fail in every way a gateway does.
+address, with a gateway in front that can fail in every way a real one does.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
@@ -26,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from devkit.servers.image_api_answers import PAGE, drop
+from devkit.servers.loopback import KnownTransport
 from devkit.servers.postgres import Postgres
 from devkit.servers.postgrest import Postgrest, require_postgrest
 from devkit.servers.storage import Storage
@@ -37,14 +36,14 @@ from devkit.waiting import LONGEST_S, until
 SCHEMA = Path(__file__).with_name("schema.sql")
 JWT_SECRET = "a secret of the tests with at least 32 characters"
 BUCKET = "virtual-tryon-images"
-#: What a fault does. The write behind "lost" happens, behind the others it does not.
+#: What a fault does. With "lost" the write happens, with the others it does not.
 FAULTS = frozenset({"drop", "lost", "html", "html_502", "unavailable", "hang"})
-#: Of a front that is not ours to pass on.
+#: Headers that a proxy must not forward.
 HOP_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
 
 def key_for(role: str, secret: str = JWT_SECRET) -> str:
-    """A JSON web token of Supabase's kind."""
+    """A JSON web token like Supabase's."""
 
     def part(data: bytes) -> str:
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
@@ -61,11 +60,11 @@ ANON_KEY = key_for("anon")
 
 @dataclass
 class Fault:
-    """Hits the next `times` requests that match."""
+    """Applies to the next `times` matching requests."""
 
     name: str
     matches: Callable[[Request], bool]
-    times: int | None = None  # None: as long as it stands
+    times: int | None = None  # None: until it is removed
 
     def fires(self, request: Request) -> bool:
         if self.times == 0 or not self.matches(request):
@@ -77,19 +76,19 @@ class Fault:
 
 @dataclass
 class Door:
-    """Every request passes it, and may be hit by a fault."""
+    """Every request passes through it, and may meet a fault."""
 
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)  # "PATCH /rest/v1/generation_sessions"
-    took_s: list[float] = field(default_factory=list)  # of each request that was passed on
+    took_s: list[float] = field(default_factory=list)  # of each forwarded request
     at_once: int = 0  # requests that are being answered
     most_at_once: int = 0
-    gather: int = 0  # none is answered before so many have come at the same time
+    gather: int = 0  # none is answered until this many have arrived at the same time
 
     def fail(
         self, name: str, *, method: str = "", path: str = "", times: int | None = None
     ) -> Fault:
-        """From now on, requests of this method whose path holds this text are hit."""
+        """From now on, requests of this method whose path contains this text meet the fault."""
         assert name in FAULTS
         fault = Fault(name, lambda r: method in ("", r.method) and path in r.url.path, times)
         self.faults.append(fault)
@@ -112,7 +111,7 @@ class Door:
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """A request is on its way: over HTTP/1.1, each has a connection of its own."""
+        """A request is in flight: with HTTP/1.1, each has its own connection."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -127,7 +126,7 @@ class Door:
 
 class SupabaseServer:
     """
-    A context manager around all of it; `url` and `SERVICE_KEY` are what the worker needs.
+    A context manager around everything; the worker needs `url` and `SERVICE_KEY`.
 
     Raises `NotToBeHad` when a server binary is missing on this machine.
     """
@@ -154,12 +153,7 @@ class SupabaseServer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def run(self, sql: str) -> str:
@@ -193,7 +187,7 @@ _ALL = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT"]
 
 
 class _Passing:
-    """Passes requests on to PostgREST, over connections of its own."""
+    """Forwards requests to PostgREST."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -223,7 +217,7 @@ class _Passing:
 
 
 class _Guarded:
-    """The door as ASGI."""
+    """The gateway as an ASGI app."""
 
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app = app
@@ -253,7 +247,7 @@ class _Guarded:
 
 
 async def _swallow(_: Any) -> None:
-    """The answer that gets lost."""
+    """The answer that is lost."""
 
 
 async def _failed(fault: str, request: Request) -> Response:
@@ -272,23 +266,15 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse({"message": "no Route matched"}, 404)(scope, receive, send)
 
 
-class _KnownTransport(H11Protocol):
-    """Lets the application close its connection."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
-
-
 @contextmanager
 def _served(app: ASGIApp) -> Iterator[str]:
-    """An address where the app answers, from a thread of its own."""
+    """Serves the app at an address, on its own thread."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(256)
         config = uvicorn.Config(
             app,
-            http=_KnownTransport,
+            http=KnownTransport,
             lifespan="on",
             log_level="critical",
             access_log=False,

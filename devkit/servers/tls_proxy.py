@@ -1,4 +1,4 @@
-"""TLS in front of a server that has none, with a certificate that only its own CA vouches for."""
+"""TLS in front of a server that has none, with a certificate from a private CA."""
 
 import datetime
 import socket
@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 
 class TlsProxy:
-    """A context manager; clients connect to `port` and trust `certificate`, or do not."""
+    """A context manager; clients connect to `port`, and may trust `certificate`."""
 
     def __init__(self, behind_port: int, folder: Path, *, name: str = HOST) -> None:
         """

@@ -8,6 +8,7 @@ import pytest
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.photos import served_photos
+from devkit.servers.platform import Platform
 from devkit.servers.postgres import NotToBeHad
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
@@ -29,6 +30,12 @@ def supabase() -> Iterator[SupabaseServer]:
         raise
     with server:
         yield server
+
+
+@pytest.fixture
+def platform(supabase: SupabaseServer, photos: str) -> Platform:
+    """The platform in front of that store, with owners of its own."""
+    return Platform(supabase, photos)
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@ Operators steer jobs with Celery's own tools. Whatever they do to messages, it c
 the deadline of its release, and never a second purchase.
 """
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,10 +12,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from devkit.processes import celery as celery_command
+from devkit.processes import started
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
-from devkit.servers.supabase import SupabaseServer
 from devkit.waiting import LONGEST_S, until
 from devkit.workers import another_worker, ended, push
 from wearon_cli.adapters.celery_app import GENERATE
@@ -38,23 +36,11 @@ def celery(environment: dict[str, str]) -> Callable[..., str]:
     """Celery's own command, as an operator calls it."""
 
     def run(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "wearon_cli.adapters.celery_app", *words],
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = celery_command(*words, environment=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
-
-
-@pytest.fixture
-def platform(supabase: SupabaseServer, photos: str) -> Platform:
-    return Platform(supabase, photos)
 
 
 @pytest.fixture
@@ -87,7 +73,7 @@ def nothing(_queue: Any, _celery: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize("harm", [purge, lose, double, nothing])
 @pytest.mark.usefixtures("running")
-def test_a_message_that_is_lost_doubled_or_late_costs_one_purchase(
+def test_a_lost_duplicate_or_late_message_costs_one_purchase(
     redis: RedisServer,
     queue: Any,
     api: ImageApiProcess,
@@ -117,7 +103,7 @@ def test_a_revoked_release_is_followed_by_another(
 
 
 @pytest.mark.usefixtures("running")
-def test_inspect_shows_the_sessions_that_are_worked_on(
+def test_inspect_shows_the_running_sessions(
     redis: RedisServer, api: ImageApiProcess, celery: Callable[..., str], platform: Platform
 ) -> None:
     api.rules(latency="5")
@@ -152,12 +138,6 @@ def test_control_shutdown_drains(
 
 
 def _consumer(environment: dict[str, str], folder: Path, stack: ExitStack) -> None:
-    with (folder / "consumer.log").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "consume"],
-            env={**os.environ, **environment},
-            stdout=out,
-            stderr=out,
-        )
+    process = started("consume", environment=environment, log=folder / "consumer.log")
     stack.callback(process.wait)
     stack.callback(process.terminate)

@@ -81,7 +81,7 @@ def compare(
     return answer(done)
 
 
-def test_the_same_pair_goes_through_several_models(
+def test_the_same_pair_is_drawn_by_several_models(
     keys: dict[str, str], openai: ImageApiProcess, runware: RunwareApiProcess, tmp_path: Path
 ) -> None:
     models = f"{BOTH},preview,gpt-image-0"
@@ -142,7 +142,7 @@ def test_when_no_model_draws_it_says_so(keys: dict[str, str], tmp_path: Path) ->
         (("--with", "runware:p-image"), 3, "RUNWARE_API_KEY is not set"),
     ],
 )
-def test_what_cannot_be_compared_is_told_before_anything_is_bought(
+def test_an_impossible_comparison_is_reported_before_anything_is_bought(
     words: tuple[str, ...], code: int, told: str, tmp_path: Path
 ) -> None:
     (tmp_path / "full").mkdir()
@@ -158,7 +158,7 @@ def doctor(folder: Path, environment: dict[str, str], *words: str) -> dict[str, 
     return answer(wearon(folder, environment, "doctor", "--paid", "--json", *words))
 
 
-def test_a_paid_probe_tells_what_it_saw(
+def test_a_paid_probe_reports_its_results(
     keys: dict[str, str], runware: RunwareApiProcess, tmp_path: Path
 ) -> None:
     with ResponsesApiProcess() as responses:

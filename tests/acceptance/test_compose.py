@@ -1,8 +1,8 @@
 """
-deploy/compose.yaml, put up as the platform's team would: with the platform's own REDIS_URL.
+deploy/compose.yaml, started as the platform's team does: with the platform's own REDIS_URL.
 
 No container engine runs here: the services' commands run as processes, with the environment that
-the file gives them. What the engine adds (networks, limits, its health checks) is not seen.
+the file gives them. What the engine adds (networks, limits, health checks) is not tested.
 """
 
 from pathlib import Path
@@ -13,7 +13,6 @@ from devkit.compose import read_compose, read_env, started
 from devkit.ports import free_port
 from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
-from devkit.servers.supabase import SupabaseServer
 from devkit.workers import ended, push, workers
 
 pytestmark = pytest.mark.slow
@@ -34,7 +33,7 @@ def test_without_the_platforms_redis_nothing_starts_and_it_says_why() -> None:
 
 
 def test_every_role_works_on_the_redis_that_the_platform_pushes_to() -> None:
-    """Seen: all roles worked on a Redis of their own, which nobody pushed to."""
+    """Seen: all roles used a Redis of their own, to which nobody pushed."""
     compose = read_compose(DEPLOY / "compose.yaml", EXAMPLE | FILLED | {"REDIS_URL": PLATFORMS})
     services = started(compose)
     for role in ("consume", "celery", "serve"):
@@ -54,11 +53,7 @@ def test_its_own_redis_comes_with_a_profile_and_keeps_what_it_is_given() -> None
 
 
 def test_a_job_that_the_platform_pushes_to_its_redis_arrives(
-    supabase: SupabaseServer,
-    redis: RedisServer,
-    environment: dict[str, str],
-    photos: str,
-    tmp_path: Path,
+    platform: Platform, redis: RedisServer, environment: dict[str, str], tmp_path: Path
 ) -> None:
     given = {name: environment[name] for name in environment if name in EXAMPLE}
     compose = read_compose(DEPLOY / "compose.yaml", EXAMPLE | FILLED | given)
@@ -69,7 +64,6 @@ def test_a_job_that_the_platform_pushes_to_its_redis_arrives(
         "WEARON_FETCH_ORIGINS": environment["WEARON_FETCH_ORIGINS"],
         "WEARON_METRICS_PORT": str(free_port()),
     }
-    platform = Platform(supabase, photos)
     jobs = [platform.order(kind, "") for kind in ("b2c", "absorb")]
     with workers({**consume["environment"], **loopback}, tmp_path / "workers.log"):
         push(redis, jobs)

@@ -1,4 +1,4 @@
-"""The doctor against a healthy stack, and against broken ones: each fault is named, with a hint."""
+"""`wearon doctor` on a healthy stack and on broken ones: each fault is named, with a hint."""
 
 import socket
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", list(BROKEN))
-async def test_what_is_broken_is_named_with_a_hint(healthy: Settings, case: str) -> None:
+async def test_each_fault_is_named_with_a_hint(healthy: Settings, case: str) -> None:
     changes, name = BROKEN[case]
     findings = await examine(healthy.model_copy(update=changes))
     wrong = red(findings)
@@ -107,7 +107,7 @@ async def test_a_port_of_another_program_is_named(healthy: Settings, taken_port:
 
 
 async def providers_of(settings: Settings, today: date) -> list[Finding]:
-    """What a whole run says of providers; Redis and Supabase are another test's concern."""
+    """What a complete run says about providers; Redis and Supabase are tested elsewhere."""
     return [
         finding
         for finding in await examine(settings, today=today)
@@ -115,10 +115,10 @@ async def providers_of(settings: Settings, today: date) -> list[Finding]:
     ]
 
 
-async def test_the_first_of_december_turns_nothing_red(
+async def test_the_retirement_of_gpt_image_1_5_fails_no_check(
     healthy: Settings, api: ImageApiProcess
 ) -> None:
-    """deploy/deploy.sh takes a deployment back when `wearon doctor` fails."""
+    """deploy/deploy.sh rolls back a deployment when `wearon doctor` fails."""
     models = ("gpt-image-1.5", "gpt-image-2.6-flare")
     settings = healthy.model_copy(update={"openai_image_models": models})
     before = await providers_of(settings, date(2026, 11, 30))
@@ -132,7 +132,7 @@ async def test_the_first_of_december_turns_nothing_red(
     assert red(before) == red(after) == {}
 
 
-async def test_a_list_of_closed_models_only_is_red(healthy: Settings, api: ImageApiProcess) -> None:
+async def test_a_list_of_retired_models_fails(healthy: Settings, api: ImageApiProcess) -> None:
     settings = healthy.model_copy(update={"openai_image_models": ("gpt-image-1.5",)})
     api.rules(open_models=["gpt-image-2.6-flare"])
     assert set(red(await providers_of(settings, date(2026, 12, 2)))) == {

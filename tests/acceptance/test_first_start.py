@@ -21,7 +21,7 @@ WEARON = (sys.executable, "-m", "wearon_cli")
 
 
 def without_model(folder: Path) -> dict[str, str]:
-    """Surroundings of a new user on a machine that reaches no package index."""
+    """The environment of a new user on a machine without a package index."""
     return {
         **os.environ,
         "XDG_CACHE_HOME": str(folder / "cache"),
@@ -43,10 +43,10 @@ def without_model(folder: Path) -> dict[str, str]:
         pytest.param(("model", "pull"), id="model pull"),
     ],
 )
-def test_what_needs_the_model_says_at_once_what_to_run(
+def test_commands_that_need_the_model_say_at_once_what_to_run(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """It failed after 20 s with "Our service was busy", when a stack had tried three times."""
+    """Seen: it failed after 20 s with "Our service was busy", after three attempts."""
     done = subprocess.run(
         [*WEARON, *words],
         env=without_model(tmp_path),
@@ -62,7 +62,7 @@ def test_what_needs_the_model_says_at_once_what_to_run(
     assert not (tmp_path / ".wearon").exists()
 
 
-def test_the_fetching_has_a_bar_on_a_terminal(tmp_path: Path) -> None:
+def test_the_download_has_a_progress_bar_on_a_terminal(tmp_path: Path) -> None:
     """Our own pip, which reports progress and then downloads nothing."""
     fake = tmp_path / "fake" / "pip"
     fake.mkdir(parents=True)
@@ -82,9 +82,9 @@ def test_the_fetching_has_a_bar_on_a_terminal(tmp_path: Path) -> None:
         assert "━" in terminal.text
 
 
-def test_ctrl_c_in_a_try_on_says_which_session_and_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_in_a_try_on_names_the_session_and_how_to_continue(tmp_path: Path) -> None:
     command = [*WEARON, "try-on", *PICTURES, "--local", "--data-dir", str(tmp_path / "data")]
-    # A provider that nobody reaches: the session cannot end before the key is pressed.
+    # An unreachable provider: the session cannot end before the key is pressed.
     silent = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     with Terminal([*command, "--yes"], columns=200, env=silent) as terminal:
         terminal.read_until("waiting: rate limit or outage")

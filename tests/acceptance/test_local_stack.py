@@ -60,7 +60,7 @@ async def order(tools: OperatorTools, channel: Channel) -> NewSession:
 
 
 def payload(new: NewSession) -> Mapping[str, object]:
-    """As shared with the platform: written out here, not built by the worker's own code."""
+    """The payload as the platform writes it, not built by the worker's own code."""
     owner = "store_id" if new.channel is Channel.B2B else "user_id"
     return {
         "task_id": str(uuid4()),
@@ -92,7 +92,7 @@ async def as_shopper(row: Session) -> bytes:
 
 
 def scraped(*ports: int) -> dict[tuple[str, ...], float]:
-    """Every sample by its name, and by its name with each of its labels."""
+    """Every sample, by its name and by its name with each label."""
     found: dict[tuple[str, ...], float] = {}
     for port in ports:
         text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=STOP_S).text
@@ -139,7 +139,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
     with Image.open(BytesIO(stored)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (1024, 1536))
     assert list(book["purchases"].values()) == [1]
-    assert len(letters) == 1  # the malformed job, kept, and the worker went on
+    assert len(letters) == 1  # the malformed job was kept, and the worker continued
     assert running.process.returncode == 0
     assert metrics["wearon_intake_total", "result", "taken"] == 1
     assert metrics["wearon_intake_total", "result", "refused"] == 1
@@ -158,7 +158,7 @@ async def test_a_pushed_job_becomes_a_picture_and_a_finished_row(
 def test_a_local_stack_with_a_key_buys_nothing_without_a_yes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its workers have the key; the command that orders has none, and needs none."""
+    """Its workers have the key; the command that orders does not need one."""
     monkeypatch.chdir(tmp_path)
     words = ["try-on", *(str(ASSETS / name) for name in ("person.jpg", "garment_tee.jpg"))]
     with (

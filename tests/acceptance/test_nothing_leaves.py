@@ -1,8 +1,8 @@
 """
-Measuring a body, and drawing a preview, talk to nobody outside of this machine.
+Measuring a body and drawing a preview contact nothing outside this machine.
 
 The programs run as users run them, and Linux reports every peer that they name. MediaPipe reports
-to its vendor when a landmarker is closed, unless it is kept from it.
+to its vendor when a landmarker is closed, unless this is prevented.
 """
 
 import os
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 FRONT = Path(__file__).parents[1] / "data" / "bodies" / "front.jpg"
 WEARON = (sys.executable, "-m", "wearon_cli")
-#: Nobody (RFC 5737), and two ways to name them as a peer that send nothing.
+#: Addresses of no host (RFC 5737), and two ways to name them as a peer without sending anything.
 NOBODY = "192.0.2.1"
 NAMING = f"""
 import socket
@@ -58,7 +58,7 @@ def start(trace: Path, *command: str, **environment: str) -> subprocess.Popen[st
 
 
 def end(process: subprocess.Popen[str], trace: Path) -> set[Contact]:
-    """Wait for its end, which is a good one; everybody it named."""
+    """Wait for its successful end; returns all its peers."""
     said, _ = process.communicate(timeout=LONGEST_S)
     assert process.returncode == 0, said
     until(lambda: has_ended(trace, process.pid), found=lambda: trace.read_text("utf-8"))
@@ -69,23 +69,23 @@ def outside(found: set[Contact]) -> list[Contact]:
     return sorted((each for each in found if each.is_outside), key=str)
 
 
-def test_a_program_that_names_somebody_outside_is_seen(tmp_path: Path) -> None:
+def test_a_contact_outside_the_machine_is_detected(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     found = end(start(trace, sys.executable, "-c", NAMING), trace)
     assert outside(found) == [
-        Contact(address="127.0.0.1", port=53),  # who looks names up
+        Contact(address="127.0.0.1", port=53),  # the resolvers
         Contact(address=NOBODY, port=443),
         Contact(address=NOBODY, port=53),
     ]
 
 
-def test_estimate_talks_to_nobody(tmp_path: Path) -> None:
+def test_estimate_contacts_nobody(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     found = end(start(trace, *WEARON, "estimate", str(FRONT), "--height", "165.6"), trace)
     assert outside(found) == []
 
 
-def test_serve_talks_to_whom_it_was_told_to_and_to_nobody_else(tmp_path: Path) -> None:
+def test_serve_contacts_only_the_configured_host(tmp_path: Path) -> None:
     trace, port = tmp_path / "trace", free_port()
     url = f"http://127.0.0.1:{port}"
     with served_photos() as origin, httpx.Client(trust_env=False, timeout=LONGEST_S) as caller:
@@ -104,11 +104,11 @@ def test_serve_talks_to_whom_it_was_told_to_and_to_nobody_else(tmp_path: Path) -
         found = end(server, trace)
     assert answer.status_code == 200, answer.text
     photos = Contact(address="127.0.0.1", port=int(origin.rpartition(":")[2]))
-    assert photos in found  # what it did talk to was seen
+    assert photos in found  # its real contacts were detected
     assert outside(found) == []
 
 
-def test_a_whole_local_stack_with_a_preview_talks_to_nobody(tmp_path: Path) -> None:
+def test_a_local_stack_with_a_preview_contacts_nobody(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     words = ("demo", "--out", str(tmp_path / "picture.jpg"))
     found = end(start(trace, *WEARON, *words), trace)

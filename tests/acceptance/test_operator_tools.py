@@ -1,4 +1,6 @@
-"""The operator tools on a running stack: a failure is found, told, run again, and adds up."""
+"""The operator tools on a running stack: a failure is found, shown, replayed, and the books
+agree.
+"""
 
 import json
 import os
@@ -131,11 +133,10 @@ def wearon(environment: dict[str, str], *words: str, code: int = 0) -> dict[str,
     return answer
 
 
-def test_now_works_on_the_named_session_and_on_nobody_elses(
-    supabase: SupabaseServer, environment: dict[str, str], photos: str, redis: RedisServer
+def test_now_runs_only_the_named_session(
+    platform: Platform, environment: dict[str, str], redis: RedisServer
 ) -> None:
-    """Seen: it worked on other people's jobs and cancelled them in mid-purchase."""
-    platform = Platform(supabase, photos)
+    """Seen: it ran other jobs too and cancelled them during their purchases."""
     job, other = platform.order("b2c", ""), platform.order("absorb", "")
     with Redis(port=redis.port) as client:
         client.lpush("wearon:tasks:generation", other.payload)
@@ -148,9 +149,8 @@ def test_now_works_on_the_named_session_and_on_nobody_elses(
 
 
 def test_in_production_a_trial_takes_the_credit_it_says_or_none(
-    supabase: SupabaseServer, environment: dict[str, str], photos: str, tmp_path: Path
+    platform: Platform, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    platform = Platform(supabase, photos)
     before = platform.balances()
     order = ("try-on", *PICTURES, "--store", f"https://{platform.absorb}.example/", "--yes")
     with workers(environment, tmp_path / "workers.log"):
@@ -163,10 +163,9 @@ def test_in_production_a_trial_takes_the_credit_it_says_or_none(
     assert platform.balances() == {**before, "store": before["store"] - 1}
 
 
-def test_in_production_nobody_orders_or_corrects_without_a_yes(
-    supabase: SupabaseServer, environment: dict[str, str], photos: str
+def test_in_production_nothing_is_ordered_or_corrected_without_a_yes(
+    platform: Platform, environment: dict[str, str]
 ) -> None:
-    platform = Platform(supabase, photos)
     before = platform.balances()
     owner = ("--user", platform.user)
     refused = wearon(environment, "try-on", *PICTURES, *owner, code=4)
@@ -186,9 +185,8 @@ def test_in_production_nobody_orders_or_corrects_without_a_yes(
 
 
 def test_a_session_is_forgotten_in_production_and_its_credit_stays_spent(
-    supabase: SupabaseServer, environment: dict[str, str], photos: str
+    platform: Platform, supabase: SupabaseServer, environment: dict[str, str]
 ) -> None:
-    platform = Platform(supabase, photos)
     job = platform.order("b2c", "")
     wearon(environment, "replay-task", job.session_id, "--now", "--yes")
     stored = [name for name in supabase.storage.objects if job.session_id in name]

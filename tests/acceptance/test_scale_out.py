@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from devkit.servers.image_api_process import ImageApiProcess
-from devkit.servers.platform import KINDS, Platform
+from devkit.servers.platform import Platform
 from devkit.servers.redis_server import RedisServer
-from devkit.servers.supabase import SupabaseServer
 from devkit.workers import another_worker, ended, push, workers
 from wearon_cli.core.jobs.events import JobCompleted
 
@@ -18,12 +17,11 @@ pytestmark = pytest.mark.slow
 CONCURRENCY = 4
 
 
-def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
-    supabase: SupabaseServer,
+def test_two_processes_run_twice_the_jobs_and_none_twice(
+    platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
     environment |= {
@@ -31,8 +29,7 @@ def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
         "WEARON_REQUESTS_PER_MINUTE": "6000",
     }
     api.rules(gather=2 * CONCURRENCY)  # none is answered before so many are there
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(4 * CONCURRENCY)]
+    jobs = platform.orders(4 * CONCURRENCY)
     with ExitStack() as stack:
         stack.enter_context(workers(environment, tmp_path / "one.log"))
         another_worker(environment, tmp_path / "two.log", stack)
@@ -46,16 +43,14 @@ def test_two_processes_hold_twice_the_jobs_and_do_none_twice(
 
 
 def test_two_processes_share_one_rate_limit(
-    supabase: SupabaseServer,
+    platform: Platform,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
     environment |= {"WEARON_REQUESTS_PER_MINUTE": "60"}  # one a second
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(10)]
+    jobs = platform.orders(10)
     with ExitStack() as stack:
         stack.enter_context(workers(environment, tmp_path / "one.log"))
         another_worker(environment, tmp_path / "two.log", stack)

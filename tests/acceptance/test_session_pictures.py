@@ -1,4 +1,4 @@
-"""`wearon session --open` and `--save`, on a store of this machine and a pseudo terminal."""
+"""`wearon session --open` and `--save`, on a local store and a pseudo terminal."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ def test_pictures_are_saved_as_they_are(command: list[str], tmp_path: Path) -> N
         assert path.read_bytes() == (ASSETS / name).read_bytes()
 
 
-def test_a_terminal_that_can_shows_them(command: list[str], tmp_path: Path) -> None:
+def test_a_terminal_with_graphics_shows_them(command: list[str], tmp_path: Path) -> None:
     with Terminal([*command, "--save", str(tmp_path)], answers={ASKED: KITTY}) as terminal:
         assert terminal.wait() == 0
     assert "\x1b_Ga=T,f=100" in terminal.text
@@ -109,7 +109,7 @@ def test_the_desktops_viewer_opens_what_the_terminal_cannot_show(
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_that_cannot_be_made_is_told(command: list[str], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = subprocess.run(
         [*command, "--save", str(tmp_path / "file" / "below")],

@@ -66,7 +66,7 @@ def test_q_p_and_enter_on_a_failure(stack: tuple[list[str], list[str]]) -> None:
         assert terminal.wait() == 0
 
 
-def test_the_screen_goes_on_by_itself_and_ctrl_c_ends_it(
+def test_the_screen_refreshes_by_itself_and_ctrl_c_ends_it(
     stack: tuple[list[str], list[str]],
 ) -> None:
     command, _ = stack

@@ -19,14 +19,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
+    platform: Platform,
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
-    platform = Platform(supabase, photos)
     before = platform.balances()
     jobs = [platform.order(kind, fails) for kind in KINDS for fails in ("", *WAYS)]
     refused = [job.session_id for job in jobs if job.fails == "refused"]
@@ -40,7 +39,7 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
         session_id for session_id, status in statuses.items() if status == "completed"
     }
     after = platform.balances()
-    # One of each kind was completed and cost its owner a credit; what failed came back.
+    # One of each kind was completed and cost its owner a credit; the failed ones were refunded.
     assert {name: before[name] - after[name] for name in before} == {
         "user": 1,
         "store": 1,
@@ -59,15 +58,14 @@ def test_four_kinds_of_credit_and_three_ways_to_fail_add_up(
 
 
 def test_an_outage_of_the_store_fails_no_job(
+    platform: Platform,
     supabase: SupabaseServer,
     redis: RedisServer,
     api: ImageApiProcess,
     environment: dict[str, str],
-    photos: str,
     tmp_path: Path,
 ) -> None:
-    platform = Platform(supabase, photos)
-    jobs = [platform.order(KINDS[n % 3], "") for n in range(9)]
+    jobs = platform.orders(9)
     with workers(environment, tmp_path / "workers.log"):
         push(redis, jobs[:3])
         ended(platform, jobs[:3])
@@ -83,7 +81,7 @@ def test_an_outage_of_the_store_fails_no_job(
 
 
 def calls_refused(supabase: SupabaseServer, number: int) -> None:
-    """While every call fails: wait for so many."""
+    """While every call fails, wait for this many calls."""
     before = len(supabase.door.seen)
     until(lambda: len(supabase.door.seen) >= before + number)
 

@@ -1,8 +1,6 @@
-"""The page in a real browser: the main ways, an action from plan to end, and who can use it."""
+"""The page in a real browser: the main paths, an action from plan to end, and accessibility."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,18 +15,23 @@ from playwright.sync_api import (
     expect,
 )
 
-from devkit.operator_page import PageStack, PageWorld, RunningPage, peopled_stack, web_page
+from devkit.operator_page import (
+    PageStack,
+    PageWorld,
+    RunningPage,
+    in_stack,
+    peopled_stack,
+    web_page,
+)
 from devkit.servers.browser import axe_script, open_browser
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
-from devkit.waiting import LONGEST_S
 from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID
-from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.session import Channel, SessionKey
 
 pytestmark = pytest.mark.slow
 
-#: They end a hung test; a busy machine draws slowly.
+#: Time limits that end a hung test; a busy machine draws slowly.
 MAX_WAIT_MS = 10_000
 expect.set_options(timeout=MAX_WAIT_MS)
 PHONE = {"width": 390, "height": 844}
@@ -62,7 +65,7 @@ def browser(site: RunningPage) -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]:
-    """A browser of its own that has opened the first address; complaints of it fail the test."""
+    """A browser that has opened the first address; its errors fail the test."""
     context = browser.new_context(**{"viewport": DESK, **options})
     context.set_default_timeout(MAX_WAIT_MS)
     try:
@@ -112,24 +115,7 @@ def addresses(stack: PageStack) -> list[str]:
     ]
 
 
-def elsewhere[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
-    """Something that happens in the stack meanwhile. The browser's own loop runs in this thread."""
-
-    async def run() -> T:
-        assert stack.settings.redis_url is not None
-        redis = connect(stack.settings.redis_url.get_secret_value())
-        world = PageWorld(redis, stack.settings)
-        try:
-            return await work(world)
-        finally:
-            await world.aclose()
-            await redis.aclose()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(run())).result(timeout=LONGEST_S)
-
-
-# ---------------------------------------------------------------------- the main ways
+# ---------------------------------------------------------------------- the main paths
 
 
 def test_from_a_shoppers_email_to_the_three_pictures(
@@ -165,10 +151,10 @@ def test_from_the_failures_to_the_cause(
         expect(page.locator("#credit + p")).to_have_text("Returned.")
 
 
-def test_a_session_at_work_is_followed_without_a_reload(
+def test_a_running_session_is_followed_without_a_reload(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
-    key = elsewhere(
+    key = in_stack(
         stack,
         lambda world: world.order(Channel.B2B, owner_id=DEMO_STORE_ID, garment="garment_tee.jpg"),
     )
@@ -176,7 +162,7 @@ def test_a_session_at_work_is_followed_without_a_reload(
         page.goto(f"{site.origin}/sessions/{key.session_id}")
         expect(page.locator(".title .status")).to_have_text("queued")
         page.locator("summary").first.click()
-        assert elsewhere(stack, lambda world: do_job(world, key))
+        assert in_stack(stack, lambda world: do_job(world, key))
         expect(page.locator(".title .status")).to_have_text("completed")
         expect(page.locator("details[open]")).to_have_count(1)  # what was opened stays open
         expect(page.locator("figure img")).to_have_count(3)
@@ -184,7 +170,7 @@ def test_a_session_at_work_is_followed_without_a_reload(
 
 
 async def do_job(world: PageWorld, key: SessionKey) -> bool:
-    """A worker comes, and does this job."""
+    """Run this job as a worker."""
     await world.registry.register(world.worker)
     await world.take_all_in()
     await world.dispatcher.release(limit=10)
@@ -220,7 +206,7 @@ def test_a_replay_from_its_plan_to_its_picture(
         page.get_by_label("Take a credit for it").check()
         page.get_by_role("button", name="Show the plan").click()
         expect(plan).to_contain_text("this replay takes a credit before drawing")
-        assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
+        assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
         expect(page.get_by_label("Your name")).to_have_value("Ann of support")
         page.get_by_label("Your name").fill("Bea")
         page.get_by_label("Reason").fill("ticket 4711")
@@ -230,7 +216,7 @@ def test_a_replay_from_its_plan_to_its_picture(
         expect(timeline).to_contain_text("Run again by an operator")
         expect(timeline).to_contain_text("by Bea")
         expect(timeline).to_contain_text("ticket 4711")
-        assert elsewhere(stack, lambda world: do_job(world, key))
+        assert in_stack(stack, lambda world: do_job(world, key))
         expect(page.locator(".title .status")).to_have_text("completed")
         expect(page.locator("#credit + p")).to_contain_text(
             "a replay took a credit for this picture"
@@ -241,7 +227,7 @@ async def events(world: PageWorld, key: SessionKey) -> list[object]:
     return await world.events(key)
 
 
-def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
+def test_a_changed_plan_is_shown_again_and_nothing_is_done(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.of_user
@@ -252,10 +238,10 @@ def test_a_plan_that_moved_on_is_shown_again_and_nothing_is_done(
             page.get_by_role("button", name="Buy another picture").click()
         assert answer.value.status == 409
         expect(page.get_by_role("alert")).to_contain_text("nothing was changed")
-        assert elsewhere(stack, lambda world: events(world, key)).count("replayed") == 0
+        assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
-def test_a_redraw_is_brought_back_by_undo(
+def test_undo_restores_the_picture_before_a_redraw(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
     key = stack.completed
@@ -264,7 +250,7 @@ def test_a_redraw_is_brought_back_by_undo(
         page.get_by_role("link", name="Plan another picture").click()
         page.get_by_role("button", name="Buy another picture").click()
         page.wait_for_url("**?done=replay")
-        assert elsewhere(stack, lambda world: do_job(world, key))
+        assert in_stack(stack, lambda world: do_job(world, key))
         expect(page.get_by_role("link", name="Bring the earlier picture back")).to_be_visible()
         page.get_by_role("link", name="Bring the earlier picture back").click()
         expect(page.locator("figure img")).to_have_count(2)
@@ -275,10 +261,8 @@ def test_a_redraw_is_brought_back_by_undo(
         )
 
 
-def test_a_dead_letter_is_thrown_away(
-    browser: Browser, site: RunningPage, stack: PageStack
-) -> None:
-    letter_id = elsewhere(
+def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: PageStack) -> None:
+    letter_id = in_stack(
         stack,
         lambda world: world.dead_letters.bury(
             b"{}", reason="r", error_code="task_invalid", attempts=0, session_id=None
@@ -293,12 +277,12 @@ def test_a_dead_letter_is_thrown_away(
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
 
-# ---------------------------------------------------------------------- for all users
+# ---------------------------------------------------------------------- accessibility
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])
-def test_no_page_has_a_fault_of_accessibility(
+def test_no_page_has_an_accessibility_violation(
     browser: Browser, site: RunningPage, stack: PageStack, scheme: str, size: dict[str, int]
 ) -> None:
     script, found = axe_script(), {}

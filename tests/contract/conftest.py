@@ -33,7 +33,7 @@ def server() -> Iterator[SupabaseServer]:
 
 @pytest.fixture
 def supabase_server(server: SupabaseServer) -> SupabaseServer:
-    """The server with nothing failing."""
+    """The server without faults."""
     server.door.clear()
     return server
 

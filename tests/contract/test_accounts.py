@@ -1,4 +1,4 @@
-"""Accounts by name: every session store finds the same ones."""
+"""Accounts by name: every session store finds the same accounts."""
 
 from uuid import uuid4
 
@@ -73,7 +73,7 @@ async def test_users_of_supabase_are_found_by_e_mail(supabase_server: SupabaseSe
         assert await store.ledger.account(Channel.B2C, email.replace("_", "x")) is None
 
 
-async def test_without_a_column_for_it_an_e_mail_is_told_to_be_of_no_use(
+async def test_without_an_e_mail_column_the_user_must_be_given_by_id(
     supabase_server: SupabaseServer,
 ) -> None:
     supabase_server.run("ALTER TABLE users RENAME COLUMN email TO hidden")

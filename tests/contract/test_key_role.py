@@ -1,4 +1,4 @@
-"""A key that sees only a part of the rows is refused before anything is said about the whole."""
+"""A key that sees only some of the rows is refused before anything is reported."""
 
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ def settings(key: str) -> object:
         pytest.param("sb_publishable_abc", id="publishable"),
     ],
 )
-def test_a_key_that_says_whose_it_is_is_refused_at_once(key: str) -> None:
+def test_a_key_with_another_role_is_refused_at_once(key: str) -> None:
     with pytest.raises(ConfigError) as refused:
         key_role.require_service_role(settings(key))  # type: ignore[arg-type]
     assert "SUPABASE_SERVICE_ROLE_KEY" in refused.value.hint
@@ -34,11 +34,11 @@ def test_a_key_that_says_whose_it_is_is_refused_at_once(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", [SERVICE_KEY, "sb_secret_abc", "opaque"])
-def test_a_key_that_may_be_the_right_one_is_looked_at_further(key: str) -> None:
+def test_a_key_that_may_be_right_is_checked_further(key: str) -> None:
     key_role.require_service_role(settings(key))  # type: ignore[arg-type]
 
 
-async def test_the_service_role_sees_everything_and_the_look_writes_nothing(
+async def test_the_service_role_sees_everything_and_the_check_writes_nothing(
     supabase_server: SupabaseServer,
 ) -> None:
     before = supabase_server.run("SELECT count(*) FROM generation_sessions")
@@ -48,7 +48,7 @@ async def test_the_service_role_sees_everything_and_the_look_writes_nothing(
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-async def test_a_key_that_row_level_security_binds_is_found_out(
+async def test_a_key_subject_to_row_level_security_is_detected(
     supabase_server: SupabaseServer, role: str
 ) -> None:
     changed = settings_for(supabase_server, supabase_service_role_key=SecretStr(key_for(role)))
@@ -57,7 +57,7 @@ async def test_a_key_that_row_level_security_binds_is_found_out(
             await key_role.require_whole_view(supabase)
 
 
-async def test_a_supabase_that_is_away_is_no_wrong_key(supabase_server: SupabaseServer) -> None:
+async def test_an_outage_is_not_reported_as_a_wrong_key(supabase_server: SupabaseServer) -> None:
     async with connect(settings_for(supabase_server)) as supabase:
         with supabase_server.door.failing("unavailable"), pytest.raises(StoreUnavailable):
             await key_role.require_whole_view(supabase)

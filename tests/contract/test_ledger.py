@@ -41,7 +41,7 @@ async def test_a_users_credit_is_taken_and_returned(store: StoreUnderTest) -> No
     assert await kinds(store, other) == []
 
 
-async def test_a_session_is_named_in_any_case_and_any_words(store: StoreUnderTest) -> None:
+async def test_a_session_id_is_found_in_any_description(store: StoreUnderTest) -> None:
     new, payer, row = await sold(store, Channel.B2C)
     by_cron = f"Stuck job recovery: session {new.session_id.upper()} timed out after 10 minutes"
     await store.ledger.refund(payer, by_cron)
@@ -88,7 +88,7 @@ async def test_a_shoppers_credit_is_taken_and_returned_once(store: StoreUnderTes
     assert await store.ledger.refund(spelled, "Refund") is True
     assert await store.ledger.refund(spelled, "Refund") is False
     assert await store.accounts.shopper_balance(store.store_id, SHOPPER) == 5
-    # One ledger: the store cannot get for itself what the shopper got back.
+    # One ledger: the store cannot get a refund that the shopper already got.
     assert await store.ledger.refund(replace(payer, shopper_email=None), "Refund") is False
     assert await store.accounts.store_balance(store.store_id) == 5
 
@@ -100,7 +100,7 @@ async def test_of_eight_refunds_at_once_one_counts(store: StoreUnderTest) -> Non
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_an_overage_is_seen_and_is_no_deduction(store: StoreUnderTest) -> None:
+async def test_an_overage_is_read_and_is_not_a_deduction(store: StoreUnderTest) -> None:
     row = await store.sessions.insert(store.new(Channel.B2B))
     await store.accounts.add_overage(store.store_id, str(row.request_id))
     assert await kinds(store, row) == [EntryKind.OVERAGE]
@@ -148,7 +148,7 @@ async def test_a_store_refund_without_a_request_id_is_never_sent(
     assert await store.accounts.store_balance(store.store_id) == 5
 
 
-async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
+async def test_an_unknown_shopper_gets_nothing(store: StoreUnderTest) -> None:
     row = await store.sessions.insert(store.new(Channel.B2B))
     payer = Payer(
         channel=Channel.B2B,
@@ -163,7 +163,7 @@ async def test_a_shopper_nobody_knows_gets_nothing(store: StoreUnderTest) -> Non
     assert await kinds(store, row) == []
 
 
-async def test_an_owner_nobody_knows_gets_nothing(store: StoreUnderTest) -> None:
+async def test_an_unknown_owner_gets_nothing(store: StoreUnderTest) -> None:
     for payer in (
         Payer(channel=Channel.B2B, owner_id=str(uuid4()), request_id="req"),
         Payer(channel=Channel.B2C, owner_id=str(uuid4())),

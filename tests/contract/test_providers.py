@@ -5,7 +5,6 @@ What every image provider promises, over the loopback APIs: one bill, whatever a
 """
 
 import asyncio
-import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,11 +12,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from structlog.testing import capture_logs
 
 from devkit import pictures as kit
+from devkit.http_errors import NOT_SENT, an, httpx_errors
 from devkit.providers import MODELS, ProviderUnderTest, open_provider, request
 from devkit.servers import background_drawings, runware_rules
 from devkit.servers.runware_api import Twice
@@ -70,7 +69,7 @@ async def mighty(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnderT
 
 
 async def asked[T](question: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer: free of charge."""
+    """Ask until there is an answer, free of charge."""
     for _ in range(200):
         try:
             return await question()
@@ -80,7 +79,7 @@ async def asked[T](question: Callable[[], Awaitable[T]]) -> T:
 
 
 async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
-    """Collect until the picture is there."""
+    """Collect until the picture is ready."""
     for _ in range(200):
         state = await provider.collect(ticket)
         if isinstance(state, GeneratedPicture):
@@ -92,7 +91,7 @@ async def fetched(provider: Provider, ticket: Ticket) -> GeneratedPicture:
 
 
 async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPicture:
-    """Buy a picture as a job does: what a lost answer may have bought is looked for first."""
+    """Buy a picture as a job does: first look up what a lost answer may have bought."""
     provider, marker = one.provider, None
     for _ in range(20):
         marker = await asked(partial(provider.prepare, session_id, after=marker))
@@ -112,7 +111,7 @@ async def bought(one: ProviderUnderTest, session_id: str = "s1") -> GeneratedPic
 
 
 def another_process(one: ProviderUnderTest) -> AbstractAsyncContextManager[ProviderUnderTest]:
-    """A new provider over the same API: it knows nothing but what a journal kept."""
+    """A new provider over the same API: it knows only what the journal has."""
     return open_provider(one.kind, api=one.api)
 
 
@@ -130,7 +129,7 @@ async def test_a_purchase_gives_the_picture_of_its_session_and_is_billed_once(
     assert not made.usage.is_estimate
 
 
-async def test_the_cost_told_is_what_was_billed(mighty: ProviderUnderTest) -> None:
+async def test_the_reported_cost_is_the_billed_one(mighty: ProviderUnderTest) -> None:
     made = await bought(mighty)
     assert made.usage.cost_usd == pytest.approx(mighty.billed_usd(), abs=1e-9)
 
@@ -143,7 +142,7 @@ async def test_a_request_may_be_sent_again_and_is_a_purchase_of_its_own(
     assert one.purchases() == {"s1": 2}
 
 
-async def test_the_name_and_the_powers_are_told_without_asking(one: ProviderUnderTest) -> None:
+async def test_the_name_and_the_powers_need_no_request(one: ProviderUnderTest) -> None:
     assert one.provider.name in {OPENAI, RUNWARE}
     assert (
         one.provider.powers
@@ -158,7 +157,7 @@ async def test_the_name_and_the_powers_are_told_without_asking(one: ProviderUnde
 @pytest.mark.parametrize(
     "provider", [OneShot(), PreviewImages(lambda: pytest.fail("nothing is to be read"))]
 )
-async def test_without_powers_nothing_is_marked_found_or_kept(provider: Any) -> None:
+async def test_without_powers_there_are_no_markers_and_no_lookups(provider: Any) -> None:
     ticket = Ticket(provider=PREVIEW, model="m", provider_id="x")
     assert provider.powers == NO_POWERS
     assert await provider.prepare("s1") is None
@@ -171,7 +170,7 @@ async def test_without_powers_nothing_is_marked_found_or_kept(provider: Any) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_no_model_can_take_is_not_even_sent(kind: str) -> None:
+async def test_a_request_that_no_model_accepts_is_not_sent(kind: str) -> None:
     async with open_provider(kind) as one:
         with pytest.raises(RequestRejected):
             await one.provider.submit(request(pictures=17), model=one.model, marker=None)
@@ -233,13 +232,13 @@ async def test_a_ticket_from_the_journal_is_collected_by_another_process(
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
 async def test_an_intent_alone_finds_a_purchase_that_is_still_drawn(kind: str) -> None:
-    """The worker was killed while its paid call was on the way."""
+    """The worker was killed while its paid call was in flight."""
     async with open_provider(kind, faults="hold") as one:
         marker = await one.provider.prepare("s1")
         assert marker is not None
         state = await one.provider.submit(request(), model=one.model, marker=marker)
         assert isinstance(state, Pending)
-        del state  # nobody learned of the ticket
+        del state  # the ticket was lost
         async with another_process(one) as other:
             for _ in range(3):
                 found = await other.provider.find(model=one.model, marker=marker)
@@ -253,7 +252,7 @@ async def test_an_intent_alone_finds_a_purchase_that_is_still_drawn(kind: str) -
         assert one.purchases() == {"s1": 1}
 
 
-async def test_an_intent_of_a_call_that_never_left_finds_nothing_every_time(
+async def test_the_intent_of_an_unsent_call_never_finds_a_purchase(
     mighty: ProviderUnderTest,
 ) -> None:
     marker = await mighty.provider.prepare("s1")
@@ -269,8 +268,8 @@ async def test_an_intent_of_a_call_that_never_left_finds_nothing_every_time(
 
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
-async def test_a_purchase_that_ends_while_it_is_looked_for_is_not_missed(kind: str) -> None:
-    """Looked at in the wrong order, a picture that is finished between two questions is missed."""
+async def test_a_purchase_that_ends_during_the_lookup_is_not_missed(kind: str) -> None:
+    """In the wrong order, a picture that is finished between two requests is missed."""
     async with open_provider(kind, latency="0-0.02") as one:
         for number in range(30):
             marker = await one.provider.prepare(f"s{number}")
@@ -281,7 +280,7 @@ async def test_a_purchase_that_ends_while_it_is_looked_for_is_not_missed(kind: s
 
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
-async def test_a_question_that_fails_never_means_that_nothing_was_bought(kind: str) -> None:
+async def test_a_failed_lookup_never_means_that_nothing_was_bought(kind: str) -> None:
     async with open_provider(kind) as one:
         marker = await one.provider.prepare("s1")
         assert marker is not None
@@ -293,7 +292,7 @@ async def test_a_question_that_fails_never_means_that_nothing_was_bought(kind: s
 
 
 @pytest.mark.parametrize("fault", ["lose_poll", "page_poll", "rate_limited_poll"])
-async def test_a_question_that_fails_leaves_the_purchase_pending(
+async def test_a_failed_status_request_leaves_the_purchase_pending(
     mighty: ProviderUnderTest, fault: str
 ) -> None:
     marker = await mighty.provider.prepare("s1")
@@ -334,7 +333,7 @@ async def test_a_second_task_of_an_id_is_the_first_purchase_where_the_vendor_say
 
 
 @pytest.mark.parametrize(("kind", "blind_looks"), [("runware", 1), ("responses", 2)])
-async def test_a_purchase_that_shows_up_late_is_found_by_a_later_look(
+async def test_a_purchase_that_appears_late_is_found_by_a_later_lookup(
     kind: str, blind_looks: int
 ) -> None:
     async with open_provider(kind, blind_looks=blind_looks, faults="lose_submit:1:1") as one:
@@ -343,7 +342,7 @@ async def test_a_purchase_that_shows_up_late_is_found_by_a_later_look(
 
 
 @pytest.mark.parametrize(("details", "outcome"), [(True, "picture"), (False, "lost")])
-async def test_a_task_whose_result_is_kept_no_longer_is_not_bought_again(
+async def test_a_task_with_an_expired_result_is_not_bought_again(
     details: bool, outcome: str
 ) -> None:
     async with open_provider("runware", details=details) as one:
@@ -364,7 +363,7 @@ async def test_a_task_whose_result_is_kept_no_longer_is_not_bought_again(
 
 
 @pytest.mark.parametrize("refusal", ["no", "not_with_pictures"])
-async def test_refused_conversations_are_left_out_and_the_power_is_taken_back(
+async def test_refused_conversations_are_omitted_and_the_power_is_removed(
     refusal: str,
 ) -> None:
     async with open_provider("responses", conversations=refusal) as one:
@@ -397,7 +396,7 @@ ENDS: dict[str, tuple[type[GeneratorError], bool]] = {
 
 @pytest.mark.parametrize("fault", ENDS)
 @pytest.mark.parametrize("kind", WITH_POWERS)
-async def test_a_purchase_that_ends_badly_says_how_and_says_it_again(kind: str, fault: str) -> None:
+async def test_a_failed_purchase_reports_its_error_every_time(kind: str, fault: str) -> None:
     expected, billed = ENDS[fault]
     async with open_provider(kind, faults=fault) as one:
         marker = await one.provider.prepare("s1")
@@ -411,13 +410,13 @@ async def test_a_purchase_that_ends_badly_says_how_and_says_it_again(kind: str, 
 
 
 @pytest.mark.parametrize("fault", ["refuse_response", "refuse_incomplete"])
-async def test_a_refusal_may_stand_in_three_places(fault: str) -> None:
+async def test_a_refusal_is_found_in_three_places(fault: str) -> None:
     async with open_provider("responses", faults=fault) as one:
         with pytest.raises(GenerationRefused):
             await bought(one)
 
 
-async def test_a_result_that_is_gone_was_paid_for() -> None:
+async def test_a_missing_result_was_still_paid_for() -> None:
     async with open_provider("runware", faults="result_gone") as one:
         with pytest.raises(CallAmbiguous):
             await bought(one)
@@ -425,7 +424,7 @@ async def test_a_result_that_is_gone_was_paid_for() -> None:
 
 
 @pytest.mark.parametrize("kind", WITH_POWERS)
-async def test_a_cost_that_is_not_told_is_an_estimate_and_says_so(kind: str) -> None:
+async def test_an_unreported_cost_is_an_estimate_and_marked_as_one(kind: str) -> None:
     async with open_provider(kind, faults="no_usage") as one:
         usage = (await bought(one)).usage
         assert usage.is_estimate
@@ -440,7 +439,7 @@ async def test_a_picture_found_in_a_conversation_costs_an_estimate() -> None:
 
 
 @pytest.mark.parametrize("fault", ["lose_poll", "page_poll", "rate_limited_poll"])
-async def test_a_search_that_fails_says_nothing_about_the_purchase(
+async def test_a_failed_search_says_nothing_about_the_purchase(
     mighty: ProviderUnderTest, fault: str
 ) -> None:
     marker = await mighty.provider.prepare("s1")
@@ -451,7 +450,7 @@ async def test_a_search_that_fails_says_nothing_about_the_purchase(
     assert not isinstance(failed.value, CallAmbiguous)  # that would be the end of it
 
 
-async def test_a_search_in_a_conversation_that_is_gone_is_the_end_of_it() -> None:
+async def test_a_search_in_a_deleted_conversation_ends_the_purchase() -> None:
     async with open_provider("responses") as one:
         marker = await one.provider.prepare("s1")
         assert marker is not None
@@ -476,7 +475,7 @@ async def test_a_cancelled_drawing_counts_as_lost_and_may_be_cancelled_again() -
 
 
 @pytest.mark.parametrize("faults", ["", "lose_submit:1:1", "lose_request:1:1"])
-async def test_nothing_of_a_customer_is_left_at_openai(faults: str) -> None:
+async def test_no_customer_data_is_left_at_openai(faults: str) -> None:
     async with open_provider("responses", faults=faults) as one:
         provider, marker = one.provider, None
         ticket = None
@@ -513,7 +512,7 @@ SECRETS = (
     "fault",
     sorted(background_drawings.BackgroundRule.names - {"hold", "slow", "no_usage", "hang_submit"}),
 )
-async def test_no_error_and_no_log_line_holds_a_vendors_text(kind: str, fault: str) -> None:
+async def test_no_error_and_no_log_line_contains_a_vendors_text(kind: str, fault: str) -> None:
     said: list[str] = []
     with capture_logs() as lines:
         async with open_provider(kind, faults=fault) as one:
@@ -619,8 +618,8 @@ async def test_an_order_that_is_refused_says_why_and_is_not_billed(kind: str, fa
         assert one.purchases() == {}
 
 
-async def test_a_setting_of_ours_that_is_refused_is_no_fault_of_the_shopper() -> None:
-    """The next model may take it; a settled job would have cost a customer."""
+async def test_a_refused_setting_of_ours_is_not_the_shoppers_fault() -> None:
+    """The next model may accept it; failing the job would have cost a customer."""
     async with open_provider("responses") as one:
         one.api.open_models = frozenset({"gpt-image-2"})
         with pytest.raises(ModelUnavailable):
@@ -632,47 +631,20 @@ async def test_a_setting_of_ours_that_is_refused_is_no_fault_of_the_shopper() ->
 
 # ------------------------------------------------------------------------- the transport
 
-FREE = {
-    *("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"),
-    *("UnsupportedProtocol", "InvalidURL"),
-}
-
-
-def httpx_errors() -> list[type[Exception]]:
-    """Every exception class that httpx has."""
-    return [
-        each
-        for each in vars(httpx).values()
-        if inspect.isclass(each) and issubclass(each, Exception)
-    ]
-
-
-def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
-    if issubclass(error, httpx.HTTPStatusError):
-        sent = httpx.Request("POST", "http://images.test")
-        return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(
-        error,
-        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
-    ):
-        return error()
-    return error("m")
-
 
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_everything_httpx_can_raise_is_ours_in_the_end(
+async def test_every_httpx_exception_becomes_one_of_our_errors(
     kind: str, error: type[Exception]
 ) -> None:
-    """A class added by a new httpx fails here until its meaning is decided."""
+    """A class added by a new httpx version fails here until it is mapped."""
     async with open_provider(kind) as one:
         provider = one.provider
         marker = await provider.prepare("s1")
         one.network.failure = an(error)
         with pytest.raises(GeneratorError) as caught:
             await provider.submit(request(), model=one.model, marker=marker)
-        expected = GeneratorUnreachable if error.__name__ in FREE else CallAmbiguous
+        expected = GeneratorUnreachable if error.__name__ in NOT_SENT else CallAmbiguous
         assert type(caught.value) is expected
         if marker is not None:
             with pytest.raises(GeneratorUnreachable):

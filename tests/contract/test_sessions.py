@@ -64,7 +64,7 @@ async def test_an_unknown_row_is_none_and_moves_nothing(
     assert await store.sessions.apply(key, start()) is None
 
 
-async def test_a_row_is_only_in_the_table_of_its_channel(store: StoreUnderTest) -> None:
+async def test_a_row_is_only_in_its_channels_table(store: StoreUnderTest) -> None:
     row = await inserted(store, Channel.B2C)
     other = SessionKey(channel=Channel.B2B, session_id=row.session_id)
     assert await store.sessions.get(other) is None
@@ -72,7 +72,7 @@ async def test_a_row_is_only_in_the_table_of_its_channel(store: StoreUnderTest) 
 
 
 @CHANNELS
-async def test_a_completed_row_holds_everything_and_no_old_message(
+async def test_a_completed_row_has_everything_and_no_old_message(
     store: StoreUnderTest, channel: Channel
 ) -> None:
     row = await inserted(store, channel)
@@ -200,7 +200,7 @@ async def test_rows_since_a_time_come_from_both_tables_newest_first(
 
 
 @CHANNELS
-async def test_rows_are_listed_by_status_owner_and_how_their_id_begins(
+async def test_rows_are_listed_by_status_owner_and_start_of_the_id(
     store: StoreUnderTest, channel: Channel
 ) -> None:
     rows = [await inserted(store, channel) for _ in range(3)]
@@ -219,7 +219,7 @@ async def test_rows_are_listed_by_status_owner_and_how_their_id_begins(
 
 
 @CHANNELS
-async def test_a_list_goes_on_before_its_last_row_also_among_equal_times(
+async def test_a_list_continues_before_its_last_row_even_among_equal_times(
     store: StoreUnderTest, channel: Channel
 ) -> None:
     rows = [await inserted(store, channel) for _ in range(5)]

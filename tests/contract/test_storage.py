@@ -46,13 +46,13 @@ async def test_a_missing_object_is_reported(store: StoreUnderTest) -> None:
         await store.storage.get(path())
 
 
-async def test_other_kinds_of_content_are_refused(store: StoreUnderTest) -> None:
+async def test_other_content_types_are_refused(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.storage.put(path(), b"<html>", content_type="text/html")
     assert refusal.value.vendor_code == "415"
 
 
-async def test_what_is_too_large_is_refused(store: StoreUnderTest) -> None:
+async def test_a_file_that_is_too_large_is_refused(store: StoreUnderTest) -> None:
     with pytest.raises(StoreRefused) as refusal:
         await store.storage.put(path(), bytes(10 * 2**20 + 1), content_type="image/jpeg")
     assert refusal.value.vendor_code == "413"
@@ -68,7 +68,7 @@ async def test_a_path_never_leaves_the_bucket(store: StoreUnderTest, wrong: str)
         await store.storage.get(wrong)
 
 
-async def test_a_removed_object_is_gone_and_removing_it_again_is_no_error(
+async def test_a_removed_object_is_gone_and_removing_it_again_is_not_an_error(
     store: StoreUnderTest,
 ) -> None:
     where = path()

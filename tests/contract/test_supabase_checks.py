@@ -1,4 +1,4 @@
-"""What is wrong with a Supabase project is found at start and named, with a hint."""
+"""Faults of a Supabase project are found at start and named, with a hint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ async def found(server: SupabaseServer, **changes: object) -> list[Finding]:
 
 @contextmanager
 def changed(server: SupabaseServer, there: str, back: str) -> Iterator[None]:
-    """A schema that drifted, for a while."""
+    """Change the schema for a while."""
     server.run(there)
     server.reload_schema()
     try:
@@ -118,6 +118,6 @@ async def test_a_missing_bucket_is_named(supabase_server: SupabaseServer) -> Non
     assert BUCKET not in wrong.name
 
 
-async def test_a_store_that_is_away_is_not_a_config_error(supabase_server: SupabaseServer) -> None:
+async def test_an_outage_is_not_a_config_error(supabase_server: SupabaseServer) -> None:
     with supabase_server.door.failing("unavailable"), pytest.raises(StoreUnavailable):
         await found(supabase_server)

@@ -1,4 +1,4 @@
-"""Faults between the worker and Supabase: what a lost or foreign answer does to a call."""
+"""Faults between the worker and Supabase: the effect of a lost or foreign answer on a call."""
 
 import asyncio
 from uuid import uuid4
@@ -102,7 +102,7 @@ async def test_a_start_whose_answer_was_lost_is_not_reported_as_won(
         await supabase.sessions.apply(row.key, start())
     held = await supabase.sessions.get(row.key)
     assert held is not None
-    assert held.status is Status.PROCESSING  # the journal's lease decides who goes on
+    assert held.status is Status.PROCESSING  # the journal's lease decides who continues
 
 
 async def test_a_users_refund_whose_answer_was_lost_is_given_once(
@@ -126,7 +126,7 @@ async def test_a_users_refund_is_never_sent_twice(
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
-async def test_a_stores_refund_is_repeated_and_given_once(
+async def test_a_stores_refund_is_retried_and_given_once(
     supabase: SessionStore, supabase_server: SupabaseServer, shop: str, fault: str
 ) -> None:
     supabase_server.door.fail(fault, path="rpc/refund_store_credits", times=1)
@@ -137,7 +137,7 @@ async def test_a_stores_refund_is_repeated_and_given_once(
 
 
 @pytest.mark.parametrize("fault", [*NOT_DONE, "lost"])
-async def test_reads_and_files_are_repeated_once(
+async def test_reads_and_files_are_retried_once(
     supabase: SessionStore, supabase_server: SupabaseServer, user: str, fault: str
 ) -> None:
     row = await queued(supabase, user)

@@ -1,16 +1,12 @@
-"""Many replays as a person sees them: the sum before, each end while they run, the causes after."""
+"""Bulk replays as shown: the total before, each end while they run, the causes afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from devkit.crashes import b2c, open_accounts
+from devkit.crashes import b2c
 from devkit.operators import Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.cli.output import emit
 from wearon_cli.cli.replay_screen import progress_table
 from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
@@ -23,19 +19,11 @@ from wearon_cli.core.errors import (
     TryOnFailed,
     WearonError,
 )
-from wearon_cli.core.operator.bulk import Progress
+from wearon_cli.core.operator.bulk import BulkProgress
 from wearon_cli.core.operator.chances import Chance, Outcomes, replay_chance
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
 
 
 async def failed(world: World, *errors: WearonError, model: str | None = None) -> list[Plan]:
@@ -77,7 +65,7 @@ async def run(
         worker.cancel()
 
 
-async def test_each_end_is_told_and_the_causes_at_last(
+async def test_each_end_is_shown_and_the_causes_at_the_end(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plans = await failed(world, GenerationRefused(), RequestRejected(), GenerationRefused())
@@ -114,21 +102,23 @@ async def test_a_dry_run_sums_up_and_does_nothing(
     assert plans[0].session.session_id not in printed
 
 
-async def test_nobody_said_yes(world: World) -> None:
+async def test_without_a_yes_nothing_is_opened(world: World) -> None:
     plans = await failed(world, GenerationRefused())
     with pytest.raises(ConsentMissing):
         await run(world, plans, how(yes=False))
     assert await world.open_jobs() == 0
 
 
-async def test_a_model_without_a_price_keeps_no_limit_of_money(world: World) -> None:
+async def test_a_model_without_a_price_cannot_have_a_cost_limit(world: World) -> None:
     plans = await failed(world, GenerationRefused(), model="some-model-9")
     with pytest.raises(InputError, match="no price"):
         await run(world, plans, how(max_cost_usd=1.0))
 
 
-async def test_the_limit_of_money_holds_for_one_session_too(world: World) -> None:
-    """It was kept for many only: one session was bought for whatever it cost."""
+async def test_the_cost_limit_applies_to_one_session_too(world: World) -> None:
+    """Seen: the limit was applied to bulk replays only; a single session was bought at any
+    price.
+    """
     (plan,) = await failed(world, GenerationRefused())
     tools = Operators(world).tools
     with pytest.raises(InputError, match="more than --max-cost"):
@@ -150,7 +140,7 @@ async def test_an_operators_prompt_and_model_go_with_every_job(world: World) -> 
         )
 
 
-async def test_interrupted_it_says_what_goes_on_and_how_to_take_the_rest(world: World) -> None:
+async def test_when_interrupted_it_says_what_continues_and_how_to_resume(world: World) -> None:
     plans = await failed(world, GenerationRefused(), GenerationRefused())
     asked = replay_many(
         plans, [], how(), Operators(world).tools, world.settings, dry_run=False, verbose=False
@@ -168,18 +158,20 @@ async def test_interrupted_it_says_what_goes_on_and_how_to_take_the_rest(world: 
         assert (await world.row(plan.session.key)).status == "completed"
 
 
-async def test_the_live_table_tells_how_far_it_is(
+async def test_the_live_table_shows_the_progress(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plans = await failed(world, GenerationRefused(), GenerationRefused())
-    now = Progress(waiting=plans[1:], open={plans[0].session.session_id: plans[0]}, by_limit=True)
+    now = BulkProgress(
+        waiting=plans[1:], open={plans[0].session.session_id: plans[0]}, by_limit=True
+    )
     table = progress_table(now, 2)
     texts = [str(cell) for column in table.columns for cell in column.cells]
     assert "0 of 2 ended, 1 running, 1 held back by --max-cost" in texts
     assert any(text.startswith("$0.00 so far, at most $") for text in texts)
 
 
-def test_a_chance_is_what_replays_came_to_or_a_rule() -> None:
+def test_a_chance_comes_from_past_replays_or_a_rule() -> None:
     assert replay_chance("generation_refused").chance is Chance.LOW
     assert replay_chance("queue_unavailable").chance is Chance.HIGH
     assert replay_chance("no such code").chance is Chance.EVEN

@@ -1,4 +1,4 @@
-"""Sending the message of a released job: what is sent, what it costs, and when Redis is away."""
+"""Sending the message of a released job: its content, its cost, and outages of Redis."""
 
 import base64
 import json
@@ -69,7 +69,7 @@ async def test_a_restart_of_redis_costs_no_message(server: RedisServer) -> None:
     await sender.aclose()
 
 
-async def test_redis_away_is_an_outage_and_over_when_it_is_back(server: RedisServer) -> None:
+async def test_an_outage_of_redis_ends_when_it_is_back(server: RedisServer) -> None:
     sender = CelerySender(make_celery(server.url))
     server.kill()
     for _ in range(2):

@@ -4,7 +4,6 @@ it takes, and how it stops.
 """
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from devkit.processes import celery
 from devkit.scripted_worker import BEGUN, DONE, DRAINS, END
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import LONGEST_S, until
@@ -34,7 +34,7 @@ NAME = "wearon@scripted"
 
 
 class Workers:
-    """Starts workers of one server; looks at it and sends to it."""
+    """Starts workers of one server, inspects it and sends to it."""
 
     def __init__(self, server: RedisServer, folder: Path, stack: ExitStack) -> None:
         self.url = server.url
@@ -69,24 +69,13 @@ class Workers:
 
     def celery(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Celery's own command, as an operator calls it."""
-        return celery(*words, REDIS_URL=self.url)
+        return celery(*words, environment={"REDIS_URL": self.url})
 
 
 @pytest.fixture
 def workers(redis_server: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with ExitStack() as stack:
         yield Workers(redis_server, tmp_path, stack)
-
-
-def celery(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "wearon_cli.adapters.celery_app", *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 async def _send(url: str, session_ids: tuple[str, ...], number: int) -> None:
@@ -101,7 +90,7 @@ async def _send(url: str, session_ids: tuple[str, ...], number: int) -> None:
 
 @contextmanager
 def events(url: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """Celery's events by the task they are about, as they come."""
+    """Celery's events by task, in order of arrival."""
     seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
     app: Any = make_celery(url)
     with Redis.from_url(url) as redis, app.connection() as connection:
@@ -166,7 +155,7 @@ def events(url: str) -> Iterator[dict[str, list[dict[str, Any]]]]:
         ),
     ],
 )
-def test_events_tell_what_became_of_a_job(
+def test_events_show_how_a_job_ended(
     workers: Workers, session_id: str, last: str, facts: dict[str, str]
 ) -> None:
     workers.start()
@@ -206,8 +195,8 @@ def test_an_operator_sees_jobs_with_celerys_own_commands(workers: Workers) -> No
     assert f"{NAME}: OK" in workers.celery("status").stdout
 
 
-def test_nothing_that_inspect_made_stays_in_redis(workers: Workers) -> None:
-    """But the names of Celery's queues, whose number does not grow."""
+def test_inspect_leaves_nothing_in_redis(workers: Workers) -> None:
+    """Except the names of Celery's queues, whose number does not grow."""
     worker = workers.start()
     for _ in range(2):
         workers.celery("inspect", "ping")
@@ -244,7 +233,7 @@ def test_a_lost_connection_does_not_make_it_forget_its_running_jobs(workers: Wor
     until(lambda: len(workers.begun()) == 3)
 
 
-def test_a_revoked_task_is_not_done_and_its_next_release_is(workers: Workers) -> None:
+def test_a_revoked_task_is_skipped_and_its_next_release_runs(workers: Workers) -> None:
     workers.start()
     assert workers.celery("control", "revoke", "completed-1.1").returncode == 0
     with events(workers.url) as seen:
@@ -255,7 +244,7 @@ def test_a_revoked_task_is_not_done_and_its_next_release_is(workers: Workers) ->
         until(lambda: workers.done() == ["completed-1"])
 
 
-def test_a_doubled_message_is_answered_twice(workers: Workers) -> None:
+def test_a_duplicate_message_is_acknowledged_twice(workers: Workers) -> None:
     """The claim lets only one of them through; Celery must not hide the other."""
     workers.start()
     workers.send("completed-1", "completed-1")
@@ -271,7 +260,7 @@ def test_purge_empties_the_queue_and_nothing_else(workers: Workers) -> None:
 
 
 def test_revoking_a_running_job_with_terminate_changes_nothing(workers: Workers) -> None:
-    """Threads cannot be killed. The job goes on, and so does the worker."""
+    """Threads cannot be killed: the job and the worker continue."""
     workers.start()
     workers.send("wait-1")
     until(workers.begun)
@@ -281,7 +270,7 @@ def test_revoking_a_running_job_with_terminate_changes_nothing(workers: Workers)
     until(lambda: sorted(workers.done()) == ["completed-2", "wait-1"])
 
 
-def test_a_message_that_is_no_job_of_ours_does_no_harm(workers: Workers) -> None:
+def test_a_foreign_message_does_no_harm(workers: Workers) -> None:
     workers.start()
     workers.celery("call", GENERATE)
     workers.celery("call", "another.task")
@@ -325,7 +314,7 @@ def test_a_stopping_worker_lets_jobs_end_answers_tools_and_leaves_messages(
     assert workers.waiting() == 1
 
 
-def test_jobs_that_outlast_the_drain_are_handed_back_and_shown_so(workers: Workers) -> None:
+def test_jobs_longer_than_the_drain_are_handed_back_and_shown_as_retries(workers: Workers) -> None:
     worker = workers.start(drain_s=0.5)
     workers.send("wait-1")
     until(workers.begun)
@@ -376,7 +365,7 @@ def test_celery_worker_is_refused_in_one_sentence(workers: Workers, words: tuple
 
 
 def test_celerys_command_without_redis_url_says_so_in_one_line(tmp_path: Path) -> None:
-    done = celery("--workdir", str(tmp_path), "status", REDIS_URL="")
+    done = celery("--workdir", str(tmp_path), "status", environment={"REDIS_URL": ""})
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
         "Error: REDIS_URL is not set (set it in the environment or in .env)"

@@ -1,10 +1,9 @@
-"""Pictures checked before money and as drawn: real jobs, a real network in a real child process."""
+"""Checks of input and drawn pictures: real jobs, with the real network in a real child process."""
 
 import io
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 import wearon_cli
+from devkit.accounts import CREDITS, USER
 from devkit.crashes import let_others_finish, run_until_crash
-from devkit.servers.redis_server import RedisServer
-from devkit.world import World
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.pose.checks import CheckProcess
 from wearon_cli.adapters.pose.model_file import model_path, require_model
 from wearon_cli.adapters.redis import journal, keys
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.errors import ConfigError, GeneratorFault
 from wearon_cli.core.events import Event, observed_by
 from wearon_cli.core.jobs.events import PictureNotChecked, PictureSuspect
@@ -32,7 +30,6 @@ from wearon_cli.core.settings import load_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-USER, CREDITS = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83", 100
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
 PERSON = ASSETS.joinpath("person.jpg").read_bytes()
 GARMENT = ASSETS.joinpath("garment_tee.jpg").read_bytes()
@@ -55,7 +52,7 @@ def dressed(colour: tuple[int, int, int] = (180, 40, 60)) -> bytes:
 
 
 def wall() -> bytes:
-    """Bricks, and nobody before them."""
+    """A brick wall without people."""
     picture = Image.new("RGB", (600, 800), "#b9a58c")
     pen = ImageDraw.Draw(picture)
     for y in range(0, 800, 80):
@@ -69,22 +66,6 @@ FLAT = jpeg(Image.new("RGB", (600, 800), "#888888"))
 RIGHT, BLANK = dressed(), FLAT
 
 
-class WorldMaker:
-    """Makes worlds whose jobs bring the bundled person and garment."""
-
-    def __init__(self, redis: Client, url: str, folder: Path) -> None:
-        self.redis, self.url, self.folder = redis, url, folder
-        self.made: list[World] = []
-
-    async def __call__(self, *drawn: bytes | GeneratorFault, **settings: Any) -> World:
-        world = World(self.redis, self.url, self.folder, **settings)
-        self.made.append(world)
-        await world.ledger.add_user(USER, credits=CREDITS)
-        world.fetcher.plan = [PERSON, GARMENT]
-        world.generator.plan = list(drawn)
-        return world
-
-
 @pytest.fixture(scope="module", autouse=True)
 def model() -> None:
     """A missing model skips on a laptop and fails in CI."""
@@ -95,17 +76,20 @@ def model() -> None:
 
 
 @pytest.fixture
-async def make_world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[WorldMaker]:
-    maker = WorldMaker(redis, redis_server.url, tmp_path)
-    yield maker
-    for world in maker.made:
-        await world.aclose()
+def make_world(make_world: MakeWorld) -> MakeWorld:
+    """Makes worlds whose jobs bring the bundled person and garment, drawn as it is told."""
+
+    async def make(*drawn: bytes | GeneratorFault, **settings: Any) -> World:
+        world = await make_world(**settings)
+        world.fetcher.plan = [PERSON, GARMENT]
+        world.generator.plan = list(drawn)
+        return world
+
+    return make
 
 
 async def told(world: World, key: SessionKey) -> list[tuple[object, object, object]]:
-    """What the timeline says of suspect pictures."""
+    """The timeline's entries about suspect pictures."""
     lines = await world.journal.timeline(key.session_id)
     return [
         (line["stage"], line["findings"], line["action"])
@@ -122,7 +106,7 @@ async def outcomes(world: World) -> dict[str, int]:
 
 
 async def shows(world: World, row: Session, *pictures: bytes) -> bool:
-    """Whether the stored picture is one of these; marks of its origin aside."""
+    """Whether the stored picture is one of these, apart from provenance marks."""
     stored = pixels(await world.storage.get(row.result_path))
     return any(pixels(each) == stored for each in pictures)
 
@@ -131,7 +115,7 @@ def pixels(data: bytes) -> bytes:
     return Image.open(io.BytesIO(data)).convert("RGB").tobytes()
 
 
-# ----------------------------------------------------------------------------- before money
+# ----------------------------------------------------------------------------- before the purchase
 
 
 @pytest.mark.parametrize(
@@ -143,8 +127,8 @@ def pixels(data: bytes) -> bytes:
         pytest.param([PERSON, PERSON], "same_picture", "Both pictures are the same", id="same"),
     ],
 )
-async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_do(
-    make_world: WorldMaker, pictures: list[bytes], finding: str, words: str
+async def test_a_hopeless_photo_costs_nothing_and_the_shopper_is_told_what_to_do(
+    make_world: MakeWorld, pictures: list[bytes], finding: str, words: str
 ) -> None:
     world = await make_world(check_inputs="refuse")
     world.fetcher.plan = list(pictures)
@@ -157,7 +141,7 @@ async def test_what_can_never_work_costs_nothing_and_tells_the_shopper_what_to_d
     assert await told(world, key) == [("inputs", finding, "refused")]
 
 
-async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker) -> None:
+async def test_a_picture_is_still_bought_for_flagged_inputs(make_world: MakeWorld) -> None:
     world = await make_world(check_inputs="flag")
     world.fetcher.plan = [PERSON, FLAT]
     key = await world.sell(owner_id=USER)
@@ -165,7 +149,7 @@ async def test_flagged_inputs_are_bought_for_all_the_same(make_world: WorldMaker
     assert await told(world, key) == [("inputs", "garment_blank", "flagged")]
 
 
-async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None:
+async def test_a_good_pair_has_no_findings(make_world: MakeWorld) -> None:
     world = await make_world(RIGHT, check_inputs="refuse", check_results="fail")
     key = await world.sell(owner_id=USER)
     seen: list[Event] = []
@@ -187,7 +171,7 @@ async def test_a_good_pair_is_said_nothing_about(make_world: WorldMaker) -> None
     ],
 )
 async def test_a_suspect_picture_is_delivered_and_flagged(
-    make_world: WorldMaker, drawn: bytes, finding: str
+    make_world: MakeWorld, drawn: bytes, finding: str
 ) -> None:
     world = await make_world(drawn, check_results="flag")
     key = await world.sell(owner_id=USER)
@@ -196,7 +180,9 @@ async def test_a_suspect_picture_is_delivered_and_flagged(
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> None:
+async def test_with_fail_the_credit_is_refunded_and_the_purchase_counted(
+    make_world: MakeWorld,
+) -> None:
     world = await make_world(BLANK, check_results="fail")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.FAILED]
@@ -207,10 +193,12 @@ async def test_fail_refunds_and_counts_what_was_paid(make_world: WorldMaker) -> 
     assert await outcomes(world) == {"unused": 1}
 
 
-async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
-    make_world: WorldMaker,
+async def test_a_worker_that_dies_while_failing_a_picture_buys_no_second_one(
+    make_world: MakeWorld,
 ) -> None:
-    """Killed between the end of the purchase and the intent, the job bought a second picture."""
+    """Seen: killed between the end of the purchase and the intent, the job bought a second
+    picture.
+    """
     world = await make_world(check_results="fail")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -227,7 +215,7 @@ async def test_a_worker_that_dies_while_it_fails_a_picture_buys_no_other(
     pytest.fail("no step ended the purchase")
 
 
-async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMaker) -> None:
+async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: MakeWorld) -> None:
     world = await make_world(BLANK, RIGHT, check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -237,7 +225,7 @@ async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: WorldMa
     assert await outcomes(world) == {"kept": 1, "replaced": 1}
 
 
-async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldMaker) -> None:
+async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: MakeWorld) -> None:
     world = await make_world(PERSON, BLANK, check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -250,7 +238,9 @@ async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: WorldM
     assert await outcomes(world) == {"kept": 1, "unused": 1}
 
 
-async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: WorldMaker) -> None:
+async def test_a_failed_second_purchase_does_not_cost_the_first_picture(
+    make_world: MakeWorld,
+) -> None:
     world = await make_world(PERSON, GeneratorFault("down"), check_results="retry")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -258,7 +248,7 @@ async def test_a_second_purchase_that_fails_costs_not_the_first(make_world: Worl
     assert await outcomes(world) == {"kept": 1}
 
 
-async def test_retry_stays_within_the_cap(make_world: WorldMaker) -> None:
+async def test_retry_stays_within_the_cap(make_world: MakeWorld) -> None:
     world = await make_world(BLANK, RIGHT, check_results="retry", max_purchases="1")
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [Ending.COMPLETED]
@@ -269,7 +259,7 @@ async def test_retry_stays_within_the_cap(make_world: WorldMaker) -> None:
 # ----------------------------------------------------------------------------- checks that break
 
 
-async def test_a_check_whose_process_dies_costs_no_picture(make_world: WorldMaker) -> None:
+async def test_a_check_whose_process_dies_costs_no_picture(make_world: MakeWorld) -> None:
     world = await make_world(RIGHT, check_results="fail")
     await world.checks.aclose()
     world.checks = CheckProcess(Path("/nowhere"), child_bytes=120_000_000)  # MediaPipe needs more
@@ -282,7 +272,7 @@ async def test_a_check_whose_process_dies_costs_no_picture(make_world: WorldMake
 
 
 async def test_without_the_pose_model_blank_pictures_are_still_refused(
-    make_world: WorldMaker, tmp_path: Path
+    make_world: MakeWorld, tmp_path: Path
 ) -> None:
     checks = CheckProcess(tmp_path / "none.task")
     try:
@@ -290,14 +280,14 @@ async def test_without_the_pose_model_blank_pictures_are_still_refused(
     finally:
         await checks.aclose()
     assert (good.findings, good.not_checked) == ((), "no_pose_model")
-    assert blank.certain == (Finding.PHOTO_BLANK,)
+    assert blank.certain == (PictureFinding.PHOTO_BLANK,)
 
 
 async def test_a_killed_process_is_followed_by_another() -> None:
     checks = CheckProcess(model_path(load_settings()))
     try:
         for _ in range(2):
-            assert (await checks.inputs([WALL, GARMENT])).findings == (Finding.NO_PERSON,)
+            assert (await checks.inputs([WALL, GARMENT])).findings == (PictureFinding.NO_PERSON,)
             for pid in checks.pids:
                 os.kill(pid, signal.SIGKILL)
     finally:
@@ -309,7 +299,7 @@ async def test_a_killed_process_is_followed_by_another() -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
 async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
-    make_world: WorldMaker, after: bool
+    make_world: MakeWorld, after: bool
 ) -> None:
     world = await make_world(check_results="retry")
     for step in range(1, MANY_STEPS):
@@ -328,17 +318,19 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
         assert await shows(world, row, PERSON, RIGHT), where
         assert len(world.generator.paid) <= 3, where
         booked = sum((await outcomes(world)).values()) - sum(before.values())
-        # One that was killed before its call left counts as lost: it may have been billed.
+        # A purchase killed before its call was sent counts as lost: it may have been billed.
         assert len(world.generator.paid) <= booked <= len(world.generator.paid) + 1, where
         assert await world.is_at_rest(), where
     assert 15 < step < MANY_STEPS - 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_what_cannot_be_held_is_not_drawn_again(
-    make_world: WorldMaker, monkeypatch: pytest.MonkeyPatch, after: bool
+async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    """A worker that died while the second was drawn lost both, and the cap left no third."""
+    """Seen: a worker that died while the second was drawn lost both, and the cap allowed no
+    third.
+    """
     monkeypatch.setattr(journal, "MOST_HELD_PICTURES", 0)
     world = await make_world(check_results="retry", max_purchases="2")
     for step in range(1, MANY_STEPS):
@@ -358,10 +350,10 @@ async def test_what_cannot_be_held_is_not_drawn_again(
     assert step < MANY_STEPS - 1
 
 
-async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_booked_so(
-    make_world: WorldMaker,
+async def test_an_expired_first_picture_is_bought_again_and_recorded_so(
+    make_world: MakeWorld,
 ) -> None:
-    """What was bought in its stead was booked as lost, and the first one as kept."""
+    """Seen: the replacement was recorded as lost, and the first one as kept."""
     world = await make_world(check_results="retry")
     for step in range(1, MANY_STEPS):
         world.fetcher.plan = [PERSON, GARMENT] * 6
@@ -385,5 +377,5 @@ async def test_a_first_picture_whose_time_in_redis_is_over_is_bought_anew_and_bo
     assert step < MANY_STEPS - 1
 
 
-#: More than a job has that draws again.
+#: More steps than a job has that draws again.
 MANY_STEPS = 80

@@ -1,9 +1,8 @@
-"""Pictures with real signatures: kept as they come, and set where none is."""
+"""Pictures with real signatures: kept unchanged, and added where there is none."""
 
 import io
 import json
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from devkit import pictures as kit
+from devkit.accounts import USER
 from devkit.credentials import Certificate, certificate
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli import __version__
 from wearon_cli.adapters.provenance.reading import read_credentials
 from wearon_cli.adapters.provenance.signing import C2paSigner
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.app import app
 from wearon_cli.core.errors import ConfigError, InputError
 from wearon_cli.core.jobs.journal import Ending
@@ -29,8 +27,6 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.provenance import open_marking
 
 pytestmark = pytest.mark.anyio
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 
 
 @pytest.fixture
@@ -74,7 +70,7 @@ async def test_an_answer_without_a_mark_is_signed_with_itself_as_parent(marking:
     assert kit.decode(stored.jpeg).tobytes() == kit.decode(answer).tobytes()
 
 
-async def test_a_signed_answer_that_is_encoded_anew_stays_within_as_the_parent(
+async def test_a_re_encoded_signed_answer_is_kept_as_the_parent(
     marking: Marking,
 ) -> None:
     png = kit.encode(kit.corners(256, 384), "PNG")
@@ -89,20 +85,12 @@ async def test_a_signed_answer_that_is_encoded_anew_stays_within_as_the_parent(
     assert stored.by is MarkedBy.WORKER
 
 
-async def test_without_a_certificate_an_answer_encoded_anew_has_its_source_type() -> None:
+async def test_without_a_certificate_a_re_encoded_answer_has_its_source_type() -> None:
     answer = certificate("Provider").sign(
         kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
     )
     stored = await Marking().mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
     assert stored.marks == Marks(source_type="trainedAlgorithmicMedia")
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +129,7 @@ def provenance(*words: object) -> Any:
     return json.loads(shown.stdout)["data"]
 
 
-async def test_what_was_signed_is_read_back(marking: Marking, tmp_path: Path) -> None:
+async def test_a_signature_is_read_back(marking: Marking, tmp_path: Path) -> None:
     answer = certificate("Provider").sign(
         kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
     )
@@ -174,8 +162,10 @@ def test_a_signature_is_broken_by_one_changed_byte(tmp_path: Path) -> None:
     assert "A BROKEN SIGNATURE of Provider" in shown.output
 
 
-def test_nothing_is_asked_of_an_address_that_a_picture_names() -> None:
-    """The library would fetch its manifest from there; a closed loopback port would be seen."""
+def test_addresses_in_a_picture_are_not_contacted() -> None:
+    """The library would fetch its manifest from there; a connection to the loopback port would be
+    detected.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.5)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa"
@@ -185,7 +175,7 @@ def test_nothing_is_asked_of_an_address_that_a_picture_names() -> None:
 
 
 def with_remote_manifest(address: str) -> bytes:
-    """A picture whose XMP says that its manifest lies elsewhere (C2PA 2.2, section 11.5)."""
+    """A picture whose XMP refers to a manifest at another address (C2PA 2.2, section 11.5)."""
     packet = (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
         'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
@@ -204,7 +194,7 @@ def with_remote_manifest(address: str) -> bytes:
         pytest.param("text.jpg", b"no picture", "is not a JPEG", id="not a picture"),
     ],
 )
-def test_what_cannot_be_read_is_said(
+def test_unreadable_credentials_are_reported(
     tmp_path: Path, name: str, content: bytes | None, words: str
 ) -> None:
     if content is not None:
@@ -226,7 +216,7 @@ def test_a_certificate_and_its_key_go_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", [b"", b"-----BEGIN PRIVATE KEY-----\n", b"no key"])
-def test_what_is_no_key_is_said(key: bytes) -> None:
+def test_an_invalid_key_is_reported(key: bytes) -> None:
     with pytest.raises(ConfigError, match="not a readable private key") as caught:
         C2paSigner(certificate=certificate().chain, key=key)
     assert caught.value.hint

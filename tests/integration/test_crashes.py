@@ -1,47 +1,31 @@
 """
-The process dies at every step to the outside, before and after it took effect; then others go on.
+The process dies at every outside call, before and after it took effect; then others continue.
 
 Afterwards the credit is spent on a picture or returned, never both and never neither, and a picture
 was bought at most once more than the crash explains.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from devkit.crashes import (
-    SALES,
-    b2c,
-    credits_left,
-    let_others_finish,
-    open_accounts,
-    run_until_crash,
-)
-from devkit.servers.redis_server import RedisServer
+from devkit.accounts import credits_left
+from devkit.crashes import SALES, b2c, let_others_finish, run_until_crash
 from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import GenerationRefused, PictureUnavailable
 from wearon_cli.core.jobs.journal import Ending, Purchase
 from wearon_cli.core.session import Completion, SessionKey, Status, complete, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No job takes more steps to the outside than this.
+#: No job makes more outside calls than this.
 MANY = 60
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    yield one
-    await one.aclose()
 
 
 async def crash_everywhere(
     world: World, sale: Callable[[World], Awaitable[SessionKey]], fate: str, *, after: bool
 ) -> int:
-    """One sale for each step that can be the last. Returns how many steps there were."""
+    """One try-on for each step that can be the last. Returns the number of steps."""
     for step in range(1, MANY):
         before = await credits_left(world)
         key = await sale(world)
@@ -73,7 +57,6 @@ async def crash_everywhere(
 async def test_a_crash_at_any_step_loses_nothing(
     world: World, sale: Callable[[World], Awaitable[SessionKey]], fate: str, after: bool
 ) -> None:
-    await open_accounts(world)
     steps = await crash_everywhere(world, sale, fate, after=after)
     assert steps > 10  # it did crash in many places
 
@@ -81,7 +64,6 @@ async def test_a_crash_at_any_step_loses_nothing(
 async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     world: World,
 ) -> None:
-    await open_accounts(world)
     key = await b2c(world)
     await world.take_all_in()
     await world.registry.register(world.worker)
@@ -99,9 +81,10 @@ async def test_a_worker_killed_in_a_paid_call_makes_the_job_buy_once_more(
     assert (record.purchases, record.purchases_lost) == (2, 1)
 
 
-async def test_a_picture_of_a_job_killed_twice_is_booked_as_kept(world: World) -> None:
-    """After the upload, and again after the row: the third attempt booked it as lost."""
-    await open_accounts(world)
+async def test_a_picture_of_a_job_killed_twice_is_recorded_as_kept(world: World) -> None:
+    """Seen: killed after the upload and again after the row, the third attempt recorded it as
+    lost.
+    """
     key = await b2c(world)
     await world.take_all_in()
     await world.registry.register(world.worker)

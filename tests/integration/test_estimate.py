@@ -1,8 +1,8 @@
 """
 `wearon estimate` with the real pose network, on renders of bodies of known girths.
 
-The bodies were among those the coefficients were fitted on, so how close they come says nothing
-about people; docs/measuring.md does. Here it shows that the whole path works.
+The coefficients were fitted on these bodies too, so the accuracy here says nothing about people
+(docs/measuring.md does). These tests show that the whole path works.
 """
 
 import io
@@ -89,7 +89,7 @@ def test_the_table_holds_every_girth_and_the_odds_of_every_size() -> None:
     assert result.stderr == ""
 
 
-def test_without_options_170_cm_is_assumed_and_said() -> None:
+def test_without_options_170_cm_is_assumed_and_reported() -> None:
     result = run(FRONT)
     assert result.exit_code == 0
     assert "170 cm is assumed" in result.stderr
@@ -104,7 +104,7 @@ def test_charts_and_garments_are_used(garment: str, chart: str) -> None:
     assert data["recommended_size"] in data["size_odds"]
 
 
-def test_a_shop_s_own_chart_is_used(tmp_path: Path) -> None:
+def test_a_shops_own_chart_is_used(tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text('{"name": "own", "sizes": ["one", "two"], "up_to_cm": {"chest": [60]}}')
     data = answer(FRONT, *HEIGHT, "--chart", own)
@@ -114,7 +114,7 @@ def test_a_shop_s_own_chart_is_used(tmp_path: Path) -> None:
 def test_loose_clothes_are_noticed() -> None:
     data = answer(BODIES / "loose.jpg", "--height", "173.7")
     assert [warning["code"] for warning in data["warnings"]] == ["loose_clothing"]
-    # The body beneath has a chest of 94.9 cm; taken as skin, the clothes measure 115 and more.
+    # The body has a chest of 94.9 cm; measured as skin, the clothes have 115 and more.
     assert data["measurements"]["chest_cm"] == pytest.approx(94.9, abs=10)
 
 
@@ -155,7 +155,7 @@ def test_a_bad_pose_is_refused(name: str, reason: str) -> None:
     refused(reason, BODIES / f"{name}.jpg", *HEIGHT)
 
 
-def test_a_front_photo_is_no_side_photo() -> None:
+def test_a_front_photo_is_not_accepted_as_a_side_photo() -> None:
     refused("not_from_side", FRONT, *HEIGHT, "--side", FRONT)
 
 
@@ -180,7 +180,7 @@ def test_a_photo_taken_sideways_measures_the_same(tmp_path: Path) -> None:
     photo.save(upright)
     photo.transpose(Image.Transpose.ROTATE_90).save(sideways, exif=tags)
     one, other = (answer(path, *HEIGHT)["measurements"] for path in (upright, sideways))
-    # Made smaller before it is turned, a photo differs in its last bits.
+    # Scaled before it is rotated, a photo differs slightly.
     assert other == pytest.approx(one, abs=0.5)
 
 
@@ -197,7 +197,7 @@ def test_the_photo_is_drawn_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["drawn.txt", "drawn"])
-def test_a_drawing_needs_a_picture_s_name(name: str, tmp_path: Path) -> None:
+def test_a_drawing_needs_a_file_name_of_a_picture(name: str, tmp_path: Path) -> None:
     result = run(FRONT, *HEIGHT, "--annotate", tmp_path / name)
     assert result.exit_code == 4
     assert "no picture file extension" in result.stderr
@@ -216,7 +216,7 @@ def test_a_folder_gives_a_line_of_json_for_each_photo(tmp_path: Path) -> None:
     assert "3 of 5 photos could not be measured" in result.stderr
 
 
-def test_side_photos_of_many_lie_in_a_folder_under_the_same_names(tmp_path: Path) -> None:
+def test_side_photos_of_many_are_in_a_folder_with_the_same_names(tmp_path: Path) -> None:
     for name in ("one.jpg", "two.jpg"):
         (tmp_path / name).write_bytes(FRONT.read_bytes())
     sides = tmp_path / "sides"
@@ -228,7 +228,7 @@ def test_side_photos_of_many_lie_in_a_folder_under_the_same_names(tmp_path: Path
     assert result.exit_code == 0
 
 
-def test_a_broken_photo_among_many_loses_only_itself(tmp_path: Path) -> None:
+def test_a_broken_photo_does_not_affect_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "b.jpg").write_bytes(FRONT.read_bytes())
     document = json.loads(run(tmp_path, *HEIGHT, "--json").stdout)

@@ -1,4 +1,4 @@
-"""Who and why, on a real Redis: attempts, previews, what a failure leaves for later."""
+"""Causes of failures on a real Redis: attempts, previews, and what is kept for later."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -105,7 +105,7 @@ async def test_attempts_are_numbered_over_all_jobs_of_a_session(jobs: Jobs) -> N
     assert (await jobs.record()).attempts == 3
 
 
-async def test_a_refused_call_says_what_the_provider_answered(jobs: Jobs) -> None:
+async def test_a_refused_call_has_the_providers_answer(jobs: Jobs) -> None:
     claim = await jobs.opened()
     await jobs.begun(claim)
     await jobs.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED, cause=REJECTED)
@@ -156,7 +156,7 @@ async def test_cause_and_model_of_a_failure_outlive_the_timeline(jobs: Jobs, red
     assert 0 < await redis.ttl(keys.failures(day)) <= keys.BOOK_LIFE_S
 
 
-async def test_a_later_failure_without_a_call_blames_no_call(jobs: Jobs) -> None:
+async def test_a_later_failure_without_a_call_has_no_failed_call(jobs: Jobs) -> None:
     claim = await jobs.opened()
     await jobs.begun(claim)
     await jobs.journal.end_purchase(claim, PurchaseOutcome.NOT_BILLED, cause=REJECTED)
@@ -168,7 +168,7 @@ async def test_a_later_failure_without_a_call_blames_no_call(jobs: Jobs) -> None
     assert (record.error_code, record.failed_call) == ("picture_unavailable", None)
 
 
-async def test_a_preview_is_no_purchase(jobs: Jobs, redis: Client) -> None:
+async def test_a_preview_is_not_a_purchase(jobs: Jobs, redis: Client) -> None:
     claim = await jobs.opened()
     assert await jobs.begun(claim, provider="preview") == 0
     assert not await redis.exists(keys.REQUESTS)  # no permit was taken
@@ -184,7 +184,7 @@ async def test_a_preview_is_no_purchase(jobs: Jobs, redis: Client) -> None:
     assert await RedisPurchaseBook(redis).rows(today - timedelta(days=1), today) == []
 
 
-async def test_a_preview_that_fails_is_told_as_one(jobs: Jobs) -> None:
+async def test_a_failed_preview_is_reported_as_a_preview(jobs: Jobs) -> None:
     claim = await jobs.opened()
     await jobs.begun(claim, provider="preview")
     rejected = RequestRejected("no person was found in the first picture")

@@ -1,7 +1,6 @@
-"""Forgetting a session deletes what is kept of it, and touches no credit."""
+"""Forgetting a session deletes its data and changes no credit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,14 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from devkit.crashes import STORE, USER, credits_left, open_accounts
+from devkit.accounts import STORE, USER, credits_left
 from devkit.faults import Crash, Faulty
 from devkit.operators import Operators
 from devkit.providers import ProviderUnderTest, open_provider
-from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, World
+from devkit.world import PICTURE, MakeWorld, World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (
@@ -37,24 +34,13 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, previous_path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: More steps to the outside than forgetting takes.
+#: More outside calls than forgetting makes.
 MANY = 60
 
 
-@pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+@pytest.fixture(autouse=True)
+def young_sessions_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "YOUNG", timedelta(0))
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 def forgetter(world: World) -> Forgetter:
@@ -88,7 +74,7 @@ def new_paths() -> tuple[str, str]:
 async def sold(
     world: World, paths: tuple[str, str], channel: Channel = Channel.B2C, *, run: bool = True
 ) -> SessionKey:
-    """A session whose photos lie in our bucket."""
+    """A session with photos in our bucket."""
     person, garment = [await upload(world, path) for path in paths]
     owner = USER if channel is Channel.B2C else STORE
     key = await world.sell(channel, owner_id=owner, image_urls=(person, garment))
@@ -112,7 +98,7 @@ async def is_there(world: World, path: str) -> bool:
 
 
 async def names_of(world: World, word: str) -> list[bytes]:
-    """Every key whose name or value holds this word, in all of Redis."""
+    """Every key in Redis whose name or value contains this word."""
     found = []
     async for name in world.redis.scan_iter("*"):
         kind = await world.redis.type(name)
@@ -128,7 +114,7 @@ async def names_of(world: World, word: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("channel", list(Channel))
-async def test_everything_of_a_session_goes_and_row_and_credit_stay(
+async def test_all_data_of_a_session_is_deleted_except_row_and_credit(
     world: World, operators: Operators, channel: Channel
 ) -> None:
     paths = new_paths()
@@ -195,7 +181,7 @@ async def charged(world: World, operators: Operators) -> SessionKey:
         pytest.param(charged, CreditState.CHARGED, id="charged"),
     ],
 )
-async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
+async def test_the_credit_is_unchanged_and_reconcile_agrees(
     world: World,
     operators: Operators,
     made: Callable[[World, Operators], Awaitable[SessionKey]],
@@ -211,10 +197,8 @@ async def test_a_credit_is_what_it_was_and_stays_so_under_reconcile(
     assert await credits_left(world) == left
 
 
-async def test_a_credit_that_is_owed_is_given_back_before(
-    world: World, operators: Operators
-) -> None:
-    """Seen from the record alone: without it nobody would know that this refund is owed."""
+async def test_an_owed_credit_must_be_refunded_first(world: World, operators: Operators) -> None:
+    """Only the record shows it: without it nobody would know that this refund is owed."""
     paths = new_paths()
     world.generator.plan = [GenerationRefused()]
     refund = world.ledger.refund
@@ -234,9 +218,7 @@ async def test_a_credit_that_is_owed_is_given_back_before(
     assert await operators.reconciler.cases(await world.row(key)) == []
 
 
-async def test_a_session_that_is_not_at_its_end_is_refused(
-    world: World, operators: Operators
-) -> None:
+async def test_an_unfinished_session_is_refused(world: World, operators: Operators) -> None:
     paths = new_paths()
     key = await sold(world, paths, run=False)
     with pytest.raises(SessionRunning, match="queue"):
@@ -257,9 +239,7 @@ async def test_a_session_that_is_not_at_its_end_is_refused(
     await forget(world, key)
 
 
-async def test_a_job_that_is_opened_while_it_is_forgotten_is_told(
-    world: World, operators: Operators
-) -> None:
+async def test_a_job_opened_meanwhile_is_reported(world: World, operators: Operators) -> None:
     key = await sold(world, new_paths())
 
     async def opened_meanwhile(method: Callable[..., Awaitable[None]], path: str) -> None:
@@ -293,7 +273,7 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert (await world.journal.record(other.session_id)) is not None
 
 
-async def test_pictures_that_only_the_job_of_another_session_names_stay(world: World) -> None:
+async def test_pictures_that_only_another_sessions_job_names_stay(world: World) -> None:
     """A b2b row keeps no accessories, and the platform overwrites the addresses of old b2c rows."""
     accessory = f"stores/{STORE}/uploads/{uuid4()}.jpg"
     url = await upload(world, accessory)
@@ -317,7 +297,7 @@ async def test_pictures_that_only_the_job_of_another_session_names_stay(world: W
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, after: bool) -> None:
+async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool) -> None:
     steps = set()
     for step in range(1, MANY):
         paths = new_paths()
@@ -331,7 +311,7 @@ async def test_stopped_anywhere_it_is_finished_by_the_next_run(world: World, aft
             steps.add(world.fuse.burnt)
         world.fuse.crash_at = None
         if crashed:
-            await world.pass_time()  # a lock that was held runs out
+            await world.pass_time()  # the held lock expires
             await forget(world, key)
         result = (await world.row(key)).result_path
         where = f"step {step}, {world.fuse.burnt}"
@@ -348,50 +328,38 @@ async def sold_by() -> AsyncIterator[ProviderUnderTest]:
         yield seller
 
 
-@asynccontextmanager
-async def world_of(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, folder: Path
-) -> AsyncIterator[World]:
-    world = World(redis, redis_server.url, folder, sold_by=sold_by)
-    try:
-        await open_accounts(world)
-        yield world
-    finally:
-        await world.aclose()
-
-
 async def test_copies_that_a_provider_still_keeps_are_deleted(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     """The worker's own deletion failed, as it does while the provider is away."""
     away = Faulty(sold_by.provider, forget=GeneratorFault("away"))
-    async with world_of(replace(sold_by, provider=away), redis, redis_server, tmp_path) as world:
-        paths = new_paths()
-        key = await sold(world, paths)
-        assert (await world.row(key)).status is Status.COMPLETED
-        assert sold_by.api.kept()
-        with pytest.raises(GeneratorFault):
-            await forget(world, key, openai=away)
-        assert await is_there(world, paths[0])
-        receipt = await forget(world, key, openai=sold_by.provider)
-        assert sold_by.api.kept() == 0
-        assert receipt.provider_copies == 1
+    world = await make_world(sold_by=replace(sold_by, provider=away))
+    paths = new_paths()
+    key = await sold(world, paths)
+    assert (await world.row(key)).status is Status.COMPLETED
+    assert sold_by.api.kept()
+    with pytest.raises(GeneratorFault):
+        await forget(world, key, openai=away)
+    assert await is_there(world, paths[0])
+    receipt = await forget(world, key, openai=sold_by.provider)
+    assert sold_by.api.kept() == 0
+    assert receipt.provider_copies == 1
 
 
 async def test_a_provider_without_a_key_is_named_in_the_receipt(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
-    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
-        receipt = await forget(world, await sold(world, new_paths()))
+    world = await make_world(sold_by=sold_by)
+    receipt = await forget(world, await sold(world, new_paths()))
     assert (receipt.provider_copies, receipt.not_asked) == (0, ("openai",))
 
 
 async def test_tickets_outlive_the_timeline(
-    sold_by: ProviderUnderTest, redis: Client, redis_server: RedisServer, tmp_path: Path
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     """OpenAI keeps an answer for 30 days and more; a timeline ends after seven."""
-    async with world_of(sold_by, redis, redis_server, tmp_path) as world:
-        key = await sold(world, new_paths())
-        await redis.delete(keys.timeline(key.session_id))
-        receipt = await forget(world, key, openai=sold_by.provider)
+    world = await make_world(sold_by=sold_by)
+    key = await sold(world, new_paths())
+    await world.redis.delete(keys.timeline(key.session_id))
+    receipt = await forget(world, key, openai=sold_by.provider)
     assert receipt.provider_copies == 1

@@ -104,7 +104,7 @@ def test_it_shows_asks_and_forgets(stack: Settings) -> None:
     assert answer(run(stack, "forget", row.session_id, "--yes", "--json"))["forgotten"]
 
 
-def test_all_of_an_owner_but_those_that_are_not_at_their_end(stack: Settings) -> None:
+def test_all_finished_sessions_of_an_owner_are_forgotten(stack: Settings) -> None:
     first, running = made(stack), made(stack, ended=False)
     done = run(stack, "forget", "--owner", DEMO_USER_ID, "--yes", "--json")
     assert done.exit_code == NeedsAPerson.exit_code
@@ -133,7 +133,9 @@ def test_an_input_of_another_session_stays(stack: Settings) -> None:
         pytest.param(("someone",), "is not a session id", id="no session id"),
     ],
 )
-def test_what_is_not_meant_is_said(stack: Settings, words: tuple[str, ...], message: str) -> None:
+def test_a_wrong_selection_is_explained(
+    stack: Settings, words: tuple[str, ...], message: str
+) -> None:
     done = run(stack, "forget", *words, "--yes")
     assert done.exit_code == InputError.exit_code
     assert message in done.output

@@ -1,4 +1,4 @@
-"""A table of hostile addresses and answers, none of which is served."""
+"""Hostile addresses and answers, none of which is accepted."""
 
 import asyncio
 import gzip
@@ -26,7 +26,7 @@ from wearon_cli.core.errors import (
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 STORE = "https://abcdefgh.supabase.example"
-#: What names mean here. A name with one private address among public ones is private.
+#: Resolved addresses in these tests. A name with one private address among public ones is private.
 NAMES = {
     "photos.example": ["93.184.216.34"],
     "abcdefgh.supabase.example": ["10.0.0.5"],
@@ -58,7 +58,7 @@ HOSTILE = [
     " https://photos.example/a.jpg",
     "https://photos.example/a.jpg\n",
     "https://photos.example\\@inside.example/a.jpg",
-    # other doors, other users
+    # other ports, logins
     "https://photos.example:22/a.jpg",
     "https://photos.example:6379/a.jpg",
     "https://photos.example:8443/a.jpg",
@@ -83,7 +83,7 @@ HOSTILE = [
     "https://224.0.0.1/a.jpg",
     "https://255.255.255.255/a.jpg",
     "https://203.0.113.7/a.jpg",
-    # the same, written otherwise
+    # the same in other notations
     "https://2130706433/a.jpg",
     "https://0x7f000001/a.jpg",
     "https://0x7f.0.0.1/a.jpg",
@@ -105,7 +105,7 @@ HOSTILE = [
     "https://[ff02::1]/a.jpg",
     "https://[2001:db8::1]/a.jpg",
     "https://[fd00:ec2::254]/latest/meta-data",
-    # names without a domain, and names that lead inside
+    # names without a domain, and names that resolve to private addresses
     "https://localhost/a.jpg",
     "https://redis/a.jpg",
     "https://inside.example/a.jpg",
@@ -118,7 +118,7 @@ HOSTILE = [
     "https://sixtofour.example/a.jpg",
     "https://teredo.example/a.jpg",
     "https://metadata.google.internal/computeMetadata/v1/",
-    # our own store's name in another place
+    # our own store's name in another position
     "https://abcdefgh.supabase.example:5432/a.jpg",
     "http://abcdefgh.supabase.example/a.jpg",
     "https://abcdefgh.supabase.example.inside.example/a.jpg",
@@ -137,7 +137,7 @@ async def resolve(host: str, _port: int) -> Sequence[str]:
 
 
 class Doors(httpcore.AsyncNetworkBackend):
-    """Records who is called, and lets no connection through."""
+    """Records the dialled addresses, and makes no connection."""
 
     def __init__(self) -> None:
         self.called: list[tuple[str, int]] = []
@@ -177,7 +177,7 @@ async def test_a_hostile_address_is_never_called(url: str) -> None:
         ("https://photos.example/a.jpg", "93.184.216.34"),
         ("https://93.184.216.34/a.jpg", "93.184.216.34"),
         ("https://[2606:2800:220:1::1]/a.jpg", "2606:2800:220:1::1"),
-        (f"{STORE}/storage/v1/a.jpg", "10.0.0.5"),  # ours, wherever it is
+        (f"{STORE}/storage/v1/a.jpg", "10.0.0.5"),  # ours, even in a private network
     ],
 )
 async def test_the_address_that_was_checked_is_the_one_that_is_called(
@@ -191,7 +191,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
     assert doors.called == [(address, 443)]
 
 
-async def test_a_name_that_changes_its_meaning_is_looked_up_once() -> None:
+async def test_a_name_is_resolved_only_once() -> None:
     answers = [["93.184.216.34"], ["127.0.0.1"]]
 
     async def turning(_host: str, _port: int) -> Sequence[str]:
@@ -202,7 +202,7 @@ async def test_a_name_that_changes_its_meaning_is_looked_up_once() -> None:
     with pytest.raises(FetchFailed):
         await guarded.fetch("https://photos.example/a.jpg")
     assert doors.called == [("93.184.216.34", 443)]
-    with pytest.raises(PictureForbidden):  # and a second fetch checks anew
+    with pytest.raises(PictureForbidden):  # and a second fetch checks again
         await guarded.fetch("https://photos.example/a.jpg")
     await guarded.aclose()
     assert len(doors.called) == 1
@@ -244,7 +244,7 @@ async def silent(_: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
-#: These end with the time limit, and nothing else.
+#: These end only with the time limit.
 SLOW = {drip, silent}
 
 
@@ -310,7 +310,7 @@ def plain(origin: str, *, timeout_s: float = LONGEST_S) -> GuardedFetcher:
     return GuardedFetcher(trusted_origins=(origin,), max_bytes=100_000, total_timeout_s=timeout_s)
 
 
-async def test_a_picture_is_served_whole() -> None:
+async def test_a_picture_is_served_completely() -> None:
     async with host(ok(PICTURE)) as origin:
         guarded = plain(origin)
         assert await guarded.fetch(f"{origin}/a.jpg?token=x") == PICTURE

@@ -1,20 +1,18 @@
 """A provider refuses the account: every view reports the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from devkit.accounts import USER
 from devkit.operators import Operators
 from devkit.servers.redis_server import RedisServer
-from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
 from wearon_cli.commands import session as session_command
 from wearon_cli.commands import status as status_command
@@ -30,20 +28,16 @@ from wearon_cli.wiring.serve import open_serve
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
+async def world(make_world: MakeWorld, redis_server: RedisServer) -> World:
+    one = await make_world()
     one.settings = Settings(redis_url=SecretStr(redis_server.url), check_inputs="off")
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
+    return one
 
 
 async def halted(world: World) -> tuple[SessionKey, HaltState]:
-    """A job that waits for a provider that refuses the account, and the state as it is."""
+    """A job that waits for a provider that refuses the account, and the halt's state."""
     world.generator.plan = [AccountBlocked("no money")]
     key = await world.sell(owner_id=USER)
     assert await world.run_all() == [HandBack.WAITING]
@@ -53,13 +47,13 @@ async def halted(world: World) -> tuple[SessionKey, HaltState]:
     return key, state
 
 
-async def test_status_tells_it(world: World) -> None:
+async def test_status_reports_it(world: World) -> None:
     _, state = await halted(world)
     look = await status_command._look(Operators(world).tools, world.settings)
     assert status_command._facts(look)["halt"] == state
 
 
-async def test_session_tells_it_of_a_job_that_waits(world: World) -> None:
+async def test_session_reports_it_for_a_waiting_job(world: World) -> None:
     key, state = await halted(world)
     tools = Operators(world).tools
     told, refund_at = await session_command._halt(
@@ -70,7 +64,7 @@ async def test_session_tells_it_of_a_job_that_waits(world: World) -> None:
     assert refund_at == made_at + timedelta(seconds=PLATFORM_CRON_S)
 
 
-async def test_doctor_is_red(world: World) -> None:
+async def test_doctor_fails(world: World) -> None:
     _, state = await halted(world)
     findings = {each.name: each for each in await doctor._workers(world.settings)}
     assert not findings["purchases"].ok
@@ -78,7 +72,7 @@ async def test_doctor_is_red(world: World) -> None:
     assert findings["purchases"].detail == "; ".join(state.lines())
 
 
-async def test_health_tells_it_and_its_end(world: World) -> None:
+async def test_health_reports_it_and_its_end(world: World) -> None:
     _, state = await halted(world)
     async with open_serve(world.settings, fetch_timeout_s=1.0) as adapters:
         assert await adapters.look_for_halts() == state
@@ -86,13 +80,13 @@ async def test_health_tells_it_and_its_end(world: World) -> None:
         assert await adapters.look_for_halts() == halt_state([], world.settings)
 
 
-async def test_health_without_redis_tells_that() -> None:
+async def test_health_without_redis_reports_that() -> None:
     nowhere = Settings(redis_url=SecretStr("redis://127.0.0.1:1/0"))
     async with open_serve(nowhere, fetch_timeout_s=1.0) as adapters:
         assert await adapters.look_for_halts() is None
 
 
-async def test_metrics_tell_it(world: World) -> None:
+async def test_metrics_report_it(world: World) -> None:
     _, state = await halted(world)
     registry = CollectorRegistry()
     stats = RedisQueueStats(world.redis, heartbeat_s=10.0)

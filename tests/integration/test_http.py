@@ -100,9 +100,7 @@ async def test_a_stores_own_chart_names_the_sizes() -> None:
         ({"image_url": "https://photos.example/shirt.jpg"}, 422, "no_person"),
     ],
 )
-async def test_what_cannot_be_answered_says_why(
-    wrong: dict[str, Any], status: int, code: str
-) -> None:
+async def test_a_refused_request_says_why(wrong: dict[str, Any], status: int, code: str) -> None:
     async with client() as caller:
         answer = await ask(caller, **wrong)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -129,7 +127,7 @@ async def test_a_request_that_is_too_large_is_not_read() -> None:
     assert answer.status_code == 413
 
 
-async def test_a_request_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "BODY_TIMEOUT_S", 0.05)
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -179,9 +177,7 @@ async def test_the_reference_is_shown_only_when_asked_for() -> None:
         ("Bearer letmein-1234", 200),
     ],
 )
-async def test_with_a_token_set_only_its_holders_are_answered(
-    header: str | None, status: int
-) -> None:
+async def test_with_a_token_only_its_holders_are_answered(header: str | None, status: int) -> None:
     settings = Settings(http_token=SecretStr("letmein-1234"))
     async with client(settings=settings) as caller:
         if header:
@@ -214,7 +210,7 @@ async def test_without_a_model_health_is_degraded_and_measuring_unavailable() ->
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_model_that_comes_later_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_appears_later_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "LOOK_AGAIN_S", 0.01)
     looks = 0
 
@@ -253,7 +249,7 @@ async def test_health_follows_redis(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (await caller.get("/health")).json()["redis_connected"] is (state is not None)
 
 
-async def test_health_tells_what_is_halted() -> None:
+async def test_health_reports_what_is_halted() -> None:
     since = datetime(2026, 1, 2, 12, tzinfo=UTC)
     halt = Halt(name="storage", reason="store_unavailable", since=since, next_probe_at=since)
 
@@ -282,7 +278,7 @@ async def has_status(caller: httpx.AsyncClient, status: str) -> bool:
     return bool((await caller.get("/health")).json()["status"] == status)
 
 
-async def test_more_photos_than_are_worth_waiting_for_are_refused(
+async def test_photos_beyond_the_queue_limit_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(measuring, "MOST_INSIDE", 2)
@@ -302,7 +298,7 @@ async def test_more_photos_than_are_worth_waiting_for_are_refused(
     assert [a.status_code for a in (*served, again)] == [200, 200, 200]
 
 
-async def test_metrics_are_for_those_who_hold_the_token() -> None:
+async def test_metrics_need_the_token() -> None:
     settings = Settings(http_token=SecretStr("letmein-1234"))
     async with client(settings=settings) as caller:
         stranger = await caller.get("/metrics")
@@ -312,7 +308,7 @@ async def test_metrics_are_for_those_who_hold_the_token() -> None:
     assert "wearon_photo_seconds_count" in metrics.text
 
 
-async def test_stored_pictures_are_served_to_those_who_hold_their_address(tmp_path: Path) -> None:
+async def test_stored_pictures_need_their_signed_address(tmp_path: Path) -> None:
     files = LocalStorage(
         tmp_path / "files", base_url="http://worker", secret_path=tmp_path / "secret"
     )
@@ -329,7 +325,7 @@ async def test_stored_pictures_are_served_to_those_who_hold_their_address(tmp_pa
     assert [a.status_code for a in (forged, bare, outside)] == [404, 404, 404]
 
 
-async def test_a_fault_of_ours_shows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_reveals_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 

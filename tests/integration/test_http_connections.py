@@ -1,4 +1,4 @@
-"""`wearon serve` as a process, and callers who hold connections without getting anywhere."""
+"""`wearon serve` as a process, and callers who hold connections without progress."""
 
 import socket
 import time
@@ -28,7 +28,7 @@ def connected(stack: ExitStack, port: int) -> socket.socket:
 
 
 def is_closed(caller: socket.socket) -> bool:
-    """Whether the server has closed it; an answer before that is read and left."""
+    """Whether the server has closed it; an earlier answer is read and dropped."""
     try:
         while caller.recv(65_536):
             pass

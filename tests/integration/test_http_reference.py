@@ -1,4 +1,4 @@
-"""What the HTTP interface says of itself: the OpenAPI document, /docs, and docs/http.md."""
+"""The descriptions of the HTTP interface: the OpenAPI document, /docs, and docs/http.md."""
 
 import json
 import re
@@ -41,7 +41,7 @@ async def slowly(caller: httpx.AsyncClient) -> httpx.Response:
     return await caller.post(PATH, content=body())
 
 
-#: How each refusal that the document shows comes about.
+#: How to cause each refusal in the document.
 REQUESTS: dict[str, tuple[dict[str, Any], Callable[[httpx.AsyncClient], Awaitable[Any]]]] = {
     "picture_unavailable": ({}, lambda c: ask(c, image_url="https://photos.example/gone.jpg")),
     "picture_unusable": (
@@ -60,7 +60,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], Callable[[httpx.AsyncClient], Awaitabl
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-async def test_each_refusal_of_the_document_is_what_is_really_answered(name: str) -> None:
+async def test_each_documented_refusal_is_the_real_answer(name: str) -> None:
     (status, value), (parts, request) = EXAMPLES[name], REQUESTS[name]
     async with client(**{"reader": open_reader, **parts}) as caller:
         if name == "too_many_requests":
@@ -75,7 +75,7 @@ async def document() -> dict[str, Any]:
     return found
 
 
-async def test_the_document_says_how_photos_are_sent_and_refers_only_to_what_it_has() -> None:
+async def test_the_document_describes_uploads_and_has_no_dangling_references() -> None:
     found = await document()
     estimate = found["paths"][PATH]["post"]
     assert set(estimate["requestBody"]["content"]) == {
@@ -148,7 +148,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def commands() -> list[str]:
-    """The curl commands of docs/http.md, as they are copied."""
+    """The curl commands of docs/http.md, unchanged."""
     blocks = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
     texts = ["".join(line[4:] + "\n" for line in block.splitlines()) for block in blocks]
     return [text for text in texts if text.startswith("curl ")]
@@ -156,7 +156,7 @@ def commands() -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("number", range(3))
-def test_commands_of_the_docs_can_be_copied(number: int, port: int, tmp_path: Path) -> None:
+def test_commands_in_the_docs_work(number: int, port: int, tmp_path: Path) -> None:
     assert len(commands()) == 3
     (tmp_path / "front.jpg").write_bytes((ASSETS / "person.jpg").read_bytes())
     (tmp_path / "side.jpg").write_bytes((ASSETS / "person.jpg").read_bytes())

@@ -1,4 +1,4 @@
-"""`POST /estimate-body` with the photo itself: what is read, how much of it, and for whom."""
+"""`POST /estimate-body` with uploaded photos: formats, limits and authentication."""
 
 import asyncio
 import tempfile
@@ -41,7 +41,7 @@ async def as_body(caller: httpx.AsyncClient, photo: bytes = PHOTO, **query: Any)
     )
 
 
-async def test_a_photo_measures_the_same_however_it_comes() -> None:
+async def test_a_photo_measures_the_same_however_it_is_sent() -> None:
     known: dict[str, Any] = {
         "weight_kg": "70",
         "sex": "female",
@@ -58,7 +58,7 @@ async def test_a_photo_measures_the_same_however_it_comes() -> None:
     assert answers[0].json() == answers[1].json() == answers[2].json()
 
 
-async def test_a_photo_is_what_its_bytes_are_whatever_it_is_called() -> None:
+async def test_the_bytes_decide_the_format_and_not_the_name() -> None:
     async with client() as caller:
         named = await by_form(caller, {"image": ("front.txt", PHOTO, "text/plain")})
         unnamed = await caller.post(
@@ -87,7 +87,7 @@ async def test_fields_that_a_browser_leaves_empty_count_as_not_sent() -> None:
     assert answer.json()["based_on"] == "front"
 
 
-async def test_the_gates_are_those_of_photos_that_are_fetched() -> None:
+async def test_uploads_have_the_same_gates_as_fetched_photos() -> None:
     async with client() as caller:
         answers = [
             await by_form(caller, {"image": PHOTO, "side_image": PHOTO}),
@@ -146,7 +146,7 @@ async def test_the_gates_are_those_of_photos_that_are_fetched() -> None:
         pytest.param({"data": {"image": "x"}, "files": {"q": b"x"}}, None, id="text for a file"),
     ],
 )
-async def test_all_that_is_wrong_is_told_at_once_with_near_names(
+async def test_all_errors_are_reported_at_once_with_similar_names(
     sent: dict[str, Any], faults: set[tuple[str, str]] | None
 ) -> None:
     async with client() as caller:
@@ -158,7 +158,7 @@ async def test_all_that_is_wrong_is_told_at_once_with_near_names(
         assert {(fault["field"], fault["hint"]) for fault in told["faults"]} == faults
 
 
-async def test_a_thousand_faults_are_told_in_a_few_lines() -> None:
+async def test_a_thousand_errors_are_reported_in_a_few_lines() -> None:
     async with client() as caller:
         answer = await caller.post("/estimate-body", json={f"{'x' * 500}{i}": 1 for i in range(99)})
     assert len(answer.json()["faults"]) == 16
@@ -167,7 +167,7 @@ async def test_a_thousand_faults_are_told_in_a_few_lines() -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
-async def test_a_body_of_another_kind_is_told_which_kinds_there_are(kind: str) -> None:
+async def test_an_unsupported_body_type_lists_the_supported_ones(kind: str) -> None:
     async with client() as caller:
         answer = await caller.post(
             "/estimate-body", content=b'{"height_cm": 170}', headers={"content-type": kind}
@@ -176,7 +176,7 @@ async def test_a_body_of_another_kind_is_told_which_kinds_there_are(kind: str) -
     assert "application/json" in answer.json()["detail"]
 
 
-async def test_sizes_are_bounded_as_for_photos_that_are_fetched() -> None:
+async def test_uploads_have_the_size_limits_of_fetched_photos() -> None:
     small = Settings(max_picture_bytes=len(PHOTO))
     async with client(settings=small) as caller:
         fits = await by_form(caller)
@@ -204,7 +204,7 @@ async def test_the_text_of_a_form_is_utf_8(charset: str) -> None:
 
 
 async def test_a_chart_is_read_only_if_it_is_small() -> None:
-    """20 MB of nested lists held the event loop for a second, and took 550 MB of memory."""
+    """Seen: 20 MB of nested lists blocked the event loop for a second and took 550 MB of memory."""
     deep = b'{"a": [' + b"[]," * 40_000 + b"[]]}"
     async with client() as caller:
         answer = await by_form(caller, {"image": PHOTO, "chart": ("chart.json", deep)})
@@ -214,7 +214,7 @@ async def test_a_chart_is_read_only_if_it_is_small() -> None:
 
 
 class Body:
-    """A request's body that counts what was asked of it, and stays open until it is told."""
+    """A request's body that counts how much was read, and stays open until it is closed."""
 
     def __init__(self, first: bytes = b"") -> None:
         self._first = first
@@ -234,7 +234,7 @@ class Body:
         pytest.param({"http_requests_per_minute": 1}, 429, id="too often"),
     ],
 )
-async def test_of_a_caller_who_is_not_let_in_no_photo_is_read(
+async def test_photos_of_unauthenticated_callers_are_not_read(
     settings: dict[str, Any], status: int
 ) -> None:
     body = Body()
@@ -244,10 +244,12 @@ async def test_of_a_caller_who_is_not_let_in_no_photo_is_read(
         refused = await caller.post("/estimate-body?height_cm=170", content=body, headers=JPEG)
     assert refused.status_code == status
     assert body.asked == 0
-    assert refused.headers["connection"] == "close"  # what was not read is no next request
+    assert (
+        refused.headers["connection"] == "close"
+    )  # the unread rest is not taken for the next request
 
 
-async def test_an_upload_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "UPLOAD_TIMEOUT_S", 0.05)
     async with client() as caller:
         answer = await caller.post("/estimate-body", content=Body(b"x"), headers=JPEG)
@@ -255,7 +257,7 @@ async def test_an_upload_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyP
     assert answer.headers["connection"] == "close"
 
 
-async def test_slow_uploads_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_uploads_do_not_delay_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
     bodies = [Body(PHOTO), Body(PHOTO)]
     url = "/estimate-body?height_cm=170"
@@ -273,7 +275,7 @@ async def test_slow_uploads_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyP
 
 
 class SlowPose(MediaPipePose):
-    """A pose network that waits until it is told to go on."""
+    """A pose network that waits for a signal."""
 
     go_on = threading.Event()
     asked = 0
@@ -284,10 +286,12 @@ class SlowPose(MediaPipePose):
         return super().read(rgb)
 
 
-async def test_photos_that_wait_to_be_measured_have_their_place(
+async def test_the_number_of_waiting_photos_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Read ones gave theirs back: 64 of 20 MiB waited in memory, besides those being read."""
+    """Seen: uploads freed their slot once read, so 64 of 20 MiB waited in memory in addition to
+    those being read.
+    """
     monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
     async with client(reader=lambda: SlowPose(require_model(Settings()))) as caller:
 
@@ -310,7 +314,7 @@ async def test_photos_that_wait_to_be_measured_have_their_place(
     assert [answer.status_code for answer in (*served, again)] == [200, 200, 200]
 
 
-async def test_no_photo_touches_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_photos_are_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     assert len(PHOTO) > 0
     padded = PHOTO + bytes(3 * 1024 * 1024)  # more than starlette keeps in memory by itself

@@ -1,4 +1,4 @@
-"""The image API over real sockets: what only a network can do wrong."""
+"""The image API over real sockets: faults that only a network has."""
 
 import asyncio
 import socket
@@ -68,7 +68,7 @@ async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:
 @pytest.mark.parametrize(
     ("fault", "billed"), [("drop_before", 0), ("drop_after", 1), ("truncated_body", 1)]
 )
-async def test_a_connection_that_closes_after_the_request_left_is_ambiguous(
+async def test_a_connection_that_closes_after_sending_is_ambiguous(
     api: ImageApiProcess, fault: str, billed: int
 ) -> None:
     api.rules(faults=[{"name": fault}])
@@ -78,7 +78,7 @@ async def test_a_connection_that_closes_after_the_request_left_is_ambiguous(
     assert api.book()["billed"] == billed
 
 
-async def test_an_answer_that_never_comes_is_ambiguous_when_the_time_is_up(
+async def test_an_answer_that_never_arrives_is_ambiguous(
     api: ImageApiProcess,
 ) -> None:
     async with connected(api.base_url, connections=1) as http:
@@ -97,7 +97,7 @@ async def test_a_refused_connection_is_free_to_repeat() -> None:
 
 
 async def test_no_free_connection_is_free_to_repeat(api: ImageApiProcess) -> None:
-    """The second call waits for the only connection, and never leaves."""
+    """The second call waits for the only connection and is never sent."""
     api.rules(gather=2)
     async with connected(api.base_url, connections=1) as http:
         first = asyncio.create_task(
@@ -120,7 +120,7 @@ async def test_calls_reuse_their_connection(api: ImageApiProcess) -> None:
 
 
 async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
-    """None is answered before all are there."""
+    """None is answered before all have arrived."""
     api.rules(gather=200)
     async with generator(api.base_url, connections=250) as images:
         made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(200)))
@@ -130,8 +130,8 @@ async def test_hundreds_are_in_flight_at_once(api: ImageApiProcess) -> None:
     assert set(book["purchases"].values()) == {1}
 
 
-async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None:
-    """A server that proves the limiter must be able to refuse."""
+async def test_the_server_enforces_its_own_rate_limit(api: ImageApiProcess) -> None:
+    """The server that tests the limiter must itself refuse calls."""
     api.rules(limit=5)
     async with generator(api.base_url) as images:
         outcomes = await asyncio.gather(
@@ -143,7 +143,7 @@ async def test_the_server_holds_its_own_rate_limit(api: ImageApiProcess) -> None
     assert (api.book()["billed"], api.book()["peak_per_minute"]) == (5, 8)
 
 
-async def test_each_picture_says_for_whom_it_was_drawn(api: ImageApiProcess) -> None:
+async def test_each_picture_names_its_session(api: ImageApiProcess) -> None:
     async with generator(api.base_url) as images:
         made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(10)))
     for number, picture in enumerate(made):

@@ -5,60 +5,48 @@ Before the command reached Redis, and after Redis did it but before the answer c
 was, others find the job and finish it, once.
 """
 
-import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from devkit.accounts import USER
+from devkit.processes import started
 from devkit.redis_time import consumers_fall_silent
 from devkit.servers.redis_proxy import RedisProxy
 from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
 from devkit.world import World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 #: Taking a job in takes fewer commands than this.
 MANY = 40
 
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    one.registry = RedisWorkers(redis, lease_s=600.0)
-    await one.registry.register(one.worker)  # so that the consumer releases what it takes in
-    await one.ledger.add_user(USER, credits=100)
-    yield one
-    await one.aclose()
+async def world(world: World) -> World:
+    world.registry = RedisWorkers(world.redis, lease_s=600.0)
+    await world.registry.register(world.worker)  # so that the consumer releases what it takes in
+    return world
 
 
-def started(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
+def consume(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
     environment = {
         "REDIS_URL": proxy.url,
         "WEARON_LOCAL_DIR": str(folder),
         "WEARON_LOG_FORMAT": "json",
-        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that no pace puts off a release
+        "WEARON_REQUESTS_PER_MINUTE": "60000",  # so that the rate limit delays no release
     }
-    with (folder / "consume.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "wearon_cli", "consume"],
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
+    return started("consume", environment=environment, log=folder / "consume.log")
 
 
 async def consumer(proxy: RedisProxy, folder: Path) -> subprocess.Popen[bytes]:
-    """One that waits for a job."""
-    process = started(proxy, folder)
+    """A consumer that waits for a job."""
+    process = consume(proxy, folder)
     log = folder / "consume.log"
 
     def waits() -> bool:
@@ -86,7 +74,7 @@ MOMENTS = pytest.mark.parametrize(
 
 
 async def others_finish(world: World, key: SessionKey, told: object) -> None:
-    """Whatever the dead consumer left, its job is completed and nothing of it stays."""
+    """Whatever the dead consumer left, its job is completed and nothing remains."""
     await consumers_fall_silent(world.redis)
     await world.recovery().beat()
     await world.take_all_in()
@@ -128,7 +116,7 @@ async def test_a_consumer_killed_at_any_command_of_the_intake_loses_nothing(
         pytest.param(b"LREM", id="clear the intake list"),
     ],
 )
-async def test_a_consumer_killed_at_what_it_does_for_a_job_loses_nothing(
+async def test_a_consumer_killed_at_any_command_for_a_job_loses_nothing(
     world: World, redis_server: RedisServer, tmp_path: Path, command: bytes, after: bool
 ) -> None:
     key = await world.sell(owner_id=USER, push=False)

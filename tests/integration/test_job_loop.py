@@ -1,20 +1,18 @@
-"""The loop of a worker process: what it does when Redis does not answer it."""
+"""The loop of a worker process during outages of Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from devkit.accounts import USER
 from devkit.faults import Faulty
-from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.session import Status
 from wearon_cli.core.settings import Settings
@@ -23,16 +21,6 @@ from wearon_cli.runtime.worker.job_loop import RETRY_PAUSE_S, JobLoop
 from wearon_cli.wiring.worker import WorkerParts
 
 pytestmark = pytest.mark.anyio
-
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 @contextmanager
@@ -45,7 +33,7 @@ def loop_over(**parts: Any) -> Iterator[JobLoop]:
 
 
 def losing_a_claim(world: World, lost: list[object]) -> Any:
-    """A journal that gives a job once without an answer, and says in `lost` what it gave."""
+    """A journal whose first claim succeeds without an answer; `lost` has that claim."""
 
     async def lose_the_first_answer(claim: Any, *args: Any, **kwargs: Any) -> Any:
         found = await claim(*args, **kwargs)
@@ -58,7 +46,7 @@ def losing_a_claim(world: World, lost: list[object]) -> Any:
 
 
 async def test_a_refused_renewal_does_not_end_the_renewals(world: World) -> None:
-    """Else the lease runs out, and the jobs of a worker that lives are given to others."""
+    """Otherwise the lease expires, and other workers get the jobs of a live worker."""
     with loop_over() as jobs:
         await world.registry.register(jobs.worker)
         keeper = asyncio.create_task(jobs._keep_lease(world.registry))
@@ -76,7 +64,7 @@ async def test_a_refused_renewal_does_not_end_the_renewals(world: World) -> None
 
 
 async def test_a_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> None:
-    """Redis has given the job to this worker: nobody else can claim it while the worker lives."""
+    """Redis has given the job to this worker: no other can claim it while the worker lives."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     lost: list[object] = []
@@ -88,7 +76,7 @@ async def test_a_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> N
 
 
 async def test_an_operators_claim_whose_answer_was_lost_is_not_forgotten(world: World) -> None:
-    """Else `replay-task --now` waits for a job that it has itself."""
+    """Otherwise `replay-task --now` waits for a job that it has itself."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     lost: list[object] = []

@@ -1,17 +1,14 @@
 """The outcomes of jobs, on a real Redis and the local session store."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from devkit.accounts import CREDITS, USER
 from devkit.faults import Crash
-from devkit.servers.redis_server import RedisServer
-from devkit.world import PICTURE, PaidProvider, World
-from wearon_cli.adapters.redis.client import Client
+from devkit.world import PICTURE, MakeWorld, PaidProvider, World
 from wearon_cli.core.errors import (
     AccountBlocked,
     CallAmbiguous,
@@ -26,22 +23,13 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs import purchasing
-from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobPlace, Purchase
+from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobState, Purchase
 from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, Status, fail, requeue, utc_now
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 MANY_TRIES = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await one.ledger.add_user(USER, credits=10)
-    yield one
-    await one.aclose()
 
 
 async def balance(world: World) -> int:
@@ -59,7 +47,7 @@ async def test_a_job_becomes_a_picture_in_storage_and_a_completed_row(world: Wor
     assert row.estimated_cost_usd == pytest.approx(0.05)
     assert (await world.storage.get(row.result_path))[:2] == b"\xff\xd8"
     assert row.generated_image_url
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
     assert await world.journal.entry(key.session_id) is None
 
 
@@ -80,7 +68,7 @@ async def test_a_final_failure_gives_the_credit_back_once(
     row = await world.row(key)
     assert row.status is Status.FAILED
     assert row.error_message == answers[0].shopper_message
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     assert len(world.generator.paid) == paid
 
 
@@ -92,7 +80,7 @@ async def test_a_second_push_after_completion_changes_and_buys_nothing(world: Wo
     assert await world.run_all() == [Ending.DROPPED]
     assert await world.row(key) == before
     assert len(world.generator.paid) == 1
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_the_same_job_twice_at_once_is_done_once(world: World) -> None:
@@ -113,7 +101,7 @@ async def test_a_picture_already_stored_is_not_bought_again(world: World) -> Non
     assert (await world.row(key)).status is Status.COMPLETED
 
 
-async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker(
+async def test_a_picture_held_while_storage_was_down_is_stored_by_another_worker(
     world: World,
 ) -> None:
     key = await world.sell(owner_id=USER)
@@ -129,7 +117,7 @@ async def test_a_picture_held_while_storage_was_away_is_stored_by_another_worker
 async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_person(
     world: World,
 ) -> None:
-    """It was bought, and is at hand: its purchase is not lost."""
+    """It was bought and is available: its purchase is not lost."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -148,10 +136,10 @@ async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_pe
     assert record.cost_usd == pytest.approx(0.05)
 
 
-async def test_a_bill_that_could_not_be_written_down_is_read_from_the_completed_row(
+async def test_an_unrecorded_cost_is_read_from_the_completed_row(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker lost the lease while the picture was drawn, and finished all the same."""
+    """Its worker lost the lease while the picture was drawn, but finished it."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -175,8 +163,8 @@ async def test_a_bill_that_could_not_be_written_down_is_read_from_the_completed_
     assert record.cost_usd == pytest.approx(0.05)
 
 
-async def test_a_bill_that_was_lost_with_its_worker_is_called_an_estimate(world: World) -> None:
-    """The picture is stored; what it cost was in the answer alone."""
+async def test_a_cost_lost_with_its_worker_is_an_estimate(world: World) -> None:
+    """The picture is stored; its cost was only in the answer."""
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
@@ -197,18 +185,15 @@ async def test_a_rate_limit_puts_the_row_back_to_queued_and_keeps_the_credit(wor
     world.generator.plan = [RateLimited(retry_after_s=60)]
     assert await world.run_all() == [HandBack.WAITING]
     assert (await world.row(key)).status is Status.QUEUED
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
     assert await world.run_one() is None  # not due yet
     await world.pass_time()
     assert await world.run_one() is Ending.COMPLETED
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-async def test_faults_are_repeated_as_often_as_set_and_no_more(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, retries: int
-) -> None:
-    world = World(redis, redis_server.url, tmp_path, openai_max_retries=retries)
-    await world.ledger.add_user(USER, credits=10)
+async def test_faults_are_retried_up_to_the_limit(make_world: MakeWorld, retries: int) -> None:
+    world = await make_world(openai_max_retries=retries)
     await world.sell(owner_id=USER)
     world.generator.plan = [GeneratorFault() for _ in range(9)]
     await world.take_all_in()
@@ -217,11 +202,10 @@ async def test_faults_are_repeated_as_often_as_set_and_no_more(
         outcomes.append(await world.run_one())
         await world.pass_time()
     assert outcomes == [HandBack.FAULT] * retries + [Ending.FAILED, None]
-    assert await balance(world) == 10
-    await world.aclose()
+    assert await balance(world) == CREDITS
 
 
-async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
+async def test_lost_purchases_are_bought_again_up_to_the_cap(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [CallAmbiguous() for _ in range(9)]
     await world.take_all_in()
@@ -231,13 +215,13 @@ async def test_lost_purchases_are_repeated_up_to_the_cap(world: World) -> None:
         await world.pass_time()
     assert outcomes == [HandBack.FAULT, HandBack.FAULT, Ending.FAILED, None, None]
     assert len(world.generator.paid) == world.settings.max_purchases == 3
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     record = await world.journal.record(key.session_id)
     assert record is not None
     assert (record.purchases, record.purchases_lost) == (3, 3)
 
 
-async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap(
+async def test_a_purchase_of_a_dead_worker_is_lost_and_counts_towards_the_cap(
     world: World,
 ) -> None:
     key = await world.sell(owner_id=USER)
@@ -253,10 +237,10 @@ async def test_a_worker_that_dies_in_a_purchase_makes_it_lost_and_within_the_cap
     assert await world.run_one() is Ending.FAILED
     assert world.generator.paid == []
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
-async def test_an_answer_that_is_no_picture_is_a_purchase_without_use(world: World) -> None:
+async def test_an_answer_without_a_picture_is_an_unused_purchase(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [b"<html>sorry</html>"]
     assert await world.run_all() == [HandBack.FAULT]
@@ -290,11 +274,11 @@ async def test_a_job_that_waited_too_long_is_settled(world: World) -> None:
     await world.redis.hincrbyfloat(job, "waiting_since", -world.settings.max_wait_s - 1)
     await world.pass_time()
     assert await world.run_one() is Ending.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
-async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
-    """Twelve seconds of storage away failed 10 of 16 jobs once."""
+async def test_a_photo_host_that_is_down_is_waited_for(world: World) -> None:
+    """Seen: an outage of storage of 12 s failed 10 of 16 jobs."""
     key = await world.sell(owner_id=USER)
     world.fetcher.plan = [FetchFailed() for _ in range(6)]
     assert await world.run_all() == [HandBack.WAITING]
@@ -303,10 +287,10 @@ async def test_a_photo_host_that_is_away_is_waited_for(world: World) -> None:
         await world.run_one()
         await world.pass_time()
     assert (await world.row(key)).status is Status.COMPLETED
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
-async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
+async def test_a_row_that_a_late_worker_requeued_still_counts_as_open(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the job is dropped and its session stays open for 20 minutes."""
@@ -325,7 +309,7 @@ async def test_a_row_that_a_late_worker_put_back_is_not_taken_for_ended(
     assert len(world.generator.paid) == 1
 
 
-async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> None:
+async def test_a_wait_longer_than_the_jobs_own_is_capped(world: World) -> None:
     key = await world.sell(owner_id=USER)
     world.generator.plan = [RateLimited(retry_after_s=4 * 3600)]
     assert await world.run_all() == [HandBack.WAITING]
@@ -337,7 +321,7 @@ async def test_a_longer_wait_than_the_jobs_own_is_not_obeyed(world: World) -> No
 
 
 class AsksForAnHour(PaidProvider):
-    """Has sold a picture, and answers each question about it with a long `retry-after`."""
+    """Has sold a picture, and answers each status request with a long `retry-after`."""
 
     powers = Powers(fetch=True)
 
@@ -352,7 +336,7 @@ class AsksForAnHour(PaidProvider):
         return Pending(ticket=ticket, after_s=3600.0, failure=RateLimited(retry_after_s=3600.0))
 
 
-async def test_a_seller_that_asks_for_an_hour_keeps_no_slot_for_it(world: World) -> None:
+async def test_a_provider_that_asks_for_an_hour_frees_the_slot(world: World) -> None:
     world.generator = AsksForAnHour()
     key = await world.sell(owner_id=USER)
     assert await asyncio.wait_for(world.run_all(), timeout=60) == [HandBack.WAITING]
@@ -381,14 +365,14 @@ async def test_a_malformed_job_is_a_dead_letter_and_its_credit_is_returned(world
     await world.intake.push(b"\x00 not json")
     assert await world.run_all() == [Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     assert {letter.raw for letter in await world.dead_letters.list(limit=5)} == {
         raw,
         b"\x00 not json",
     }
 
 
-async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
+async def test_a_malformed_duplicate_does_not_harm_a_valid_job(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.intake.push(b'{"channel":"b2c","session_id":"%s"}' % key.session_id.encode())
     assert await world.run_all() == [Ending.COMPLETED]
@@ -398,7 +382,7 @@ async def test_a_malformed_twin_does_not_harm_a_good_job(world: World) -> None:
 async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that lives keeps its lease: nobody else would ever settle the job."""
+    """A live worker keeps its lease: no other would ever settle the job."""
 
     async def an_odd_row(_row: object) -> None:
         raise KeyError("a column that is not there")
@@ -412,7 +396,7 @@ async def test_an_error_in_a_settlement_does_not_keep_the_job_with_its_worker(
     await world.pass_time()
     assert await world.run_one() is Ending.FAILED
     assert (await world.row(key)).status is Status.FAILED
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
 
 
 async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
@@ -422,10 +406,10 @@ async def test_a_job_without_a_row_is_kept_for_a_person(world: World) -> None:
     assert await world.run_all() == [Ending.FAILED]
     (letter,) = await world.dead_letters.list(limit=5)
     assert letter.session_id == ghost.session_id
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
-async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: World) -> None:
+async def test_deaths_of_workers_do_not_count_against_a_job_up_to_a_limit(world: World) -> None:
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     for _ in range(world.settings.max_deaths):
@@ -433,14 +417,14 @@ async def test_the_deaths_of_workers_are_nobodys_fault_up_to_a_backstop(world: W
         await world.kill_worker()
     assert await world.run_one() is Ending.FAILED
     assert world.generator.paid == []
-    assert await balance(world) == 10
+    assert await balance(world) == CREDITS
     (letter,) = await world.dead_letters.list(limit=5)
     assert letter.session_id == key.session_id
     assert "5 worker processes died" in letter.reason
 
 
 async def test_twenty_jobs_in_flight_at_two_deaths_complete(world: World) -> None:
-    """Two kills of a worker failed all 20 jobs in its hands once."""
+    """Seen: two kills of a worker failed all of its 20 jobs."""
     world.worker = replace(world.worker, slots=40)
     await world.ledger.add_user(MANY_TRIES, credits=20)
     for _ in range(20):
@@ -469,7 +453,7 @@ async def test_an_open_row_without_a_job_is_settled_and_others_are_left_alone(
     assert (await world.row(orphan)).status is Status.FAILED
     assert (await world.row(waiting)).status is Status.QUEUED
     assert await world.run_all() == [Ending.COMPLETED]
-    assert await balance(world) == 9
+    assert await balance(world) == CREDITS - 1
 
 
 async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None:
@@ -493,4 +477,4 @@ async def test_a_cancelled_job_is_handed_back_with_its_row(world: World) -> None
     assert (await world.row(key)).status is Status.QUEUED
     entry = await world.journal.entry(key.session_id)
     assert entry is not None
-    assert (entry.place, entry.attempt) == (JobPlace.READY, 1)
+    assert (entry.state, entry.attempt) == (JobState.READY, 1)

@@ -12,16 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devkit.crashes import (
-    CREDITS,
-    SALES,
-    SHOPPER,
-    STORE,
-    USER,
-    let_others_finish,
-    open_accounts,
-    run_until_crash,
-)
+from devkit.accounts import CREDITS, SHOPPER, STORE, USER, open_accounts
+from devkit.crashes import SALES, let_others_finish, run_until_crash
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World, picture
 from wearon_cli.adapters.redis.client import connect
@@ -59,7 +51,7 @@ STEPS = st.lists(
 
 
 class History:
-    """A world, and what was sold in it."""
+    """A world, and its try-ons."""
 
     def __init__(self, world: World) -> None:
         self.world = world

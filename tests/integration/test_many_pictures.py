@@ -1,40 +1,18 @@
-"""A payload with more pictures than a model takes is drawn from the first of them."""
+"""A payload with more pictures than a model takes is drawn from the first ones."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devkit.servers.redis_server import RedisServer
-from devkit.world import World
-from wearon_cli.adapters.redis.client import Client
+from devkit.accounts import USER
+from devkit.world import MakeWorld
 from wearon_cli.core.image_rules import API_MAX_PICTURES
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.prompt import default_prompt
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 RUNWARE = {"providers": ("runware",), "runware_models": ("flux-vto",)}
-
-type MakeWorld = Callable[..., Awaitable[World]]
-
-
-@pytest.fixture
-async def make_world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[MakeWorld]:
-    async with AsyncExitStack() as stack:
-
-        async def make(**settings: Any) -> World:
-            world = World(redis, redis_server.url, tmp_path, **settings)
-            stack.push_async_callback(world.aclose)
-            await world.ledger.add_user(USER, credits=10)
-            return world
-
-        yield make
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,15 @@
-"""The next offer serves when one is closed, halted, out of money or refuses; and says so."""
+"""The next offer is used when one is retired, halted, out of money or refuses; and this is
+recorded.
+"""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import pytest
 
-from devkit.servers.redis_server import RedisServer
-from devkit.world import PaidProvider, World
+from devkit.accounts import CREDITS, STORE, USER
+from devkit.world import MakeWorld, PaidProvider, World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.contract import new_task
 from wearon_cli.core.errors import (
     AccountBlocked,
@@ -31,8 +29,6 @@ from wearon_cli.runtime.ops.metrics import Meters
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-STORE = "0b0f6f0e-3f6b-4c5e-9a52-0c7f4f1f7a10"
 P_IMAGE = "prunaai:p-image@try-on"
 OPENAI, RUNWARE = provider_breaker("openai"), provider_breaker("runware")
 
@@ -46,25 +42,11 @@ class NeverBought(PaidProvider):
         return None
 
 
-type MakeWorld = Callable[..., Awaitable[World]]
-
-
 @pytest.fixture
-async def make_world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> AsyncIterator[MakeWorld]:
+def make_world(make_world: MakeWorld) -> MakeWorld:
     """Makes a world in which OpenAI is asked first, then Runware."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**settings: Any) -> World:
-            told = {"providers": ("openai", "runware"), "openai_image_models": ("gpt-image-2",)}
-            world = World(redis, redis_server.url, tmp_path, **told | settings)
-            stack.push_async_callback(world.aclose)
-            await world.ledger.add_user(USER, credits=10)
-            await world.ledger.add_store(STORE, credits=10)
-            return world
-
-        yield make
+    offers = {"providers": ("openai", "runware"), "openai_image_models": ("gpt-image-2",)}
+    return partial(make_world, **offers)
 
 
 async def open_breakers(world: World) -> set[str]:
@@ -134,7 +116,7 @@ async def test_the_next_model_of_a_provider_draws_and_nothing_is_halted(
 async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     make_world: MakeWorld,
 ) -> None:
-    """Else each job that waits asks all of them again, every few seconds."""
+    """Otherwise each waiting job asks all of them again, every few seconds."""
     world = await make_world(
         providers=("openai",), openai_image_models=("gpt-image-1.5", "gpt-image-2")
     )
@@ -144,7 +126,7 @@ async def test_a_provider_is_halted_when_all_of_its_models_are_closed(
     assert await open_breakers(world) == {OPENAI}
 
 
-async def test_a_closed_model_that_alone_takes_so_many_pictures_halts_nobody_else(
+async def test_a_retired_model_that_alone_takes_this_many_pictures_halts_nothing_else(
     make_world: MakeWorld,
 ) -> None:
     world = await make_world(providers=("runware",), runware_models=(P_IMAGE, "bfl:flux@vto"))
@@ -182,7 +164,7 @@ async def test_when_all_are_halted_the_job_waits_and_keeps_its_credit(
     world.generator.plan, world.second.plan = [AccountBlocked()], [AccountBlocked()]
     assert await world.run_all() == [HandBack.WAITING]
     assert await open_breakers(world) == {OPENAI, RUNWARE}
-    assert await world.ledger.user_balance(USER) == 9
+    assert await world.ledger.user_balance(USER) == CREDITS - 1
 
 
 async def test_a_refusal_goes_to_the_next_provider_when_set(make_world: MakeWorld) -> None:
@@ -203,11 +185,11 @@ async def test_a_refusal_ends_the_job_by_default(make_world: MakeWorld) -> None:
     world.generator.plan = [GenerationRefused()]
     assert await world.run_all() == [Ending.FAILED]
     assert world.second.paid == []
-    assert await world.ledger.user_balance(USER) == 10
+    assert await world.ledger.user_balance(USER) == CREDITS
 
 
 async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: MakeWorld) -> None:
-    """Else the job would wait, and ask again the one that refused."""
+    """Otherwise the job would wait, and ask the refusing provider again."""
     world = await make_world(next_provider_on_refusal=True)
     await world.breakers.trip(RUNWARE, "account_blocked")
     key = await world.sell(owner_id=USER)
@@ -218,7 +200,7 @@ async def test_a_refusal_is_final_when_the_next_provider_is_halted(make_world: M
 
 
 @pytest.mark.parametrize("failure", [GeneratorFault(), RequestRejected(), CallAmbiguous()])
-async def test_other_failures_go_to_nobody_else(
+async def test_other_failures_do_not_go_to_the_next_provider(
     make_world: MakeWorld, failure: WearonError
 ) -> None:
     world = await make_world()
@@ -239,8 +221,8 @@ async def test_a_store_is_served_by_its_own_provider_only(make_world: MakeWorld)
     assert (len(world.generator.paid), len(world.second.paid)) == (1, 1)
 
 
-async def test_a_provider_is_not_handed_the_marker_of_another(make_world: MakeWorld) -> None:
-    """Runware takes a marker for the id of its task: a conversation of OpenAI's is none."""
+async def test_a_provider_does_not_get_the_marker_of_another(make_world: MakeWorld) -> None:
+    """To Runware a marker is the id of its task: the id of an OpenAI conversation is not."""
     world = await make_world()
     world.generator = NeverBought()
     await world.breakers.trip(OPENAI, "account_blocked")

@@ -1,18 +1,17 @@
-"""Running sessions again: what is refused, what is written, and that nothing is paid twice."""
+"""Replays: what is refused, what is written, and that nothing is paid twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from devkit.crashes import STORE, USER, absorb, b2c, credits_left, open_accounts, resell
+from devkit.accounts import STORE, USER, credits_left
+from devkit.crashes import absorb, b2c, resell
 from devkit.faults import Crash
 from devkit.operators import Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World, picture
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import (
     CallAmbiguous,
@@ -26,11 +25,11 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.jobs.journal import Ending
-from wearon_cli.core.operator.bulk import Bulk, Progress
+from wearon_cli.core.operator.bulk import Bulk, BulkProgress
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.inputs import EXPIRED
 from wearon_cli.core.operator.inspector import JobLocation, Search
-from wearon_cli.core.operator.replay_plan import Action
+from wearon_cli.core.operator.replay_plan import ReplayAction
 from wearon_cli.core.session import Session, SessionKey, SessionMove, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path, swap_path
 
@@ -41,19 +40,6 @@ type Sale = Callable[[World], Awaitable[SessionKey]]
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
 FIRST, SECOND = picture("red"), picture("blue")
 STORED = "https://project.supabase.test/storage/v1/object/sign/virtual-tryon-images"
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 async def completed(world: World, key: SessionKey, drawn: bytes = FIRST) -> Session:
@@ -133,7 +119,9 @@ async def test_another_plan_for_the_same_session_finds_it_taken(
         await operators.replayer.run(other)
 
 
-async def test_a_row_that_moved_meanwhile_is_left_alone(world: World, operators: Operators) -> None:
+async def test_a_row_that_changed_meanwhile_is_not_replayed(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
     await failed(world, key)
     plan = await operators.plan(key)
@@ -188,7 +176,7 @@ async def test_a_cleaned_up_session_is_refused_before_anything_is_written(
 
 
 async def stored_inputs(world: World, key: SessionKey) -> tuple[str, str]:
-    """Let the row's inputs lie in our bucket."""
+    """Put the row's inputs into our bucket."""
     paths = (f"uploads/{USER}/1-person.jpg", f"uploads/{USER}/2-garment.jpg")
     for path in paths:
         await world.storage.put(path, PICTURE, content_type="image/jpeg")
@@ -197,7 +185,7 @@ async def stored_inputs(world: World, key: SessionKey) -> tuple[str, str]:
     return paths
 
 
-async def test_recorded_paths_stand_in_for_addresses_that_were_cleaned_up(
+async def test_recorded_paths_replace_addresses_that_were_cleaned_up(
     world: World, operators: Operators
 ) -> None:
     key = await b2c(world)
@@ -232,7 +220,7 @@ async def test_a_stored_picture_is_finished_without_its_inputs(
     await world.storage.put(row.result_path, FIRST, content_type="image/jpeg")
     await write(world, key, model_image_url=EXPIRED, outfit_image_url=EXPIRED)
     plan = await operators.replay(key)
-    assert (plan.action, plan.price.most_usd) == (Action.FINISH, 0.0)
+    assert (plan.action, plan.price.most_usd) == (ReplayAction.FINISH, 0.0)
     assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
 
@@ -240,13 +228,13 @@ async def test_a_stored_picture_is_finished_without_its_inputs(
 # ------------------------------------------------------------------ redraws, charges
 
 
-async def test_a_redraw_keeps_the_earlier_picture_and_undo_brings_it_back(
+async def test_a_redraw_keeps_the_earlier_picture_and_undo_restores_it(
     world: World, operators: Operators
 ) -> None:
     key = await absorb(world)
     row = await completed(world, key)
     plan = await operators.replay(key, force=True)
-    assert plan.action is Action.REDRAW
+    assert plan.action is ReplayAction.REDRAW
     world.generator.plan = [SECOND]
     assert await world.run_all() == [Ending.COMPLETED]
     redrawn = await world.storage.get(row.result_path)
@@ -297,7 +285,7 @@ async def stored(world: World, path: str) -> bytes | None:
     )
 
 
-async def test_nothing_to_undo_is_said(world: World, operators: Operators) -> None:
+async def test_nothing_to_undo_is_reported(world: World, operators: Operators) -> None:
     key = await b2c(world)
     await completed(world, key)
     with pytest.raises(SessionError, match="no earlier picture"):
@@ -310,7 +298,7 @@ async def test_nothing_to_undo_is_said(world: World, operators: Operators) -> No
 async def test_a_refused_redraw_leaves_the_session_completed_with_its_first_picture(
     world: World, operators: Operators
 ) -> None:
-    """Seen: it was failed and refunded, and the first picture still delivered."""
+    """Seen: it was failed and refunded, while the first picture was still delivered."""
     key = await b2c(world)
     row, before = await completed(world, key), await credits_left(world)
     plan = await operators.replay(key, force=True)
@@ -372,18 +360,20 @@ async def test_a_completed_session_needs_force(world: World, operators: Operator
         await operators.plan(key)
 
 
-async def test_a_job_is_left_alone_wherever_it_is(world: World, operators: Operators) -> None:
+async def test_a_session_with_a_job_is_refused_wherever_the_job_is(
+    world: World, operators: Operators
+) -> None:
     key = await b2c(world)
     with pytest.raises(SessionRunning, match="platform's list"):
         await operators.plan(key)
-    assert (await operators.plan(key, works_here=True)).action is Action.DRAW
+    assert (await operators.plan(key, works_here=True)).action is ReplayAction.DRAW
     await world.take_all_in()
     with pytest.raises(SessionRunning, match="ready"):
         await operators.plan(key, works_here=True)
 
 
 @pytest.mark.parametrize("word", ["", "12", "0193a1c0", "../etc/passwd"])
-async def test_what_is_no_session_id_is_not_looked_up(operators: Operators, word: str) -> None:
+async def test_an_invalid_session_id_is_not_looked_up(operators: Operators, word: str) -> None:
     with pytest.raises(InputError, match="is not a session id"):
         await operators.inspector.find(word)
 
@@ -412,7 +402,9 @@ async def test_a_stuck_session_gets_a_job_and_its_credit_pays(
     assert (await operators.report(key)).credit.state is CreditState.SPENT
 
 
-async def test_an_old_open_b2c_session_is_the_platforms(world: World, operators: Operators) -> None:
+async def test_an_old_open_b2c_session_is_left_to_the_platform(
+    world: World, operators: Operators
+) -> None:
     key, store_key = await b2c(world), await absorb(world)
     for each in (key, store_key):
         await stuck(world, each, age=timedelta(minutes=9))
@@ -425,7 +417,7 @@ async def test_an_old_open_b2c_session_is_the_platforms(world: World, operators:
 async def test_a_session_with_more_pictures_than_a_model_takes_runs_again(
     world: World, operators: Operators
 ) -> None:
-    """The platform sets no upper limit; which of them are drawn is the worker's business."""
+    """The platform has no upper limit; the worker decides which of them are drawn."""
     key = await b2c(world)
     await failed(world, key)
     many = [{"type": "hat", "url": f"https://a.test/{n}.jpg"} for n in range(20)]
@@ -445,7 +437,7 @@ async def test_the_credit_of_a_running_job_is_held(world: World, operators: Oper
     assert (report.credit.state, report.location) == (CreditState.HELD, JobLocation.READY)
 
 
-async def test_what_lost_calls_cost_is_counted(world: World, operators: Operators) -> None:
+async def test_the_cost_of_lost_calls_is_counted(world: World, operators: Operators) -> None:
     """Seen: `costs` $0.97 where $1.8 had been billed."""
     key = await b2c(world)
     world.generator.plan = [CallAmbiguous()]
@@ -503,11 +495,11 @@ async def test_many_are_opened_together_and_followed_to_their_ends(
     world: World, operators: Operators
 ) -> None:
     plans = await plans_of(world, operators, 4)
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     seen: list[int] = []
     all_open = asyncio.Event()
 
-    def look(now: Progress) -> None:
+    def look(now: BulkProgress) -> None:
         seen.append(len(now.ends))
         if len(now.open) == 4:
             all_open.set()
@@ -527,16 +519,16 @@ async def test_many_are_opened_together_and_followed_to_their_ends(
     assert seen[-1] == 4
 
 
-async def test_a_limit_of_money_stops_opening_more_and_is_never_passed(
+async def test_a_cost_limit_stops_opening_more_and_is_never_exceeded(
     world: World, operators: Operators
 ) -> None:
     plans = await plans_of(world, operators, 5)
     most_usd = plans[0].price.most_usd  # type: ignore[attr-defined]
     limit_usd = most_usd * 2 + 0.001
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     most_open = 0
 
-    def look(now: Progress) -> None:
+    def look(now: BulkProgress) -> None:
         nonlocal most_open
         most_open = max(most_open, len(now.open))
         assert now.committed_usd <= limit_usd
@@ -555,12 +547,12 @@ async def test_a_limit_of_money_stops_opening_more_and_is_never_passed(
     assert progress.by_limit == bool(progress.waiting)
 
 
-async def test_one_that_moved_on_is_left_out(world: World, operators: Operators) -> None:
+async def test_a_changed_session_is_skipped(world: World, operators: Operators) -> None:
     plans = await plans_of(world, operators, 1)
     key = plans[0].session.key  # type: ignore[attr-defined]
     await operators.replay(key)
     await world.run_all()
-    progress = Progress(waiting=list(plans))  # type: ignore[arg-type]
+    progress = BulkProgress(waiting=list(plans))  # type: ignore[arg-type]
     await Bulk(replayer=operators.replayer).run(progress, timeout_s=5, on_change=lambda _: None)
     assert (len(progress.moved), progress.opened) == (1, 0)
 

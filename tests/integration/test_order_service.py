@@ -1,7 +1,6 @@
-"""A try-on by hand: the platform's steps in the platform's order, and the way back."""
+"""A try-on by hand: the platform's steps in the platform's order, and how they are undone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from devkit.crashes import CREDITS, SHOPPER, STORE, USER, credits_left, open_accounts
+from devkit.accounts import CREDITS, SHOPPER, STORE, USER, credits_left, taken
 from devkit.faults import Faulty
 from devkit.operators import Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.keys import TASK_LIST
 from wearon_cli.core.contract import Task, parse_task
 from wearon_cli.core.credits import CreditState
@@ -30,14 +27,6 @@ from wearon_cli.core.operator.try_on import Order, Upload, new_session_id
 from wearon_cli.core.session import Channel, Session, Status, fail, start, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
 
 
 def order(channel: Channel = Channel.B2C, **more: object) -> Order:
@@ -67,14 +56,6 @@ CASES = pytest.mark.parametrize(
 )
 
 
-async def balances(world: World) -> tuple[int, int, int]:
-    return (
-        await world.ledger.user_balance(USER),
-        await world.ledger.store_balance(STORE),
-        await world.ledger.shopper_balance(STORE, SHOPPER),
-    )
-
-
 async def payloads(world: World) -> list[Task]:
     return [parse_task(raw) for raw in await world.redis.lrange(TASK_LIST, 0, -1)]
 
@@ -92,9 +73,7 @@ def changed(world: World, **ports: Any) -> Any:
 async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Order) -> None:
     row = await Operators(world).orders.place(placed)
     payer = 0 if placed.channel is Channel.B2C else 2 if placed.shopper_pays else 1
-    expected = [CREDITS] * 3
-    expected[payer] -= 1
-    assert list(await balances(world)) == expected
+    assert await taken(world) == tuple(int(n == payer) for n in range(3))
     assert row.status is Status.QUEUED
     (task,) = await payloads(world)
     assert (str(task.session_id), task.owner_id) == (row.session_id, placed.owner_id)
@@ -105,7 +84,7 @@ async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Orde
 
 
 async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) -> None:
-    """The store's ledger has nothing for its request id: so nothing is owed, however it ends."""
+    """The store's ledger has no entry for its request id, so nothing is owed, however it ends."""
     free = order(Channel.B2B, is_free=True)
     for answer in (PICTURE, GenerationRefused("refused")):
         world.generator.plan = [answer]
@@ -114,7 +93,7 @@ async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) ->
         report = await Operators(world).report(row.key)
         assert report.session.status.is_final
         assert report.credit.state is CreditState.NEVER_TAKEN
-    assert await balances(world) == (CREDITS, CREDITS, CREDITS)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_a_free_trial_that_cannot_be_queued_gives_nothing_back(world: World) -> None:
@@ -127,10 +106,10 @@ async def test_a_free_trial_that_cannot_be_queued_gives_nothing_back(world: Worl
         )
     (row,) = await rows(world)
     assert row.status is Status.FAILED
-    assert await balances(world) == (CREDITS, CREDITS, CREDITS)
+    assert await taken(world) == (0, 0, 0)
 
 
-async def test_the_payload_is_the_platforms_own(world: World) -> None:
+async def test_the_payload_equals_the_platforms(world: World) -> None:
     prompt = "Dress the person (naïve, 試着)."
     await Operators(world).orders.place(order(Channel.B2B, prompt=prompt))
     (raw,) = await world.redis.lrange(TASK_LIST, 0, -1)
@@ -146,7 +125,7 @@ async def test_the_payload_is_the_platforms_own(world: World) -> None:
         pytest.param(Channel.B2B, f"stores/{STORE}/uploads", id="b2b"),
     ],
 )
-async def test_pictures_go_where_the_platform_keeps_them(
+async def test_pictures_are_stored_at_the_platforms_paths(
     world: World, tmp_path: Path, channel: Channel, folder: str
 ) -> None:
     await Operators(world).orders.place(order(channel))
@@ -155,7 +134,7 @@ async def test_pictures_go_where_the_platform_keeps_them(
 
 
 @CASES
-async def test_without_credit_nothing_is_made(world: World, placed: Order) -> None:
+async def test_without_credit_nothing_is_created(world: World, placed: Order) -> None:
     """Seen: "spent", and a later failure paid out a credit that was never taken."""
 
     async def empty(*_: Any) -> bool:
@@ -177,7 +156,7 @@ async def test_an_owner_without_credits_is_refused_by_the_real_ledger(world: Wor
     assert await payloads(world) == []
 
 
-async def test_a_request_id_that_took_a_credit_before_makes_nothing(world: World) -> None:
+async def test_a_request_id_that_already_took_a_credit_creates_nothing(world: World) -> None:
     async def taken(*_: Any) -> bool:
         return False
 
@@ -191,7 +170,7 @@ async def test_a_request_id_that_took_a_credit_before_makes_nothing(world: World
 async def test_when_the_ledgers_answer_is_lost_no_credit_is_lost(
     world: World, placed: Order, arrived: bool
 ) -> None:
-    before = await balances(world)
+    before = await taken(world)
 
     async def lost(take: Any, *args: Any) -> bool:
         if arrived:
@@ -200,7 +179,7 @@ async def test_when_the_ledgers_answer_is_lost_no_credit_is_lost(
 
     with pytest.raises(StoreUnavailable):
         await changed(world, ledger=Faulty(world.ledger, take=lost)).place(placed)
-    assert await balances(world) == before
+    assert await taken(world) == before
     assert await rows(world) == []
 
 
@@ -208,33 +187,35 @@ async def test_when_the_ledgers_answer_is_lost_no_credit_is_lost(
 async def test_when_the_push_fails_the_row_is_failed_and_the_credit_returned(
     world: World, placed: Order
 ) -> None:
-    before = await balances(world)
+    before = await taken(world)
     intake = Faulty(world.intake, push=QueueUnavailable())
     with pytest.raises(QueueUnavailable):
         await changed(world, intake=intake).place(placed)
     (row,) = await rows(world)
     assert row.status is Status.FAILED
     assert row.error_message
-    assert await balances(world) == before
+    assert await taken(world) == before
 
 
 @CASES
-async def test_when_the_row_cannot_be_made_the_credit_is_returned(
+async def test_when_the_row_cannot_be_inserted_the_credit_is_returned(
     world: World, placed: Order
 ) -> None:
-    before = await balances(world)
+    before = await taken(world)
     sessions = Faulty(world.sessions, insert=StoreUnavailable())
     with pytest.raises(StoreUnavailable):
         await changed(world, sessions=sessions).place(placed)
     assert await rows(world) == []
-    assert await balances(world) == before
+    assert await taken(world) == before
 
 
 @pytest.mark.parametrize("ended", [Status.PROCESSING, Status.FAILED])
 async def test_a_push_that_arrived_after_all_is_left_to_its_worker(
     world: World, ended: Status
 ) -> None:
-    """The answer was lost, the job was not: who holds the row settles it, not we."""
+    """The answer was lost, but not the job: the worker that has the row settles it, not this
+    command.
+    """
     before = await credits_left(world)
 
     async def taken(_: Any, payload: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What reading a picture really holds, measured, against what its header was taken to say."""
+"""The measured memory of reading a picture, compared with the estimate from its header."""
 
 import io
 import subprocess
@@ -17,7 +17,7 @@ from wearon_cli.core.pictures.prepare import prepare, prepare_need, verify_need
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-#: Reads a picture from standard input, works on it, and prints what that held at its peak.
+#: Processes a picture from standard input, and prints the peak memory.
 MEASURE = """
 import sys
 from contextlib import suppress
@@ -67,7 +67,7 @@ def webp(mode: str = "RGB", **options: object) -> bytes:
     return kit.encode(photo(mode), "WEBP", method=0, **options)
 
 
-#: The heaviest way of each kind. A baseline JPEG takes next to nothing.
+#: The heaviest variant of each format. A baseline JPEG takes almost nothing.
 PICTURES: dict[str, Callable[[], bytes]] = {
     "JPEG": jpeg,
     "JPEG, progressive": partial(jpeg, progressive=True),
@@ -92,15 +92,15 @@ def measured_bytes(work: str, data: bytes) -> int:
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize("work", ["prepare", "verify"])
-def test_no_picture_takes_more_than_its_header_was_taken_to_say(name: str, work: str) -> None:
+def test_no_picture_takes_more_memory_than_estimated(name: str, work: str) -> None:
     data = PICTURES[name]()
     need_bytes = prepare_need(data) if work == "prepare" else verify_need(data)
     assert measured_bytes(work, data) <= need_bytes
 
 
 @pytest.mark.parametrize("name", ["PNG, RGBA", "WebP", "JPEG, progressive, full colour"])
-def test_the_budget_is_not_much_above_what_is_taken(name: str) -> None:
-    """Else it would refuse photos that could be read."""
+def test_the_estimate_is_not_much_above_the_real_memory(name: str) -> None:
+    """Otherwise it would refuse readable photos."""
     data = PICTURES[name]()
     assert prepare_need(data) < 2 * measured_bytes("prepare", data)
 
@@ -118,7 +118,7 @@ def test_the_budget_is_not_much_above_what_is_taken(name: str) -> None:
         pytest.param("WEBP", (4032, 3024), {"method": 0}, id="12 MP WebP"),
     ],
 )
-def test_what_phones_take_is_within_the_budget(
+def test_phone_photos_are_within_the_budget(
     kind: str, size: tuple[int, int], options: dict[str, object]
 ) -> None:
     held = io.BytesIO()
@@ -142,8 +142,10 @@ def test_a_few_bytes_that_cost_hundreds_of_megabytes_are_refused(name: str) -> N
     assert measured_bytes("prepare", BOMBS[name]) < 4_000_000
 
 
-def test_colours_that_come_after_the_pixels_are_left_out() -> None:
-    """A transparent colour makes Pillow hold three times as much; behind the pixels it hides."""
+def test_colour_profiles_after_the_pixels_are_dropped() -> None:
+    """A transparent colour makes Pillow use three times the memory; after the pixels the header
+    check misses it.
+    """
     data = png("RGB")
     late = data[:-12] + kit.png_chunk(b"tRNS", b"\0" * 6) + data[-12:]
     assert (

@@ -1,4 +1,4 @@
-"""Pixel work in real child processes: the culprit's call fails, its neighbours do not notice."""
+"""Pixel work in real child processes: only the call that causes a failure fails."""
 
 import asyncio
 import os
@@ -13,11 +13,10 @@ import psutil
 import pytest
 
 from devkit import pictures as kit
+from devkit.accounts import CREDITS, USER
 from devkit.hostile_pixel_jobs import POISON
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.pixels.processes import PixelProcesses
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.errors import (
     PictureProblem,
     PictureTooHeavy,
@@ -32,7 +31,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 HOSTILE = "devkit.hostile_pixel_jobs"
 MAX_PX = 50_000_000
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 
 
 @pytest.fixture
@@ -45,7 +43,7 @@ async def pool() -> AsyncIterator[PixelProcesses]:
 
 @pytest.fixture
 async def single() -> AsyncIterator[PixelProcesses]:
-    """One process: what it does, everybody waits for."""
+    """One process, for which every call waits."""
     one = PixelProcesses(1, jobs=HOSTILE)
     yield one
     await one.aclose()
@@ -56,16 +54,17 @@ async def run(pool: PixelProcesses, job: str, data: bytes = b"", **args: object)
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Look again and again; the test's own limit of time bounds it."""
+    """Check repeatedly; the test's own time limit ends it."""
     while not true():  # noqa: ASYNC110 - nothing could set an event
         await asyncio.sleep(0.01)
 
 
-# ------------------------------------------------------------------------ the culprit alone
+# ------------------------------------------------------------------------ failures stay with their
+# call
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
-async def test_who_kills_its_process_fails_alone(pool: PixelProcesses, number: int) -> None:
+async def test_a_job_that_kills_its_process_fails_alone(pool: PixelProcesses, number: int) -> None:
     calls = [run(pool, "echo", b"%d" % n) for n in range(20)]
     calls.insert(7, run(pool, "die", number=number))
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -73,14 +72,14 @@ async def test_who_kills_its_process_fails_alone(pool: PixelProcesses, number: i
     assert answers == [b"%d" % n for n in range(20)]
 
 
-async def test_every_process_may_die_and_the_next_job_is_done(pool: PixelProcesses) -> None:
+async def test_after_all_processes_died_the_next_job_is_run(pool: PixelProcesses) -> None:
     deaths = [run(pool, "die", number=signal.SIGKILL) for _ in range(6)]
     answers = await asyncio.gather(*deaths, return_exceptions=True)
     assert [type(each) for each in answers] == [PixelWorkDied] * 6
     assert await run(pool, "echo", b"next") == b"next"
 
 
-async def test_a_process_killed_from_outside_costs_the_job_it_held(
+async def test_a_process_killed_from_outside_costs_its_current_job(
     single: PixelProcesses, tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
@@ -103,7 +102,7 @@ async def test_a_process_killed_between_jobs_costs_nobody_anything(single: Pixel
     assert await run(single, "echo", b"next") == b"next"
 
 
-async def test_endless_work_is_cut_off_and_the_next_job_is_done() -> None:
+async def test_endless_work_is_stopped_and_the_next_job_is_run() -> None:
     pool = PixelProcesses(1, jobs=HOSTILE, work_limit_s=3.0)
     try:
         hanging = asyncio.create_task(run(pool, "hang"))
@@ -116,7 +115,7 @@ async def test_endless_work_is_cut_off_and_the_next_job_is_done() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit memory")
-async def test_memory_without_end_is_refused_and_the_process_lives(single: PixelProcesses) -> None:
+async def test_unlimited_allocation_fails_and_the_process_survives(single: PixelProcesses) -> None:
     await run(single, "echo")
     before = single.pids
     with pytest.raises(PictureTooHeavy):
@@ -138,21 +137,21 @@ async def test_a_real_picture_above_the_limit_of_its_process_is_refused() -> Non
         await pool.aclose()
 
 
-async def test_a_fault_of_ours_is_no_problem_of_the_picture(single: PixelProcesses) -> None:
+async def test_an_internal_error_is_not_a_picture_problem(single: PixelProcesses) -> None:
     with pytest.raises(WearonError, match="KeyError") as caught:
         await run(single, "fail")
     assert not isinstance(caught.value, PictureProblem)
     assert await run(single, "echo", b"next") == b"next"
 
 
-async def test_a_process_that_talks_nonsense_is_ended(single: PixelProcesses) -> None:
-    """As a decoder might that a picture took over: it cannot harm the worker."""
+async def test_a_process_with_an_invalid_answer_is_killed(single: PixelProcesses) -> None:
+    """Like a decoder that a picture has compromised: it cannot harm the worker."""
     with pytest.raises(PixelWorkDied):
         await run(single, "talk_nonsense")
     assert await run(single, "echo", b"next") == b"next"
 
 
-async def test_what_a_library_prints_does_not_get_into_the_answers(single: PixelProcesses) -> None:
+async def test_output_of_libraries_does_not_get_into_the_answers(single: PixelProcesses) -> None:
     assert await run(single, "print", b"clean") == b"clean"
 
 
@@ -170,7 +169,7 @@ async def test_first_come_first_served(single: PixelProcesses) -> None:
     assert done == list(range(200))
 
 
-async def test_pictures_that_need_too_much_together_do_not_meet(tmp_path: Path) -> None:
+async def test_pictures_that_need_too_much_memory_together_do_not_overlap(tmp_path: Path) -> None:
     pool = PixelProcesses(2, jobs=HOSTILE, together_bytes=100)
     marker = str(tmp_path / "marker")
     answers = []
@@ -200,8 +199,8 @@ async def test_light_pictures_pass_heavy_ones_that_wait(tmp_path: Path) -> None:
         await asyncio.gather(*heavy, return_exceptions=True)
 
 
-async def test_light_pictures_do_meet(tmp_path: Path) -> None:
-    """So that the test above can fail."""
+async def test_light_pictures_do_overlap(tmp_path: Path) -> None:
+    """Proves that the test above can fail."""
     pool = PixelProcesses(2, jobs=HOSTILE, together_bytes=100)
     marker = str(tmp_path / "marker")
     try:
@@ -213,7 +212,7 @@ async def test_light_pictures_do_meet(tmp_path: Path) -> None:
     assert {note["alone"] for note, _ in answers} == {True, False}
 
 
-async def test_who_no_longer_waits_is_not_served(single: PixelProcesses, tmp_path: Path) -> None:
+async def test_a_cancelled_request_is_not_run(single: PixelProcesses, tmp_path: Path) -> None:
     begun, never = tmp_path / "begun", tmp_path / "never"
     held = asyncio.create_task(run(single, "hang", marker=str(begun)))
     left = asyncio.create_task(run(single, "hang", marker=str(never)))
@@ -239,7 +238,7 @@ async def test_cancelled_calls_leave_no_trace(pool: PixelProcesses) -> None:
     assert await run(pool, "echo", b"next") == b"next"
 
 
-async def test_closing_ends_the_processes_and_whoever_waits() -> None:
+async def test_closing_ends_the_processes_and_cancels_waiting_calls() -> None:
     pool = PixelProcesses(2, jobs=HOSTILE)
     calls = [asyncio.create_task(run(pool, "hang")) for _ in range(200)]
     await until(lambda: len(pool.pids) == 2)
@@ -310,7 +309,7 @@ def _runs(pid: int) -> bool:
 # ---------------------------------------------------------------------- pictures and jobs
 
 
-async def test_pictures_become_what_they_become_in_one_process() -> None:
+async def test_results_equal_those_of_a_single_process() -> None:
     photo = kit.encode(kit.photo_12mp(), quality=85)
     answer, png = kit.encode(kit.corners(640, 960)), kit.encode(kit.corners(640, 960), "PNG")
     pool = PixelProcesses(2)
@@ -325,7 +324,7 @@ async def test_pictures_become_what_they_become_in_one_process() -> None:
         await pool.aclose()
 
 
-async def test_what_a_header_gives_away_never_reaches_a_process() -> None:
+async def test_pictures_refused_by_their_header_never_reach_a_process() -> None:
     pool = PixelProcesses(2)
     with pytest.raises(PictureTooHeavy):
         await pool.prepare(kit.webp_claiming(7000, 7000), max_px=MAX_PX)
@@ -334,21 +333,14 @@ async def test_what_a_header_gives_away_never_reaches_a_process() -> None:
     assert pool.pids == []
 
 
-async def test_a_poisoned_picture_fails_its_session_and_no_other(
-    redis: Client, redis_server: RedisServer, tmp_path: Path
-) -> None:
-    world = World(redis, redis_server.url, tmp_path)
+async def test_a_poisoned_picture_fails_its_session_and_no_other(world: World) -> None:
     world.pixels = PixelProcesses(2, jobs=HOSTILE)
-    await world.ledger.add_user(USER, credits=10)
-    try:
-        keys = [await world.sell(owner_id=USER) for _ in range(6)]
-        world.fetcher.plan = [PICTURE, PICTURE, PICTURE + POISON]
-        await world.take_all_in()
-        outcomes = await asyncio.gather(*(world.run_one() for _ in keys))
-        rows = [await world.row(key) for key in keys]
-    finally:
-        await world.aclose()
+    keys = [await world.sell(owner_id=USER) for _ in range(6)]
+    world.fetcher.plan = [PICTURE, PICTURE, PICTURE + POISON]
+    await world.take_all_in()
+    outcomes = await asyncio.gather(*(world.run_one() for _ in keys))
+    rows = [await world.row(key) for key in keys]
     assert sorted(map(str, outcomes)) == ["completed"] * 5 + ["failed"]
     failed = [row for row in rows if row.status is Status.FAILED]
     assert [row.error_message for row in failed] == [PixelWorkDied.shopper_message]
-    assert await world.ledger.user_balance(USER) == 5
+    assert await world.ledger.user_balance(USER) == CREDITS - 5

@@ -32,8 +32,8 @@ from wearon_cli.core.settings import Settings
 pytestmark = pytest.mark.slow
 
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
-#: Of the bundle built with mediapipe 1.2.2 and flatbuffers 25.12.19. Another flatbuffers may pack
-#: the same networks in other bytes: then look at the pictures again, and write its hash here.
+#: Of the bundle built with mediapipe 1.2.2 and flatbuffers 25.12.19. Another flatbuffers version
+#: may pack the same networks into other bytes: then check the pictures again, and update the hash.
 BUNDLE_SHA256 = "792479f46b9bd7a3f1bbc7e8c4ace558cf705362c070b3d731c7d9a9757d6053"
 
 
@@ -173,7 +173,7 @@ def test_native_libraries_stay_off_the_terminal(
     photo = pixels("person.jpg")
     with MediaPipePose(model, quiet=False) as loud:
         loud.read(photo)
-    assert "W0000" in capfd.readouterr().err  # else there is nothing to keep quiet
+    assert "W0000" in capfd.readouterr().err  # otherwise there is nothing to silence
     with MediaPipePose(model) as quiet:
         quiet.read(photo)
         print("ours", file=sys.stderr)  # noqa: T201 - Python's own messages are not swallowed
@@ -234,7 +234,7 @@ async def test_pictures_that_make_no_preview_are_rejected_with_a_reason(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("garment", ["blank", "person"])
-async def test_what_cannot_be_dressed_is_shown_beside_the_person(
+async def test_a_garment_that_cannot_be_dressed_is_shown_next_to_the_person(
     reader: MediaPipePose, garment: str
 ) -> None:
     shown = {"blank": blank(), "person": prepared("person.jpg")}[garment]
@@ -247,12 +247,12 @@ async def test_what_cannot_be_dressed_is_shown_beside_the_person(
     assert answer.usage.is_preview
     if garment == "blank":
         assert after.shape[1] > 1.4 * before.shape[1]
-    else:  # a top worn by a person is dressed, and her face stays where it is
+    else:  # a top worn by a person is dressed, without her face
         assert after.shape == before.shape
 
 
 @pytest.mark.anyio
-async def test_a_missing_model_is_no_fault_of_the_pictures(tmp_path: Path) -> None:
+async def test_a_missing_model_is_not_a_picture_problem(tmp_path: Path) -> None:
     missing = Settings(pose_model=tmp_path / "none.task")
     generator = PreviewImages(lambda: MediaPipePose(require_model(missing)))
     wanted = request(prepared("person.jpg"), prepared("garment_tee.jpg"))

@@ -1,4 +1,4 @@
-"""Responses and Runware over real sockets, as processes: what only a network can do wrong."""
+"""Responses and Runware over real sockets, as processes: faults that only a network has."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def api(server: ImageApiProcess) -> ImageApiProcess:
 async def provider_of(
     api: ImageApiProcess, *, submit_timeout_s: float = LONGEST_S
 ) -> AsyncIterator[tuple[Provider, str]]:
-    """The adapter, through few connections, and the model to ask for."""
+    """The adapter, with few connections, and the model to request."""
     if isinstance(api, RunwareApiProcess):
         fetcher = GuardedFetcher(
             trusted_origins=[api.origin], max_bytes=10_000_000, total_timeout_s=LONGEST_S
@@ -130,7 +130,7 @@ async def test_an_answer_that_is_lost_on_the_wire_is_found_by_its_marker(
     assert api.book()["purchases"] == {"s1": 1}
 
 
-async def test_a_result_cut_off_on_the_wire_is_asked_for_again(api: ImageApiProcess) -> None:
+async def test_a_truncated_result_is_fetched_again(api: ImageApiProcess) -> None:
     api.rules(faults=[{"name": "lose_result", "times": 1}])
     async with provider_of(api) as (provider, model):
         made = await bought(provider, model, "s1")
@@ -151,7 +151,7 @@ async def test_hundreds_are_in_flight_over_a_few_connections(api: ImageApiProces
     assert set(api.book()["purchases"].values()) == {1}
 
 
-async def test_the_server_holds_drawings_until_it_is_told(api: ImageApiProcess) -> None:
+async def test_the_server_holds_drawings_until_released(api: ImageApiProcess) -> None:
     api.rules(faults=[{"name": "hold"}])
     async with provider_of(api) as (provider, model):
         marker = await provider.prepare("s1")

@@ -9,42 +9,34 @@ docs/providers.md has the table.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from devkit.crashes import (
-    b2c,
-    credits_left,
-    let_others_finish,
-    open_accounts,
-    run_until_crash,
-)
+from devkit.accounts import credits_left
+from devkit.crashes import b2c, let_others_finish, replay, run_until_crash
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import TAKEN, BackgroundRule
 from devkit.servers.image_api_faults import Latency
-from devkit.servers.redis_server import RedisServer
 from devkit.waiting import reached
-from devkit.world import World
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.errors import ObjectNotFound
 from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.breakers import provider_breaker
-from wearon_cli.core.jobs.journal import Ending, HandBack, NewJob
+from wearon_cli.core.jobs.journal import Ending, HandBack
 from wearon_cli.core.jobs.offers import Catalogue, Offer
 from wearon_cli.core.purchases import BookRow
-from wearon_cli.core.session import SessionKey, Status, fail
+from wearon_cli.core.session import Status, fail
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-#: No job takes more steps to the outside than this.
+#: No job makes more outside calls than this.
 MANY = 60
 WITH_POWERS = ("responses", "runware")
-#: The step at which the ticket is known to the worker only.
+#: The step at which only the worker knows the ticket.
 AFTER_SUBMIT = "purchase_submitted"
-#: A conversation tells no usage: what was found there is booked at an estimate, this good.
+#: A conversation reports no usage: a picture found there is recorded at an estimate of this
+#: accuracy.
 ESTIMATE_USD = 0.02
 
 
@@ -55,13 +47,8 @@ async def sold_by(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnder
 
 
 @pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, sold_by: ProviderUnderTest
-) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path, sold_by=sold_by)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
+async def world(make_world: MakeWorld, sold_by: ProviderUnderTest) -> World:
+    return await make_world(sold_by=sold_by)
 
 
 async def book(world: World) -> list[BookRow]:
@@ -72,7 +59,7 @@ async def book(world: World) -> list[BookRow]:
 async def assert_books_agree(
     world: World, sold_by: ProviderUnderTest, where: str, *, is_estimate: bool = False
 ) -> None:
-    """One picture in our book, at what it was billed."""
+    """One picture in our book, at the billed cost."""
     (row,) = await book(world)
     assert (row.count, row.outcome) in {(1, "kept"), (1, "fetched")}, where
     billed = sum(each.cost_usd for each in sold_by.api.drawings.taken.values() if each.billed)
@@ -83,7 +70,7 @@ async def assert_books_agree(
 
 
 def kept_photos(sold_by: ProviderUnderTest) -> int:
-    """Of customers, at the provider. Runware's go by themselves."""
+    """Customer data at the provider. Runware's expires by itself."""
     return int(sold_by.api.kept()) if sold_by.kind == "responses" else 0
 
 
@@ -135,23 +122,6 @@ async def drawn(sold_by: ProviderUnderTest) -> None:
     await reached(lambda: all(each.is_done for each in sold_by.api.drawings.taken.values()))
 
 
-async def redraw(world: World, key: SessionKey) -> None:
-    """Open the job, as `replay-task --fresh` does after its checks."""
-    row = await world.row(key)
-    task = new_task(
-        key=key,
-        owner_id=row.owner_id,
-        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
-        prompt="",
-        request_id="req",
-        replay=ReplayRequest(replay_id="0badcafe", from_status=row.status, fresh=True),
-    )
-    job = NewJob(
-        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
-    )
-    assert await world.journal.open(job)
-
-
 # ------------------------------------------------------------------------ answers that are lost
 
 
@@ -174,7 +144,7 @@ async def test_a_picture_is_bought_once_whatever_answer_is_lost(
     assert (record.purchases, record.purchases_lost) == (1, 0)
 
 
-async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again(
+async def test_a_purchase_that_never_happened_is_not_counted_and_its_id_is_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -193,7 +163,7 @@ async def test_a_purchase_that_never_was_is_not_counted_and_its_id_is_used_again
         assert task.marker == entry.purchase.marker
 
 
-async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
+async def test_the_id_of_a_lost_purchase_is_not_reused(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -207,7 +177,7 @@ async def test_a_purchase_that_is_lost_does_not_lend_its_id_to_the_next(
     assert {row.outcome: row.count for row in await book(world)} == {"lost": 1, "kept": 1}
 
 
-async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was(
+async def test_another_provider_does_not_get_the_id_of_an_unmade_purchase(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -224,7 +194,7 @@ async def test_another_provider_does_not_get_the_id_of_a_purchase_that_never_was
         assert (sold_by.purchases(), next_one.purchases()) == ({}, {key.session_id: 1})
 
 
-async def test_an_open_breaker_holds_back_no_picture_that_is_bought(
+async def test_an_open_breaker_does_not_delay_a_bought_picture(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -240,7 +210,7 @@ async def test_a_picture_is_drawn_again_for_a_redraw(
 ) -> None:
     key = await b2c(world)
     await let_others_finish(world)
-    await redraw(world, key)
+    await replay(world, key, fresh=True)
     await killed_in(world, "submit", after=True)
     await let_others_finish(world)
     assert sold_by.purchases() == {key.session_id: 2}
@@ -290,7 +260,7 @@ async def test_a_drawing_for_a_session_that_ended_meanwhile_is_stopped_or_awaite
     assert kept_photos(sold_by) == 0
 
 
-async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
+async def test_a_purchase_left_at_the_end_of_a_job_is_cancelled_and_lost(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)
@@ -305,7 +275,7 @@ async def test_what_is_left_at_the_end_of_a_job_is_stopped_and_lost(
     assert told.index("purchase_ended") < told.index("settling")
 
 
-async def test_a_late_picture_replaces_none(world: World, sold_by: ProviderUnderTest) -> None:
+async def test_a_late_picture_replaces_no_other(world: World, sold_by: ProviderUnderTest) -> None:
     key = await b2c(world)
     await killed_in(world, "collect")
     await drawn(sold_by)
@@ -322,11 +292,10 @@ async def test_a_late_picture_replaces_none(world: World, sold_by: ProviderUnder
 
 
 async def test_a_purchase_that_stays_unresolved_is_lost_before_the_job_is_settled(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, sold_by: ProviderUnderTest
+    make_world: MakeWorld, sold_by: ProviderUnderTest
 ) -> None:
     limits = {"max_wait_s": 0.3, "openai_timeout_s": 0.1}
-    world = World(redis, redis_server.url, tmp_path, sold_by=sold_by, **limits)
-    await open_accounts(world)
+    world = await make_world(sold_by=sold_by, **limits)
     before = await credits_left(world)
     key = await b2c(world)
     sold_by.api.drawings.rules = BackgroundRule.parse_all("hold")
@@ -335,7 +304,6 @@ async def test_a_purchase_that_stays_unresolved_is_lost_before_the_job_is_settle
     await asyncio.sleep(limits["max_wait_s"])
     await world.pass_time()
     outcomes += await world.run_all()
-    await world.aclose()
     told = await world.events(key)
     assert outcomes == [HandBack.WAITING, Ending.FAILED]
     assert (await world.row(key)).status is Status.FAILED

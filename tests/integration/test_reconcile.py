@@ -1,29 +1,18 @@
-"""What does not fit together is found, corrected where that is proved, and never twice."""
+"""Discrepancies are found, and corrected once where they are proved."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from devkit.crashes import (
-    SHOPPER,
-    STORE,
-    USER,
-    absorb,
-    b2c,
-    credits_left,
-    open_accounts,
-    overage,
-    resell,
-)
+from devkit.accounts import SHOPPER, STORE, USER, credits_left
+from devkit.crashes import absorb, b2c, overage, resell
 from devkit.operators import DAY, Operators
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis import keys
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused
 from wearon_cli.core.jobs.journal import Ending
@@ -42,20 +31,9 @@ STORES = pytest.mark.parametrize("sale", [absorb, resell], ids=lambda sale: sale
 USER_PAYS = Payer(channel=Channel.B2C, owner_id=USER)
 
 
-@pytest.fixture
-async def world(
-    redis: Client, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+@pytest.fixture(autouse=True)
+def young_sessions_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "YOUNG", timedelta(0))
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-def operators(world: World) -> Operators:
-    return Operators(world)
 
 
 async def found(operators: Operators) -> list[Case]:
@@ -86,7 +64,7 @@ async def failed_by_us(world: World, key: SessionKey) -> Session:
 
 
 def forget(tmp_path: Path, sql: str, *values: str) -> None:
-    """As by hand in the database."""
+    """A change by hand in the database."""
     with sqlite3.connect(tmp_path / "wearon.db") as db:
         db.execute(sql, values)
     db.close()
@@ -95,7 +73,7 @@ def forget(tmp_path: Path, sql: str, *values: str) -> None:
 # ------------------------------------------------------------------ what fits
 
 
-async def test_healthy_sessions_are_no_cases(world: World, operators: Operators) -> None:
+async def test_healthy_sessions_are_not_reported(world: World, operators: Operators) -> None:
     for sale in (b2c, absorb, resell):
         await sale(world)
     await world.run_all()
@@ -103,7 +81,7 @@ async def test_healthy_sessions_are_no_cases(world: World, operators: Operators)
 
 
 @SOLD
-async def test_failed_and_refunded_sessions_are_none_either(
+async def test_failed_and_refunded_sessions_are_not_reported(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -114,7 +92,7 @@ async def test_failed_and_refunded_sessions_are_none_either(
 
 @SOLD
 @pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
-async def test_replays_are_known(
+async def test_replays_are_recognised(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -130,9 +108,7 @@ async def test_replays_are_known(
     assert await found(operators) == []
 
 
-async def test_rows_that_are_being_worked_on_or_young_are_left_alone(
-    world: World, operators: Operators
-) -> None:
+async def test_young_and_running_sessions_are_skipped(world: World, operators: Operators) -> None:
     key = await b2c(world)
     assert await found(operators) == []  # in the platform's list
     await world.take_all_in()
@@ -142,9 +118,7 @@ async def test_rows_that_are_being_worked_on_or_young_are_left_alone(
     assert await found(Operators(world, orphan_age_s=3600.0)) == []
 
 
-async def test_a_charged_replay_at_work_is_not_taken_for_owed(
-    world: World, operators: Operators
-) -> None:
+async def test_a_running_charged_replay_is_not_owed(world: World, operators: Operators) -> None:
     key = await b2c(world)
     await failed_by_us(world, key)
     plan = await operators.replay(key, charge=True)
@@ -157,7 +131,7 @@ async def test_a_charged_replay_at_work_is_not_taken_for_owed(
 
 
 @STORES
-async def test_a_stores_credit_that_never_came_back_is_given_once(
+async def test_an_owed_credit_of_a_store_is_refunded_once(
     world: World,
     operators: Operators,
     sale: Sale,
@@ -178,7 +152,7 @@ async def test_a_stores_credit_that_never_came_back_is_given_once(
 async def test_a_user_is_owed_what_we_failed_and_did_not_return(
     world: World, operators: Operators, tmp_path: Path
 ) -> None:
-    """A goodwill refund of the same minute proves nothing, and takes nothing away."""
+    """A goodwill refund in the same minute proves nothing, and replaces nothing."""
     key = await b2c(world)
     row = await failed_by_us(world, key)
     forget(tmp_path, "DELETE FROM credit_transactions WHERE type = 'refund'")
@@ -190,7 +164,7 @@ async def test_a_user_is_owed_what_we_failed_and_did_not_return(
     assert await found(operators) == []
 
 
-async def test_a_charge_whose_replay_ended_without_it_is_given_back(
+async def test_a_charge_whose_replay_ended_without_a_picture_is_refunded(
     world: World, operators: Operators
 ) -> None:
     key = await absorb(world)
@@ -204,7 +178,7 @@ async def test_a_charge_whose_replay_ended_without_it_is_given_back(
     assert await found(operators) == []
 
 
-async def test_run_twice_there_is_nothing_new(world: World, operators: Operators) -> None:
+async def test_a_second_run_finds_nothing_new(world: World, operators: Operators) -> None:
     for sale in (b2c, absorb, resell, overage):
         await failed_by_another(world, await sale(world))
     first = await fix_all(operators)
@@ -235,10 +209,12 @@ async def test_what_a_replay_completed_meanwhile_is_not_refunded(
     assert (await operators.report(key)).credit.state is CreditState.SPENT
 
 
-async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_given_back(
+async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_refunded(
     world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A replay took and used it between the look and the refund: the charge was given back."""
+    """Seen: a replay took and used it between the check and the refund, and the charge was
+    refunded.
+    """
     key = await absorb(world)
     row = await failed_by_us(world, key)
     await world.settlement().charge(row, "0badcafe")  # and then Redis lost its job
@@ -258,7 +234,7 @@ async def test_a_charge_that_paid_for_a_picture_meanwhile_is_not_given_back(
     assert (await operators.report(key)).credit.state is CreditState.CHARGED
 
 
-# ------------------------------------------------------------------ what nobody can know
+# ------------------------------------------------------------------ what is unclear
 
 
 async def test_what_the_platform_refunded_without_naming_it_is_unclear(
@@ -352,7 +328,7 @@ async def test_an_overage_is_for_a_person(world: World, operators: Operators) ->
 # ------------------------------------------------------------------ jobs and pictures
 
 
-async def test_an_open_row_without_a_job_goes_to_the_workers_who_settle_it(
+async def test_an_open_row_without_a_job_is_settled_by_the_workers(
     world: World, operators: Operators
 ) -> None:
     before = await credits_left(world)
@@ -377,7 +353,7 @@ async def test_a_completed_session_without_its_picture_is_found(
     assert await kinds(operators) == [Discrepancy.NO_PICTURE]
 
 
-async def test_a_failed_session_with_a_picture_is_an_offer_and_no_fault(
+async def test_a_failed_session_with_a_picture_is_not_a_failure(
     world: World, operators: Operators
 ) -> None:
     row = await failed_by_us(world, await absorb(world))

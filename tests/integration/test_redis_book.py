@@ -1,4 +1,4 @@
-"""The book of purchases on a real Redis: every purchase is in it once, under what became of it."""
+"""The book of purchases on a real Redis: every purchase is in it once, under its outcome."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -90,7 +90,7 @@ async def test_a_row_says_day_owner_provider_model_and_outcome(books: Books) -> 
     assert (row.outcome, row.count, row.cost_usd) == (KEPT, 1, 0.05)
 
 
-async def test_shoppers_of_no_store_have_one_name(books: Books) -> None:
+async def test_b2c_purchases_have_one_owner(books: Books) -> None:
     for n in range(2):
         await books.stored(await books.opened(f"s{n}", owner=f"user-{n}", channel=Channel.B2C))
     today = datetime.now(UTC).date()
@@ -128,7 +128,7 @@ async def test_a_purchase_that_was_not_billed_does_not_count(books: Books) -> No
     assert (await books.claimed()).purchases == 0
 
 
-async def test_without_an_open_purchase_nothing_is_booked(books: Books) -> None:
+async def test_without_an_open_purchase_nothing_is_recorded(books: Books) -> None:
     claim = await books.opened()
     await books.journal.end_purchase(claim, LOST)
     assert await books.sums() == {}
@@ -163,7 +163,7 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_kept(books: Books) -
     assert await books.sums() == {KEPT: (1, 0.05), UNUSED: (1, 0.05)}
 
 
-async def test_a_redraw_replaces_on_the_day_when_the_first_was_booked(
+async def test_a_redraw_is_recorded_on_the_day_of_the_first_purchase(
     books: Books, redis: Client
 ) -> None:
     claim = await books.opened()
@@ -199,7 +199,7 @@ async def test_a_picture_of_a_job_that_failed_is_unused(books: Books) -> None:
         pytest.param(FAILED, LOST, id="failed: nobody knows"),
     ],
 )
-async def test_a_purchase_whose_end_was_never_written_down(
+async def test_a_purchase_without_a_recorded_end_is_lost(
     books: Books, closing: Closing, outcome: PurchaseOutcome
 ) -> None:
     claim = await books.opened()

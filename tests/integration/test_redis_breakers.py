@@ -36,7 +36,7 @@ async def test_a_breaker_stops_nothing_but_its_own_calls(redis: Client) -> None:
     assert (admission.wait_s, admission.is_probe) == (0, False)
 
 
-async def test_whoever_has_seen_it_open_closes_it(redis: Client) -> None:
+async def test_any_caller_that_saw_it_open_can_close_it(redis: Client) -> None:
     one, other = RedisBreakers(redis), RedisBreakers(redis)
     await one.trip(PROVIDER, "account_blocked")
     await other.reset(PROVIDER)  # a call that began before
@@ -60,12 +60,12 @@ async def test_a_halt_says_why_since_when_and_until_when(redis: Client) -> None:
     assert again.next_probe_at > first.next_probe_at
 
 
-async def test_a_breaker_nobody_probes_is_forgotten_after_a_day(redis: Client) -> None:
+async def test_a_breaker_that_is_not_probed_expires_after_a_day(redis: Client) -> None:
     await RedisBreakers(redis).trip(PROVIDER, "account_blocked")
     assert 0 < await redis.ttl(keys.BREAKERS) <= 86_400
 
 
-async def test_closed_breakers_cost_one_look_for_several(
+async def test_one_read_serves_several_closed_breakers(
     redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_breakers, "LOOK_LASTS_S", 1000)

@@ -1,4 +1,4 @@
-"""What `wearon doctor` reads of a Redis server: whether it keeps what it is given."""
+"""What `wearon doctor` checks on a Redis server: whether it keeps its data."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hosted:
-    """A server whose operator hides how it keeps data, as several hosted ones do."""
+    """A server that hides its persistence, as several hosted ones do."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
@@ -39,7 +39,7 @@ async def written(redis: Client) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) -> None:
+async def test_a_server_without_an_append_only_file_is_reported(redis: Client) -> None:
     kept = (await redis.config_get("appendonly"))["appendonly"]
     try:
         await redis.config_set("appendonly", "no")
@@ -54,7 +54,7 @@ async def test_a_server_that_keeps_no_append_only_file_is_told(redis: Client) ->
     assert (with_it.ok, with_it.warning, with_it.hint) == (True, False, "")
 
 
-async def test_a_server_that_does_not_tell_is_nobodys_fault_and_is_asked_about(
+async def test_a_server_that_hides_its_persistence_is_a_question_and_not_a_failure(
     redis: Client,
 ) -> None:
     finding = await append_only(Hosted(redis))

@@ -1,4 +1,4 @@
-"""The connection to a real Redis: hundreds of jobs share it, and none is refused."""
+"""The connections to a real Redis: hundreds of jobs share them, and none is refused."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_more_calls_at_once_than_connections_wait_for_a_free_one(redis: Client) -> None:
-    """As when a stalled event loop finds the renewals of all its jobs due."""
+    """As after a stall of the event loop, when the renewals of all jobs are due."""
     before = (await redis.info("clients"))["connected_clients"]
     answers = await asyncio.gather(*(redis.incr("n") for _ in range(MAX_CONNECTIONS * 8)))
     assert sorted(answers) == list(range(1, MAX_CONNECTIONS * 8 + 1))
@@ -21,7 +21,7 @@ async def test_more_calls_at_once_than_connections_wait_for_a_free_one(redis: Cl
     assert after - before < MAX_CONNECTIONS  # this client had one of them before
 
 
-async def test_every_supported_server_is_taken_and_named(
+async def test_every_supported_server_is_accepted_and_named(
     redis: Client, redis_server: RedisServer
 ) -> None:
     await require_server(redis)

@@ -1,5 +1,5 @@
 """
-Every way to a real Redis: TLS with a certificate that is trusted or not, and a Unix socket. For our
+Connections to a real Redis: TLS with a trusted or untrusted certificate, and a Unix socket. For our
 own client, for sending, and for the worker.
 """
 
@@ -110,8 +110,8 @@ async def test_sending_refuses_it_too(untrusted: str, plain: Any) -> None:
     assert plain.llen(CELERY_QUEUE) == 0
 
 
-def test_celerys_worker_refuses_it_by_itself(untrusted: str) -> None:
-    """Without our client's look at the start: kombu checks no certificate unless told to."""
+def test_celerys_worker_refuses_it_too(untrusted: str) -> None:
+    """Without our client's check at start: kombu verifies no certificate unless configured to."""
     app: Any = make_celery(untrusted)
     with (
         app.connection_for_read() as connection,

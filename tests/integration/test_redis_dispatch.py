@@ -27,7 +27,7 @@ from wearon_cli.core.jobs.journal import (
     Closing,
     Ending,
     HandBack,
-    JobPlace,
+    JobState,
     Lane,
     NewJob,
     Purchase,
@@ -48,7 +48,7 @@ COMPLETED = Closing(ending=Ending.COMPLETED)
 
 
 class Queue:
-    """One consumer and one worker, `w`, with as many slots as a test wants."""
+    """One consumer and one worker, `w`, with the number of slots that a test needs."""
 
     def __init__(
         self,
@@ -91,14 +91,14 @@ class Queue:
         return claim
 
     async def running(self, *ids: str, worker: str = "w") -> list[Claim]:
-        """Claims of jobs opened just now."""
+        """Claims of newly opened jobs."""
         await self.open(*ids)
         assert set(await self.release()) == set(ids)
         return [await self.claim(session_id, worker=worker) for session_id in ids]
 
-    async def place(self, session_id: str) -> JobPlace | None:
+    async def state(self, session_id: str) -> JobState | None:
         entry = await self.journal.entry(session_id)
-        return entry.place if entry else None
+        return entry.state if entry else None
 
     async def let_lease_run_out(self, worker_id: str = "w") -> None:
         await self.redis.delete(keys.worker(worker_id))
@@ -107,7 +107,7 @@ class Queue:
         return await self.dispatcher.recover(limit=limit, max_wait_s=1800)
 
     async def let_pass(self, seconds: float) -> None:
-        """Let the pace, deadlines, due times and probes be so much nearer."""
+        """Move rate limit, deadlines, due times and probes forward by this time."""
         next_at = float(await self.redis.hget(keys.DISPATCH, "next_at") or 0)
         await self.redis.hset(keys.DISPATCH, "next_at", next_at - seconds)
         for member, score in await self.redis.zrange(keys.JOBS, 0, -1, withscores=True):
@@ -128,7 +128,7 @@ def a_job(session_id: str, *, owner: str = "o", lane: Lane = Lane.PAID) -> NewJo
 
 @pytest.fixture
 async def queue(redis: Client, redis_server: RedisServer) -> AsyncIterator[Queue]:
-    """A queue without a narrow pace, with a worker that has room."""
+    """A queue with a high rate limit and a worker with free slots."""
     made = Queue(redis, redis_server.url)
     await made.register()
     yield made
@@ -152,7 +152,7 @@ async def test_a_released_job_names_its_session_channel_and_request(queue: Queue
     (job,) = (await queue.dispatcher.release(limit=16)).jobs
     assert (job.session_id, job.channel, job.number) == ("a", Channel.B2C, 1)
     assert job.request_id == "req_a"
-    assert await queue.place("a") is JobPlace.RELEASED
+    assert await queue.state("a") is JobState.RELEASED
 
 
 async def test_an_empty_queue_waits_for_an_event(queue: Queue) -> None:
@@ -214,7 +214,7 @@ async def test_few_released_jobs_are_unclaimed_at_once(
     await queue.dispatcher.aclose()
 
 
-async def test_free_jobs_go_first_and_wait_for_no_pace(narrow: Queue) -> None:
+async def test_free_jobs_go_first_without_the_rate_limit(narrow: Queue) -> None:
     await narrow.open(*(f"p{n}" for n in range(8)))
     assert len(await narrow.release()) == 6
     await narrow.let_pass(-100)
@@ -222,7 +222,7 @@ async def test_free_jobs_go_first_and_wait_for_no_pace(narrow: Queue) -> None:
     assert await narrow.release() == ["f1", "f2"]
 
 
-async def test_paid_jobs_go_at_the_pace_of_the_rate_limit(narrow: Queue) -> None:
+async def test_paid_jobs_go_at_the_rate_limit(narrow: Queue) -> None:
     await narrow.open(*(f"{n:02}" for n in range(10)))
     release = await narrow.dispatcher.release(limit=16)
     assert len(release.jobs) == 6  # a hundredth of a minute's permits at once
@@ -234,7 +234,7 @@ async def test_paid_jobs_go_at_the_pace_of_the_rate_limit(narrow: Queue) -> None
     assert len(await narrow.release()) >= 2
 
 
-async def test_jobs_with_many_pictures_go_at_the_pace_of_the_picture_limit(
+async def test_jobs_with_many_pictures_go_at_the_picture_limit(
     redis: Client, redis_server: RedisServer
 ) -> None:
     queue = Queue(redis, redis_server.url, requests=100, pictures=2)
@@ -286,13 +286,11 @@ async def test_a_single_job_passes_a_burst_of_five_hundred(narrow: Queue) -> Non
     assert "b0" in await narrow.release(limit=2)
 
 
-async def test_an_owner_who_comes_back_has_no_debts_and_no_savings(
-    queue: Queue, redis: Client
-) -> None:
+async def test_a_returning_owner_has_neither_credit_nor_debt(queue: Queue, redis: Client) -> None:
     await queue.open(*(f"a{n}" for n in range(70)), owner="a")
     assert len(await queue.release()) == 70
     owners = [name for name in await redis.hkeys(keys.DISPATCH) if name.startswith(b"owner:")]
-    assert owners == []  # forgotten on the way
+    assert owners == []  # removed meanwhile
     await queue.open("b0", owner="b")
     await queue.open("a99", owner="a")
     await queue.open("b1", owner="b")
@@ -320,7 +318,7 @@ async def test_a_late_message_claims_a_job_that_is_ready_again(queue: Queue) -> 
     await queue.register("w", slots=0)
     await queue.let_pass(11)
     assert await queue.release() == []
-    assert await queue.place("a") is JobPlace.READY
+    assert await queue.state("a") is JobState.READY
     await queue.claim("a")
     await queue.register("w", slots=2)
     assert await queue.release() == ["b"]  # not a: it runs
@@ -367,7 +365,7 @@ async def test_a_job_that_waits_is_released_when_it_is_due(queue: Queue) -> None
     assert release.due == 1
 
 
-async def test_a_due_job_is_found_behind_a_long_line(queue: Queue) -> None:
+async def test_a_due_job_is_found_in_a_long_queue(queue: Queue) -> None:
     (claim,) = await queue.running("due")
     await queue.journal.hand_back(claim, after_s=100, why=HandBack.WAITING, error="e")
     await queue.open(*(f"{n:04}" for n in range(1100)))
@@ -379,7 +377,7 @@ async def test_a_due_job_is_found_behind_a_long_line(queue: Queue) -> None:
 
 
 async def signalled(queue: Queue) -> bool:
-    """Whether there is a signal, which is taken."""
+    """Take a signal; returns whether there was one."""
     return bool(await queue.redis.delete(keys.SIGNAL))
 
 
@@ -407,7 +405,7 @@ async def test_a_slot_is_signalled_only_when_one_is_lacking(queue: Queue) -> Non
     assert not await signalled(queue)
 
 
-async def test_only_a_free_job_is_signalled_while_the_pace_holds_back(narrow: Queue) -> None:
+async def test_only_a_free_job_is_signalled_while_the_rate_limit_is_reached(narrow: Queue) -> None:
     await narrow.open(*(f"{n}" for n in range(8)))
     await narrow.release()
     await narrow.let_pass(-100)
@@ -462,7 +460,7 @@ async def test_a_lease_that_is_renewed_keeps_its_jobs(queue: Queue) -> None:
     await queue.running("a")
     assert await queue.workers.renew("w")
     assert await queue.recover() == Recovered()
-    assert await queue.place("a") is JobPlace.RUNNING
+    assert await queue.state("a") is JobState.RUNNING
 
 
 async def test_a_lease_renewed_late_keeps_its_jobs_if_nobody_took_them(queue: Queue) -> None:
@@ -473,7 +471,7 @@ async def test_a_lease_renewed_late_keeps_its_jobs_if_nobody_took_them(queue: Qu
     await queue.journal.close(claim, COMPLETED)
 
 
-async def test_the_jobs_of_a_dead_worker_are_ready_at_once_and_nobody_is_to_blame(
+async def test_the_jobs_of_a_dead_worker_are_ready_at_once_and_not_blamed(
     queue: Queue,
 ) -> None:
     ids = [f"{n:02}" for n in range(40)]
@@ -503,7 +501,7 @@ async def test_recovered_jobs_go_before_new_ones(queue: Queue) -> None:
     assert await queue.release() == ["x", "y", "new"]
 
 
-async def test_the_slots_of_a_dead_worker_are_gone(queue: Queue) -> None:
+async def test_the_slots_of_a_dead_worker_are_not_used(queue: Queue) -> None:
     await queue.register("v", slots=1)
     await queue.let_lease_run_out()
     await queue.recover()
@@ -520,7 +518,7 @@ async def test_many_jobs_of_a_dead_worker_are_recovered_in_several_passes(queue:
     assert (second.orphaned, second.workers_lost) == (4, 1)
 
 
-async def test_a_worker_that_leaves_hands_on_its_jobs_without_a_death(queue: Queue) -> None:
+async def test_a_worker_that_leaves_returns_its_jobs_without_a_death(queue: Queue) -> None:
     await queue.running("a")
     await queue.register("v")
     await queue.workers.leave("w")
@@ -560,7 +558,7 @@ async def test_one_provider_that_works_is_enough(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("names", [(FIRST, SECOND), (STORAGE,)])
-async def test_while_nothing_can_be_bought_or_kept_free_jobs_alone_go(
+async def test_while_nothing_can_be_bought_or_stored_only_free_jobs_go(
     queue: Queue, names: tuple[str, ...]
 ) -> None:
     for name in names:
@@ -656,7 +654,7 @@ async def test_jobs_that_end_are_counted_in_their_minute_with_the_cause(
     assert await RedisEndingCounts(redis).minutes(later, later) == []
 
 
-async def test_workers_are_told_with_their_jobs(queue: Queue, redis: Client) -> None:
+async def test_workers_are_listed_with_their_jobs(queue: Queue, redis: Client) -> None:
     await queue.register("w", slots=3)
     await queue.running("a", "b")
     (view,) = await RedisWorkforce(redis).look()
@@ -685,11 +683,11 @@ async def test_a_plain_job_costs_few_commands(
 
     await queue.release()
     await plain("warm")  # loads the scripts, and makes the day's book
-    queue.breakers = RedisBreakers(redis)  # which has not looked yet
+    queue.breakers = RedisBreakers(redis)  # which has not polled yet
     before = await commands(redis)
     await plain("a")
     spent = {name: n - before.get(name, 0) for name, n in (await commands(redis)).items()}
-    # One more where a minute began meanwhile: its counter gets its time to live.
+    # One more if a minute began meanwhile: its counter gets an expiry.
     assert sum(spent.values()) <= 37 + (spent.get("expire", 0) > 0), spent
 
 

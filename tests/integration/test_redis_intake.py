@@ -1,4 +1,6 @@
-"""Taking payloads from a real Redis list: moved, never popped; those of the dead go back."""
+"""Taking payloads from a real Redis list: moved, never popped; those of dead consumers are
+returned.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -44,7 +46,7 @@ async def test_nothing_to_take_is_no_error(pair: list[RedisIntake]) -> None:
     assert await pair[0].take(wait_s=0.05) is None
 
 
-async def test_a_payload_not_done_with_is_taken_again(pair: list[RedisIntake]) -> None:
+async def test_an_unfinished_payload_is_taken_again(pair: list[RedisIntake]) -> None:
     intake, _ = pair
     await intake.push(b"1")
     await intake.push(b"2")
@@ -54,7 +56,7 @@ async def test_a_payload_not_done_with_is_taken_again(pair: list[RedisIntake]) -
     assert await intake.take(wait_s=WAIT_S) == b"2"
 
 
-async def test_a_dead_consumers_payloads_go_back_oldest_first(
+async def test_a_dead_consumers_payloads_are_returned_oldest_first(
     pair: list[RedisIntake], redis: Client
 ) -> None:
     dead, alive = pair
@@ -75,7 +77,7 @@ async def test_a_consumer_with_a_heartbeat_keeps_its_payloads(pair: list[RedisIn
     assert await other.return_dead() == 0
 
 
-async def test_a_consumer_that_leaves_hands_back_what_it_holds(
+async def test_a_consumer_that_leaves_returns_its_payloads(
     pair: list[RedisIntake], redis: Client
 ) -> None:
     intake, _ = pair
@@ -87,10 +89,10 @@ async def test_a_consumer_that_leaves_hands_back_what_it_holds(
     assert not await redis.exists(keys.intake(intake.consumer_id))
 
 
-async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
+async def test_a_payload_moved_to_a_consumer_that_had_left_is_returned(
     pair: list[RedisIntake], redis: Client
 ) -> None:
-    """Redis did not know yet that its blocking take had ended."""
+    """Redis had not noticed yet that its blocking take had ended."""
     gone, alive = pair
     await gone.beat()
     await gone.leave()
@@ -100,7 +102,7 @@ async def test_a_payload_that_redis_moved_to_a_consumer_that_had_left_goes_back(
     assert set(await redis.keys("*")) == {keys.CONSUMERS.encode(), keys.TASK_LIST.encode()}
 
 
-async def test_a_payload_of_an_unknown_consumer_goes_back_after_it_was_seen(
+async def test_a_payload_of_an_unknown_consumer_is_returned(
     pair: list[RedisIntake], redis: Client
 ) -> None:
     """It was frozen, removed, resumed, took one more payload, and was killed."""
@@ -113,7 +115,7 @@ async def test_a_payload_of_an_unknown_consumer_goes_back_after_it_was_seen(
     assert await redis.lrange(keys.TASK_LIST, 0, -1) == [b"1"]
 
 
-async def test_every_payload_before_the_journal_is_seen(
+async def test_every_payload_before_the_journal_is_listed(
     pair: list[RedisIntake], redis: Client
 ) -> None:
     first, second = "0193a1c0-7b1e-7c4a-9f00-00000000000", "0193a1c0-7b1e-7c4a-9f00-10000000000"

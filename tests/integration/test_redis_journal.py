@@ -17,7 +17,7 @@ from wearon_cli.core.jobs.journal import (
     Closing,
     Ending,
     HandBack,
-    JobPlace,
+    JobState,
     Lane,
     NewJob,
     Purchase,
@@ -79,7 +79,7 @@ def purchase(number: int = 1, *, marker: str | None = None) -> Purchase:
 
 
 async def opened(journal: RedisJournal, session_id: str = ID, *, event: str = "taken") -> Claim:
-    """The claim of a job opened just now."""
+    """The claim of a newly opened job."""
     assert await journal.open(new_job(session_id, event=event))
     return await claimed(journal, session_id)
 
@@ -163,7 +163,7 @@ async def test_a_job_is_not_claimed_before_its_due_time(
     )
     entry = await journal.entry(ID)
     assert entry is not None
-    assert entry.place is JobPlace.WAITING
+    assert entry.state is JobState.WAITING
     assert entry.due_at is not None
     assert await journal.claim(ID, worker_id="w", token="t2") is None
     await redis.hset(keys.job(ID), "due_at", 1)
@@ -181,7 +181,7 @@ async def test_a_job_is_not_claimed_before_its_due_time(
         pytest.param(HandBack.STOPPING, 2, 0, False, id="stopping counts nothing but the attempt"),
     ],
 )
-async def test_what_a_hand_back_counts(
+async def test_each_reason_of_a_hand_back_has_its_counters(
     journal: RedisJournal, why: HandBack, attempt: int, faults: int, waits: bool
 ) -> None:
     await journal.hand_back(await opened(journal), after_s=0, why=why, error="e")
@@ -229,13 +229,13 @@ async def test_a_repeated_hand_back_does_not_take_the_job_from_the_next_worker(
     await journal.hand_back(first, after_s=60, why=HandBack.FAULT, error="e")
     entry = await journal.entry(ID)
     assert entry is not None
-    assert entry.place is JobPlace.RUNNING
+    assert entry.state is JobState.RUNNING
     third = await journal.claim(ID, worker_id="w", token="t2")
     assert third is not None
     assert third.faults == 1
 
 
-async def test_repeats_of_calls_that_did_arrive_change_nothing(journal: RedisJournal) -> None:
+async def test_repeating_a_call_that_arrived_changes_nothing(journal: RedisJournal) -> None:
     claim = await opened(journal)
     for _ in range(2):
         await bought(journal, claim)
@@ -254,7 +254,7 @@ async def test_repeats_of_calls_that_did_arrive_change_nothing(journal: RedisJou
     assert (record.purchases, record.cost_usd) == (1, 0.05)
 
 
-async def test_what_a_worker_wrote_down_is_there_for_the_next(journal: RedisJournal) -> None:
+async def test_the_next_worker_reads_what_the_last_one_recorded(journal: RedisJournal) -> None:
     first = await opened(journal)
     await journal.start_purchase(first, purchase(marker="mark"), pictures=2)
     await journal.purchase_submitted(first, "ticket-1")
@@ -290,7 +290,7 @@ async def test_no_more_permits_than_the_limit_over_two_processes(
     assert all(0 < wait_s <= 61 for wait_s in waits if wait_s)
 
 
-async def test_a_refused_permit_writes_nothing_down(journal: RedisJournal, redis: Client) -> None:
+async def test_a_refused_permit_records_nothing(journal: RedisJournal, redis: Client) -> None:
     narrow = make_journal(redis, requests=1)
     await bought(narrow, await opened(journal, "other"))
     claim = await opened(journal)
@@ -318,7 +318,7 @@ async def test_a_permit_is_free_when_the_oldest_has_left_the_window(
 
 
 async def shift_permits(redis: Client, key: str, *, back_s: float) -> None:
-    """Let the permits in a log be older."""
+    """Make the permits in a log older."""
     log = (await redis.get(key)).decode()
     moments = [int(log[i : i + 13]) - round(back_s * 1000) for i in range(0, len(log), 13)]
     await redis.set(key, "".join(f"{at_ms:013}" for at_ms in moments), keepttl=True)
@@ -376,10 +376,10 @@ async def test_few_pictures_are_held_at_once(journal: RedisJournal, redis: Clien
     assert await journal.kept_picture(ID) == (b"jpeg", USAGE)
 
 
-# ---------------------------------------------------------------------- what is left
+# ---------------------------------------------------------------------- what remains
 
 
-async def test_a_closed_job_leaves_only_what_has_a_life(
+async def test_a_closed_job_leaves_only_keys_that_expire(
     journal: RedisJournal, redis: Client
 ) -> None:
     claim = await opened(journal)
@@ -398,7 +398,7 @@ async def test_a_closed_job_leaves_only_what_has_a_life(
     }
 
 
-async def test_the_timeline_is_whole_while_the_job_is_open_and_after_it(
+async def test_the_timeline_is_complete_during_and_after_the_job(
     journal: RedisJournal,
 ) -> None:
     claim = await opened(journal)
@@ -438,7 +438,7 @@ async def test_a_timeline_keeps_its_newest_lines(journal: RedisJournal, redis: C
     assert 0 < await redis.ttl(keys.timeline(ID)) <= keys.TIMELINE_LIFE_S
 
 
-async def test_a_replay_goes_on_with_timeline_and_record(journal: RedisJournal) -> None:
+async def test_a_replay_continues_timeline_and_record(journal: RedisJournal) -> None:
     claim = await opened(journal)
     await bought(journal, claim)
     await journal.end_purchase(claim, PurchaseOutcome.LOST)
@@ -485,7 +485,7 @@ async def test_a_refused_refund_is_remembered_until_it_is_settled(journal: Redis
     assert not (await recorded(journal)).parked
 
 
-async def test_a_session_nobody_knows_has_neither_job_nor_record(journal: RedisJournal) -> None:
+async def test_an_unknown_session_has_neither_job_nor_record(journal: RedisJournal) -> None:
     assert await journal.entry(ID) is None
     assert await journal.record(ID) is None
     assert await journal.timeline(ID) == []

@@ -40,7 +40,7 @@ def row_of(name: str) -> keys.RedisKey:
 
 
 class Census:
-    """Looks at every key there is, and remembers which rows of the table it has seen."""
+    """Checks every existing key, and remembers which rows of the table it has seen."""
 
     def __init__(self, redis: Client) -> None:
         self.seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Redis goes away in the middle of a job: the outage does not count against the job."""
+"""Redis goes down in the middle of a job: the outage does not count against the job."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from devkit.accounts import USER, open_accounts
 from devkit.servers.redis_server import RedisServer
 from devkit.world import World
 from wearon_cli.adapters.redis.client import connect
@@ -17,9 +18,8 @@ from wearon_cli.core.session import SessionKey, Status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
 AWAY_S = 2.5
-#: Longer than a worker waits that is stopping.
+#: Longer than a stopping worker waits.
 LONG_AWAY_S = STOPPING_WAIT_S + 5.0
 
 
@@ -37,7 +37,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 async def world(server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
     redis = connect(server.url)
     one = World(redis, server.url, tmp_path, lease_s=20.0, lease_renew_s=0.5)
-    await one.ledger.add_user(USER, credits=10)
+    await open_accounts(one)
     yield one
     await one.aclose()
     await redis.aclose()
@@ -53,7 +53,7 @@ async def sold_and_claimed(world: World) -> tuple[SessionKey, Claim]:
 
 
 def away_during_the_call(world: World, server: RedisServer, away_s: float = AWAY_S) -> None:
-    """Redis dies while the picture is drawn, and is back some time after the answer."""
+    """Redis dies while the picture is drawn, and returns some time after the answer."""
     draw = world.generator.submit
 
     async def submit(request: TryOnRequest, *, model: str, marker: str | None) -> GeneratedPicture:
@@ -65,10 +65,10 @@ def away_during_the_call(world: World, server: RedisServer, away_s: float = AWAY
 
 
 @pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
-async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
+async def test_a_picture_that_arrived_meanwhile_is_stored_and_its_job_closed(
     world: World, server: RedisServer, away_s: float
 ) -> None:
-    """Its worker lives, and so keeps the job: left undone, nobody would ever close it."""
+    """Its worker is alive and keeps the job: no other would ever close it."""
     key, claim = await sold_and_claimed(world)
     away_during_the_call(world, server, away_s)
     disposition = await world.runner().run(claim)
@@ -80,10 +80,10 @@ async def test_a_picture_that_came_meanwhile_is_finished_and_its_job_closed(
 
 
 @pytest.mark.parametrize("away_s", [AWAY_S, LONG_AWAY_S])
-async def test_a_job_handed_back_meanwhile_is_nobodys_fault(
+async def test_a_job_handed_back_meanwhile_is_not_blamed(
     world: World, server: RedisServer, away_s: float
 ) -> None:
-    """Else a Redis that comes and goes makes every job give up."""
+    """Otherwise an unstable Redis makes every job fail."""
     key, claim = await sold_and_claimed(world)
     world.generator.plan = [RateLimited(retry_after_s=0.1)]
     away_during_the_call(world, server, away_s)

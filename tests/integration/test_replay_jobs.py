@@ -1,29 +1,24 @@
-"""What a worker does with a replay: one journal entry, and the row moves only at the end."""
+"""How a worker runs a replay: one journal entry, and the row moves only at the end."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from devkit.accounts import USER, credits_left
 from devkit.crashes import (
-    USER,
+    REPLAY_ID,
     absorb,
     b2c,
-    credits_left,
     let_others_finish,
-    open_accounts,
+    replay,
     resell,
     run_until_crash,
 )
-from devkit.servers.redis_server import RedisServer
 from devkit.world import PICTURE, World, picture
-from wearon_cli.adapters.redis.client import Client
-from wearon_cli.core.contract import ReplayRequest, new_task
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, ModelUnavailable
-from wearon_cli.core.jobs.journal import Claim, Ending, NewJob, Purchase
+from wearon_cli.core.jobs.journal import Claim, Ending, Purchase
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path
 
@@ -32,34 +27,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 type Sale = Callable[[World], Awaitable[SessionKey]]
 type Fate = Callable[[World, SessionKey], Awaitable[None]]
 
-REPLAY = "0badcafe"
 MANY = 60
 SOLD = pytest.mark.parametrize("sale", [b2c, absorb, resell], ids=lambda sale: sale.__name__)
-
-
-@pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path)
-    await open_accounts(one)
-    yield one
-    await one.aclose()
-
-
-async def replay(world: World, key: SessionKey, **options: Any) -> None:
-    """Open the job, as `replay-task` does after its checks."""
-    row = await world.row(key)
-    task = new_task(
-        key=key,
-        owner_id=row.owner_id,
-        image_urls=("https://a.test/person.jpg", "https://a.test/garment.jpg"),
-        prompt="",
-        request_id=row.request_id or "req",
-        replay=ReplayRequest(replay_id=REPLAY, from_status=row.status, **options),
-    )
-    job = NewJob(
-        key=key, payload=task.to_json(), owner_id=row.owner_id, pictures=2, event="replayed"
-    )
-    assert await world.journal.open(job)
 
 
 async def completed(world: World, key: SessionKey) -> None:
@@ -86,7 +55,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
     key = await sale(world)
     await failed(world, key)
     await replay(world, key)
-    assert (await world.row(key)).status is Status.FAILED  # until the picture is there
+    assert (await world.row(key)).status is Status.FAILED  # until the picture is stored
     assert await world.run_all() == [Ending.COMPLETED]
     row = await world.row(key)
     assert (row.status, row.error_message) == (Status.COMPLETED, None)
@@ -95,7 +64,7 @@ async def test_a_free_replay_completes_and_moves_no_credit(world: World, sale: S
 
 
 @SOLD
-async def test_a_replay_that_fails_leaves_the_row_as_it_was_and_returns_nothing_more(
+async def test_a_failed_replay_leaves_the_row_unchanged_and_refunds_nothing(
     world: World, sale: Sale
 ) -> None:
     before = await credits_left(world)
@@ -125,7 +94,7 @@ async def test_a_charged_replay_takes_one_credit_before_anything_is_drawn(
     assert await state(world, key) is CreditState.CHARGED
 
 
-async def test_a_charge_that_is_refused_draws_nothing(world: World) -> None:
+async def test_without_its_charge_a_replay_draws_nothing(world: World) -> None:
     key = await b2c(world)
     await failed(world, key)
     for _ in range(await world.ledger.user_balance(USER)):
@@ -153,7 +122,7 @@ async def test_a_redraw_keeps_the_picture_it_replaces(world: World) -> None:
 
 
 async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: World) -> None:
-    """It was refused, and a session whose picture is still delivered got its credit back."""
+    """Seen: it was refused, and a session whose picture is still delivered was refunded."""
     before = await credits_left(world)
     key = await b2c(world)
     await completed(world, key)
@@ -167,8 +136,8 @@ async def test_a_redraw_that_fails_leaves_the_first_picture_delivered(world: Wor
     assert await credits_left(world) == before - 1
 
 
-async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
-    """A replay with a closed model opened the breaker for all users, and never ended itself."""
+async def test_a_model_that_an_operator_chose_halts_nothing(world: World) -> None:
+    """Seen: a replay with a retired model opened the breaker for all users, and never ended."""
     key = await b2c(world)
     await failed(world, key)
     world.generator.plan = [ModelUnavailable()]
@@ -178,7 +147,7 @@ async def test_a_model_of_the_operators_own_halts_nobody(world: World) -> None:
     assert (await world.row(key)).status is Status.FAILED
 
 
-async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes_back(
+async def test_a_row_that_changed_since_the_plan_is_not_moved_and_the_charge_is_refunded(
     world: World,
 ) -> None:
     before = await credits_left(world)
@@ -186,7 +155,7 @@ async def test_a_row_that_moved_since_the_plan_is_left_alone_and_the_charge_goes
     await failed(world, key)
     await replay(world, key, charge=True)
     claim = await world.claim(key.session_id) or await _claimed(world, key)
-    await world.settlement().charge(await world.row(key), REPLAY)
+    await world.settlement().charge(await world.row(key), REPLAY_ID)
     back = replace(fail("x"), expected=frozenset({Status.FAILED}), to=Status.COMPLETED)
     await world.sessions.apply(key, back)
     disposition = await world.runner().run(claim)
@@ -206,7 +175,7 @@ async def _claimed(world: World, key: SessionKey) -> Claim:
 @pytest.mark.parametrize("was", [failed, completed], ids=["failed", "completed"])
 @pytest.mark.parametrize("charge", [False, True], ids=["free", "charged"])
 @SOLD
-async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
+async def test_a_replay_killed_at_any_step_continues_and_counts_once(
     world: World,
     sale: Sale,
     was: Fate,
@@ -245,7 +214,9 @@ async def test_a_replay_killed_at_any_step_goes_on_and_counts_once(
 async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
     world: World, after: bool
 ) -> None:
-    """Killed between the row and the close, it gave the charge back beside the picture."""
+    """Seen: killed between the row and the close, it refunded the charge although there was a
+    picture.
+    """
     for step in range(1, MANY):
         before = await credits_left(world)
         key = await b2c(world)
@@ -272,7 +243,7 @@ async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
 
 
 async def test_a_redraw_killed_once_its_picture_is_stored_buys_no_second(world: World) -> None:
-    """Whether the new picture was there was taken from the journal alone."""
+    """Seen: only the journal was asked whether the new picture was stored."""
     key = await b2c(world)
     await completed(world, key)
     path = (await world.row(key)).result_path

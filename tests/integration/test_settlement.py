@@ -1,17 +1,15 @@
-"""Four ways a credit is taken, and what a failure owes in each: by the ledger, exactly once."""
+"""The four ways to take a credit, and what a failure owes in each: by the ledger, exactly once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from devkit.servers.redis_server import RedisServer
-from devkit.world import World
+from devkit.accounts import SHOPPER, STORE, USER, taken
+from devkit.world import MakeWorld, World
 from wearon_cli.adapters.local.ledger import LocalLedger
-from wearon_cli.adapters.redis.client import Client
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import GenerationRefused, StoreRefused, StoreUnavailable
 from wearon_cli.core.jobs.journal import Closing, Ending, HandBack, NewJob, SettlementIntent
@@ -30,29 +28,12 @@ from wearon_cli.core.session import (
 
 pytestmark = pytest.mark.anyio
 
-USER = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b83"
-STORE = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
-SHOPPER = "shopper@example.test"
 INTENT = intent_for(GenerationRefused())
 
 
 @pytest.fixture
-async def world(redis: Client, redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[World]:
-    one = World(redis, redis_server.url, tmp_path, lease_s=5.0, lease_renew_s=1.0)
-    await one.ledger.add_user(USER, credits=10)
-    await one.ledger.add_store(STORE, credits=10)
-    await one.ledger.add_shopper(STORE, SHOPPER, credits=10)
-    yield one
-    await one.aclose()
-
-
-async def balances(world: World) -> tuple[int, int, int]:
-    """Of the user, the store, and the store's shopper."""
-    return (
-        await world.ledger.user_balance(USER),
-        await world.ledger.store_balance(STORE),
-        await world.ledger.shopper_balance(STORE, SHOPPER),
-    )
+async def world(make_world: MakeWorld) -> World:
+    return await make_world(lease_s=5.0, lease_renew_s=1.0)
 
 
 async def settle(
@@ -93,42 +74,42 @@ async def sold(
 async def test_a_users_credit_goes_back_to_the_user(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_a_stores_credit_goes_back_to_the_store(world: World) -> None:
     key = await sold(world)
-    assert await balances(world) == (10, 9, 10)
+    assert await taken(world) == (0, 1, 0)
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_a_shoppers_credit_goes_back_to_the_shopper(world: World) -> None:
     key = await sold(world, shopper=SHOPPER)
-    assert await balances(world) == (10, 10, 9)
+    assert await taken(world) == (0, 0, 1)
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_shopper_named_in_absorb_mode_gets_nothing_of_the_stores_credit(
+async def test_a_shopper_named_in_absorb_mode_does_not_get_the_stores_credit(
     world: World,
 ) -> None:
-    """The ledger says who paid; the row's e-mail does not."""
+    """The ledger shows who paid; the row's e-mail does not."""
     key = await sold(world)
     await world.sessions.apply(key, replace(start(), writes={"shopper_email": SHOPPER}))
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_an_overage_gets_no_credit_and_is_reported(world: World) -> None:
     key = await overage(world)
     assert await settle(world, key) == "overage"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
-async def test_what_was_never_taken_is_not_refunded(world: World) -> None:
+async def test_a_credit_that_was_never_taken_is_not_refunded(world: World) -> None:
     assert await settle(world, await sold(world, take=False)) == "never_taken"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("sale", ["user", "store", "shopper"])
@@ -143,10 +124,10 @@ async def test_a_settlement_found_half_done_is_finished_and_not_done_twice(
     assert await settle(world, key) == "returned"
     for intent in (INTENT, replace(INTENT, swapped=True)):
         assert await settle(world, key, intent, found=True) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: World) -> None:
+async def test_a_row_failed_by_the_platform_is_refunded_by_the_platform(world: World) -> None:
     key = await world.sell(owner_id=USER, push=False)
     row = await world.row(key)
     await world.sessions.apply(
@@ -154,7 +135,7 @@ async def test_a_row_failed_by_the_platform_is_the_platforms_to_refund(world: Wo
     )
     assert await settle(world, key) == "unclear"
     assert await settle(world, key, found=True) == "unclear"
-    assert await balances(world) == (9, 10, 10)
+    assert await taken(world) == (1, 0, 0)
     assert row.status is Status.QUEUED
 
 
@@ -163,9 +144,9 @@ async def test_a_request_id_used_twice_pays_one_session_only(world: World) -> No
     await asyncio.sleep(0.002)  # rows differ by when they were made
     second = await sold(world, request_id="same", take=False)
     assert await settle(world, second) == "never_taken"
-    assert await balances(world) == (10, 9, 10)
+    assert await taken(world) == (0, 1, 0)
     assert await settle(world, first) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apart(
@@ -177,11 +158,11 @@ async def test_a_request_id_used_for_a_credit_and_then_an_overage_keeps_them_apa
     second = await sold(world, request_id="same", take=False)
     assert await settle(world, second) == "overage"
     assert await settle(world, first) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_eight_settlements_of_one_session_refund_once(world: World) -> None:
-    """Only the winner of the row's move knows who failed it, until the journal says so."""
+    """Only the winner of the row's move knows who failed it, until the journal has recorded it."""
     key = await world.sell(owner_id=USER, push=False)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=USER, pictures=2))
     await world.registry.register(world.worker)
@@ -195,7 +176,7 @@ async def test_eight_settlements_of_one_session_refund_once(world: World) -> Non
     credits = {closing.credit for closing in closings}
     assert {"returned"} <= credits <= {"returned", "unclear"}
     assert {type(a) for a in answers if isinstance(a, BaseException)} <= {StoreUnavailable}
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_completion_and_settlement_race_and_one_wins(world: World) -> None:
@@ -213,7 +194,7 @@ async def test_completion_and_settlement_race_and_one_wins(world: World) -> None
         (Status.FAILED, "returned"),
     }
     spent = [status for status, _ in fates].count(Status.COMPLETED)
-    assert await balances(world) == (10 - spent, 10, 10)
+    assert await taken(world) == (spent, 0, 0)
 
 
 async def test_sixteen_workers_start_one_row_and_one_gets_it(world: World) -> None:
@@ -223,15 +204,15 @@ async def test_sixteen_workers_start_one_row_and_one_gets_it(world: World) -> No
 
 
 async def test_a_goodwill_refund_by_hand_pays_for_no_failure(world: World) -> None:
-    """It once made the worker give no refund for the next failure: sums were compared."""
+    """Seen: the worker compared sums, and did not refund the next failure."""
     payer = Payer(channel=Channel.B2C, owner_id=USER)
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(payer, "Sorry for the trouble")
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (11, 10, 10)
+    assert await taken(world) == (-1, 0, 0)
 
 
-async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: World) -> None:
+async def test_a_refund_by_the_platforms_cron_is_found_and_not_repeated(world: World) -> None:
     """The cron refunds first, naming the session, and fails the row a moment later."""
     key = await world.sell(owner_id=USER, push=False)
     await world.ledger.refund(
@@ -239,10 +220,10 @@ async def test_a_refund_of_the_platforms_cron_is_seen_and_not_repeated(world: Wo
         f"Stuck job recovery: session {key.session_id} timed out after 10 minutes",
     )
     assert await settle(world, key) == "returned"
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
-async def test_a_session_that_the_cron_may_be_refunding_is_looked_at_again_later(
+async def test_a_session_that_the_cron_may_be_refunding_is_checked_again_later(
     world: World,
 ) -> None:
     """Its refund may follow ours by a moment when it read the row as open just before."""
@@ -251,7 +232,7 @@ async def test_a_session_that_the_cron_may_be_refunding_is_looked_at_again_later
     with pytest.raises(StoreUnavailable, match="platform"):
         await settle(world, key)
     assert (await world.row(key)).status is Status.FAILED
-    assert await balances(world) == (9, 10, 10)
+    assert await taken(world) == (1, 0, 0)
     await world.pass_time()
     entry = await world.journal.entry(key.session_id)
     assert entry is not None
@@ -273,7 +254,7 @@ async def test_a_row_failed_by_a_later_attempt_waits_for_the_cron_as_well(world:
     assert claim is not None
     disposition = await world.runner().run(claim)
     assert (await world.row(key)).status is Status.FAILED
-    assert await balances(world) == (9, 10, 10)
+    assert await taken(world) == (1, 0, 0)
     assert disposition.after_s >= CRON_MARGIN_S
     await world.ledger.refund(
         Payer(channel=Channel.B2C, owner_id=USER),
@@ -281,7 +262,7 @@ async def test_a_row_failed_by_a_later_attempt_waits_for_the_cron_as_well(world:
     )
     await world.pass_time()
     assert await world.run_all() == [Ending.FAILED]
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 class RefusingLedger(LocalLedger):
@@ -294,7 +275,7 @@ class RefusingLedger(LocalLedger):
 async def test_a_refund_that_the_ledger_refuses_is_parked_for_a_person(
     world: World, tmp_path: Path
 ) -> None:
-    """Such a refund was tried every 30 s without end, ahead of new work."""
+    """Seen: such a refund was retried every 30 s without end, before new work."""
     refusing = RefusingLedger(tmp_path / "wearon.db")
     key = await sold(world, shopper=SHOPPER)
     await world.journal.open(NewJob(key=key, payload=b"job", owner_id=STORE, pictures=2))
@@ -313,7 +294,7 @@ async def test_a_refund_that_the_ledger_refuses_is_parked_for_a_person(
     assert record.parked
     credit = await world.settlement().return_credit(await world.row(key))  # by a person, later
     assert credit.state is CreditState.RETURNED
-    assert await balances(world) == (10, 10, 10)
+    assert await taken(world) == (0, 0, 0)
 
 
 async def test_a_refund_parked_after_a_crash_is_still_known_as_owed(

@@ -1,5 +1,5 @@
 """
-Connections to Redis that fall silent without closing: a failover, a lost route. Real processes.
+Connections to Redis that stop answering without closing: a failover, a lost route. Real processes.
 
 New connections work; a worker that waits forever on an old one is unresponsive although it looks
 alive.
@@ -29,7 +29,7 @@ from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
 pytestmark = [pytest.mark.slow]
 
 SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
-#: The role, with a watchdog that looks every second.
+#: The role, with a watchdog that checks every second.
 QUICK_WATCHDOG = """
 from wearon_cli.app import main
 from wearon_cli.runtime.worker.watchdog import Watchdog
@@ -55,7 +55,7 @@ def stack() -> Iterator[ExitStack]:
 def started(
     stack: ExitStack, proxy: RedisProxy, folder: Path, *words: str, ready: str
 ) -> subprocess.Popen[bytes]:
-    """A role of the local stack behind the proxy, that has said this."""
+    """A role of the local stack behind the proxy, after it has logged this."""
     environment = {"REDIS_URL": proxy.url, "WEARON_LOCAL_DIR": str(folder)}
     log = folder / "role.log"
     with log.open("wb") as out:
@@ -68,7 +68,7 @@ def started(
     return process
 
 
-def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
+def test_a_consumer_with_dead_connections_continues_to_take_jobs(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     started(stack, proxy, tmp_path, "-m", "wearon_cli", "consume", ready=ConsumerReady.name())
@@ -82,7 +82,7 @@ def test_a_consumer_whose_connections_fell_silent_goes_on_taking_jobs(
         until(lambda: redis.exists(keys.job(f"{SESSION[:-1]}1")))
 
 
-def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again(
+def test_a_worker_that_gets_no_messages_exits_to_be_restarted(
     redis_server: RedisServer, proxy: RedisProxy, stack: ExitStack, tmp_path: Path
 ) -> None:
     words = ("-c", QUICK_WATCHDOG, "celery")
@@ -90,7 +90,7 @@ def test_a_worker_that_no_longer_hears_its_queue_ends_itself_to_be_started_again
     with Redis.from_url(redis_server.url) as redis:
         until(lambda: any(seen[0] == b"BRPOP" for seen in proxy.seen))
         assert proxy.fall_silent(b"BRPOP") == 1
-        # Redis gives up on the read that nobody hears.
+        # Redis ends the read whose client is unreachable.
         until(lambda: redis.info("clients")["blocked_clients"] == 0)
         app = make_celery(redis_server.url)
         app.send_task(GENERATE, args=["a session"])

@@ -39,7 +39,7 @@ async def test_a_child_that_keeps_dying_stops_all_roles(tmp_path: Path) -> None:
         await one.run()
 
 
-async def test_an_outage_after_a_good_start_is_waited_out_however_long(
+async def test_an_outage_after_a_good_start_is_waited_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_DEATHS", 1)

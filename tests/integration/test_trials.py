@@ -1,4 +1,4 @@
-"""One picture bought outside any session: what is lost is looked for, nothing is bought twice."""
+"""One picture bought outside any session: lost pictures are looked up, nothing is bought twice."""
 
 from collections.abc import AsyncIterator
 
@@ -43,7 +43,7 @@ async def tried(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_picture_comes_with_its_price_and_marks_and_is_had_again(
+async def test_a_picture_has_its_price_and_marks_and_can_be_fetched_again(
     trials: Trials, kind: str
 ) -> None:
     async with open_provider(kind, latency="0.05") as one:
@@ -62,7 +62,7 @@ async def test_a_picture_comes_with_its_price_and_marks_and_is_had_again(
 
 
 @pytest.mark.parametrize("kind", ["responses", "runware"])
-async def test_a_lost_answer_is_looked_for_and_nothing_is_bought_again(
+async def test_a_lost_answer_is_looked_up_and_nothing_is_bought_again(
     trials: Trials, kind: str
 ) -> None:
     async with open_provider(kind, faults="lose_submit:1:1") as one:
@@ -71,7 +71,7 @@ async def test_a_lost_answer_is_looked_for_and_nothing_is_bought_again(
         assert list(one.purchases().values()) == [1]
 
 
-async def test_a_lost_answer_without_powers_is_told(trials: Trials) -> None:
+async def test_a_lost_answer_without_powers_is_reported(trials: Trials) -> None:
     async with open_provider("images", faults="drop_after") as one:
         trial = await tried(trials, one)
         assert isinstance(trial.error, CallAmbiguous)
@@ -96,7 +96,7 @@ async def test_where_conversations_are_refused_it_is_bought_without_one(trials: 
         ("images", "not_a_picture", PictureUnusable),
     ],
 )
-async def test_why_there_is_no_picture_is_told(
+async def test_the_reason_for_a_missing_picture_is_reported(
     trials: Trials, kind: str, faults: str, error: type[WearonError]
 ) -> None:
     async with open_provider(kind, faults=faults) as one:
@@ -106,7 +106,7 @@ async def test_why_there_is_no_picture_is_told(
         assert trial.took_s > 0
 
 
-async def test_a_closed_model_is_told(trials: Trials) -> None:
+async def test_a_retired_model_is_reported(trials: Trials) -> None:
     async with open_provider("images") as one:
         trial = await tried(trials, one, model="gpt-image-0")
         assert isinstance(trial.error, ModelUnavailable)

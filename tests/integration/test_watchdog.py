@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Worker:
-    """Implements the watchdog's `Watched`, and counts how often it is looked at."""
+    """Implements the watchdog's `Watched`, and counts how often it is checked."""
 
     in_hand: int = 0
     takes_one_each_look: bool = False
@@ -37,7 +37,7 @@ class Worker:
 
 
 def ended(url: str, worker: Worker) -> bool:
-    """Whether the watchdog finds this worker unresponsive before its sixth look."""
+    """Whether the watchdog finds this worker unresponsive before its sixth check."""
     dog = Watchdog(url, worker, look_every_s=0.02)
     dog.start()
     try:
@@ -70,7 +70,7 @@ def test_a_worker_that_takes_no_message_though_it_has_slots_is_ended(
         pytest.param(3, Worker(takes_messages=False), id="it drains, or was told to leave"),
     ],
 )
-def test_every_other_worker_is_left_alone(
+def test_every_other_worker_keeps_running(
     redis_server: RedisServer, messages: int, worker: Worker
 ) -> None:
     wait_in_the_queue(redis_server.url, messages)

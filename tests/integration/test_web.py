@@ -1,4 +1,4 @@
-"""The page over a local stack, through its own port: what it shows, and what it refuses."""
+"""The page over a local stack, through a real port: what it shows, and what it refuses."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID, DEMO
 pytestmark = pytest.mark.slow
 
 PAGES = ("/", "/sessions", "/failures", "/dead-letters", "/reconcile", "/costs", "/doctor")
-#: Of the first page, without pictures.
+#: Largest size of the first page, without pictures.
 MOST_BYTES = 200_000
 
 
@@ -46,7 +46,7 @@ def addresses(stack: PageStack) -> list[str]:
 # ---------------------------------------------------------------------- what it shows
 
 
-def test_every_page_is_whole_and_small(browser: httpx.Client, stack: PageStack) -> None:
+def test_every_page_is_complete_and_small(browser: httpx.Client, stack: PageStack) -> None:
     for address in addresses(stack):
         answer = browser.get(address)
         assert answer.status_code == 200, address
@@ -55,7 +55,7 @@ def test_every_page_is_whole_and_small(browser: httpx.Client, stack: PageStack) 
         assert answer.text.count("<h1") == 1, address
 
 
-def test_the_first_page_tells_what_is_going_on(browser: httpx.Client) -> None:
+def test_the_first_page_shows_the_current_state(browser: httpx.Client) -> None:
     text = browser.get("/").text
     assert "3 done" in text
     assert "2 failed" in text
@@ -85,7 +85,7 @@ def pasted(browser: httpx.Client, text: str) -> httpx.Response:
     return browser.get(f"/sessions?q={quote(text, safe='')}")
 
 
-def test_anything_that_is_pasted_finds_its_session(browser: httpx.Client, stack: PageStack) -> None:
+def test_any_pasted_id_finds_its_session(browser: httpx.Client, stack: PageStack) -> None:
     completed = stack.completed.session_id
     for text in (completed, completed.upper(), f" {completed} "):
         assert pasted(browser, text).headers["location"] == f"/sessions/{completed}"
@@ -114,7 +114,7 @@ def test_anything_that_is_pasted_finds_its_session(browser: httpx.Client, stack:
     assert "nothing known here" in pasted(browser, "no such thing 4711").text
 
 
-def test_a_session_tells_its_whole_story(browser: httpx.Client, stack: PageStack) -> None:
+def test_a_session_page_shows_everything(browser: httpx.Client, stack: PageStack) -> None:
     text = browser.get(f"/sessions/{stack.refused.session_id}").text
     for words in (
         "400, code moderation_blocked (request req_00000003)",
@@ -146,7 +146,7 @@ def test_pictures_come_from_our_own_origin(browser: httpx.Client, stack: PageSta
     assert (gone.status_code, gone.headers["content-type"]) == (404, "image/svg+xml")
 
 
-def test_no_page_holds_a_signed_address_a_secret_or_an_email(
+def test_no_page_contains_a_signed_address_a_secret_or_an_email(
     browser: httpx.Client, page: RunningPage, stack: PageStack
 ) -> None:
     for address in addresses(stack):
@@ -163,7 +163,7 @@ def test_an_email_is_shown_when_it_is_asked_for(browser: httpx.Client, stack: Pa
     assert DEMO_SHOPPER in browser.get(f"{address}?emails=shown").text
 
 
-def test_nothing_comes_from_elsewhere(browser: httpx.Client, stack: PageStack) -> None:
+def test_nothing_is_loaded_from_other_origins(browser: httpx.Client, stack: PageStack) -> None:
     for address in addresses(stack):
         text = browser.get(address).text
         for found in re.findall(r"""(?:src|href|action|data-live)=["']([^"']*)""", text):
@@ -179,7 +179,7 @@ def test_a_live_page_sends_its_part(browser: httpx.Client) -> None:
         assert "<h1>Now</h1>" in next(lines)
 
 
-def test_wrong_addresses_are_told_kindly(browser: httpx.Client) -> None:
+def test_unknown_addresses_get_a_helpful_page(browser: httpx.Client) -> None:
     for address, status in (
         ("/nope", 404),
         ("/sessions/not-an-id", 422),
@@ -217,7 +217,7 @@ def test_without_a_login_nothing_is_shown(page: RunningPage, stack: PageStack) -
         assert stranger.get("/static/web.css").status_code == 200
 
 
-def test_the_cookie_is_for_the_browser_alone(page: RunningPage) -> None:
+def test_the_cookie_is_not_readable_by_scripts(page: RunningPage) -> None:
     with httpx.Client(base_url=page.origin, trust_env=False) as browser:
         answer = browser.get(page.address.removeprefix(page.origin))
     cookie = answer.headers["set-cookie"].lower()
@@ -226,7 +226,7 @@ def test_the_cookie_is_for_the_browser_alone(page: RunningPage) -> None:
     assert page.address.rpartition("=")[2].lower() not in cookie
 
 
-def test_a_host_that_is_not_ours_gets_nothing_even_with_the_cookie(browser: httpx.Client) -> None:
+def test_an_unknown_host_is_refused_even_with_the_cookie(browser: httpx.Client) -> None:
     for host in ("rebind.attacker.test", "127.0.0.1.attacker.test:80", ""):
         answer = browser.get("/", headers={"Host": host})
         assert answer.status_code in {400, 421}, host
@@ -253,7 +253,7 @@ def form_token(browser: httpx.Client) -> str:
     return found[1]
 
 
-def test_a_page_that_only_reads_takes_no_form(
+def test_a_read_only_page_accepts_no_form(
     browser: httpx.Client, page: RunningPage, stack: PageStack
 ) -> None:
     form = {"csrf": form_token(browser), "name": "ann"}

@@ -1,17 +1,24 @@
-"""Acting on the page: each act is the command's own, wants a name, and cannot be sent by others."""
+"""Actions on the page: each is the command's own, needs a name, and cannot be sent by other
+sites.
+"""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import httpx
 import pytest
 from redis import Redis
 
-from devkit.operator_page import PageStack, PageWorld, RunningPage, peopled_stack, web_page
+from devkit.operator_page import (
+    PageStack,
+    PageWorld,
+    RunningPage,
+    in_stack,
+    peopled_stack,
+    web_page,
+)
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID
-from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.session import Channel, SessionKey, Status, fail, start
 
 pytestmark = pytest.mark.slow
@@ -36,22 +43,8 @@ def browser(page: RunningPage) -> Iterator[httpx.Client]:
         yield client
 
 
-def in_stack[T](stack: PageStack, work: Callable[[PageWorld], Awaitable[T]]) -> T:
-    async def run() -> T:
-        assert stack.settings.redis_url is not None
-        redis = connect(stack.settings.redis_url.get_secret_value())
-        world = PageWorld(redis, stack.settings)
-        try:
-            return await work(world)
-        finally:
-            await world.aclose()
-            await redis.aclose()
-
-    return asyncio.run(run())
-
-
 async def owed(world: PageWorld) -> SessionKey:
-    """A b2b session that failed five minutes ago, whose credit was never given back."""
+    """A b2b session that failed five minutes ago, whose credit was never refunded."""
     key = await world.order(Channel.B2B, owner_id=DEMO_STORE_ID, garment="garment_tee.jpg")
     await world.redis.delete("wearon:tasks:generation")
     await world.sessions.apply(key, start())
@@ -68,7 +61,7 @@ async def buried(world: PageWorld, key: SessionKey) -> str:
 
 
 def form_of(browser: httpx.Client, address: str) -> dict[str, str]:
-    """The hidden fields of the form that acts."""
+    """The hidden fields of the form with the action."""
     text = browser.get(address).text
     part = text[text.index('method="post" action="' + address.partition("?")[0]) :]
     fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', part)
@@ -93,7 +86,7 @@ def nothing_happens(stack: PageStack) -> Iterator[None]:
         assert state() == before
 
 
-def test_what_others_send_does_nothing(
+def test_requests_from_other_sites_do_nothing(
     browser: httpx.Client, page: RunningPage, stack: PageStack
 ) -> None:
     replay = f"/sessions/{stack.refused.session_id}/replay"
@@ -130,7 +123,7 @@ def test_nothing_is_done_without_a_name(browser: httpx.Client, stack: PageStack)
             assert (answer.status_code, "who acts" in answer.text.lower()) == (422, True)
 
 
-def test_a_plan_of_other_wishes_is_shown_before_it_is_run(
+def test_a_plan_with_other_options_is_shown_before_it_runs(
     browser: httpx.Client, stack: PageStack
 ) -> None:
     replay = f"/sessions/{stack.refused.session_id}/replay"
@@ -165,7 +158,7 @@ def test_an_owed_credit_is_found_and_given_back(browser: httpx.Client, stack: Pa
     assert "No discrepancies" in again
 
 
-def test_a_dead_letters_session_is_run_again(browser: httpx.Client, stack: PageStack) -> None:
+def test_the_session_of_a_dead_letter_is_replayed(browser: httpx.Client, stack: PageStack) -> None:
     key = in_stack(stack, owed)
     letter_id = in_stack(stack, lambda world: buried(world, key))
     address = f"/dead-letters/{letter_id}/requeue"
@@ -194,10 +187,8 @@ async def _worked_off(world: PageWorld, key: SessionKey) -> Status:
     return (await world.row(key)).status
 
 
-def test_a_redraw_that_is_done_is_not_done_again_by_the_same_form(
-    browser: httpx.Client, stack: PageStack
-) -> None:
-    """The row is completed before and after, and its credit spent: only its time tells."""
+def test_the_same_form_does_not_redraw_twice(browser: httpx.Client, stack: PageStack) -> None:
+    """The row is completed and its credit spent before and after: only its time differs."""
     key = stack.completed
     address = f"/sessions/{key.session_id}/replay?force=on"
     form = form_of(browser, address)
@@ -208,10 +199,8 @@ def test_a_redraw_that_is_done_is_not_done_again_by_the_same_form(
         assert (again.status_code, "Nothing is done yet" in again.text) == (409, True)
 
 
-def test_a_picture_is_brought_back_once_by_the_same_form(
-    browser: httpx.Client, stack: PageStack
-) -> None:
-    """A second undo would change the pictures back."""
+def test_the_same_form_restores_a_picture_once(browser: httpx.Client, stack: PageStack) -> None:
+    """A second undo would swap the pictures again."""
     key = stack.completed
     address = f"/sessions/{key.session_id}/undo"
     form = form_of(browser, address)

@@ -16,7 +16,7 @@ from wearon_cli.cli import output
 from wearon_cli.cli.output import Result, note
 from wearon_cli.core.errors import ConfigError, PhotoRefused, SessionNotFound, TryOnFailed
 
-#: What `wearon --help` must not pay for.
+#: Modules that `wearon --help` must not import.
 HEAVY = {
     *("mediapipe", "celery", "kombu", "supabase", "fastapi", "starlette", "uvicorn", "redis"),
     *("httpx", "numpy", "PIL", "pydantic", "pydantic_settings", "structlog", "asyncio"),
@@ -62,7 +62,7 @@ nested = typer.Typer(no_args_is_help=True)
 
 @nested.command()
 def inner() -> Result:
-    """Inside of a group."""
+    """Inside a group."""
     return Result(data={"inner": True}, lines=["inner"])
 
 
@@ -73,7 +73,7 @@ def other() -> None:
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Commands of this test only, loaded as the real ones are: by module and attribute."""
+    """Commands of this test only, loaded like the real ones: by module and attribute."""
     targets: dict[str, Any] = {
         "greet": greet,
         "half-done": half_done,
@@ -134,7 +134,7 @@ class TestAnswers:
         result = run("greet", "Ada", "--json", env={"WEARON_GREET_TIMES": "3"})
         assert json.loads(result.stdout)["data"]["times"] == 3
 
-    def test_help_names_each_options_environment_variable(self) -> None:
+    def test_help_names_the_environment_variable_of_each_option(self) -> None:
         printed = run("greet", "--help").stdout
         assert "WEARON_GREET_TIMES" in printed
         assert "WEARON_JSON" in printed
@@ -163,7 +163,7 @@ class TestFailures:
         }
         assert result.exit_code == 5
 
-    def test_a_failure_may_carry_facts(self) -> None:
+    def test_a_failure_may_have_data(self) -> None:
         result = run("half-done", "--json")
         envelope = json.loads(result.stdout)
         assert envelope["data"] == {"session_id": "s1"}
@@ -221,7 +221,7 @@ class TestFailures:
         assert (envelope["command"], envelope["error"]["code"]) == (command, "usage")
         assert as_json.exit_code == 2
 
-    def test_json_after_two_dashes_is_an_argument(self) -> None:
+    def test_json_after_a_double_dash_is_an_argument(self) -> None:
         assert run("greet", "--", "--json").stdout == "hello --json\n"
 
 
@@ -232,7 +232,7 @@ class TestTable:
             line = next(each for each in printed.splitlines() if f"│ {name} " in each)
             assert entry.summary in line
 
-    def test_without_words_it_prints_its_help(self) -> None:
+    def test_without_arguments_it_prints_its_help(self) -> None:
         result = run()
         assert result.exit_code == 0
         assert "replay-task" in result.stdout
@@ -282,7 +282,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert imported & HEAVY == set()
 
 
-def test_a_closed_pipe_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_it_silently() -> None:
     program = "from wearon_cli.cli.output import *; from wearon_cli import app\n" + (
         "import sys\n"
         "call = app.Invocation()\n"
@@ -308,7 +308,7 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
         pytest.param(PhotoRefused(reason="two_people"), "photo_refused", 4, id="photo"),
     ],
 )
-def test_an_error_says_something_even_when_nothing_was_said(
+def test_an_error_without_a_message_has_its_default_one(
     error: Any, code: str, exit_code: int
 ) -> None:
     failure = output.describe(error)

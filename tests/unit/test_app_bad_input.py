@@ -1,4 +1,4 @@
-"""What bad input gets: one sentence, what to do, the exit code of its class, and no traceback."""
+"""The answer to bad input: one sentence, a hint, the exit code of its class, and no traceback."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def jpeg(side_px: int = 300) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with good and bad files in it."""
+    """A working folder with valid and invalid files."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.jpg").write_bytes(jpeg())
     (tmp_path / "cut.jpg").write_bytes(jpeg()[:2000])

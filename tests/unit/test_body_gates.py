@@ -35,7 +35,7 @@ Change = Callable[[PoseReading], PoseReading]
 
 
 def turned(degrees: float) -> Change:
-    """Turned in space, as the network reports it; the outline stays."""
+    """Turned in space, as the network reports it; the outline is unchanged."""
 
     def change(person: PoseReading) -> PoseReading:
         angle = np.radians(degrees)
@@ -48,7 +48,7 @@ def turned(degrees: float) -> Change:
 
 
 def from_behind(person: PoseReading) -> PoseReading:
-    """Left and right change places."""
+    """Left and right swapped."""
     landmarks, world = person.landmarks.copy(), person.world.copy()
     for array in (landmarks, world):
         array[:, 0] = (1 if array is landmarks else 0) - array[:, 0]
@@ -56,7 +56,7 @@ def from_behind(person: PoseReading) -> PoseReading:
 
 
 def seated(person: PoseReading) -> PoseReading:
-    """The knees come forward to the height of the hips."""
+    """The knees moved forward to the height of the hips."""
     world = person.world.copy()
     for side in ("LEFT", "RIGHT"):
         world[Landmark[f"{side}_KNEE"]] = world[Landmark[f"{side}_HIP"]] + (0, 0.05, -0.45)
@@ -103,7 +103,7 @@ def high_hips(person: PoseReading) -> PoseReading:
 
 
 def seated_and_cut(person: PoseReading) -> PoseReading:
-    """On a chair, the feet outside of the photo: knees nearly as high as the hips."""
+    """On a chair, the feet outside the photo: knees nearly as high as the hips."""
     cut = seated(person)
     landmarks = cut.landmarks.copy()
     for side in ("LEFT", "RIGHT"):
@@ -140,12 +140,14 @@ def test_a_bad_stance_is_refused(case: str) -> None:
 
 
 @pytest.mark.parametrize("refusal", [Refusal.CUT_OFF, Refusal.NOT_STANDING])
-def test_who_sits_or_is_cut_off_is_told_all_of_what_is_wanted(refusal: Refusal) -> None:
+def test_a_seated_or_cut_off_person_gets_the_full_instruction(refusal: Refusal) -> None:
     assert "whole body must be in the picture, standing" in WORDS[refusal][1]
 
 
-def test_feet_that_seem_nearer_alone_are_no_low_camera() -> None:
-    """Where the feet stand is a guess of the network: it refused good photos as tilted."""
+def test_feet_that_seem_nearer_are_not_enough_for_a_low_camera() -> None:
+    """Seen: the position of the feet is a guess of the network, which refused good photos as
+    tilted.
+    """
     person = standing()
     world = person.world.copy()
     for side in ("LEFT", "RIGHT"):
@@ -165,17 +167,17 @@ def test_a_hand_outside_the_photo_does_not_matter() -> None:
     assert check_front(with_landmark(standing(), "LEFT_INDEX", 1.1, 0.5)).faces_camera
 
 
-def test_from_the_side_is_measured_as_the_side() -> None:
+def test_a_photo_from_the_side_is_measured_as_such() -> None:
     assert abs(check_side(from_side()).turn_deg) == pytest.approx(90, abs=25)
 
 
-def test_a_front_photo_is_no_side_photo() -> None:
+def test_a_front_photo_is_not_accepted_as_a_side_photo() -> None:
     with pytest.raises(PhotoRefused) as refused:
         check_side(standing())
     assert refused.value.reason == Refusal.NOT_FROM_SIDE
 
 
-def test_a_side_photo_is_no_front_photo() -> None:
+def test_a_side_photo_is_not_accepted_as_a_front_photo() -> None:
     with pytest.raises(PhotoRefused) as refused:
         check_front(from_side())
     assert refused.value.reason == Refusal.TURNED_AWAY
@@ -188,11 +190,11 @@ def test_a_straight_body_has_straight_angles() -> None:
     assert abs(stance.roll_deg) < 1
 
 
-# --------------------------------------------------------------------------- who is there
+# --------------------------------------------------------------------------- people
 
 
 def person_next_to(person: PoseReading, cols: int, share: float = 1.0) -> PoseReading:
-    """A person like this so many pixels to the right, `share` as tall."""
+    """A person like this, this many pixels to the right and `share` as tall."""
     mask = np.zeros_like(person.mask)
     small = person.mask[:: round(1 / share), :: round(1 / share)]
     mask[: len(small), cols : cols + small.shape[1]] = small[:, : mask.shape[1] - cols]
@@ -256,7 +258,7 @@ def test_a_blurred_photo_is_refused(sigma_px: float) -> None:
     assert refusal_of(blurred(photo_of(standing()), sigma_px), standing()) == Refusal.BLURRED
 
 
-def test_a_photo_moved_along_one_direction_is_blurred() -> None:
+def test_motion_blur_in_one_direction_is_detected() -> None:
     photo = photo_of(standing()).astype(np.float32)
     moved = np.mean([np.roll(photo, shift, axis=1) for shift in range(17)], axis=0)
     assert softness(moved.astype(np.uint8), standing()) > MOST_SOFT

@@ -1,4 +1,4 @@
-"""From features to girths, bands and warnings; and the answer that callers parse."""
+"""Girths, bands and warnings from features, and the answer that callers parse."""
 
 import json
 from dataclasses import replace
@@ -107,7 +107,7 @@ def test_a_side_photo_and_a_weight_never_widen_a_band(measure: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bands_hold_their_share_of_the_drawn_bodies(name: str) -> None:
+def test_bands_contain_their_share_of_the_drawn_bodies(name: str) -> None:
     girths = predict(known_inputs(), variants()[name])
     for measure in MEASURES:
         low, high = girths.band(measure)
@@ -122,7 +122,7 @@ def test_the_same_features_give_the_same_draws() -> None:
     assert one.draws.shape == (DRAWS, len(MEASURES))
 
 
-def test_an_unsure_height_widens_what_grows_with_it() -> None:
+def test_an_uncertain_height_widens_the_bands() -> None:
     sure = predict(known_inputs(), variants()["front"])
     unsure = predict(known_inputs(), variants()["front"], height_sd_cm=9.5)
     assert (unsure.middle == sure.middle).all()
@@ -131,7 +131,7 @@ def test_an_unsure_height_widens_what_grows_with_it() -> None:
 
 @given(factor=st.floats(1.1, 3.0))
 def test_nothing_is_clamped(factor: float) -> None:
-    """However broad a body, its number grows on at the same rate."""
+    """However broad a body, its number grows at the same rate."""
     grown = _waist_cm(factor) - _waist_cm(1.0)
     assert grown / (factor - 1) == pytest.approx(_waist_cm(2.0) - _waist_cm(1.0))
 
@@ -144,14 +144,14 @@ def _waist_cm(factor: float) -> float:
     return predict(broad, variants()["front"]).value("waist")
 
 
-def test_a_weight_is_expected_that_a_body_can_have() -> None:
+def test_the_expected_weight_is_realistic() -> None:
     assert 60 < expected_weight_kg(features()) < 100
 
 
 # --------------------------------------------------------------------------- clothes
 
 
-def test_cloth_is_seen_as_far_off_as_it_stands() -> None:
+def test_the_distance_of_cloth_from_the_body_is_estimated() -> None:
     here = features()
     loose = without_loose_cloth(here, -1.5)
     assert looseness().at_cm(loose) - looseness().at_cm(here) == pytest.approx(
@@ -204,7 +204,7 @@ def test_only_allowed_keys_are_measurements() -> None:
     assert all(type(value) is float for value in numbers.values())
 
 
-def test_an_assumed_height_is_not_given_as_a_measurement() -> None:
+def test_an_assumed_height_is_not_reported_as_a_measurement() -> None:
     answer = measured(EstimateRequest()).to_response()
     assert set(answer["measurements"]) == ALLOWED_KEYS - {"height_cm"}  # type: ignore[call-overload]
 
@@ -319,7 +319,7 @@ def test_a_chart_that_cannot_size_the_garment_is_refused_before_measuring() -> N
         EstimateRequest(chart=built_in_chart("default"), garment=GarmentKind.BOTTOM)
 
 
-# --------------------------------------------------------------------------- the word
+# --------------------------------------------------------------------------- the body type
 
 
 def built(chest_cm: float, waist_cm: float, sd_cm: float = 1.0) -> Girths:
@@ -339,10 +339,10 @@ def built(chest_cm: float, waist_cm: float, sd_cm: float = 1.0) -> Girths:
         (98, 92, BodyType.AVERAGE),
     ],
 )
-def test_a_build_has_its_word(chest_cm: float, waist_cm: float, word: BodyType) -> None:
+def test_a_build_has_a_body_type(chest_cm: float, waist_cm: float, word: BodyType) -> None:
     assert body_type(built(chest_cm, waist_cm), height_cm=175) is word
 
 
-def test_between_builds_there_is_no_word() -> None:
+def test_between_builds_there_is_no_body_type() -> None:
     between = built(chest_cm=98, waist_cm=0.5265 * 175, sd_cm=15)
     assert body_type(between, height_cm=175) is None

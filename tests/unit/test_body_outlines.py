@@ -1,4 +1,4 @@
-"""What is read from outlines of drawn bodies whose breadths and depths are known."""
+"""Readings of outlines of drawn bodies with known breadths and depths."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from wearon_cli.core.body.silhouette import (
     run_around,
 )
 
-#: A drawn edge lies on a pixel's border; half a pixel either side is what reading it costs.
+#: A drawn edge is on a pixel's border; reading it has an error of half a pixel on either side.
 CLOSE_CM = 0.25
 
 
@@ -43,7 +43,7 @@ def test_the_person_reaches_from_crown_to_soles() -> None:
     assert extent_px(standing().mask) == pytest.approx((TOP, BOTTOM), abs=1.0)
 
 
-def test_nobody_has_no_extent() -> None:
+def test_a_photo_without_a_person_has_no_extent() -> None:
     assert extent_px(np.zeros((40, 30), np.float32)) is None
 
 
@@ -64,7 +64,7 @@ def test_legs_are_as_broad_as_drawn(name: str) -> None:
     assert front().features[name] == pytest.approx(LEG_CM, abs=2 * CLOSE_CM)
 
 
-def test_everything_read_grows_with_the_given_stature() -> None:
+def test_every_reading_scales_with_the_stature() -> None:
     tall = measure_front(standing(), height_cm=2 * STATURE_CM)
     assert tall is not None
     short = front().features
@@ -108,6 +108,6 @@ def test_a_hand_held_forward_is_seen() -> None:
     assert any(line.arms_cut for line in side(hand_forward=True).trunk.values())
 
 
-def test_nobody_from_the_side_is_not_measured() -> None:
+def test_a_side_photo_without_a_person_is_not_measured() -> None:
     empty = replace(from_side(), mask=np.zeros((1000, 760), np.float32))
     assert measure_side(empty, height_cm=STATURE_CM) is None

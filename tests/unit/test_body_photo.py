@@ -1,4 +1,4 @@
-"""From a photo's bytes to upright pixels."""
+"""Decoding a photo to upright pixels."""
 
 import io
 
@@ -30,7 +30,7 @@ def test_a_photo_is_turned_upright(orientation: int, kind: str) -> None:
     assert np.abs(rgb[5, 5].astype(int) - wanted).max() < 40
 
 
-def test_a_turned_phone_photo_is_turned_after_it_is_made_small() -> None:
+def test_a_rotated_phone_photo_is_rotated_after_it_is_scaled() -> None:
     rgb = read_photo(turned(6, size=(2400, 1800)))
     assert rgb.shape == (1024, 768, 3)
     assert rgb.flags.c_contiguous
@@ -39,7 +39,7 @@ def test_a_turned_phone_photo_is_turned_after_it_is_made_small() -> None:
 @pytest.mark.parametrize(
     "size", [(4032, 3024), (3000, 4000), (1200, 1600), (1025, 500), (2400, 100)]
 )
-def test_a_large_photo_is_brought_to_size(size: tuple[int, int]) -> None:
+def test_a_large_photo_is_scaled_down(size: tuple[int, int]) -> None:
     rgb = read_photo(encode(corners(*size)))
     rows, cols, _ = rgb.shape
     assert max(rows, cols) <= LONGEST_PX
@@ -59,7 +59,7 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
     assert rgb.shape == (96, 64, 3)
 
 
-def test_what_is_transparent_is_white() -> None:
+def test_transparent_pixels_become_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert (read_photo(encode(clear, "PNG")) == 255).all()
 

@@ -1,4 +1,4 @@
-"""Size charts, good and bad, and the odds of sizes."""
+"""Size charts, valid and invalid, and the probabilities of sizes."""
 
 import json
 from pathlib import Path
@@ -80,13 +80,13 @@ def test_a_chart_comes_from_a_file(tmp_path: Path) -> None:
     assert load_chart(str(path)) == parse_chart(chart())
 
 
-def test_a_chart_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_chart_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ChartUnusable) as missing:
         load_chart(str(tmp_path / "none.json"))
     assert all(name in missing.value.hint for name in BUILT_IN)
 
 
-def test_a_huge_file_is_no_chart(tmp_path: Path) -> None:
+def test_a_huge_file_is_not_a_chart(tmp_path: Path) -> None:
     path = tmp_path / "huge.json"
     path.write_bytes(b" " * (MAX_CHART_BYTES + 1))
     with pytest.raises(ChartUnusable, match="larger than"):
@@ -106,7 +106,7 @@ def test_a_huge_file_is_no_chart(tmp_path: Path) -> None:
         (150, "XXL"),
     ],
 )
-def test_a_size_reaches_up_to_its_bound(chest_cm: float, size: str) -> None:
+def test_a_size_includes_its_upper_bound(chest_cm: float, size: str) -> None:
     assert size_of(DEFAULT, GarmentKind.TOP, {"chest": chest_cm}) == size
 
 
@@ -118,7 +118,7 @@ MIXED = {"chest": 85.0, "waist": 80.0, "hip": 110.0}
     ("garment", "size"),
     [(GarmentKind.TOP, "S"), (GarmentKind.BOTTOM, "L"), (GarmentKind.DRESS, "L")],
 )
-def test_the_girth_that_needs_most_decides(garment: GarmentKind, size: str) -> None:
+def test_the_girth_that_needs_the_largest_size_decides(garment: GarmentKind, size: str) -> None:
     assert size_of(built_in_chart("women"), garment, MIXED) == size
 
 
@@ -149,7 +149,7 @@ def test_a_body_known_exactly_has_one_size() -> None:
     assert (found.recommended, found.lower, found.upper, found.confidence) == ("M", "M", "M", 1)
 
 
-def test_a_body_on_a_border_is_of_both_sizes() -> None:
+def test_a_body_on_a_border_may_have_either_size() -> None:
     found = size_odds(DEFAULT, GarmentKind.TOP, normal(100, 1.0))
     assert (found.lower, found.upper) == ("M", "L")
     assert found.confidence == pytest.approx(0.5, abs=0.05)

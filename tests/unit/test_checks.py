@@ -1,4 +1,4 @@
-"""The rules of checks: what is judged of what was measured."""
+"""The rules of checks: findings from measurements."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.checks.colours import share_like, spread, worn_colours
-from wearon_cli.core.checks.findings import CERTAIN, WORDS, Finding, Report, refusal
+from wearon_cli.core.checks.findings import CERTAIN, WORDS, PictureFinding, Report, refusal
 from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import (
     Comparison,
@@ -27,7 +27,7 @@ RED, BLUE = (200, 40, 40), (40, 60, 200)
 
 
 def person(*, left: float = 96.0, tall: float = 200.0, top: float = 30.0) -> Person:
-    """Someone who faces the camera: eight heads high, joints where they roughly are."""
+    """A person who faces the camera: eight heads high, with joints roughly in place."""
     points = np.full((33, 2), (left, top + 0.5 * tall))
     at = {"NOSE": (0, 0.08), "EAR": (0.03, 0.07), "SHOULDER": (0.1, 0.18), "ELBOW": (0.14, 0.35)}
     at |= {"WRIST": (0.15, 0.5), "HIP": (0.06, 0.5), "KNEE": (0.06, 0.73), "ANKLE": (0.06, 0.95)}
@@ -39,7 +39,7 @@ def person(*, left: float = 96.0, tall: float = 200.0, top: float = 30.0) -> Per
 
 
 def photo(cloth: tuple[int, int, int], *, light: float = 1.0) -> np.ndarray:
-    """That person in this cloth from the shoulders to the ankles, before a grey wall."""
+    """That person in this cloth from the shoulders to the ankles, in front of a grey wall."""
     rgb = np.full((HIGH, WIDE, 3), 150.0)
     rgb[30:66, 80:112] = (220, 180, 150)
     rgb[66:222, 70:122] = cloth
@@ -62,13 +62,13 @@ SAME = Comparison(
     ("change", "findings"),
     [
         pytest.param({}, (), id="right"),
-        pytest.param({"zoom": 2.0}, (Finding.FRAMED_OTHERWISE,), id="twice as large"),
-        pytest.param({"zoom": 0.5}, (Finding.FRAMED_OTHERWISE,), id="half as large"),
+        pytest.param({"zoom": 2.0}, (PictureFinding.FRAMED_OTHERWISE,), id="twice as large"),
+        pytest.param({"zoom": 0.5}, (PictureFinding.FRAMED_OTHERWISE,), id="half as large"),
         pytest.param({"zoom": 1.4}, (), id="somewhat nearer"),
-        pytest.param({"is_cut": True}, (Finding.FRAMED_OTHERWISE,), id="feet cut off"),
-        pytest.param({"moved": 0.9}, (Finding.OTHER_PERSON,), id="another pose"),
-        pytest.param({"head_change": 0.4}, (Finding.OTHER_PERSON,), id="another head"),
-        pytest.param({"worn_change": 0.01}, (Finding.NOT_APPLIED,), id="untouched"),
+        pytest.param({"is_cut": True}, (PictureFinding.FRAMED_OTHERWISE,), id="feet cut off"),
+        pytest.param({"moved": 0.9}, (PictureFinding.OTHER_PERSON,), id="another pose"),
+        pytest.param({"head_change": 0.4}, (PictureFinding.OTHER_PERSON,), id="another head"),
+        pytest.param({"worn_change": 0.01}, (PictureFinding.NOT_APPLIED,), id="untouched"),
         pytest.param({"worn_change": 0.01, "end_change": 0.3}, (), id="other shoes, or a hat"),
         pytest.param({"worn_change": 0.01, "garment_likeness": 0.9}, (), id="white for white"),
         pytest.param({"worn_change": 0.04, "garment_likeness": 0.5}, (), id="half alike"),
@@ -76,8 +76,8 @@ SAME = Comparison(
         pytest.param({"garment_likeness": None, "worn_change": 0.01}, (), id="no garment picture"),
     ],
 )
-def test_a_comparison_is_judged(
-    change: dict[str, float | None], findings: tuple[Finding, ...]
+def test_a_comparison_gets_its_findings(
+    change: dict[str, float | None], findings: tuple[PictureFinding, ...]
 ) -> None:
     assert judged(replace(SAME, **change)) == findings  # type: ignore[arg-type]
 
@@ -87,23 +87,23 @@ def test_new_clothes_are_seen_and_old_ones_too_whatever_the_light() -> None:
     new = Looked(rgb=photo(BLUE, light=1.05), people=[person()])
     assert result_findings(before, new, GARMENT) == ()
     untouched = Looked(rgb=worn, people=[person()])
-    assert result_findings(before, untouched, GARMENT) == (Finding.NOT_APPLIED,)
+    assert result_findings(before, untouched, GARMENT) == (PictureFinding.NOT_APPLIED,)
     assert result_findings(before, untouched, np.full((96, 96, 3), RED, np.uint8)) == ()
 
 
 @pytest.mark.parametrize(
     ("people", "finding"),
     [
-        ([], Finding.PERSON_GONE),
-        ([person(left=50, tall=150), person(left=140, tall=150)], Finding.MORE_PEOPLE),
+        ([], PictureFinding.PERSON_GONE),
+        ([person(left=50, tall=150), person(left=140, tall=150)], PictureFinding.MORE_PEOPLE),
     ],
 )
-def test_people_are_counted(people: list[Person], finding: Finding) -> None:
+def test_people_are_counted(people: list[Person], finding: PictureFinding) -> None:
     before = Looked(rgb=photo(RED), people=[person()])
     assert result_findings(before, Looked(rgb=photo(BLUE), people=people), GARMENT) == (finding,)
 
 
-def test_one_found_twice_and_a_passer_by_do_not_count() -> None:
+def test_duplicates_and_passers_by_do_not_count() -> None:
     found = [person(), person(left=98.0), person(left=180.0, tall=40.0)]
     assert len(different_people(found)) == 1
 
@@ -120,7 +120,7 @@ def test_a_flat_colour_is_blank_with_grain_too_and_a_pale_garment_is_not() -> No
 
 
 @given(scale=st.floats(1.0, 1.33), shift=st.floats(-5, 5))
-def test_bringing_the_photo_into_the_frame_is_no_zoom(scale: float, shift: float) -> None:
+def test_fitting_the_photo_into_the_frame_is_not_a_zoom(scale: float, shift: float) -> None:
     """Of 192x256 into 192x341 (2:3 to 9:16): from fitting the width to filling the height."""
     before = person()
     after = replace(
@@ -139,7 +139,7 @@ def test_a_half_body_is_compared_by_its_shoulders() -> None:
     assert seen.zoom == pytest.approx(1.0)
 
 
-def test_people_survive_being_told_in_json() -> None:
+def test_people_survive_json() -> None:
     again = person_of(person().to_json())
     assert np.allclose(again.points, person().points, atol=0.1)
     assert np.isnan(worn_colours(photo(RED), person(left=400.0))).all()
@@ -147,17 +147,17 @@ def test_people_survive_being_told_in_json() -> None:
 
 
 def test_the_second_picture_is_kept_unless_it_is_worse() -> None:
-    gone, same = (Finding.PERSON_GONE,), (Finding.NOT_APPLIED,)
+    gone, same = (PictureFinding.PERSON_GONE,), (PictureFinding.NOT_APPLIED,)
     assert better(same, ())
     assert better(gone, same)
     assert better(same, same)
     assert not better(same, gone)
 
 
-def test_what_is_refused_is_certain_and_tells_the_shopper_what_to_do() -> None:
-    report = Report(findings=(Finding.PERSON_UNCLEAR, Finding.GARMENT_BLANK))
-    assert report.certain == (Finding.GARMENT_BLANK,)
-    assert set(WORDS) == set(Finding)
+def test_only_certain_findings_are_refused_and_the_shopper_is_told_what_to_do() -> None:
+    report = Report(findings=(PictureFinding.PERSON_UNCLEAR, PictureFinding.GARMENT_BLANK))
+    assert report.certain == (PictureFinding.GARMENT_BLANK,)
+    assert set(WORDS) == set(PictureFinding)
     for finding in CERTAIN:
         error = refusal([finding])
         assert (error.code, error.reason) == ("photo_refused", finding.value)

@@ -1,4 +1,4 @@
-"""docs/cli.md says what the commands say; commands, variables and links of all pages exist."""
+"""docs/cli.md equals the commands' help; commands, variables and links on all pages exist."""
 
 import re
 from collections.abc import Iterator

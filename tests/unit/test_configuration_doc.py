@@ -1,4 +1,4 @@
-"""docs/configuration.md says what Settings says."""
+"""docs/configuration.md equals the settings."""
 
 from scripts.configuration import PAGE, page
 

@@ -1,4 +1,4 @@
-"""Nothing is spent, given back, replaced or dropped without somebody's yes."""
+"""Nothing is spent, refunded, replaced or deleted without confirmation."""
 
 import io
 import sys
@@ -13,7 +13,7 @@ from wearon_cli.core.errors import ConsentMissing, Interrupted
 
 
 def decisions() -> list[ParameterSet]:
-    """Every flag of every command that stands for a decision, with its command."""
+    """Every flag of every command that is a decision, with its command."""
     found = []
     for name, entry in COMMANDS.items():
         command = Deferred(name, entry).load()
@@ -64,7 +64,7 @@ def test_other_options_still_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limit.resolve_envvar_value(context) == "3"
 
 
-def test_without_a_terminal_nobody_said_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_it_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(ConsentMissing) as missing:
         require_consent("spend it?", yes=False)

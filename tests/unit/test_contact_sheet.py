@@ -1,4 +1,4 @@
-"""The contact sheet: its layout holds for any number of cards and any words."""
+"""The contact sheet: its layout works for any number of cards and any text."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def is_close(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(abs(a - b) < 12 for a, b in zip(one, other, strict=True))
 
 
-def test_cards_stand_in_order_in_rows_of_four_at_most() -> None:
+def test_cards_are_in_order_in_rows_of_at_most_four() -> None:
     names = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
     wanted = {
         "red": (255, 0, 0),
@@ -72,6 +72,6 @@ def test_a_failure_is_a_card_with_its_reason() -> None:
 
 
 @given(text=st.text(max_size=400))
-def test_no_words_break_the_layout(text: str) -> None:
+def test_no_caption_breaks_the_layout(text: str) -> None:
     card = Card(name=text, facts=text, reason=text)
     assert drawn([card]).size == (2 * 48 + WIDTH, 48 + 108 + HEIGHT + 76 + 48)

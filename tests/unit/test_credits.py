@@ -1,4 +1,4 @@
-"""The law of credits, row by row, and over random histories of ledgers."""
+"""The rule of credits, row by row, and over random histories of ledgers."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from wearon_cli.core.session import Channel, Session, Status
 OWNER = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
 SESSION = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01"
 OTHER = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
-REPLAY, LATER_REPLAY = "0a1b2c3d", "1a1b2c3d"
+REPLAY = "0a1b2c3d"
 WHEN = datetime(2026, 2, 9, 14, 30, tzinfo=UTC)
 REQUEST = "req_1"
 MAIL = "ada@example.test"
@@ -98,7 +98,7 @@ ALONE = (STORE_FAILED,)
 FIRST = row(Status.FAILED, channel=B2B, session_id=OTHER, made_s=0)
 SECOND = row(Status.FAILED, channel=B2B, made_s=30)
 
-#: The law: the table at the top of core/credits.py, with the ledger that each line needs.
+#: The table at the top of core/credits.py, with the ledger that each line needs.
 LAW = [
     # a replay's own credit
     pytest.param(FAILED, [CHARGE], {"replaying": REPLAY}, "held", id="a charged replay at work"),
@@ -130,7 +130,7 @@ LAW = [
         "free",
         id="a charged replay failed, a later one was free",
     ),
-    # nothing ties it to the ledger
+    # nothing links it to the ledger
     pytest.param(
         replace(STORE_FAILED, request_id=None), [], {}, "unclear", id="b2b without a request id"
     ),
@@ -185,7 +185,7 @@ LAW = [
 
 
 @pytest.mark.parametrize(("session", "entries", "facts", "state"), LAW)
-def test_the_law(
+def test_each_state_follows_from_its_facts(
     session: Session, entries: list[LedgerEntry], facts: dict[str, object], state: str
 ) -> None:
     assert of(session, *entries, **facts).state == state
@@ -200,12 +200,12 @@ def test_only_what_is_owed_has_an_owner_to_give_it_to(
     assert credit.reason
 
 
-def test_who_gave_it_back_is_told() -> None:
+def test_the_refunder_is_reported() -> None:
     assert of(FAILED, entry(EntryKind.REFUND, OURS)).returned_by is ReturnedBy.WORKER
     assert of(FAILED, entry(EntryKind.REFUND, CRON)).returned_by is ReturnedBy.PLATFORM
 
 
-def test_a_shopper_who_paid_is_owed_and_not_the_store() -> None:
+def test_a_shopper_who_paid_is_owed_the_refund_and_not_the_store() -> None:
     credit = of(STORE_FAILED, deduction(f"Try-on (shopper={MAIL})"))
     assert credit.owed_to is not None
     assert credit.owed_to.shopper_email == MAIL
@@ -231,7 +231,7 @@ def test_a_replays_refund_is_known_by_its_request_id_whatever_its_words() -> Non
     assert credit.state is CreditState.RETURNED
 
 
-def test_an_unnamed_refund_nearby_makes_no_proof_but_is_told() -> None:
+def test_an_unnamed_refund_nearby_proves_nothing_but_is_reported() -> None:
     queue_error = entry(EntryKind.REFUND, "Queue error - refund", s=2)
     credit = of(FAILED, user_refunds=(queue_error,))
     assert credit.state is CreditState.UNCLEAR
@@ -239,12 +239,12 @@ def test_an_unnamed_refund_nearby_makes_no_proof_but_is_told() -> None:
     assert "14:30:02" in credit.reason
 
 
-def test_a_goodwill_refund_takes_nothing_from_a_failure_of_ours() -> None:
+def test_a_goodwill_refund_does_not_replace_the_refund_of_a_failure() -> None:
     goodwill = entry(EntryKind.REFUND, "Sorry!", s=1)
     assert of(FAILED, failed_by_us=True, user_refunds=(goodwill,)).state is CreditState.OWED
 
 
-def test_a_refund_too_many_is_counted() -> None:
+def test_an_extra_refund_is_counted() -> None:
     twice = [entry(EntryKind.REFUND, CRON), entry(EntryKind.REFUND, OURS, s=5)]
     assert [of(FAILED, *twice[:n]).surplus for n in range(3)] == [0, 0, 1]
 
@@ -300,7 +300,7 @@ class History:
             )
         )
 
-    # what can befall it
+    # what can happen to it
 
     def we_fail_it(self) -> None:
         if not self.session.status.is_final:
@@ -329,7 +329,7 @@ class History:
     def replay(self, *, charge: bool, ends_well: bool, refused: bool = False) -> None:
         if not self.session.status.is_final:
             return
-        self.parked = refused  # closing a job says so, or no longer
+        self.parked = refused  # closing a job records this, or clears it
         self.replays += 1
         self.replaying = f"{self.replays:08x}"
         payer = replay_payer(self.session, self.entries, self.replaying)
@@ -340,7 +340,7 @@ class History:
             assert self.credit.state is CreditState.HELD
         if ends_well:
             self.move(Status.COMPLETED)
-        elif charge and not refused:  # settlement gives it back under its claim
+        elif charge and not refused:  # settlement refunds it under its claim
             text = replay_refund_text(SESSION, self.replaying)
             self.add(EntryKind.REFUND, text, request_id=payer.request_id)
         self.replaying = None
@@ -352,7 +352,7 @@ class History:
 
     @property
     def taken(self) -> int:
-        """Credits of this session and its replays that are with us."""
+        """Credits of this session and its replays that were taken and not refunded."""
         base = 1 if self.channel is Channel.B2C else 0
         return base - sum(each.amount for each in self.entries)
 
@@ -382,11 +382,11 @@ def played(channel: Channel, events: list[object]) -> History:
 
 
 @given(channel=st.sampled_from(Channel), events=st.lists(EVENTS, max_size=12))
-def test_giving_back_what_is_owed_never_gives_more_than_was_taken(
+def test_refunding_what_is_owed_never_refunds_more_than_was_taken(
     channel: Channel, events: list[object]
 ) -> None:
     history = played(channel, events)
-    for _ in range(history.replays + 2):  # each replay and the session, and once in vain
+    for _ in range(history.replays + 2):  # each replay and the session, and once without effect
         history.somebody_gives_back_what_is_owed()
     assert history.taken >= 0
     assert history.credit.surplus == 0
@@ -413,7 +413,7 @@ def test_the_state_and_the_ledger_say_the_same(channel: Channel, events: list[ob
     events=st.lists(EVENTS, max_size=12),
     others=st.lists(st.sampled_from([History.goodwill, History.the_request_id_is_used_again])),
 )
-def test_what_befalls_the_owner_elsewhere_changes_no_state(
+def test_other_events_of_the_owner_change_no_state(
     channel: Channel, events: list[object], others: list[object]
 ) -> None:
     history = played(channel, events)

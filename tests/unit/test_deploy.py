@@ -1,9 +1,10 @@
-"""What is deployed names only what there is: settings, files, ports, metrics, runbooks."""
+"""The deployment files refer only to existing settings, files, ports, metrics and runbooks."""
 
 import asyncio
 import configparser
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from devkit.idle_queue import IDLE
 from scripts.configuration import environment_name
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.operator.queue_stats import QueueStats
@@ -22,23 +24,9 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ["compose.yaml", "compose.dev.yaml"]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-#: What a scrape reads from Redis.
-STATS = QueueStats(
-    at=NOW,
-    queued=0,
-    ready=0,
-    waiting_since=None,
-    released=0,
-    running=0,
-    waiting=0,
-    overdue=0,
-    dead_letters=0,
-    consumers=0,
-    workers=0,
-    slots=0,
-    permits_used=0,
-    halts=(Halt(name="storage", reason="r", since=NOW, next_probe_at=NOW),),
-)
+#: The values that a scrape reads from Redis.
+HALT = Halt(name="storage", reason="r", since=NOW, next_probe_at=NOW)
+STATS = replace(IDLE, halts=(HALT,))
 
 
 class Looks:
@@ -70,7 +58,7 @@ def ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", COMPOSE)
-def test_our_services_are_given_settings_that_exist(name: str) -> None:
+def test_compose_sets_only_existing_settings(name: str) -> None:
     services = ours(read(name))
     assert services
     for service in services.values():
@@ -86,13 +74,13 @@ def test_every_file_that_is_mounted_is_there(name: str) -> None:
                 assert (DEPLOY / source).exists(), source
 
 
-def test_production_is_guarded_and_drains_before_it_is_killed() -> None:
+def test_production_services_are_restricted_and_drain_before_they_are_killed() -> None:
     for service in ours(read("compose.yaml")).values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["stop_grace_period"].removesuffix("s")) > Settings().stop_grace_s
-        assert "ports" not in service  # only the proxy is open to the world
+        assert "ports" not in service  # only the proxy is public
 
 
 def test_every_variable_that_compose_asks_for_is_in_the_example() -> None:
@@ -107,7 +95,9 @@ def test_prometheus_scrapes_services_at_their_ports() -> None:
     base = int(compose["services"]["consume"]["environment"]["WEARON_METRICS_PORT"])
     ports = {role: base + offset for role, offset in PORT_OFFSETS.items()} | {"serve": 8000}
     for job in prometheus["scrape_configs"]:
-        (found,) = job["dns_sd_configs"]  # one address a container: scaled services are all scraped
+        (found,) = job[
+            "dns_sd_configs"
+        ]  # one address per container: all containers of a service are scraped
         (name,) = found["names"]
         assert found["type"] == "A"
         assert found["port"] == ports.pop(name)
@@ -116,7 +106,7 @@ def test_prometheus_scrapes_services_at_their_ports() -> None:
     assert not ports
 
 
-def test_alerts_reach_receivers_whose_addresses_compose_hands_over() -> None:
+def test_alerts_reach_receivers_whose_addresses_compose_passes() -> None:
     compose, prometheus = read("compose.yaml"), read("prometheus/prometheus.yml")
     (manager,) = prometheus["alerting"]["alertmanagers"]
     assert manager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
@@ -151,14 +141,14 @@ def metrics_named() -> set[str]:
     return set(re.findall(r"wearon_\w+", rules + board))
 
 
-def test_every_metric_that_is_looked_at_is_made() -> None:
+def test_every_metric_in_queries_exists() -> None:
     text = Meters().render().decode()
     made = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) | asyncio.run(scraped())
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in metrics_named()}
     assert bare - made == set()
 
 
-def test_every_alert_has_its_page() -> None:
+def test_every_alert_has_a_runbook() -> None:
     rules = read("prometheus/alerts.yml")["groups"][0]["rules"]
     page = (ROOT / "docs/alerts.md").read_text("utf-8")
     headings = {line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")}
@@ -176,7 +166,7 @@ def test_the_proxy_lets_the_largest_upload_through() -> None:
     assert int(given[1]) * 2**20 >= most_bytes
 
 
-def test_the_dashboard_is_one_that_grafana_reads() -> None:
+def test_grafana_can_read_the_dashboard() -> None:
     board = json.loads((DEPLOY / "grafana/dashboards/wearon.json").read_text("utf-8"))
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids)) > 15

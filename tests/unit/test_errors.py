@@ -1,4 +1,6 @@
-"""The error tree as scripts, dashboards and the manual know it: codes, exit codes, reactions."""
+"""The error tree as scripts, dashboards and the documentation use it: codes, exit codes,
+reactions.
+"""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from wearon_cli.runtime.worker.controller import EXIT_UNRESPONSIVE
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
 #: The public interface, written out: code -> (exit code, what a worker does with the job).
-#: A class may be renamed; what stands here may not change.
+#: A class may be renamed; these values may not change.
 PINNED = {
     "wearon_error": (1, "settle"),
     "config_error": (3, "settle"),
@@ -73,7 +75,7 @@ PINNED = {
 def tree(error: type[WearonError] = WearonError) -> Iterator[type[WearonError]]:
     yield error
     for below in error.__subclasses__():
-        if below.__module__ == WearonError.__module__:  # not a test's own
+        if below.__module__ == WearonError.__module__:  # not a class of a test
             yield from tree(below)
 
 
@@ -90,12 +92,12 @@ def test_codes_exit_codes_and_reactions_are_pinned() -> None:
 
 
 @pytest.mark.parametrize("error", list(tree()), ids=lambda each: each.__name__)
-def test_a_class_writes_its_own_code_down(error: type[WearonError]) -> None:
-    """A derived or inherited code would change, or stand for two facts, without a word."""
+def test_every_class_defines_its_own_code(error: type[WearonError]) -> None:
+    """A derived or inherited code could change, or mean two things, unnoticed."""
     assert isinstance(vars(error).get("code"), str)
 
 
-def test_renaming_a_class_leaves_its_code() -> None:
+def test_renaming_a_class_keeps_its_code() -> None:
     for each in tree():
         assert type("Renamed", (each,), {})("").code == each.code
 
@@ -106,13 +108,13 @@ def test_codes_are_unique_and_snake_case() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
 
 
-def test_a_class_of_errors_exits_as_its_parent_or_says_otherwise() -> None:
+def test_an_error_class_has_its_parents_exit_code_or_its_own() -> None:
     """A script that knows only the parent's exit code still understands a new child."""
     own = {each for each in tree() if each.__base__ is not WearonError and each is not WearonError}
     assert {each for each in own if each.exit_code != each.__base__.exit_code} == set()  # type: ignore[union-attr]
 
 
-def test_the_table_of_errors_is_the_tree() -> None:
+def test_the_table_of_errors_matches_the_tree() -> None:
     wanted = [
         f"| `usage` | {USAGE_EXIT} | The command line is wrong. |",
         f"| `unexpected` | {WearonError.exit_code} | Something this project did not plan for. |",

@@ -1,4 +1,4 @@
-"""What `wearon estimate` says to input that needs no pose network to be refused."""
+"""Input of `wearon estimate` that is refused without the pose network."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_words_get_a_sentence_and_an_exit_code(
+def test_bad_options_get_a_sentence_and_an_exit_code(
     case: str, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photo.parent)
@@ -61,12 +61,12 @@ def test_a_missing_photo_is_reported_in_json(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------- which photos
 
 
-def test_one_photo_is_no_batch(photo: Path) -> None:
+def test_one_photo_is_not_a_batch(photo: Path) -> None:
     assert not is_batch([photo])
     assert find_photo_sets([photo], None, None) == [PhotoSet(front=photo)]
 
 
-def test_a_folder_is_looked_through_for_pictures_by_name(tmp_path: Path) -> None:
+def test_a_folder_is_searched_for_pictures_by_extension(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     assert is_batch([tmp_path])
@@ -111,7 +111,7 @@ def test_the_table_fits_80_columns(
     assert max(map(len, lines)) <= 80
 
 
-def test_bars_are_as_long_as_the_odds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_are_as_long_as_the_probabilities(capsys: pytest.CaptureFixture[str]) -> None:
     answer = measured(EstimateRequest(height_cm=STATURE_CM))
     lines = printed(answer, capsys)
     for size, odds in answer.odds.odds.items():
@@ -121,7 +121,7 @@ def test_bars_are_as_long_as_the_odds(capsys: pytest.CaptureFixture[str]) -> Non
         assert line.startswith(">") == (size == answer.odds.recommended)
 
 
-def test_a_band_is_drawn_a_mark_a_cm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_band_is_drawn_with_one_mark_per_cm(capsys: pytest.CaptureFixture[str]) -> None:
     answer = measured(EstimateRequest(height_cm=STATURE_CM))
     line = next(each for each in printed(answer, capsys) if each.startswith("chest"))
     low, high = answer.girths.band("chest")

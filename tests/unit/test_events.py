@@ -1,4 +1,4 @@
-"""Log events: one definition each, used by all who log, and described on a page."""
+"""Log events: each has one definition, which all callers use and a page describes."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.logs import configure_logs
 
 ROOT = Path(wearon_cli.__file__).parent
-#: What the log adds to a line by itself, in `configure_logs`.
+#: Fields that `configure_logs` adds to every line.
 ADDED = {"event", "level", "role", "timestamp", "exc_info", "exception"}
 
 

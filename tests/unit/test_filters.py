@@ -1,4 +1,4 @@
-"""Wrong filters are told."""
+"""Wrong filters are reported."""
 
 import pytest
 from typer.testing import CliRunner
@@ -28,18 +28,18 @@ def test_a_class_of_error_is_found_however_it_is_typed() -> None:
     assert checked_error_class("unknown") == "unknown"
 
 
-def test_what_no_job_fails_by_is_no_filter() -> None:
+def test_an_error_of_commands_is_not_a_filter() -> None:
     assert {"consent_missing", "interrupted", "config_error"}.isdisjoint(job_error_codes())
 
 
-def test_a_near_class_is_offered() -> None:
+def test_a_similar_class_is_suggested() -> None:
     with pytest.raises(InputError, match="'rate_limit'") as caught:
         checked_error_class("rate_limit")
     assert caught.value.hint.startswith("did you mean rate_limited?")
 
 
 @pytest.mark.parametrize("command", [["sessions"], ["replay-task", "--failed"]])
-def test_nonsense_is_answered_with_every_class(command: list[str]) -> None:
+def test_an_unknown_class_is_answered_with_all_classes(command: list[str]) -> None:
     said = CliRunner().invoke(app, [*command, "--error", "nonsense", "--local"])
     assert said.exit_code == InputError.exit_code
     assert "there is no error class 'nonsense'" in said.stderr
@@ -55,9 +55,9 @@ def test_nonsense_is_answered_with_every_class(command: list[str]) -> None:
         pytest.param("nobody", [OTHER, STORE], id="nothing like it: the busiest"),
     ],
 )
-def test_stores_like_the_wanted_one(wanted: str, near: list[str]) -> None:
+def test_similar_stores_are_suggested(wanted: str, near: list[str]) -> None:
     assert near_owners(wanted, [row(OTHER), row(STORE), row(OTHER)]) == near
 
 
-def test_without_sessions_no_store_is_near() -> None:
+def test_without_sessions_no_store_is_suggested() -> None:
     assert near_owners("nobody", []) == []

@@ -1,4 +1,6 @@
-"""The first-hour script: a step's exit code, time and last line are told, and a sheet is drawn."""
+"""The first-hour script: it reports each step's exit code, time and last line, and draws a
+sheet.
+"""
 
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ def trial(tmp_path: Path) -> Trial:
     return one
 
 
-def test_steps_are_told_by_exit_code_and_last_line(trial: Trial) -> None:
+def test_steps_are_reported_by_exit_code_and_last_line(trial: Trial) -> None:
     python = (sys.executable, "-c")
     trial.run("good", *python, "print('first'); print('last'); print()")
     trial.run("bad", *python, "import sys; sys.exit('no such thing')")
@@ -34,7 +36,7 @@ def test_steps_are_told_by_exit_code_and_last_line(trial: Trial) -> None:
         sheet.load()
 
 
-def test_what_stays_is_waited_for_and_stopped_by_ctrl_c(trial: Trial) -> None:
+def test_a_server_is_waited_for_and_stopped_by_ctrl_c(trial: Trial) -> None:
     waits = (
         "import time\nprint('it is up', flush=True)\ntry: time.sleep(60)\nexcept BaseException: 0"
     )
@@ -58,7 +60,7 @@ def test_keys_and_settings_of_this_machine_are_left_out(
     )
 
 
-def test_a_clean_copy_holds_the_project_and_nothing_that_was_made_in_it(tmp_path: Path) -> None:
+def test_a_clean_copy_has_the_project_without_its_build_products(tmp_path: Path) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a clone")
     copy_project(tmp_path / "wearon")

@@ -1,4 +1,4 @@
-"""What is halted, and when credits go back."""
+"""What is halted, and when credits are refunded."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from wearon_cli.core.jobs.breakers import STORAGE, Halt, provider_breaker
 from wearon_cli.core.jobs.halts import halt_state, refund_at
-from wearon_cli.core.jobs.journal import JobEntry, JobPlace, SettlementIntent
+from wearon_cli.core.jobs.journal import JobEntry, JobState, SettlementIntent
 from wearon_cli.core.session import Channel, Session, Status
 from wearon_cli.core.settings import Settings
 
@@ -50,7 +50,7 @@ def test_nothing_is_bought_without_storage_or_any_provider(
     assert [each.since for each in state.halts] == sorted(each.since for each in halts)
 
 
-def test_the_lines_say_what_why_since_when_and_what_comes() -> None:
+def test_the_lines_say_what_is_halted_why_since_when_and_until_when() -> None:
     assert halt_state([], ONE).lines() == []
     assert halt_state([halt(OPENAI)], ONE).lines() == [
         "HALTED: provider:openai (account_blocked) since 12:00:00 UTC, next probe 12:00:30 UTC",
@@ -78,7 +78,7 @@ def job(
     return JobEntry(
         session_id="s",
         channel=Channel.B2B,
-        place=JobPlace.READY,
+        state=JobState.READY,
         opened_at=NOON + minutes(opened_min),
         attempt=0,
         purchases=0,
@@ -102,7 +102,7 @@ INTENT = SettlementIntent(error_code="e", shopper_message="m", detail="d")
         pytest.param(Channel.B2C, job(opened_min=7, intent=INTENT), None, id="fails already"),
     ],
 )
-def test_a_job_is_told_when_its_credit_goes_back(
+def test_the_time_of_a_jobs_refund_is_known(
     channel: Channel, entry: JobEntry, after_min: float | None
 ) -> None:
     state = halt_state([halt(OPENAI)], ONE)

@@ -1,4 +1,4 @@
-"""What the pages of help show of options: what is typed, not Python's names of types."""
+"""Options on help pages: shown as they are typed, not with Python's names of types."""
 
 import re
 
@@ -27,12 +27,12 @@ def page(*words: str) -> str:
 
 
 @pytest.mark.parametrize("words", PAGES, ids=" ".join)
-def test_a_page_of_help_shows_what_is_typed(words: tuple[str, ...]) -> None:
+def test_a_help_page_shows_what_is_typed(words: tuple[str, ...]) -> None:
     shown = re.sub(r"127\.0\.0\.1", "", page(*words))
     assert PYTHON.search(shown) is None
 
 
-def test_a_flag_takes_nothing_and_a_default_is_accepted_back() -> None:
+def test_a_flag_has_no_value_and_a_default_can_be_typed_back() -> None:
     shown = page("sessions")
     assert re.search(r"--failed +Only failed sessions", shown)
     assert "[default: 1h]" in shown

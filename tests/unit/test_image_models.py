@@ -1,4 +1,4 @@
-"""The table of image models: what may be sent, and what it costs."""
+"""The table of image models: valid requests, and their cost."""
 
 from datetime import date
 
@@ -61,7 +61,7 @@ def test_fidelity_is_sent_only_where_it_is_allowed(model_id: str) -> None:
         ("", False, False),
     ],
 )
-def test_a_size_is_judged_by_the_model(size: str, older: bool, newer: bool) -> None:
+def test_each_model_has_its_sizes(size: str, older: bool, newer: bool) -> None:
     assert image_model("gpt-image-1.5").takes_size(size) is older
     assert image_model("gpt-image-2").takes_size(size) is newer
     assert image_model("gpt-image-2.6-flare").takes_size(size) is newer
@@ -76,7 +76,7 @@ def test_a_size_is_judged_by_the_model(size: str, older: bool, newer: bool) -> N
         ("standard", set[str]()),
     ],
 )
-def test_a_quality_is_judged_by_the_model(quality: str, takers: set[str]) -> None:
+def test_each_model_has_its_qualities(quality: str, takers: set[str]) -> None:
     for model_id in ("gpt-image-1.5", "gpt-image-2", "gpt-image-2.6-flare"):
         faults = image_model(model_id).faults(size="1024x1536", quality=quality)
         assert (faults == []) is (model_id in takers)
@@ -145,7 +145,7 @@ def test_a_model_is_named_with_its_provider(text: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "runware:", "fashn:tryon-v1.6", ":x", "openai:"])
-def test_a_name_of_no_model_is_told(text: str) -> None:
+def test_an_unknown_model_name_is_reported(text: str) -> None:
     with pytest.raises(ConfigError, match="is not an image model"):
         read_model_name(text)
 
@@ -162,7 +162,7 @@ def test_a_name_of_no_model_is_told(text: str) -> None:
         ("runware:flux-vto", 0.04),
     ],
 )
-def test_a_try_on_costs_about_what_was_reported(name: str, usd: float) -> None:
+def test_a_try_on_costs_about_the_reported_price(name: str, usd: float) -> None:
     read = read_model_name(name)
     model = image_model(read.model_id, read.provider)
     assert try_on_usd(model, size="1024x1536", quality="medium") == pytest.approx(usd, abs=1e-3)
@@ -178,7 +178,7 @@ def test_a_model_without_a_price_has_no_estimate() -> None:
     assert try_on_usd(image_model("gpt-image-9"), size="auto", quality="medium") is None
 
 
-def test_every_successor_is_open_known_and_cheaper_than_what_it_follows() -> None:
+def test_every_successor_is_available_known_and_cheaper() -> None:
     old = try_on_usd(image_model("gpt-image-1.5"), size="1024x1536", quality="medium")
     assert old is not None
     for successor in SUCCESSORS:
@@ -194,7 +194,9 @@ def test_every_successor_is_open_known_and_cheaper_than_what_it_follows() -> Non
 
 @pytest.mark.parametrize(("today", "days_left"), [(date(2026, 11, 30), 1), (date(2026, 12, 2), -1)])
 @pytest.mark.parametrize("then", ["openai:gpt-image-2", None])
-def test_what_the_closing_of_a_model_changes(today: date, days_left: int, then: str | None) -> None:
+def test_a_retirement_reports_the_replacement_and_the_costs(
+    today: date, days_left: int, then: str | None
+) -> None:
     told = closing(
         image_model("gpt-image-1.5"),
         closes=date(2026, 12, 1),
@@ -211,7 +213,7 @@ def test_what_the_closing_of_a_model_changes(today: date, days_left: int, then: 
     assert told.successor_usd < told.usd
 
 
-def test_the_default_models_put_one_that_stays_first() -> None:
+def test_the_first_default_model_is_not_retiring() -> None:
     first, *_, last = Settings().openai_image_models
     assert image_model(first).shuts_down is None
     assert image_model(last).shuts_down == date(2026, 12, 1)

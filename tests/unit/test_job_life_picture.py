@@ -1,4 +1,4 @@
-"""docs/images/job-life.svg is what its script draws."""
+"""docs/images/job-life.svg is up to date with its script."""
 
 from scripts.job_life import PICTURE, picture
 

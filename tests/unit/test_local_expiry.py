@@ -1,4 +1,4 @@
-"""Old pictures of a local stack go."""
+"""Old pictures of a local stack are removed."""
 
 import os
 import time
@@ -18,7 +18,7 @@ def picture(folder: Path, name: str, *, age_s: float) -> Path:
     return path
 
 
-def test_only_what_is_older_goes_in_every_folder(tmp_path: Path) -> None:
+def test_only_older_pictures_are_removed_in_every_folder(tmp_path: Path) -> None:
     old = picture(tmp_path, "uploads/a/person.jpg", age_s=31 * DAY_S)
     older = picture(tmp_path, "generated/u/x.jpg", age_s=99 * DAY_S)
     young = picture(tmp_path, "generated/u/y.jpg", age_s=29 * DAY_S)
@@ -26,7 +26,7 @@ def test_only_what_is_older_goes_in_every_folder(tmp_path: Path) -> None:
     assert (old.exists(), older.exists(), young.exists()) == (False, False, True)
 
 
-def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_an_error(tmp_path: Path) -> None:
     with old_pictures_removed(tmp_path / "files", keep_s=DAY_S):
         pass
 

@@ -1,4 +1,4 @@
-"""No secret leaves through the log."""
+"""The log contains no secrets."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
-def test_secrets_are_cut(text: str, secret: str) -> None:
+def test_secrets_are_removed(text: str, secret: str) -> None:
     assert secret in text
     assert secret not in scrub(text)
 
@@ -49,12 +49,12 @@ def test_secrets_are_cut(text: str, secret: str) -> None:
         "attempt 3 of 3 took 1.5 s",
     ],
 )
-def test_what_support_needs_is_kept(text: str) -> None:
+def test_the_data_that_support_needs_is_kept(text: str) -> None:
     assert scrub(text) == text
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
-def test_no_secret_passes_by_any_way(
+def test_no_secret_is_logged_by_any_path(
     capsys: pytest.CaptureFixture[str], text: str, secret: str
 ) -> None:
     configure_logs(Settings(log_format="json"), "celery")
@@ -83,7 +83,7 @@ def test_a_line_of_a_job_names_it(capsys: pytest.CaptureFixture[str]) -> None:
         assert event["timestamp"].endswith("Z")
 
 
-def test_a_level_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_level_is_applied(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(Settings(log_format="json", log_level="warning"), "celery")
     structlog.get_logger("ours").info("not this")
     logging.getLogger("theirs").info("nor this")

@@ -39,7 +39,7 @@ def packets(jpeg: bytes) -> list[bytes]:
 
 
 def said(packet: bytes) -> dict[str, str]:
-    """What a packet says, by a reader of XML: texts by the names of their elements."""
+    """The content of a packet, by an XML parser: texts by the names of their elements."""
     elements = ElementTree.fromstring(packet.decode("utf-8-sig")).iter()
     return {each.tag.rpartition("}")[2]: each.text for each in elements if each.text}
 
@@ -56,7 +56,7 @@ def test_a_picture_gets_its_source_type_and_keeps_its_pixels(source_type: Source
     assert marked.replace(packet, b"").endswith(PLAIN[20:])
 
 
-def test_what_a_packet_says_already_is_kept() -> None:
+def test_existing_xmp_is_kept() -> None:
     marked = with_source_type(with_xmp(CREATOR % b"A person"), SourceType.GENERATED)
     (packet,) = packets(marked)
     facts = said(packet)
@@ -73,7 +73,7 @@ def test_what_a_packet_says_already_is_kept() -> None:
         pytest.param(CREATOR % (b"x" * 65_000), id="full"),
     ],
 )
-def test_a_packet_that_takes_nothing_more_is_replaced(packet: bytes) -> None:
+def test_a_full_packet_is_replaced(packet: bytes) -> None:
     marked = with_source_type(with_xmp(packet), SourceType.COMPOSITE)
     (left,) = packets(marked)
     assert said(left).keys() == {"DigitalSourceType"}
@@ -81,7 +81,7 @@ def test_a_packet_that_takes_nothing_more_is_replaced(packet: bytes) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_marked_picture_is_not_touched() -> None:
+async def test_a_marked_picture_is_not_changed() -> None:
     marked = with_source_type(PLAIN, SourceType.COMPOSITE)
     kept = await Marking(signer=Refusing()).mark(
         marked, answer=marked, source_type=SourceType.GENERATED
@@ -91,7 +91,7 @@ async def test_a_marked_picture_is_not_touched() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_signature_that_fails_costs_the_signature_and_no_picture() -> None:
+async def test_a_failed_signature_does_not_cost_the_picture() -> None:
     marking = Marking(signer=Refusing())
     made = await marking.mark(PLAIN, answer=PLAIN, source_type=SourceType.GENERATED)
     assert made.marks == Marks(source_type="trainedAlgorithmicMedia")

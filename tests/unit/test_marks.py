@@ -1,4 +1,4 @@
-"""The marks of a picture's origin are seen where the formats keep them, and nowhere else."""
+"""Provenance marks are found where the formats define them, and nowhere else."""
 
 import struct
 import zlib
@@ -49,7 +49,7 @@ def webp() -> bytes:
 
 
 @pytest.mark.parametrize("data", [jpeg(), png(), webp()], ids=["JPEG", "PNG", "WebP"])
-def test_both_marks_are_seen(data: bytes) -> None:
+def test_both_marks_are_found(data: bytes) -> None:
     assert read_marks(data) == BOTH
 
 
@@ -59,11 +59,11 @@ def test_a_picture_without_marks_has_none(kind: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"])
-def test_what_is_no_whole_picture_has_none(data: bytes) -> None:
+def test_an_incomplete_picture_has_no_marks(data: bytes) -> None:
     assert not read_marks(data).any
 
 
-def test_words_in_the_pixels_or_a_comment_are_no_mark() -> None:
+def test_text_in_pixels_or_a_comment_is_not_a_mark() -> None:
     plain = kit.encode(kit.corners())
     assert read_marks(plain[:2] + segment(0xFE, b"JP jumb c2pa" + XMP) + plain[2:]) == Marks()
 

@@ -1,4 +1,4 @@
-"""Metrics are counted from log events: real ones, emitted as a job emits them."""
+"""Metrics are counted from log events, emitted here as a job emits them."""
 
 import asyncio
 import threading
@@ -84,7 +84,7 @@ SUSPECT = PictureSuspect(stage="result", findings="not_applied", action="flagged
 UNCHECKED = PictureNotChecked(stage="inputs", reason="no_pose_model")
 OUTAGE = OutageMet(error="queue_unavailable", detail="", pause_s=1.0)
 
-#: An event, and what a scrape shows after it: sample, labels, value.
+#: An event, and the result in the next scrape: sample, labels, value.
 COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (JobTaken(), "intake_total", {"result": "taken"}, 1),
     (DuplicateJobDropped(), "intake_total", {"result": "duplicate"}, 1),
@@ -139,7 +139,7 @@ def test_an_event_is_counted(
     assert shown == pytest.approx(value)
 
 
-def test_each_event_that_counts_is_tried_here() -> None:
+def test_every_event_with_a_metric_is_tested_here() -> None:
     assert {type(event) for event, *_ in COUNTED} == Meters().counted
 
 
@@ -149,7 +149,7 @@ def test_a_picture_that_was_stored_before_costs_nothing_again() -> None:
     assert "wearon_cost_usd_total{" not in meters.render().decode()
 
 
-def test_other_events_count_nothing() -> None:
+def test_other_events_change_no_metric() -> None:
     meters = Meters()
     before = meters.registry.get_sample_value("wearon_intake_total", {"result": "taken"})
     lines = meters.render().count(b"\n")

@@ -1,4 +1,4 @@
-"""What `wearon doctor` says of models that close, are gone, or cannot be asked."""
+"""What `wearon doctor` says about models that retire, are unavailable, or cannot be checked."""
 
 from datetime import date
 
@@ -26,7 +26,7 @@ def found(*looks: ModelLook, today: date = BEFORE) -> list[Finding]:
     return model_findings(looks, shape=SHAPE, today=today)
 
 
-def test_the_day_and_the_difference_in_cost_are_told_before_a_model_closes() -> None:
+def test_the_day_and_the_difference_in_cost_are_reported_before_a_retirement() -> None:
     old, new = found(look(OLD), look(NEW))
     assert (old.ok, old.warning) == (True, True)
     # 0.068 and 0.037 USD: test_image_models.py says where they are from.
@@ -38,7 +38,7 @@ def test_the_day_and_the_difference_in_cost_are_told_before_a_model_closes() -> 
     assert (new.warning, new.detail) == (False, "can be used; about $0.037 a try-on")
 
 
-def test_a_closing_model_behind_its_successor_asks_for_nothing() -> None:
+def test_a_retiring_model_after_its_successor_needs_no_action() -> None:
     _, old = found(look(NEW), look(OLD))
     assert (old.warning, old.hint) == (False, "")
     assert "closes on 2026-12-01" in old.detail
@@ -47,37 +47,37 @@ def test_a_closing_model_behind_its_successor_asks_for_nothing() -> None:
     assert old.detail == "closed on 2026-12-01; openai:gpt-image-2.6-flare is used"
 
 
-def test_a_model_that_is_gone_without_notice_is_a_warning() -> None:
+def test_a_model_retired_without_notice_is_a_warning() -> None:
     _, gone = found(look(NEW), look("openai:gpt-image-2", is_there=False))
     assert (gone.ok, gone.warning) == (True, True)
     assert gone.detail.startswith("does not exist, or is not available to this account; ")
 
 
-def test_a_closing_model_alone_is_told_what_to_put_before_it() -> None:
+def test_for_a_retiring_model_alone_a_successor_is_suggested() -> None:
     (old,) = found(look(OLD))
     assert old.hint.startswith("add openai:gpt-image-2.6-flare before it: OpenAI's recommended")
 
 
-def test_the_providers_word_about_the_day_wins() -> None:
+def test_the_providers_date_wins() -> None:
     new, _ = found(look(NEW, closes=date(2026, 12, 24)), look(P_IMAGE, None))
     assert new.detail.startswith("closes on 2026-12-24, in 24 days; ")
     assert "Then runware:p-image, about $0.015: $0.022 less" in new.detail
 
 
-def test_nothing_is_said_of_a_day_that_is_far() -> None:
+def test_a_distant_date_is_not_reported() -> None:
     (old,) = found(look(OLD), today=date(2026, 9, 1))
     assert not old.warning
 
 
 @pytest.mark.parametrize("next_one", [look(NEW), look(P_IMAGE, None)])
-def test_a_closed_model_is_a_warning_while_another_serves(next_one: ModelLook) -> None:
+def test_a_retired_model_is_a_warning_while_another_serves(next_one: ModelLook) -> None:
     old, _ = found(look(OLD, is_there=False), next_one, today=AFTER)
     assert (old.ok, old.warning) == (True, True)
     assert old.detail == f"closed on 2026-12-01; {next_one.name} is used"
     assert old.hint == "remove it from OPENAI_IMAGE_MODELS"
 
 
-def test_a_closed_model_is_a_fault_when_nothing_else_serves() -> None:
+def test_a_retired_model_is_a_failure_when_nothing_else_serves() -> None:
     looks = [look(OLD, is_there=False)]
     (old,) = found(*looks, today=AFTER)
     assert not old.ok
@@ -93,7 +93,7 @@ def test_a_store_whose_own_order_has_no_model_left_is_named() -> None:
     assert order.detail.startswith("store s1: ")
 
 
-def test_what_cannot_be_asked_without_buying_is_said_so() -> None:
+def test_a_provider_without_a_free_check_is_reported_as_unchecked() -> None:
     (one,) = found(look(P_IMAGE, None))
     assert one.ok
     assert one.detail == "whether it works can only be tested by a purchase; about $0.015 a try-on"

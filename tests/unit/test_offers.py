@@ -1,4 +1,4 @@
-"""Which provider and model is asked, in which order, and for whom."""
+"""Which providers and models are asked, in which order, and for whom."""
 
 from dataclasses import replace
 from typing import Any
@@ -52,7 +52,7 @@ def test_a_store_has_an_order_of_its_own() -> None:
     assert keys(found, owner="another") == ["openai:gpt-image-2"]
 
 
-def test_a_model_that_was_gone_is_passed_over_for_a_while() -> None:
+def test_an_unavailable_model_is_skipped_for_a_while() -> None:
     found = catalogue()
     found.pass_over(offer(found, "openai:gpt-image-2"))
     assert keys(found) == [P_IMAGE]
@@ -61,14 +61,14 @@ def test_a_model_that_was_gone_is_passed_over_for_a_while() -> None:
     assert keys(later) == ["openai:gpt-image-2", P_IMAGE]
 
 
-def test_when_all_are_gone_all_are_asked_again() -> None:
+def test_when_all_are_unavailable_all_are_asked_again() -> None:
     found = catalogue()
     for each in found.offers:
         found.pass_over(each)
     assert keys(found) == ["openai:gpt-image-2", P_IMAGE]
 
 
-def test_a_model_that_loses_likenesses_is_asked_last() -> None:
+def test_a_model_that_draws_some_pictures_less_faithfully_is_asked_last() -> None:
     found = catalogue(openai_image_models=("gpt-image-1.5", "gpt-image-2"))
     assert keys(found, pictures=5)[0] == "openai:gpt-image-1.5"
     assert keys(found, pictures=6) == ["openai:gpt-image-2", P_IMAGE, "openai:gpt-image-1.5"]
@@ -78,17 +78,17 @@ def test_a_model_that_loses_likenesses_is_asked_last() -> None:
     ("pictures", "asked"),
     [(1, ["openai:gpt-image-2"]), (2, ["runware:bfl:flux@vto", "openai:gpt-image-2"])],
 )
-def test_a_model_that_refuses_so_many_pictures_is_not_asked(
+def test_a_model_that_refuses_this_many_pictures_is_not_asked(
     pictures: int, asked: list[str]
 ) -> None:
-    """It would be asked when the others are halted, and its refusal fail the job for good."""
+    """It would be asked while the others are halted, and its refusal would fail the job."""
     found = catalogue(providers=("runware", "openai"), runware_models=("flux-vto",))
     assert keys(found, pictures=pictures) == asked
     found.pass_over(offer(found, "openai:gpt-image-2"))
     assert keys(found, pictures=3) == ["openai:gpt-image-2"]
 
 
-def test_where_no_model_takes_so_many_pictures_the_first_says_so() -> None:
+def test_if_no_model_takes_this_many_pictures_the_first_one_refuses() -> None:
     found = catalogue(providers=("runware",))
     assert keys(found, pictures=1) == [P_IMAGE]
 
@@ -108,12 +108,12 @@ def test_an_operator_may_name_a_model_that_is_in_no_order(name: str, key: str) -
 
 
 @pytest.mark.parametrize("name", ["fashn:tryon", "runware:p-imag", "preview:preview"])
-def test_a_name_of_nothing_that_is_here_is_refused(name: str) -> None:
+def test_an_unknown_offer_is_refused(name: str) -> None:
     with pytest.raises(RequestRejected):
         catalogue().wished(name)
 
 
-def test_a_purchase_is_booked_at_about_its_price() -> None:
+def test_a_lost_purchase_is_recorded_at_its_expected_price() -> None:
     found = catalogue()
     runware = offer(found, P_IMAGE)
     assert expected_usd(runware, size="auto", quality="auto", pictures=3) == pytest.approx(0.023)
@@ -121,6 +121,6 @@ def test_a_purchase_is_booked_at_about_its_price() -> None:
     assert expected_usd(unknown, size="auto", quality="medium", pictures=2) == 0
 
 
-def test_a_size_that_a_model_does_not_draw_is_told_at_the_start() -> None:
+def test_an_unsupported_size_is_reported_at_start() -> None:
     with pytest.raises(ConfigError, match=r"gpt-image@2 does not support size 100x100"):
         catalogue(providers=("runware",), runware_models=("gpt-image-2",), image_size="100x100")

@@ -1,8 +1,7 @@
-"""The image API as the generator port: what is sent, what comes back, what every failure means."""
+"""The adapter of the image API: what is sent, what is returned, and what every failure means."""
 
 import asyncio
 import base64
-import inspect
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from structlog.testing import capture_logs
 
 from devkit import pictures as kit
 from devkit.first_usable import FirstUsable
+from devkit.http_errors import NOT_SENT, an, httpx_errors
 from devkit.servers import image_api_faults
 from devkit.servers.image_api import KEY, ImageApi
 from devkit.waiting import LONGEST_S, reached
@@ -101,10 +101,6 @@ def api_generator(api: ImageApi, **options: Any) -> FirstUsable:
 
 def answering(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> FirstUsable:
     return generator(httpx.MockTransport(answer), **options)
-
-
-def api_images(api: ImageApi, **options: Any) -> OpenAIImages:
-    return images(httpx.ASGITransport(api.app), **options)
 
 
 # ---------------------------------------------------------------------------- success
@@ -204,7 +200,7 @@ def picture_answer(**extra: Any) -> httpx.Response:
         ),
     ],
 )
-async def test_odd_usage_never_spoils_a_picture(
+async def test_invalid_usage_never_costs_the_picture(
     usage: Any, tokens: tuple[int | None, int | None], usd: float | None
 ) -> None:
     made = await answering(lambda _: picture_answer(usage=usage)).generate(request())
@@ -258,7 +254,7 @@ FAULTS: dict[str, tuple[type[GeneratorError], bool]] = {
     "truncated_body": (CallAmbiguous, True),
     "hang": (CallAmbiguous, True),
 }
-#: The picture comes, and whether it is one is for `verify` to say.
+#: The bytes are returned; `verify` decides whether they are a picture.
 FOR_VERIFY = {"not_a_picture", "png_answer", "slow"}
 
 
@@ -333,7 +329,7 @@ async def test_the_error_names_status_code_and_the_vendors_request() -> None:
         await api_generator(ImageApi(faults="overloaded")).generate(request())
 
 
-async def test_a_picture_of_another_kind_is_handed_on() -> None:
+async def test_a_picture_of_another_format_is_returned() -> None:
     made = await api_generator(ImageApi(faults="png_answer")).generate(request())
     assert kit.decode(made.data).format == "PNG"
     assert kit.decode(verify(made.data)).format == "JPEG"
@@ -424,37 +420,9 @@ async def test_an_error_without_end_is_read_only_so_far() -> None:
 # ------------------------------------------------------------------------- the transport
 
 
-def httpx_errors() -> list[type[Exception]]:
-    """Every exception class that httpx has."""
-    return [
-        each
-        for each in vars(httpx).values()
-        if inspect.isclass(each) and issubclass(each, Exception)
-    ]
-
-
-def an(error: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
-    if issubclass(error, httpx.HTTPStatusError):
-        sent = httpx.Request("POST", "http://images.test")
-        return error("m", request=sent, response=httpx.Response(500, request=sent))
-    if issubclass(
-        error,
-        (httpx.StreamConsumed, httpx.StreamClosed, httpx.ResponseNotRead, httpx.RequestNotRead),
-    ):
-        return error()
-    return error("m")
-
-
-FREE = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"} | {
-    "UnsupportedProtocol",
-    "InvalidURL",
-}
-
-
 @pytest.mark.parametrize("error", httpx_errors(), ids=lambda error: error.__name__)
-async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Exception]) -> None:
-    """A class added by a new httpx fails here until its meaning is decided."""
+async def test_every_httpx_exception_becomes_one_of_our_errors(error: type[Exception]) -> None:
+    """A class added by a new httpx version fails here until it is mapped."""
     raised = an(error)
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -462,7 +430,7 @@ async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Excepti
 
     with pytest.raises(GeneratorError) as caught:
         await answering(fail).generate(request())
-    expected = GeneratorUnreachable if error.__name__ in FREE else CallAmbiguous
+    expected = GeneratorUnreachable if error.__name__ in NOT_SENT else CallAmbiguous
     assert type(caught.value) is expected
     assert caught.value.__cause__ is raised
     assert error in {each for each, _ in openai_errors.TRANSPORT} or any(
@@ -470,14 +438,14 @@ async def test_everything_httpx_can_raise_is_ours_in_the_end(error: type[Excepti
     )
 
 
-def test_only_a_request_that_never_left_is_free_to_repeat() -> None:
+def test_only_an_unsent_request_is_free_to_repeat() -> None:
     assert type(from_transport(httpx.ConnectError("m"))) is GeneratorUnreachable
     assert type(from_transport(httpx.WriteError("m"))) is CallAmbiguous
     assert type(from_transport(httpx.ReadTimeout("m"))) is CallAmbiguous
 
 
 async def test_the_time_limit_covers_the_whole_call() -> None:
-    """Bytes keep coming, so that no read ever times out."""
+    """Bytes keep arriving, so that no read ever times out."""
 
     async def dripping() -> AsyncIterator[bytes]:
         while True:
@@ -516,7 +484,7 @@ async def test_the_next_model_is_asked_when_one_is_gone() -> None:
     assert [call.status for call in api.calls] == [404, 200, 200], "it is remembered"
 
 
-async def test_a_model_that_was_gone_is_asked_again_after_a_while() -> None:
+async def test_an_unavailable_model_is_asked_again_after_a_while() -> None:
     api = ImageApi()
     api.open_models = frozenset({NEW})
     made_by = api_generator(api, gone_for_s=0.05)
@@ -552,7 +520,7 @@ async def test_an_operators_model_is_the_only_one_asked() -> None:
     assert len(api.calls) == 1
 
 
-async def test_more_pictures_than_a_model_keeps_alike_go_to_one_that_does() -> None:
+async def test_more_pictures_than_a_model_draws_faithfully_go_to_one_that_does() -> None:
     api = ImageApi()
     made_by = api_generator(api)
     assert (await made_by.generate(request(pictures=6))).usage.model == NEW
@@ -567,7 +535,7 @@ async def test_more_pictures_than_a_model_keeps_alike_go_to_one_that_does() -> N
     [request(pictures=17), request(prompt=""), request(prompt="x" * 32_001)],
     ids=["pictures", "no prompt", "long prompt"],
 )
-async def test_what_no_model_can_take_is_not_even_sent(wanted: TryOnRequest) -> None:
+async def test_a_request_that_no_model_accepts_is_not_sent(wanted: TryOnRequest) -> None:
     api = ImageApi()
     with pytest.raises(RequestRejected):
         await api_generator(api).generate(wanted)
@@ -600,7 +568,7 @@ async def test_a_model_or_key_that_does_not_work_is_reported() -> None:
 
 
 @pytest.mark.parametrize("told", [b"<html>", b"[]", b'{"shutdown_date": "soon"}', b"{}"])
-async def test_an_odd_answer_about_a_model_is_no_date(told: bytes) -> None:
+async def test_an_invalid_answer_about_a_model_has_no_date(told: bytes) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=told))
     info = await model_info(client(transport), OLD)
     assert info.shuts_down is None
@@ -610,7 +578,7 @@ async def test_an_odd_answer_about_a_model_is_no_date(told: bytes) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "  ", "sk-a\nb", "sk-a b", "sk-é", "sk-\x00"])
-def test_a_key_that_no_header_can_carry_is_found_at_start(key: str) -> None:
+def test_an_invalid_key_is_reported_at_start(key: str) -> None:
     with pytest.raises(ConfigError, match="OPENAI_API_KEY") as caught:
         client(httpx.MockTransport(lambda _: picture_answer()), key)
     assert key.strip() == "" or key not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Input pictures are found where they lie, also after the platform's clean-up."""
+"""Input pictures are found, even after the platform's clean-up."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -110,19 +110,19 @@ def told(pictures: tuple[InputPicture, ...]) -> list[str]:
         ),
     ],
 )
-async def test_each_picture_is_told(
+async def test_each_pictures_place_is_reported(
     reader: InputReader, row: Session, kept: tuple[str, ...], expected: list[str]
 ) -> None:
     assert told(await reader.read(row, kept_paths=kept)) == expected
 
 
-async def test_a_payload_names_more_than_the_row(reader: InputReader) -> None:
+async def test_a_payload_has_pictures_that_the_row_lacks(reader: InputReader) -> None:
     urls = tuple(map(signed, (PERSON, GARMENT, HAT)))
     pictures = await reader.read(STORE, payload_urls=urls)
     assert told(pictures) == ["person stored", "garment stored", "accessory stored"]
 
 
-async def test_addresses_are_signed_anew_and_somebody_elses_kept(reader: InputReader) -> None:
+async def test_our_addresses_are_signed_again_and_others_are_kept(reader: InputReader) -> None:
     pictures = await reader.read(replace(ROW, outfit_image_url=FOREIGN))
     assert pictures[0].url is not None
     assert pictures[0].url.startswith("http://127.0.0.1:1/")
@@ -137,6 +137,6 @@ async def test_addresses_are_signed_anew_and_somebody_elses_kept(reader: InputRe
         pytest.param(f"{STORED.replace('virtual-tryon-images', 'other')}/a.jpg", id="bucket"),
     ],
 )
-async def test_only_addresses_of_our_bucket_are_ours(reader: InputReader, url: str) -> None:
+async def test_only_addresses_in_our_bucket_are_ours(reader: InputReader, url: str) -> None:
     (person, _) = await reader.read(replace(ROW, model_image_url=url))
     assert person.state == "elsewhere"

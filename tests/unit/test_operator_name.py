@@ -1,4 +1,4 @@
-"""Who acted, as the timeline keeps it."""
+"""The operator's name in the timeline."""
 
 import getpass
 import socket
@@ -18,6 +18,6 @@ def test_a_name_given_is_kept_with_single_spaces() -> None:
 
 
 @pytest.mark.parametrize("given", ["", "  ", "x" * (MAX_NAME_CHARS + 1), "a\x1b[31mb"])
-def test_what_is_no_name_is_refused(given: str) -> None:
+def test_an_invalid_name_is_refused(given: str) -> None:
     with pytest.raises(InputError, match="--as"):
         operator_name(given)

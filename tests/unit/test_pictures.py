@@ -1,4 +1,4 @@
-"""Pictures in: whatever arrives becomes an upright, opaque sRGB JPEG, or is refused."""
+"""Input pictures: every file becomes an upright, opaque sRGB JPEG, or is refused."""
 
 import io
 import threading
@@ -68,7 +68,7 @@ def test_another_size_can_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 900), (900, 15)])
-def test_a_sliver_is_refused(size: tuple[int, int]) -> None:
+def test_a_very_narrow_picture_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(PictureUnusable, match="too small"):
         prepare(kit.encode(Image.new("RGB", size)))
 
@@ -157,7 +157,7 @@ def test_every_colour_mode_becomes_rgb_on_white(name: str, longest_px: int) -> N
 
 
 def test_colours_are_converted_by_the_pictures_own_profile() -> None:
-    """A space whose red is our green: without conversion the picture would stay red."""
+    """A colour space whose red is our green: without conversion the picture would stay red."""
     red, green, blue = kit.SRGB_COLUMNS
     data = kit.encode(
         Image.new("RGB", (64, 64), "red"), icc_profile=kit.icc_profile(green, red, blue)
@@ -176,7 +176,7 @@ def test_a_broken_profile_is_ignored(kind: str) -> None:
     assert_colours(prepare(data).jpeg, *ORIENTED[1])
 
 
-def test_nothing_but_pixels_goes_out() -> None:
+def test_only_pixels_are_kept() -> None:
     profile = kit.icc_profile(*kit.SRGB_COLUMNS)
     data = kit.encode(
         kit.corners(),
@@ -218,16 +218,16 @@ def ssim(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize(
     "size", [(3000, 4000), (3024, 4032), (2448, 3264)], ids=["quarter", "quarter of 4032", "filter"]
 )
-def test_a_phone_photo_keeps_its_quality(size: tuple[int, int]) -> None:
-    """Against a full decode and Lanczos, measured on what goes out, encoding included."""
+def test_a_phone_photo_stays_sharp(size: tuple[int, int]) -> None:
+    """Compared with a full decode and Lanczos, measured on the encoded result."""
     original = kit.encode(kit.photo_12mp().resize(size), quality=92)
     made = prepare(original)
     full = kit.decode(original).resize((made.width_px, made.height_px), Image.Resampling.LANCZOS)
     assert ssim(full, kit.decode(made.jpeg)) >= 0.98
 
 
-def test_the_similarity_measure_sees_blur() -> None:
-    """A measure that calls everything similar would prove nothing."""
+def test_the_similarity_measure_detects_blur() -> None:
+    """A measure that finds everything similar would prove nothing."""
     sharp = kit.decode(kit.PERSON.read_bytes())
     blurred = sharp.resize((sharp.width // 4, sharp.height // 4)).resize(sharp.size)
     assert ssim(sharp, sharp) == pytest.approx(1.0)
@@ -312,7 +312,7 @@ def test_what_is_no_whole_picture_is_refused(name: str, reader: Callable[[bytes]
     ("name", "word"),
     [("HEIC", "HEIC"), ("AVIF", "AVIF"), ("GIF", "GIF"), ("a PDF", "PDF"), ("a page", "HTML")],
 )
-def test_the_refusal_names_the_kind_and_what_to_send_instead(name: str, word: str) -> None:
+def test_the_refusal_names_the_format_and_what_to_send_instead(name: str, word: str) -> None:
     with pytest.raises(PictureUnusable, match=word) as refusal:
         prepare(REFUSED[name])
     assert "JPEG" in refusal.value.hint
@@ -326,7 +326,7 @@ def test_more_pixels_than_allowed_are_refused_before_decoding() -> None:
 
 
 @pytest.mark.parametrize("limit_px", [10**9, 10**12])
-def test_a_limit_above_pillows_own_lets_nothing_warn(limit_px: int) -> None:
+def test_a_limit_above_pillows_own_causes_no_warning(limit_px: int) -> None:
     """Pillow would warn from 89 megapixels on; here warnings are errors."""
     with pytest.raises(PictureUnusable, match="10000x10000"):
         prepare(kit.png(10_000, 10_000), max_px=limit_px)
@@ -395,7 +395,7 @@ def test_many_threads_at_once_give_the_same_answers() -> None:
 
 
 def test_a_jpeg_answer_is_stored_as_it_came() -> None:
-    """The vendor's marks of origin stay in it."""
+    """It keeps the vendor's provenance marks."""
     answer = kit.encode(kit.corners(640, 960), comment=b"made by a machine")
     assert verify(answer) == answer
 
@@ -415,6 +415,6 @@ def test_a_jpeg_answer_in_ink_colours_becomes_one_a_browser_shows() -> None:
 
 
 @pytest.mark.parametrize("size", [(63, 640), (640, 63)])
-def test_an_answer_too_small_to_be_one_is_refused(size: tuple[int, int]) -> None:
+def test_a_result_that_is_too_small_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(PictureUnusable, match="too small"):
         verify(kit.encode(Image.new("RGB", size)))

@@ -1,4 +1,4 @@
-"""The pose model file: where it is, how it is fetched, and what is said when that fails."""
+"""The pose model file: its path, its download, and the errors."""
 
 import io
 import stat
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pip_that(tmp_path: Path, script: str) -> list[str]:
-    """A pip that does what a line of shell says; the folder to download to is in $DEST."""
+    """A fake pip that runs a line of shell; the download folder is in $DEST."""
     stub = tmp_path / "pip"
     find_dest = 'while [ "$1" != --dest ]; do shift; done; DEST=$2\n'
     stub.write_text(f"#!/bin/sh\n{find_dest}{script}\n")
@@ -45,7 +45,9 @@ def bundle(*names: str) -> bytes:
 WHOLE = bundle("pose_detector.tflite", "pose_landmarks_detector.tflite")
 
 
-def test_the_model_lives_in_the_users_cache_unless_a_setting_names_another(tmp_path: Path) -> None:
+def test_the_model_is_in_the_users_cache_unless_a_setting_names_another_path(
+    tmp_path: Path,
+) -> None:
     assert "wearon" in pose_model.model_path(Settings()).parts
     other = tmp_path / "other.task"
     assert pose_model.model_path(Settings(pose_model=other)) == other
@@ -149,7 +151,7 @@ def test_a_wheel_with_other_networks_is_refused(
     assert not cache.exists()
 
 
-def test_the_bytes_that_come_are_told(tmp_path: Path, cache: Path) -> None:
+def test_downloaded_bytes_are_reported(tmp_path: Path, cache: Path) -> None:
     pip = pip_that(tmp_path, "echo Collecting; echo Progress 10 of 36; echo Progress 36 of 36")
     told: list[tuple[int, int]] = []
     with pytest.raises(UpstreamError, match="no wheel"):
@@ -158,7 +160,7 @@ def test_the_bytes_that_come_are_told(tmp_path: Path, cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_a_pip_that_cannot_tell_of_bytes_is_asked_without(tmp_path: Path, cache: Path) -> None:
+def test_an_old_pip_is_run_without_progress(tmp_path: Path, cache: Path) -> None:
     refuses = "echo 'argument --progress-bar: invalid choice' >&2; exit 2"
     pip = pip_that(tmp_path, f'case "$*" in *progress-bar*) {refuses};; esac')
     with pytest.raises(UpstreamError, match="no wheel"):

@@ -1,4 +1,4 @@
-"""Previews on a drawn person: cloth arrives where it belongs, and nothing else changes."""
+"""Previews on a drawn person: cloth is where it belongs, and nothing else changes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -44,14 +44,14 @@ def is_near(rgb: Rgb, wanted: tuple[int, int, int], tolerance: int = 30) -> bool
 
 @given(colour=st.tuples(*[st.integers(20, 200)] * 3))
 @settings(max_examples=15)
-def test_the_garments_colour_arrives_on_chest_and_arms(colour: tuple[int, int, int]) -> None:
+def test_the_garments_colour_is_on_chest_and_arms(colour: tuple[int, int, int]) -> None:
     person, pose = drawn_person()
     dressed = dress(person, pose, laid(drawn_garment(colour)))
     assert is_near(dressed.rgb[CHEST], colour)
     assert is_near(dressed.rgb[RIGHT_UPPER_ARM], colour, 45)
 
 
-def test_the_size_and_the_given_arrays_stay() -> None:
+def test_the_size_and_the_inputs_are_unchanged() -> None:
     person, pose = drawn_person()
     before = person.copy()
     dressed = dress(person, pose, laid(drawn_garment(RED)))
@@ -70,7 +70,7 @@ def test_only_what_is_reported_changes_and_face_legs_and_backdrop_do_not() -> No
     assert 0.03 < dressed.changed.mean() < 0.25
 
 
-def test_left_stays_left_and_up_stays_up() -> None:
+def test_nothing_is_mirrored() -> None:
     person, pose = drawn_person()
     garment = drawn_garment(RED, BLUE)
     garment[340:400][(garment[340:400] != PAPER).any(2)] = GREEN
@@ -190,7 +190,7 @@ def test_one_sleeve_that_is_folded_away_mirrors_the_other() -> None:
         pytest.param("cut off", "cut off", id="a top that is not all in its picture"),
     ],
 )
-def test_what_is_no_whole_top_is_shown_beside_the_person_with_a_word_why(
+def test_an_incomplete_top_is_shown_next_to_the_person_with_the_reason(
     garment: str, why: str
 ) -> None:
     picture = Image.new("RGB", (500, 500), PAPER)
@@ -256,7 +256,7 @@ def test_a_garment_that_comes_out_stretched_is_shown_on_a_card() -> None:
 
 
 @pytest.mark.parametrize("missing", ["a band", "a hole"])
-def test_cloth_in_pieces_or_with_holes_does_not_pass(missing: str) -> None:
+def test_cloth_in_pieces_or_with_holes_is_rejected(missing: str) -> None:
     person, pose = drawn_person()
     dressed = dress(person, pose, laid(drawn_garment(RED)))
     cover = dressed.cover.copy()

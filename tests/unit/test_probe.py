@@ -1,4 +1,4 @@
-"""The image's health check: each role is asked where it answers, and nothing else is."""
+"""The image's health check: each role is asked at its own port, and nothing else is."""
 
 import re
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def test_a_role_that_cannot_be_asked_says_what_to_set(
 
 
 def test_the_image_gives_every_role_a_port_to_be_asked_on() -> None:
-    """Seen: `consume` and `celery` were never healthy unless somebody set the port."""
+    """Seen: `consume` and `celery` were never healthy unless the port was set."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
     port = re.search(r"WEARON_METRICS_PORT=(\d+)", text)
     assert port is not None

@@ -7,7 +7,7 @@ from wearon_cli.core.prompt import default_prompt
 
 
 @pytest.mark.parametrize("pictures", range(1, 11))
-def test_every_picture_is_named_once_by_its_place_person_first(pictures: int) -> None:
+def test_every_picture_is_named_once_by_its_position_with_the_person_first(pictures: int) -> None:
     lines = default_prompt(pictures).splitlines()
     named = [line.partition(":")[0] for line in lines if line.startswith("Image ")]
     assert named == [f"Image {number}" for number in range(1, pictures + 1)]
@@ -27,7 +27,7 @@ def test_without_accessories_none_may_be_added(pictures: int) -> None:
     assert "Never add accessories" in prompt
 
 
-def test_what_makes_a_person_recognisable_is_locked() -> None:
+def test_the_features_that_identify_a_person_must_not_change() -> None:
     prompt = default_prompt(2)
     for kept in ("face", "hair", "skin tone", "body shape", "pose", "hands", "background", "light"):
         assert kept in prompt

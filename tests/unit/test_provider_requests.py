@@ -1,4 +1,4 @@
-"""What the providers with powers are sent, and how odd answers are read."""
+"""Requests to the providers with powers, and how undocumented answers are read."""
 
 import json
 from collections.abc import Callable
@@ -93,7 +93,7 @@ async def sent_to_runware(model: str, pictures: int = 2) -> dict[str, Any]:
 # ------------------------------------------------------------------------------ requests
 
 
-async def test_quality_and_size_are_always_sent_and_the_words_are_to_stay() -> None:
+async def test_quality_and_size_are_always_sent_and_the_prompt_must_not_be_revised() -> None:
     told = await sent_to_responses("gpt-image-2.6-flare")
     (tool,) = told["tools"]
     assert (tool["size"], tool["quality"], tool["action"]) == (SIZE, QUALITY, "edit")
@@ -122,7 +122,7 @@ async def test_fidelity_is_sent_only_where_it_is_allowed(model: str, sent: bool)
     assert ("input_fidelity" in (await sent_to_responses(model))["tools"][0]) is sent
 
 
-async def test_a_try_on_model_gets_roles_and_no_words() -> None:
+async def test_a_try_on_model_gets_roles_and_no_prompt() -> None:
     task = await sent_to_runware(P_IMAGE, pictures=3)
     roles = [each["role"] for each in task["inputs"]["referenceImages"]]
     assert roles == ["person", "garment", "garment"]
@@ -130,7 +130,7 @@ async def test_a_try_on_model_gets_roles_and_no_words() -> None:
     assert (task["taskUUID"], task["deliveryMethod"], task["includeCost"]) == (TASK, "async", True)
 
 
-async def test_flux_gets_the_sentence_it_asks_for() -> None:
+async def test_flux_gets_the_sentence_it_needs() -> None:
     task = await sent_to_runware(VTO)
     assert task["positivePrompt"].startswith("The person of image 1, keeping face and pose exactly")
     assert len(task["inputs"]["referenceImages"]) == 2
@@ -148,7 +148,7 @@ async def test_too_few_or_too_many_pictures_are_not_sent(model: str, pictures: i
         await sent_to_runware(model, pictures)
 
 
-def test_a_key_that_no_header_can_carry_is_found_at_start() -> None:
+def test_an_invalid_key_is_reported_at_start() -> None:
     with pytest.raises(ConfigError, match="RUNWARE_API_KEY") as caught:
         runware_client(base_url="http://runware.test", api_key=SecretStr("rw bad"), connections=1)
     assert "rw bad" not in str(caught.value)
@@ -172,7 +172,7 @@ def test_a_key_that_no_header_can_carry_is_found_at_start() -> None:
     ],
     ids=lambda answer: f"{answer.status_code} {answer.text[:40]}",
 )
-async def test_an_answer_about_the_question_leaves_a_task_as_it_was(answer: httpx.Response) -> None:
+async def test_a_failed_status_request_leaves_a_task_unchanged(answer: httpx.Response) -> None:
     state = await runware(lambda _: answer).collect(RUNWARE_TICKET)
     assert isinstance(state, Pending)
     assert isinstance(state.failure, GeneratorError)
@@ -191,7 +191,7 @@ async def test_an_answer_about_the_question_leaves_a_task_as_it_was(answer: http
     ],
     ids=lambda answer: f"{answer.status_code} {answer.text[:40]}",
 )
-async def test_an_answer_about_the_question_leaves_a_response_as_it_was(
+async def test_a_failed_status_request_leaves_a_response_unchanged(
     answer: httpx.Response,
 ) -> None:
     state = await responses(lambda _: answer).collect(OPENAI_TICKET)
@@ -227,7 +227,7 @@ async def test_an_answer_about_the_question_leaves_a_response_as_it_was(
         ),
     ],
 )
-async def test_an_odd_end_still_has_a_meaning(
+async def test_an_undocumented_end_still_has_a_meaning(
     document: dict[str, Any], expected: type[GeneratorError]
 ) -> None:
     with pytest.raises(GeneratorError) as caught:
@@ -236,7 +236,7 @@ async def test_an_odd_end_still_has_a_meaning(
 
 
 @pytest.mark.parametrize("answer", [{"status": "queued"}, {"id": 5}, []])
-async def test_a_purchase_without_an_id_has_to_be_looked_for(answer: Any) -> None:
+async def test_a_purchase_without_an_id_has_to_be_looked_up(answer: Any) -> None:
     with pytest.raises(CallAmbiguous):
         await responses(lambda _: httpx.Response(200, json=answer)).submit(
             request(), model="gpt-image-2", marker=None
@@ -261,7 +261,7 @@ def learned(pace: Pace, clock: Clock, times_s: list[float]) -> None:
         pace.ended(ticket)
 
 
-def test_the_first_question_comes_when_one_picture_in_ten_is_there() -> None:
+def test_the_first_poll_comes_when_one_picture_in_ten_is_ready() -> None:
     clock = Clock()
     pace = Pace(first_guess_s=8.0, clock_s=clock)
     learned(pace, clock, [40.0, 25.0, 58.0, 31.0])
@@ -271,14 +271,14 @@ def test_the_first_question_comes_when_one_picture_in_ten_is_there() -> None:
     assert pace.first_s(OPENAI_TICKET) == 8.0, "another model"
 
 
-def test_the_first_question_waits_at_most_so_long() -> None:
+def test_the_first_poll_has_a_longest_delay() -> None:
     clock = Clock()
     pace = Pace(clock_s=clock)
     learned(pace, clock, [3600.0] * 10)
     assert pace.first_s(RUNWARE_TICKET) == MAX_FIRST_S
 
 
-def test_questions_get_rarer_with_age() -> None:
+def test_polls_get_rarer_with_age() -> None:
     clock = Clock()
     pace = Pace(clock_s=clock)
     pace.first_s(OPENAI_TICKET)

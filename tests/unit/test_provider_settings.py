@@ -1,4 +1,4 @@
-"""Settings of image providers: a fault is one sentence, and only keys that are used are needed."""
+"""Settings of image providers: an error is one sentence, and only used keys are required."""
 
 import pytest
 from pydantic import SecretStr
@@ -31,7 +31,7 @@ STORE = "0b0f6f0e-3f6b-4c5e-9a52-0c7f4f1f7a10"
         ("OPENAI_BASE_URL", "https://", "not an address that begins with https://"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_variable(
+def test_a_wrong_value_is_reported_with_its_variable(
     name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)

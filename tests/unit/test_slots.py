@@ -1,4 +1,4 @@
-"""Slots that owners share."""
+"""Slots shared by owners."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Crowd:
-    """Takers of slots who keep them until they may leave."""
+    """Tasks that hold slots until they are released."""
 
     def __init__(self, slots: int) -> None:
         self.slots = FairSlots(slots)
@@ -63,7 +63,7 @@ async def test_each_owner_finds_a_slot_whatever_others_hold() -> None:
     assert crowd.inside == []
 
 
-async def test_who_has_the_fewest_goes_first() -> None:
+async def test_the_owner_with_the_fewest_slots_goes_first() -> None:
     crowd = Crowd(2)
     await crowd.come("a", many=2)  # the second one waits: only one is free
     await crowd.come("b", many=2)
@@ -78,7 +78,7 @@ async def test_who_has_the_fewest_goes_first() -> None:
     await ended(crowd)
 
 
-async def test_one_slot_serves_one_after_the_other() -> None:
+async def test_one_slot_serves_owners_in_turn() -> None:
     crowd = Crowd(1)
     await crowd.come("a", many=3)
     await crowd.come("b")
@@ -88,7 +88,7 @@ async def test_one_slot_serves_one_after_the_other() -> None:
     await ended(crowd)
 
 
-async def test_who_is_cancelled_keeps_no_place() -> None:
+async def test_a_cancelled_owner_keeps_no_place() -> None:
     crowd = Crowd(1)
     await crowd.come("a", many=3)
     crowd.tasks["a1"].cancel()
@@ -101,7 +101,7 @@ async def test_who_is_cancelled_keeps_no_place() -> None:
         await stack.enter_async_context(crowd.slots.slot("b"))
 
 
-async def test_a_slot_handed_to_one_who_is_cancelled_goes_on() -> None:
+async def test_a_slot_given_to_a_cancelled_owner_is_passed_on() -> None:
     slots = FairSlots(1)
     first = slots.slot("a")
     await first.__aenter__()
@@ -119,10 +119,10 @@ async def test_a_slot_handed_to_one_who_is_cancelled_goes_on() -> None:
     slots=st.integers(1, 9),
     moves=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=40),
 )
-def test_never_more_than_there_are_and_none_is_lost(
-    slots: int, moves: list[tuple[str, int]]
-) -> None:
-    """A move of 0 or 1: one comes; 2: the first inside goes; 3: the last to come is cancelled."""
+def test_slots_are_never_exceeded_nor_lost(slots: int, moves: list[tuple[str, int]]) -> None:
+    """A move of 0 or 1: one arrives; 2: the first holder leaves; 3: the last to arrive is
+    cancelled.
+    """
 
     async def play() -> None:
         crowd = Crowd(slots)

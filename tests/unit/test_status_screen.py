@@ -1,18 +1,18 @@
-"""The status as a person reads it, at the widths that people have, and what keys change."""
+"""The status screen at common widths, and its keys."""
 
-import dataclasses
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from devkit.drawing import drawn
+from devkit.idle_queue import IDLE
 from wearon_cli.cli import status_screen
 from wearon_cli.cli.status_screen import Look, View, screen_of, status_table
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.inspector import Found
 from wearon_cli.core.operator.minutes import EndingCount
-from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats
 from wearon_cli.core.session import Channel, Session, Status, utc_now
 from wearon_cli.core.settings import Settings
@@ -42,19 +42,16 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
         for n in range(60)
     ]
     return Look(
-        stats=QueueStats(
+        stats=replace(
+            IDLE,
             at=NOW,
             queued=3,
             ready=2,
             waiting_since=NOW,
             released=1,
             running=40,
-            waiting=0,
-            overdue=0,
             dead_letters=1,
             consumers=1,
-            workers=0,
-            slots=0,
             permits_used=150,
             halts=(HALT,) if halted else (),
         ),
@@ -76,7 +73,7 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_a_look_fits_and_says_the_same_without_colours(width: int) -> None:
+def test_the_status_fits_the_width_and_says_the_same_without_colours(width: int) -> None:
     lines = drawn(status_table(look()), width=width)
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
@@ -89,7 +86,7 @@ def test_a_look_fits_and_says_the_same_without_colours(width: int) -> None:
     assert failed.count("█") == 1
 
 
-def test_what_is_halted_is_seen() -> None:
+def test_a_halt_is_shown() -> None:
     text = "\n".join(drawn(status_table(look(halted=True)), width=200))
     assert "■ HALTED: provider:openai" in text
 
@@ -126,12 +123,12 @@ async def test_keys_select_show_and_go_back() -> None:
     assert (await pressed(shown, "q")).session is None
 
 
-async def test_without_failures_there_is_nothing_to_enter() -> None:
+async def test_without_failures_enter_does_nothing() -> None:
     view = View(look=look(failed=0))
     assert await pressed(view, "down", "enter", "up", "x") == view
 
 
-async def test_a_selection_outlives_a_shorter_list() -> None:
+async def test_a_selection_survives_a_shorter_list() -> None:
     view = await pressed(View(look=look()), "down")
-    shorter = dataclasses.replace(view, look=look(failed=1))
+    shorter = replace(view, look=look(failed=1))
     assert shorter.failure is shorter.look.failures[0]

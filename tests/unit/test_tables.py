@@ -1,4 +1,6 @@
-"""Tables at the widths that people have: never a cut id, never a line too long, more when wide."""
+"""Tables at common widths: ids are never cut, lines are never too long, wide terminals show
+more.
+"""
 
 from datetime import timedelta
 
@@ -63,7 +65,7 @@ def test_a_wide_terminal_shows_store_masked_shopper_cost_and_time() -> None:
     assert "ann@" not in "".join(drawn(sessions_table(SESSIONS), width=200))
 
 
-def test_a_terminal_narrower_than_an_id_gets_it_whole() -> None:
+def test_an_id_is_not_cut_on_a_narrower_terminal() -> None:
     lines = drawn(sessions_table(SESSIONS), width=30)
     assert all(any(each.session.session_id in line for line in lines) for each in SESSIONS)
 
@@ -75,7 +77,7 @@ def test_a_cause_is_folded_for_no_further_column() -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_states_glyph_survives_no_color(width: int) -> None:
+def test_symbols_of_states_are_shown_without_colour(width: int) -> None:
     plain = "\n".join(drawn(sessions_table(SESSIONS), width=width))
     assert "\x1b" not in plain
     for each in SESSIONS:
@@ -85,7 +87,7 @@ def test_a_states_glyph_survives_no_color(width: int) -> None:
     assert "\x1b[31m✗" in coloured
 
 
-def test_no_color_is_obeyed_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_respected_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     console = Console(force_terminal=True, width=80)
@@ -94,12 +96,12 @@ def test_no_color_is_obeyed_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     assert captured.get() == "✗ failed\n"
 
 
-def test_every_state_has_a_glyph_of_its_own() -> None:
+def test_every_state_has_its_own_symbol() -> None:
     for number in (0, 1):
         assert len({tone.value[number] for tone in Tone}) == len(Tone)
 
 
-def test_where_only_ascii_is_taken_nothing_else_is_shown(
+def test_an_ascii_terminal_gets_only_ascii(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(looks, "shows_unicode", lambda: False)
@@ -126,7 +128,7 @@ def test_a_timeline_keeps_its_ids_whole(width: int) -> None:
     assert "✗ row_failed" in failed
 
 
-def test_what_stands_in_brackets_is_text_and_no_style() -> None:
+def test_text_in_brackets_is_not_a_style() -> None:
     lines = [{"at": "2026-11-24T09:12:28+00:00", "event": "noted", "reason": "[red]not[/] a style"}]
     assert "[red]not[/] a style" in "".join(drawn(timeline(lines), width=100))
 
@@ -144,7 +146,7 @@ def test_a_bar_is_drawn_to_an_eighth() -> None:
     assert bars([], width=4) == []
 
 
-def test_a_sparkline_shows_one_among_many() -> None:
+def test_a_sparkline_shows_a_single_failure() -> None:
     assert sparkline([0, 1, 100]) == "·▁█"
     assert sparkline([0, 0]) == "··"
     assert sparkline([5], most=10) == "▄"

@@ -1,4 +1,4 @@
-"""Pictures inside of a terminal: what it answers, and what it is sent, read back."""
+"""Pictures in a terminal: its answers, and the sequences sent to it, decoded again."""
 
 import io
 import re
@@ -28,13 +28,13 @@ SIXEL = "\x1b[?62;1;4;22c"
         pytest.param("", None, id="no answer"),
     ],
 )
-def test_what_an_answer_means(answer: str, graphics: Graphics | None) -> None:
+def test_the_terminals_answer_selects_the_protocol(answer: str, graphics: Graphics | None) -> None:
     assert graphics_in(answer) is graphics
 
 
 @pytest.fixture
 def picture() -> Image.Image:
-    """Few colours, and a height that is no multiple of six."""
+    """Few colours, and a height that is not a multiple of six."""
     pixels = np.zeros((20, 33, 3), dtype=np.uint8)
     pixels[:, 11:22] = (255, 0, 0)
     pixels[7:, 22:] = (0, 51, 255)

@@ -1,4 +1,4 @@
-"""Charts say what the numbers say."""
+"""Charts match the numbers."""
 
 import re
 
@@ -24,14 +24,14 @@ def test_a_bar_is_as_high_as_its_number() -> None:
     assert failed == pytest.approx(whole * 0.2, abs=0.2)
 
 
-def test_what_is_written_in_a_chart_is_escaped() -> None:
+def test_text_in_a_chart_is_escaped() -> None:
     svg = bar_chart([Bar(label="<b>", title='"&', parts=[("done", 1)])], label='<x "')
     assert "<b>" not in svg
     assert '<x "' not in svg
     assert "<title>&#34;&amp;</title>" in svg
 
 
-def test_nothing_is_drawn_where_nothing_was() -> None:
+def test_an_empty_bar_has_no_parts() -> None:
     svg = bar_chart([Bar(label="a", title="a", parts=[("done", 0.0)])], label="x")
     assert heights(svg) == []
 

@@ -35,7 +35,7 @@ from wearon_cli.runtime.web.templates import Pages, span_words, usd
         pytest.param("ops.shop.example", True, id="the name that was asked for"),
     ],
 )
-def test_only_hosts_that_no_strangers_dns_can_say_are_ours(host: str, is_own: bool) -> None:
+def test_only_hosts_safe_from_dns_rebinding_are_accepted(host: str, is_own: bool) -> None:
     assert is_own_host(host, listening_on="ops.shop.example") is is_own
 
 
@@ -53,7 +53,7 @@ def test_only_hosts_that_no_strangers_dns_can_say_are_ours(host: str, is_own: bo
         ({"host": "127.0.0.1:1"}, False),
     ],
 )
-def test_a_form_must_come_from_a_page_of_ours(headers: dict[str, str], is_same: bool) -> None:
+def test_a_form_must_come_from_our_own_page(headers: dict[str, str], is_same: bool) -> None:
     assert is_same_origin(headers) is is_same
 
 
@@ -72,7 +72,7 @@ def test_a_login_needs_the_token_and_ends() -> None:
     assert logins.find(cookies, now_s=1) is None  # it is forgotten
 
 
-def test_a_login_can_be_ended_and_only_so_many_are_kept() -> None:
+def test_logins_can_be_ended_and_their_number_is_bounded() -> None:
     logins = Logins(port=1)
     opened = [logins.open(logins.token, name="", now_s=0) for _ in range(MOST_LOGINS + 1)]
     first, second = opened[0], opened[1]
@@ -94,7 +94,7 @@ def test_each_login_has_a_form_token_of_its_own() -> None:
     assert not is_csrf_right(one, {})
 
 
-def test_a_form_is_read_and_a_flood_of_fields_is_none() -> None:
+def test_a_form_with_too_many_fields_is_rejected() -> None:
     assert read_form(b"a=1&b=x%20y&a=2&c=") == {"a": "2", "b": "x y", "c": ""}
     assert read_form("ä=1".encode()) == {}
     assert read_form(b"&".join(b"%d=1" % n for n in range(100))) == {}
@@ -125,13 +125,13 @@ SIGNED = "https://x.supabase.co/storage/v1/object/sign/b/stores/1/a.jpg?token=ey
         'cut off: {"url": "https://b.example/a.jpg?e=1\\u0026sig=geheim',
     ],
 )
-def test_nothing_that_grants_access_or_names_a_shopper_is_put_out(text: str) -> None:
+def test_pages_contain_no_secrets_and_no_e_mails(text: str) -> None:
     shown = redacted(text)
     for secret in ("token=e", "geheim", "abcdefgh1234", "c2VjcmV0", "ann.lee"):
         assert secret not in shown
 
 
-def test_what_helps_is_kept() -> None:
+def test_useful_values_are_not_redacted() -> None:
     assert redacted(SIGNED).startswith("https://x.supabase.co/storage/v1/object/sign/b/stores/1/a")
     assert redacted("400, invalid_image_file (request req_1)").endswith("(request req_1)")
     assert redacted("a@b.test", show_emails=True) == "a@b.test"
@@ -161,11 +161,11 @@ def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
     ("host", "is_here"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("ops", False)],
 )
-def test_what_only_this_machine_reaches(host: str, is_here: bool) -> None:
+def test_loopback_addresses_are_recognised(host: str, is_here: bool) -> None:
     assert is_loopback(host) is is_here
 
 
-def test_times_and_money_in_words() -> None:
+def test_times_and_money_are_formatted() -> None:
     assert [span_words(s) for s in (0, 119, 120, 7200, 200_000)] == [
         "0 s", "119 s", "2 min", "2 h", "2 d",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The wheel, built from this tree and looked into."""
+"""The contents of the wheel built from this tree."""
 
 import shutil
 import subprocess
@@ -38,11 +38,11 @@ def test_a_release_carries_the_pose_model_although_git_ignores_it(tmp_path: Path
     assert built(tree, tmp_path).read(released) == b"model"
 
 
-def test_it_says_that_it_is_typed(wheel: ZipFile) -> None:
+def test_it_has_the_marker_of_typed_packages(wheel: ZipFile) -> None:
     assert "wearon_cli/py.typed" in wheel.namelist()
 
 
-def test_it_carries_its_licence(wheel: ZipFile) -> None:
+def test_it_contains_its_licence(wheel: ZipFile) -> None:
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().splitlines()
     assert "License-Expression: LicenseRef-Proprietary" in lines

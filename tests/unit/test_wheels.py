@@ -27,7 +27,7 @@ def test_every_line_has_hashes() -> None:
     assert all(line.hashes for line in locked())
 
 
-def test_a_wheel_that_is_not_locked_is_told() -> None:
+def test_a_wheel_that_is_not_locked_is_reported() -> None:
     line = Locked(requirement=Requirement("my-package==1"), hashes=frozenset({"aa"}))
     report = {
         "install": [

@@ -3,7 +3,7 @@ Celery carries the jobs: one message for each released job, with its session id.
 
 The journal decides at the claim whether the job still has to run, so nothing depends on Celery's
 redelivery, results, late acknowledgements or countdowns; they are off. A duplicate message finds
-nothing to claim; a lost one costs the release's deadline.
+nothing to claim; a lost one delays the job until the release expires.
 
 Standard tools find the application by this module's name, with REDIS_URL in the environment:
 `celery -A wearon_cli.adapters.celery_app inspect active`.
@@ -71,7 +71,7 @@ def make_celery(redis_url: str) -> Celery:
 
 
 class CelerySender:
-    """Implements `Sender`: one LPUSH a message, over a connection of its own."""
+    """Implements `Sender`: one LPUSH per message, over a connection of its own."""
 
     def __init__(self, app: Celery) -> None:
         # Celery's own pool of connections is one for the whole process, and cannot be closed by one
@@ -90,7 +90,7 @@ class CelerySender:
                 self._app.send_task(
                     GENERATE,
                     args=[job.session_id],
-                    # A task id that was revoked or done once is never looked at again, so each
+                    # Celery ignores the id of a task that was revoked or has finished, so each
                     # release has its own.
                     task_id=f"{job.session_id}.{job.number}",
                     headers={"request_id": job.request_id, "channel": job.channel.value},

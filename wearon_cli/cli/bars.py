@@ -1,4 +1,4 @@
-"""Bars and sparklines of block characters, or of ASCII where the terminal takes no more."""
+"""Bars and sparklines of block characters, or of ASCII where the terminal supports no more."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,18 +27,18 @@ def bar(share: float, *, width: int = WIDTH) -> str:
 
 
 def bars(values: Sequence[float], *, width: int = WIDTH) -> list[str]:
-    """A bar for each, the largest of them over the whole width."""
+    """A bar for each value; the largest takes the whole width."""
     most = max(values, default=0)
     return [bar(value / most, width=width) if most else "" for value in values]
 
 
 def sparkline(values: Sequence[float], *, most: float | None = None) -> str:
     """
-    A character for each value, its height the share of the largest.
+    A character for each value, whose height is its share of the largest.
 
     Args:
         values: 0 or more.
-        most: What the whole height stands for; None: the largest of them.
+        most: The value of the full height; None: the largest value.
     """
     levels = _BELOW if shows_unicode() else _ASCII_BELOW
     top = most if most is not None else max(values, default=0)
@@ -48,5 +48,5 @@ def sparkline(values: Sequence[float], *, most: float | None = None) -> str:
 
 
 def _level(share: float) -> int:
-    """0 only for zero: a single failure in a busy hour stays visible."""
+    """0 only for zero, so that a single failure in a busy hour is visible."""
     return max(round(min(share, 1.0) * _EIGHTHS), 1) if share > 0 else 0

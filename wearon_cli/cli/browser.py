@@ -1,4 +1,4 @@
-"""Opening a page in the browser of this machine."""
+"""Opens a page in this machine's browser."""
 
 import tempfile
 import webbrowser
@@ -8,8 +8,8 @@ from pathlib import Path
 
 def open_address(address: str) -> Path:
     """
-    Open an address that holds a token. It goes through a file that only this user can read: on the
-    command line of a browser, every user of the machine would see it. The caller removes the file.
+    Open an address that holds a token. It is passed in a file that only this user can read: every
+    user of the machine can see a browser's command line. The caller removes the file.
     """
     page = f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(address)}">'
     with tempfile.NamedTemporaryFile("w", prefix="wearon-", suffix=".html", delete=False) as file:

@@ -19,11 +19,11 @@ JPEG_QUALITY: Final = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedFiles:
-    """What is said of some files."""
+    """The findings about some files."""
 
     inputs: Report
     result: Report | None  # None: no drawn picture was given
-    pictures: tuple[bytes, ...]  # as they were looked at: person, garment, drawn picture
+    pictures: tuple[bytes, ...]  # as they were checked: person, garment, drawn picture
 
 
 def checked_files(
@@ -34,7 +34,7 @@ def checked_files(
 
     Raises:
         InputError: A file cannot be read.
-        PictureProblem: One is no picture.
+        PictureProblem: A file is not a picture.
     """
     inputs = [_prepared(path, max_px) for path in (person, garment) if path]
     said = check_inputs(inputs, model)
@@ -48,7 +48,7 @@ def checked_files(
 
 def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], model: Path) -> None:
     """
-    Write the pictures, side by side, with what was seen in them.
+    Write the pictures side by side, with the findings drawn in.
 
     Raises:
         InputError: The file cannot be written.
@@ -60,7 +60,7 @@ def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], m
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         annotated(parts, sentences).save(path, quality=JPEG_QUALITY)
-    except ValueError as exc:  # Pillow goes by the ending
+    except ValueError as exc:  # Pillow decides by the extension
         raise InputError(f"{path} has no picture file extension", hint="use .jpg or .png") from exc
     except OSError as exc:
         raise InputError(f"cannot write {path}: {exc.strerror or 'not as a picture'}") from exc

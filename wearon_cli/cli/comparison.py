@@ -34,24 +34,24 @@ FACTS: Final = "compare.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class CompareCommand:
     """What was asked for on the command line, checked."""
 
     paths: tuple[Path, ...]  # person, garment, accessories
     pictures: "tuple[Upload, ...]"  # the same
-    names: tuple[str, ...]  # PROVIDER:MODEL, each
+    names: tuple[str, ...]  # each as PROVIDER:MODEL
     expected_usd: tuple[float | None, ...]  # of each of them
     prompt: str
-    out: Path  # a folder: empty, or not there yet
+    out: Path  # a folder that is empty or does not exist yet
 
 
-async def run(asked: Comparison, settings: "Settings", *, yes: bool) -> Result:
+async def run(asked: CompareCommand, settings: "Settings", *, yes: bool) -> Result:
     """
-    Ask, buy, save, lay out.
+    Ask, buy, save, and lay out the results.
 
     Raises:
-        ConsentMissing, Interrupted: It was not confirmed: nothing was bought.
-        ConfigError: A key is missing, or a model does not draw what is asked.
+        ConsentMissing, Interrupted: It was not confirmed, and nothing was bought.
+        ConfigError: A key is missing, or a model cannot draw what is requested.
     """
     from wearon_cli.core.pictures.contact_sheet import contact_sheet  # imports Pillow
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
@@ -87,9 +87,9 @@ def price_question(what: str, names: Sequence[str], expected_usd: Sequence[float
     Ask whether pictures may be bought, with their prices.
 
     Args:
-        what: What is done, up to the price.
-        names: Of the models.
-        expected_usd: Of each; None: not known here.
+        what: What will be done: the question up to the price.
+        names: The models' names.
+        expected_usd: The price of each; None: not known here.
     """
     told = [
         f"{name} {'price unknown' if usd is None else f'${usd:.3f}'}"
@@ -100,7 +100,7 @@ def price_question(what: str, names: Sequence[str], expected_usd: Sequence[float
     return f"{what} for {least} ${total:.2f} ({', '.join(told)})?"
 
 
-def _question(asked: Comparison) -> str:
+def _question(asked: CompareCommand) -> str:
     """Empty when nothing is bought."""
     bought = [
         (name, usd)
@@ -124,9 +124,9 @@ def _make_folder(folder: Path) -> None:
 
 
 async def _bought(
-    asked: Comparison, opened: "OpenTrials", inputs: "list[PreparedPicture]", shown: Progress
+    asked: CompareCommand, opened: "OpenTrials", inputs: "list[PreparedPicture]", shown: Progress
 ) -> "list[Trial]":
-    """One picture of each model, all at the same time; each is saved as soon as it comes."""
+    """One picture of each model, all at the same time; each is saved as soon as it arrives."""
 
     async def one(number: int) -> "Trial":
         request = TryOnRequest(
@@ -149,7 +149,7 @@ async def _bought(
     return await asyncio.gather(*map(one, range(len(asked.names))))
 
 
-def _picture_path(asked: Comparison, trial: "Trial") -> Path:
+def _picture_path(asked: CompareCommand, trial: "Trial") -> Path:
     return asked.out / f"{re.sub(r'[^A-Za-z0-9.]+', '-', trial.name)}.jpg"
 
 
@@ -169,7 +169,7 @@ async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> "Card":
     facts = " · ".join((f"{trial.took_s:.1f} s", _cost_words(trial)))
     if trial.error is not None:
         return Card(name=trial.name, facts=facts, reason=str(trial.error))
-    # Decoded here from what a pixel process made of it.
+    # Decoded here from the output of a pixel process.
     shown = await opened.trials.pixels.prepare(trial.jpeg, max_px=max_px)
     return Card(name=trial.name, facts=facts, jpeg=shown.jpeg)
 
@@ -204,7 +204,7 @@ def _table(trials: "Sequence[Trial]") -> Table:
     return table
 
 
-def _facts(asked: Comparison, trials: "Sequence[Trial]") -> dict[str, object]:
+def _facts(asked: CompareCommand, trials: "Sequence[Trial]") -> dict[str, object]:
     return {
         "inputs": [str(path) for path in asked.paths],
         "sheet": str(asked.out / SHEET),
@@ -213,7 +213,7 @@ def _facts(asked: Comparison, trials: "Sequence[Trial]") -> dict[str, object]:
     }
 
 
-def _result(asked: Comparison, trial: "Trial") -> dict[str, object]:
+def _result(asked: CompareCommand, trial: "Trial") -> dict[str, object]:
     model, error = named_model(trial.name), trial.error
     usage = trial.picture.usage if trial.picture else None
     return {

@@ -1,4 +1,4 @@
-"""Asking before something is spent, given back, replaced or dropped."""
+"""Asks before anything is spent, refunded, replaced or deleted."""
 
 import sys
 from typing import Annotated

@@ -64,7 +64,7 @@ def ago(time: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in the unit that suits it."""
+    """A length of time in a suitable unit."""
     return span_s(length.total_seconds())
 
 

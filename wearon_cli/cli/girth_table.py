@@ -1,4 +1,4 @@
-"""An estimate for people: girths with their bands, and the probability of each size as bars."""
+"""An estimate as text: girths with their bands, and the probability of each size as bars."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,17 +13,17 @@ from wearon_cli.core.body.estimate import Estimate
 from wearon_cli.core.body.girths import MEASURES, Girths
 from wearon_cli.core.errors import InputError
 
-#: What a band is drawn with: line, middle, its ends, and ends where it goes on.
+#: Characters of a band: line, middle, its ends, and ends beyond which it continues.
 _DRAWN: Final = ("─", "●", ("├", "┤"), ("◄", "►"))
 _DRAWN_ASCII: Final = ("-", "o", ("|", "|"), ("<", ">"))
-#: Characters of a bar that stands for certainty, and of the scale that a band is drawn on.
+#: Width in characters of a bar of 100 %, and of the scale that a band is drawn on.
 BAR_WIDTH: Final = 30
-#: cm that the scale of the bands reaches to either side of the middle.
+#: cm of the scale to either side of the middle.
 SCALE_CM: Final = 15.0
 
 
 def lines_of(measured: Estimate) -> list[object]:
-    """What `Result.lines` takes."""
+    """The estimate, for `Result.lines`."""
     build = f"build: {measured.body_type.value}" if measured.body_type else "build: unclear"
     return [_girths(measured), build, "", *_sizes(measured)]
 
@@ -58,7 +58,7 @@ def _size(end: Estimate | InputError) -> Text:
 
 
 def _bands(end: Estimate | InputError) -> str:
-    """Half of the widest band: how sure the girths are."""
+    """Half of the widest band: how uncertain the girths are."""
     if isinstance(end, InputError):
         return ""
     halves = [(high - low) / 2 for low, high in (end.girths.band(name) for name in MEASURES)]
@@ -87,7 +87,7 @@ def _girths(measured: Estimate) -> Table:
 
 
 def _scale(girths: Girths, name: str) -> str:
-    """The band around its middle, a character a cm; arrows where it goes on."""
+    """The band around its middle, one character per cm; arrows where it continues."""
     half = (girths.band(name)[1] - girths.band(name)[0]) / 2
     reach = min(round(half), int(SCALE_CM))
     line, middle, ends, open_ends = _DRAWN if shows_unicode() else _DRAWN_ASCII

@@ -1,8 +1,8 @@
-"""How a help page shows an option: as it is typed, not as Python types."""
+"""Shows options on a help page as they are typed, not with Python's types."""
 
 from typing import Any, Final
 
-#: Typer's names of types, and ours. A flag takes nothing.
+#: Typer's names of types, and ours. A flag has no value.
 _WORDS: Final = {
     "bool": "",
     "str": "TEXT",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-#: What terminals send for keys that have no character of their own.
+#: What terminals send for keys that have no character.
 _NAMES: Final = {
     "\x1b[A": "up",
     "\x1bOA": "up",
@@ -33,14 +33,14 @@ class Keys:
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
 
     async def next(self, within_s: float) -> str | None:
-        """The next key by its name or character; None when none came in time."""
+        """The next key, by its name or character; None when none was pressed in time."""
         try:
             return await asyncio.wait_for(self._pressed.get(), within_s)
         except TimeoutError:
             return None
 
     def read(self) -> None:
-        """Take what was typed; fast typing or pasting gives several keys at once."""
+        """Read what was typed; fast typing or pasting gives several keys at once."""
         typed = os.read(sys.stdin.fileno(), 64).decode("utf-8", "replace")
         for each in _KEY.findall(typed):
             self._pressed.put_nowait(_NAMES.get(each, each))

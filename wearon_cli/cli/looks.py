@@ -1,4 +1,4 @@
-"""How a state is shown: a colour, and a glyph that means the same without colours."""
+"""How a state is shown: a colour, and a symbol that means the same without colours."""
 
 import sys
 from enum import Enum
@@ -10,7 +10,7 @@ from wearon_cli.core.session import Status
 
 
 class Tone(Enum):
-    """What a state means: glyph, its ASCII form, and style."""
+    """The look of a state: symbol, its ASCII form, and style."""
 
     OK = ("✓", "+", "green")
     WAITING = ("○", "o", "cyan")
@@ -21,7 +21,7 @@ class Tone(Enum):
 
     @property
     def glyph(self) -> str:
-        """As far as stdout can show it."""
+        """The symbol that stdout can show."""
         glyph, ascii_glyph, _ = self.value
         return glyph if shows_unicode() else ascii_glyph
 
@@ -30,11 +30,13 @@ class Tone(Enum):
         return self.value[2]
 
     def text(self, words: str) -> Text:
-        """The words with their glyph, which stays where colours go: in a pipe, with NO_COLOR."""
+        """The words with their symbol, which is kept where there are no colours: in a pipe, with
+        NO_COLOR.
+        """
         return Text(f"{self.glyph} {words}", style=self.style)
 
 
-#: What a row's status means.
+#: The look of each row status.
 STATUS_TONES: Final = {
     Status.QUEUED: Tone.WAITING,
     Status.PENDING: Tone.WAITING,
@@ -50,8 +52,8 @@ def status_text(status: Status) -> Text:
 
 
 def shows_unicode() -> bool:
-    """Whether stdout takes more than ASCII."""
-    # A live display of Rich puts itself before stdout, and has no encoding.
+    """Whether stdout can show more than ASCII."""
+    # A live display of Rich replaces stdout and has no encoding.
     stdout = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
     return (stdout.encoding or "").lower().replace("-", "").startswith("utf")
 

@@ -1,4 +1,4 @@
-"""The pose model for a command that needs it: fetched at once, with a progress bar, or refused."""
+"""Gets the pose model for a command that needs it: downloads it with a progress bar, or fails."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ WHAT = "downloading the pose model (once)"
 
 def ensure_model(settings: "Settings") -> Path:
     """
-    The pose model's file; fetched when it is missing, with a bar on a terminal.
+    The pose model's file; downloaded when it is missing, with a bar on a terminal.
 
     Raises:
         ConfigError: WEARON_POSE_MODEL names a file that is not there, or there is no pip.
-        UpstreamError: It could not be fetched: the hint says what to run later.
+        UpstreamError: It could not be downloaded: the hint says what to run later.
     """
     from wearon_cli.adapters.pose import model_file
 
@@ -31,7 +31,7 @@ def ensure_model(settings: "Settings") -> Path:
 
 
 def fetch_model(settings: "Settings") -> Path:
-    """As `ensure_model`, whether it is there or not."""
+    """As `ensure_model`, but always downloads."""
     from wearon_cli.adapters.pose import model_file
 
     with _bar() as on_bytes:

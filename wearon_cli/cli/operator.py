@@ -1,4 +1,4 @@
-"""Running a piece of work with the operator tools, of production or of a local stack."""
+"""Runs work with the operator tools of production or of a local stack."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: A person's name or handle, not a text.
+#: Long enough for a person's name or handle.
 MAX_NAME_CHARS: Final = 80
 
 
@@ -31,10 +31,9 @@ def with_tools(
     Open the tools, do the work, close them.
 
     Args:
-        work: Gets the tools.
-        local: Of the local stack.
+        work: x
         data_dir: Its data folder.
-        needs_workers: A local stack that does not run is started with its workers.
+        needs_workers: If the local stack is not running, start it with its workers.
         needs_whole_view: Refuse a key that sees only some of the rows.
     """
 
@@ -53,7 +52,7 @@ def operator_name(given: str | None = None) -> str:
     The operator's name, for the timeline: the name given with `--as`, else this user and machine.
 
     Raises:
-        InputError: It is no name: empty, too long, or with characters that are not shown.
+        InputError: It is not a name: empty, too long, or with invisible characters.
     """
     if given is None:
         return _system_user()

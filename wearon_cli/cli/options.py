@@ -15,7 +15,7 @@ LocalOption = Annotated[
     ),
 ]
 
-#: Who acts, for the timeline.
+#: The operator's name, for the timeline.
 OperatorOption = Annotated[
     str | None,
     typer.Option(
@@ -26,7 +26,7 @@ OperatorOption = Annotated[
     ),
 ]
 
-#: Where that stack keeps its rows, files and queue.
+#: Where the local stack keeps its rows, files and queue.
 DataDirOption = Annotated[
     Path | None,
     typer.Option(

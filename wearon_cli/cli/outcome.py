@@ -22,7 +22,7 @@ def check_target(out: Path) -> Path:
     Check that the picture can be written, before it is paid for.
 
     Raises:
-        InputError: The folder does not exist, or the name is a folder's.
+        InputError: The folder does not exist, or the name is that of a folder.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder", hint="use a file name, such as --out picture.jpg")

@@ -3,7 +3,7 @@ What a command prints: the answer on stdout, everything else on stderr.
 
 A command returns one frozen `Result`; `emit` prints it as text or as the versioned JSON envelope.
 Failures go through `emit_failure`. Keys and codes are public: docs/json-output.md.
-Rich is imported only where it is used, so that `wearon --help` stays quick.
+Rich is imported only where it is used, which keeps `wearon --help` fast.
 """
 
 import json
@@ -23,7 +23,7 @@ from wearon_cli.core.errors import WearonError
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Version of the JSON envelope; raised when a key changes its meaning or goes away.
+#: Version of the JSON envelope; raised when a key changes its meaning or is removed.
 ENVELOPE_VERSION: Final = 1
 #: Widest line we lay out ourselves. A terminal may be wider; a pipe has no width of its own.
 WIDTH: Final = 80
@@ -34,8 +34,8 @@ class Result:
     """
     A command's answer.
 
-    `error` marks an answer that is also a failure (a try-on that failed, a check that is red): its
-    facts are in `data` and `lines` all the same, and the exit code is the error's.
+    `error` marks an answer that is also a failure (a failed try-on, a failed check): its facts are
+    still in `data` and `lines`, and the exit code is the error's.
     """
 
     data: Mapping[str, object] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failure as it is shown: in words, or as the envelope's `error`."""
+    """A failure as it is shown: as text, or as the envelope's `error`."""
 
     code: str
     message: str
@@ -98,11 +98,11 @@ def stderr_console() -> "Console":
 
 
 def silence_stdout() -> None:
-    """The reader of our pipe is gone: discard the interpreter's last flush."""
+    """The reader of our pipe has exited: discard the interpreter's last flush."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@lru_cache(maxsize=8)  # one for each stream: live displays of the same one know of each other
+@lru_cache(maxsize=8)  # one per stream, so that live displays on it know of each other
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console  # most answers do not need its 40 ms
 
@@ -115,7 +115,7 @@ def _write_lines(lines: Sequence[object]) -> None:
             _write(sys.stdout, f"{line}\n")
         else:
             sys.stdout.flush()
-            stdout_console().print(line, crop=False)  # an id that is wider is not cut
+            stdout_console().print(line, crop=False)  # a wider id is not cut
     sys.stdout.flush()
 
 
@@ -137,7 +137,7 @@ def _write_json(command: str, failure: Failure | None, data: Mapping[str, object
     if failure is not None:
         envelope["error"] = asdict(failure)
     indent = 2 if sys.stdout.isatty() else None
-    # ASCII only: a pipe in a C locale takes it too, and JSON means the same either way.
+    # ASCII only: it works in a pipe with a C locale too, and the JSON is equivalent.
     _write(sys.stdout, json.dumps(envelope, indent=indent, default=_to_json) + "\n")
 
 

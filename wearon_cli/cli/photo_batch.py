@@ -14,7 +14,7 @@ from wearon_cli.core.body.photo import read_photo
 from wearon_cli.core.body.pose import PoseReader
 from wearon_cli.core.errors import InputError, PhotoRefused, PictureProblem
 
-#: Endings of the pictures that a folder is looked through for.
+#: Extensions of the pictures that are looked for in a folder.
 ENDINGS: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 JPEG_QUALITY: Final = 90
 
@@ -29,7 +29,7 @@ class PhotoSet:
 
 
 def is_batch(images: Sequence[Path]) -> bool:
-    """Whether the answer is for many: a folder, or several photos."""
+    """Whether there are many: a folder, or several photos."""
     return len(images) > 1 or any(image.is_dir() for image in images)
 
 
@@ -37,10 +37,10 @@ def find_photo_sets(
     images: Sequence[Path], side: Path | None, drawing: Path | None
 ) -> list[PhotoSet]:
     """
-    One set a photo. For many, `side` and `drawing` are folders with the same file names.
+    One set per photo. For many, `side` and `drawing` are folders with the same file names.
 
     Raises:
-        InputError: Nothing to measure, or one file where a folder is needed.
+        InputError: There is nothing to measure, or a file where a folder is needed.
     """
     for image in images:
         if not image.exists():  # before the model is loaded or fetched
@@ -75,7 +75,7 @@ def measure_set(
 
     Raises:
         InputError: A file cannot be read or written.
-        PictureProblem: One of the photos is no picture, or no body can be measured in it.
+        PictureProblem: One of the photos is not a picture, or no body can be measured in it.
     """
     front = _read(photo_set.front, max_px)
     side = _read(photo_set.side, max_px) if photo_set.side else None
@@ -125,7 +125,7 @@ def _write(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path, quality=JPEG_QUALITY)
-    except ValueError as exc:  # Pillow goes by the ending
+    except ValueError as exc:  # Pillow decides by the extension
         raise InputError(f"{path} has no picture file extension", hint="use .jpg or .png") from exc
     except OSError as exc:
         raise InputError(f"cannot write {path}: {exc.strerror or 'not as a picture'}") from exc

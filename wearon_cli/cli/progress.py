@@ -8,7 +8,7 @@ from typing import Final
 from rich.status import Status as Spinner
 
 from wearon_cli.cli.output import note, stderr_console
-from wearon_cli.core.jobs.journal import JobEntry, JobPlace
+from wearon_cli.core.jobs.journal import JobEntry, JobState
 from wearon_cli.core.session import Session, Status
 
 _ROW_WORDS: Final = {
@@ -19,10 +19,10 @@ _ROW_WORDS: Final = {
     Status.FAILED: "failed",
 }
 _JOB_WORDS: Final = {
-    JobPlace.READY: "ready: waiting for a worker",
-    JobPlace.RELEASED: "released: waiting for a worker",
-    JobPlace.RUNNING: "running: the picture is being drawn",
-    JobPlace.WAITING: "waiting: rate limit or outage",
+    JobState.READY: "ready: waiting for a worker",
+    JobState.RELEASED: "released: waiting for a worker",
+    JobState.RUNNING: "running: the picture is being drawn",
+    JobState.WAITING: "waiting: rate limit or outage",
 }
 
 
@@ -48,8 +48,8 @@ class Progress:
         self._said = text
 
     def look(self, row: Session, job: JobEntry | None) -> None:
-        """Show where a job is, or its row's status, at every look."""
-        self.say(_JOB_WORDS[job.place] if job else _ROW_WORDS[row.status])
+        """Show where a job is, or its row's status, on every update."""
+        self.say(_JOB_WORDS[job.state] if job else _ROW_WORDS[row.status])
 
 
 @contextmanager

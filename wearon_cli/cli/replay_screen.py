@@ -10,7 +10,7 @@ from rich.table import Table
 
 from wearon_cli.cli.durations import span_s
 from wearon_cli.cli.output import note, stderr_console
-from wearon_cli.core.operator.bulk import BulkEnd, Progress, at_most_usd, expected_usd
+from wearon_cli.core.operator.bulk import BulkEnd, BulkProgress, at_most_usd, expected_usd
 from wearon_cli.core.operator.chances import Outcomes, ReplayChance, replay_chance
 from wearon_cli.core.operator.inspector import UNKNOWN
 from wearon_cli.core.operator.replay_plan import Plan
@@ -18,12 +18,12 @@ from wearon_cli.core.operator.replay_plan import Plan
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: A session that was left out: its id, and why.
+#: A skipped session: its id, and why.
 type LeftOut = tuple[str, str]
 
 
-def progress_table(now: Progress, total: int) -> Table:
-    """One look at a bulk replay."""
+def progress_table(now: BulkProgress, total: int) -> Table:
+    """The state of a bulk replay at one moment."""
     table = _grid()
     failures = ", ".join(f"{code} {count}" for code, count in now.failures.most_common())
     limited = f", {len(now.waiting)} held back by --max-cost" if now.by_limit else ""
@@ -41,7 +41,9 @@ def progress_table(now: Progress, total: int) -> Table:
 
 @dataclass(slots=True)
 class Screen:
-    """Shows progress on stderr: a live table on a terminal, a line for each end elsewhere."""
+    """Shows progress on stderr: a live table on a terminal, otherwise a line for each session that
+    ends.
+    """
 
     total: int
     _live: Live | None = None
@@ -63,8 +65,8 @@ class Screen:
         if self._live is not None:
             self._live.__exit__(kind, exc, trace)
 
-    def show(self, now: Progress) -> None:
-        """Tell what changed."""
+    def show(self, now: BulkProgress) -> None:
+        """Show what changed."""
         if self._live is not None:
             self._live.update(progress_table(now, self.total), refresh=True)
             return
@@ -76,8 +78,8 @@ class Screen:
                 note(f"{count}  {session_id}  {_end_words(end)}  ${now.cost_usd:.2f} so far")
 
 
-def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
-    """The outcome, by the cause of the first failure."""
+def summary(now: BulkProgress, left_out: Sequence[LeftOut]) -> list[object]:
+    """The outcome, grouped by the cause of the first failure."""
     table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
     for cause, ends in _by_cause(now.ends).items():
         done = sum(end.ended.succeeded for end in ends)
@@ -101,7 +103,7 @@ def summary(now: Progress, left_out: Sequence[LeftOut]) -> list[object]:
 def dry_run(
     plans: Sequence[Plan], left_out: Sequence[LeftOut], known: Outcomes, *, verbose: bool
 ) -> list[object]:
-    """What many replays would do, summed up."""
+    """A summary of what many replays would do."""
     buying = [plan for plan in plans if plan.buys]
     most = at_most_usd(buying)
     price = f"about ${expected_usd(buying):.2f}, at most " + (
@@ -126,7 +128,7 @@ def replay_chances(plans: Sequence[Plan], known: Outcomes) -> list[tuple[ReplayC
     return [(replay_chance(cause, known), count) for cause, count in counts.most_common()]
 
 
-def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
+def bulk_facts(now: BulkProgress, left_out: Sequence[LeftOut]) -> dict[str, object]:
     """A bulk replay as JSON keys."""
     return {
         "sessions": [
@@ -151,13 +153,13 @@ def bulk_facts(now: Progress, left_out: Sequence[LeftOut]) -> dict[str, object]:
 def left_out_facts(
     left_out: Sequence[LeftOut], moved: Sequence[Plan] = ()
 ) -> list[dict[str, object]]:
-    """Sessions that were left out as JSON."""
+    """Skipped sessions as JSON."""
     gone = [(plan.session.session_id, "session_running") for plan in moved]
     return [{"session_id": each, "error_code": code} for each, code in (*left_out, *gone)]
 
 
-def interrupted_words(now: Progress) -> str:
-    """What to tell someone who pressed Ctrl-C."""
+def interrupted_words(now: BulkProgress) -> str:
+    """The message after Ctrl-C."""
     return (
         f"{now.opened} were started, {len(now.ends)} of them have ended; the others continue, and "
         f"{len(now.waiting)} were not started"
@@ -187,13 +189,13 @@ def _end_words(end: BulkEnd) -> str:
     return "completed" if end.ended.succeeded else f"failed: {end.ended.error_class or UNKNOWN}"
 
 
-def _money(now: Progress) -> str:
+def _money(now: BulkProgress) -> str:
     open_usd = now.committed_usd - now.cost_usd
     further = f", at most ${open_usd:.2f} more for those running" if now.open else ""
     return f"${now.cost_usd:.2f} so far{further}"
 
 
-def _time(now: Progress) -> str:
+def _time(now: BulkProgress) -> str:
     left = f", about {span_s(now.left_s)} left" if now.left_s is not None else ""
     return f"{span_s(now.now_s - now.began_s)}{left}"
 

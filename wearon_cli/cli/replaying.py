@@ -24,7 +24,7 @@ from wearon_cli.cli.replay_screen import (
     summary,
 )
 from wearon_cli.core.errors import InputError, Interrupted, PictureUnavailable, TryOnFailed
-from wearon_cli.core.operator.bulk import Bulk, Progress, at_most_usd, expected_usd
+from wearon_cli.core.operator.bulk import Bulk, BulkProgress, at_most_usd, expected_usd
 from wearon_cli.core.operator.chances import Outcomes, outcomes_of
 from wearon_cli.core.operator.follow import Ended, follow
 from wearon_cli.core.operator.inspector import Search
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: How far back, and in how many sessions, outcomes of earlier replays are looked for.
+#: How far back, and in how many sessions, outcomes of earlier replays are searched for.
 KNOWN_SINCE: Final = timedelta(days=7)
 KNOWN_SESSIONS: Final = 300
 
@@ -54,7 +54,7 @@ class Replaying:
 async def replay_one(
     plan: Plan, how: Replaying, tools: "OperatorTools", settings: "Settings", *, dry_run: bool
 ) -> Result:
-    """One session: its whole plan, its picture."""
+    """One session: shows its whole plan and its picture."""
     _require_priced([plan], how)
     _require_affordable(plan, how)
     if dry_run:
@@ -106,7 +106,7 @@ async def replay_many(
     dry_run: bool,
     verbose: bool,
 ) -> Result:
-    """Many sessions: a sum, one live table, a summary by cause."""
+    """Many sessions: shows totals, one live table, and a summary by cause."""
     _require_priced(plans, how)
     known = await _known_outcomes(tools)
     if dry_run:
@@ -115,7 +115,7 @@ async def replay_many(
     for line in lines:
         note(line)
     await asyncio.to_thread(require_consent, f"replay these {len(plans)} sessions?", yes=how.yes)
-    now = Progress(waiting=list(plans))
+    now = BulkProgress(waiting=list(plans))
     await _run(now, how, tools, settings)
     failed = len(now.ends) - now.succeeded
     return Result(
@@ -125,14 +125,16 @@ async def replay_many(
     )
 
 
-async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: "Settings") -> None:
+async def _run(
+    now: BulkProgress, how: Replaying, tools: "OperatorTools", settings: "Settings"
+) -> None:
     bulk = Bulk(replayer=tools.replayer, max_cost_usd=how.max_cost_usd)
     given: set[str] = set()
     try:
         async with _working_here(settings, how) as work_on:
             with Screen(len(now.waiting)) as screen:
 
-                def on_change(state: Progress) -> None:
+                def on_change(state: BulkProgress) -> None:
                     for session_id in state.open.keys() - given:
                         given.add(session_id)
                         work_on(session_id)
@@ -150,7 +152,7 @@ async def _run(now: Progress, how: Replaying, tools: "OperatorTools", settings: 
 async def _working_here(
     settings: "Settings", how: Replaying
 ) -> AsyncIterator[Callable[[str], None]]:
-    """With --now, the jobs named to it are done in this process; otherwise nothing is."""
+    """With --now, its jobs run in this process; otherwise it does nothing."""
     if not how.options.works_here:
         yield lambda _: None
         return
@@ -186,7 +188,9 @@ def _require_priced(plans: Sequence[Plan], how: Replaying) -> None:
 
 
 def _require_affordable(plan: Plan, how: Replaying) -> None:
-    """For one session; bulk replays are opened as far as the limit allows."""
+    """Enforce the limit for one session; of bulk replays, as many are opened as the limit
+    allows.
+    """
     most_usd = plan.price.most_usd
     if how.max_cost_usd is not None and most_usd is not None and most_usd > how.max_cost_usd:
         raise InputError(

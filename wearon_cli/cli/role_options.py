@@ -39,18 +39,18 @@ ConcurrencyOption = Annotated[
     ),
 ]
 
-#: Of `all` and of children that work with its local stack.
+#: Only for `all` and the children that use its local stack.
 LOCAL_NEEDS_FOLDER: Final = "--data-dir only works with --local"
 
 
 def role_options(**options: Any) -> dict[str, Any]:
-    """The options that were given, to win over the environment."""
+    """The options that were given; they override the environment."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """A role that is about to run."""
+    """A role that is about to start."""
 
     settings: "Settings"
     meters: "Meters"

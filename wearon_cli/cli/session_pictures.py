@@ -1,4 +1,4 @@
-"""The pictures of one session for a person: saved, shown in the terminal, or in a viewer."""
+"""Shows the pictures of one session: saved to files, in the terminal, or in a viewer."""
 
 import io
 import shutil
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from wearon_cli.core.storage import Storage
 
 RESULT: Final = "result"
-#: Height of the strip in a terminal, its gaps, and its widest, in pixels and characters.
+#: Size of the strip in a terminal: height and gaps in pixels, largest width in characters.
 STRIP_PX: Final = 320
 GAP_PX: Final = 8
 STRIP_COLUMNS: Final = 76
-#: What opens a file with the desktop's own viewer, where there is a desktop.
+#: Opens a file with the desktop's own viewer, where there is a desktop.
 VIEWERS: Final = ("open",) if sys.platform == "darwin" else ("xdg-open",)
 
 
@@ -48,16 +48,16 @@ async def save_pictures(
     folder: Path | None,
 ) -> list[Saved]:
     """
-    Save what is stored of a session's pictures, as the files they are.
+    Save a session's stored pictures unchanged.
 
     Args:
         report: The session.
-        inputs: Its input pictures; those that somebody else serves are not fetched.
-        storage: Where they lie.
+        inputs: Its input pictures; those on other servers are not downloaded.
+        storage: Where they are stored.
         folder: Made when missing; None: a new one that only this user can read.
 
     Raises:
-        InputError: There is none, or the folder cannot be written to.
+        InputError: There is no picture, or the folder cannot be written to.
     """
     places = [*_named(inputs), *([(RESULT, report.session.result_path)] * report.is_stored)]
     found: list[tuple[str, bytes]] = []
@@ -97,7 +97,7 @@ async def shown(saved: Sequence[Saved], settings: "Settings", *, opens: bool) ->
 
 
 def _named(inputs: Sequence[InputPicture]) -> list[tuple[str, str]]:
-    """Names and paths of those that lie in our bucket."""
+    """Names and paths of those in our bucket."""
     named, accessories = [], 0
     for each in inputs:
         accessories += each.kind is InputKind.ACCESSORY
@@ -127,10 +127,12 @@ def _ending(data: bytes) -> str:
 
 
 def _link(saved: Saved) -> RenderableType:
-    """A link where terminals know links, the path everywhere. Never the address in storage."""
+    """A link where the terminal supports links, and always the path. Never the address in
+    storage.
+    """
     path = Text(str(saved.path), style=f"link {saved.path.as_uri()}", no_wrap=True)
     line = Text.assemble((f"{saved.kind:<12}", "dim"), path, no_wrap=True, overflow="ignore")
-    return Group(line)  # Rich would print the text by itself as words to be wrapped
+    return Group(line)  # Rich would wrap the text by itself
 
 
 def _open_viewer(saved: Sequence[Saved]) -> None:
@@ -149,7 +151,7 @@ def _open_viewer(saved: Sequence[Saved]) -> None:
 
 
 async def _strip(saved: Sequence[Saved], settings: "Settings") -> "Image | None":
-    """All of them side by side. Untrusted pictures are decoded in a separate process."""
+    """All pictures side by side. Untrusted pictures are decoded in a separate process."""
     from PIL import Image
 
     from wearon_cli.adapters.pixels.processes import PixelProcesses

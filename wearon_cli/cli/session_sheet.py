@@ -1,4 +1,4 @@
-"""A session for people: what is known about it, and its timeline."""
+"""A session as text: what is known about it, and its timeline."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ def session_lines(
     halt: "HaltState | None" = None,
     refund_at: datetime | None = None,
 ) -> list[RenderableType]:
-    """A session, for people."""
+    """A session as text."""
     halted = [Tone.HALTED.text(line) for line in _halt_lines(halt, refund_at)]
     return [_sheet(report, inputs), *halted, "", timeline(report.timeline)]
 

@@ -1,4 +1,4 @@
-"""Sessions as a table: the id and how each ended always, more where the terminal is wide."""
+"""Sessions as a table: always the id and the outcome, more columns on a wide terminal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,11 +19,11 @@ NARROW: Final = 80
 
 def sessions_table(found: Sequence[Found], *, selected: Found | None = None) -> RenderableType:
     """
-    One row a session, in the order given.
+    One row per session, in the given order.
 
     Args:
         found: The sessions.
-        selected: One of them, shown as chosen.
+        selected: The highlighted one.
     """
 
     def table(width: int) -> RenderableType:

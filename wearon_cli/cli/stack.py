@@ -19,11 +19,11 @@ def stack_settings(
     """
     Settings of the stack to work with.
 
-    With `local`: of the one that runs in the data folder, or of one started for the block; only
-    its queue is started for a command that needs no workers.
+    With `local`: those of the stack that runs in the data folder, or of one that is started for the
+    block; for a command that needs no workers, only its queue is started.
 
     Raises:
-        ConfigError: A data folder without `--local`, or production settings are missing.
+        ConfigError: A data folder is given without `--local`, or production settings are missing.
     """
     if not local:
         if data_dir is not None:
@@ -52,7 +52,7 @@ def stack_settings(
 
 def ensure_model_for_previews(folder: Path) -> None:
     """
-    Have the pose model before a local stack is started that is going to draw previews.
+    Get the pose model before starting a local stack that will draw previews.
 
     Raises:
         ConfigError, UpstreamError: As `ensure_model`.

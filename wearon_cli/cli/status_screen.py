@@ -23,9 +23,9 @@ from wearon_cli.core.operator.session_stats import SessionStats
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.halts import HaltState
 
-#: Characters left of a value.
+#: Width in characters of the names left of the values.
 LABELS: Final = 14
-#: Failures that the live screen lists: what fits a small terminal.
+#: Failures that the live screen lists: as many as fit a small terminal.
 MOST_FAILURES: Final = 8
 LIMIT_BAR: Final = 20
 HELP: Final = "q quit   p pause   up, down, enter a failure"
@@ -34,19 +34,19 @@ HELP_BACK: Final = "q, enter back"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look found."""
+    """The state at one moment."""
 
     stats: QueueStats
     halt: "HaltState"
     hour: SessionStats
-    minutes: Sequence[EndingCount]  # of the last hour, each of them
+    minutes: Sequence[EndingCount]  # each of the last hour
     cost_today_usd: float
     requests_per_minute: int
     failures: Sequence[Found]  # the newest ones of the hour
 
 
 def status_table(look: Look) -> RenderableType:
-    """One look, as facts and sparklines."""
+    """The state at one moment, as facts and sparklines."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=LABELS - 2)
     table.add_column(overflow="fold")
@@ -104,7 +104,7 @@ def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
 
 
 def _minutes(counts: Sequence[int], tone: Tone) -> RenderableType:
-    """A character a minute, as many of the newest as there is room for; "" when all are 0."""
+    """One character per minute, as many of the newest as there is room for; "" when all are 0."""
     if not any(counts):
         return ""
 
@@ -120,16 +120,16 @@ def _minutes(counts: Sequence[int], tone: Tone) -> RenderableType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What the live screen shows."""
+    """The state of the live screen."""
 
     look: Look
     is_paused: bool = False
     selected: int = 0
-    session: Sequence[RenderableType] | None = None  # one failure, in place of the rest
+    session: Sequence[RenderableType] | None = None  # one failure, instead of everything else
 
     @property
     def failure(self) -> Found | None:
-        """The selected one."""
+        """The selected failure."""
         found = self.look.failures
         return found[min(self.selected, len(found) - 1)] if found else None
 
@@ -153,13 +153,13 @@ async def live(
     every_s: float,
 ) -> None:
     """
-    Show looks until `q`.
+    Refresh the screen until `q`.
 
     Args:
-        look: Looks once.
-        session: What is known of one session, to be shown.
+        look: Reads the state once.
+        session: Returns what is known about one session, as lines to show.
         console: A terminal.
-        every_s: Between two looks.
+        every_s: Pause between two reads.
     """
     with keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as screen:
         view = View(look=await look())
@@ -177,7 +177,7 @@ async def live(
 async def _after(
     key: str, view: View, session: Callable[[str], Awaitable[Sequence[RenderableType]]]
 ) -> View:
-    """What a key changes."""
+    """Apply a key."""
     if view.session is not None:
         return replace(view, session=None) if key in {"q", "enter", "escape"} else view
     last = max(0, len(view.look.failures) - 1)

@@ -21,8 +21,8 @@ class Column:
     One column, with all its cells.
 
     `rank` 0 is always shown; of the others, the lowest come first when the width grows. A column
-    with `least` folds its words down to that width; any other is never cut or folded. One of prose
-    folds for columns of a higher rank too.
+    with `least` folds its words down to that width; any other is never cut or folded. A column of
+    prose also folds to make room for columns of a higher rank.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Of its widest cell."""
+        """The width of its widest cell."""
         return max(len(self.name), *(len(cell) for cell in self.cells), 0)
 
     @property
@@ -43,7 +43,7 @@ class Column:
 
 
 class ByWidth:
-    """A renderable that is made when the width is known."""
+    """A renderable that is built when the width is known."""
 
     def __init__(self, render: Callable[[int], RenderableType]) -> None:
         """
@@ -60,7 +60,7 @@ class ByWidth:
 
 
 def fitted(columns: Iterable[Column]) -> ByWidth:
-    """A table with as many of these columns as fit, in this order; empty ones are left out."""
+    """A table with as many of these columns as fit, in this order; empty columns are left out."""
     given = list(columns)
     return ByWidth(lambda width: table_of(given, width))
 
@@ -87,7 +87,7 @@ def table_of(columns: Sequence[Column], width: int) -> Table:
 
 
 def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
-    """A further rank is shown where none of those before it has to fold for it, but prose."""
+    """The next rank is shown if no column but prose has to fold for it."""
     ranks = {0}
     for rank in sorted({each.rank for each in columns} - {0}):
         before = [

@@ -1,7 +1,7 @@
 """
 Pictures in the terminal: whether it can show them, and how to send them.
 
-The terminal is asked, not the environment, so this works over ssh and in a multiplexer too.
+It asks the terminal, not the environment, so this works over ssh and in a multiplexer too.
 
     kitty     sw.kovidgoyal.net/kitty/graphics-protocol/
     iTerm2    iterm2.com/documentation-images.html
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: How long a terminal may take to answer, also over a slow connection.
+#: How long a terminal may take to answer, over a slow connection too.
 ANSWER_S: Final = 1.0
 #: Most characters of data in one kitty command.
 _KITTY_CHUNK: Final = 4096
@@ -32,8 +32,8 @@ _SIXEL_COLOURS: Final = 255
 _SIXEL_ROWS: Final = 6
 
 _ESC: Final = "\x1b"
-#: Whether kitty's protocol is known; the terminal's name; its attributes. Every terminal answers
-#: the last one, so that what did not come before it will not come.
+#: Asks for kitty's protocol, the terminal's name, and its attributes. Every terminal answers the
+#: last question, so an answer that has not come before it will not come.
 QUESTION: Final = (
     f"{_ESC}_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA{_ESC}\\"  # a pixel, not to be shown
     f"{_ESC}[>0q"
@@ -53,7 +53,9 @@ class Graphics(StrEnum):
 
 
 def ask_terminal() -> Graphics | None:
-    """Ask the terminal of stdin and stdout what it can show; None: nothing, or it is none."""
+    """Ask the terminal of stdin and stdout what it can show; None: no pictures, or it is not a
+    terminal.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
     keyboard = sys.stdin.fileno()
@@ -82,12 +84,12 @@ def graphics_in(answer: str) -> Graphics | None:
 
 def inline(picture: "Image", graphics: Graphics, *, columns: int) -> str:
     """
-    What shows a picture at the cursor.
+    The characters that show a picture at the cursor.
 
     Args:
         picture: RGB.
         graphics: The terminal's protocol.
-        columns: Characters that it may be wide; sixel takes the pixels as they are.
+        columns: Largest width in characters; sixel shows the pixels unscaled.
     """
     match graphics:
         case Graphics.KITTY:
@@ -127,7 +129,7 @@ def _kitty(png: bytes, columns: int) -> Iterator[str]:
 
 
 def _sixel(picture: "Image") -> Iterator[str]:
-    """Colours in percent, then each band of six rows: a pass over it for every colour in it."""
+    """Colours in percent, then bands of six rows: one pass per colour in the band."""
     import numpy as np
 
     small = picture.convert("RGB").quantize(_SIXEL_COLOURS)
@@ -150,7 +152,7 @@ def _sixel(picture: "Image") -> Iterator[str]:
 
 
 def _repeated(sixels: list[int]) -> str:
-    """Six pixels a character, runs of the same one shortened."""
+    """Six pixels per character, with runs of the same character shortened."""
     out, start = [], 0
     for place in range(1, len(sixels) + 1):
         if place == len(sixels) or sixels[place] != sixels[start]:

@@ -1,4 +1,4 @@
-"""A session's timeline: a line for each event, its facts below it where the terminal is narrow."""
+"""A session's timeline: a line for each event; on a narrow terminal its facts are below it."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.tables import ByWidth
 
-#: Members of a line that have a column of their own.
+#: Members of an entry that have their own column.
 _HEAD: Final = frozenset({"at", "event"})
-#: Below it, facts stand under their event, so that ids in them are whole.
+#: Below this width, facts are printed under their event, so that ids are not broken.
 NARROW: Final = 80
-#: Where facts begin beside their event: after the time, a glyph and the longest name.
+#: The column where facts begin next to their event: after the time, a symbol and the longest name.
 FACTS_AT: Final = 38
 _TONES: Final = {
     "picture_stored": Tone.OK,
@@ -27,7 +27,7 @@ _TONES: Final = {
     "worker_lost": Tone.WARNING,
     "late_picture": Tone.WARNING,
 }
-#: What became of a purchase or a job decides how its last line looks.
+#: The outcome of a purchase or a job decides how its last line looks.
 _BY_END: Final = {
     "completed": Tone.OK,
     "failed": Tone.FAILED,
@@ -37,18 +37,18 @@ _BY_END: Final = {
     "unused": Tone.WARNING,
 }
 
-type Line = Mapping[str, object]
+type TimelineLine = Mapping[str, object]
 
 
-def timeline(lines: Sequence[Line]) -> RenderableType:
+def timeline(lines: Sequence[TimelineLine]) -> RenderableType:
     """The lines, oldest first, in this machine's zone. No id in them is cut or broken."""
     if not lines:
         return "no timeline (it is kept for 7 days)"
     return ByWidth(lambda width: Group(*(each for line in lines for each in _shown(line, width))))
 
 
-def _shown(line: Line, width: int) -> list[Text]:
-    """One event: its facts beside it, or below it where they do not fit."""
+def _shown(line: TimelineLine, width: int) -> list[Text]:
+    """One event: its facts next to it, or below it where they do not fit."""
     facts = _facts(line)
     head = Text.assemble((_time(line), "dim"), "  ", _event(line), no_wrap=True)
     beside = width - FACTS_AT
@@ -68,18 +68,18 @@ def _fact_line(indent: str, part: str) -> Text:
     return Text(indent + part, no_wrap=True, overflow="ignore")
 
 
-def _time(line: Line) -> str:
+def _time(line: TimelineLine) -> str:
     return local_time(datetime.fromisoformat(str(line["at"])))
 
 
-def _event(line: Line) -> Text:
+def _event(line: TimelineLine) -> Text:
     event = str(line["event"])
     end = line.get("ending") or line.get("outcome")
     tone = _TONES.get(event) or _BY_END.get(str(end))
     return tone.text(event) if tone else Text(f"  {event}")
 
 
-def _facts(line: Line) -> str:
+def _facts(line: TimelineLine) -> str:
     return " ".join(_fact(name, value) for name, value in line.items() if name not in _HEAD)
 
 

@@ -11,7 +11,7 @@ from wearon_cli.core.pictures.headers import read_header
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
-#: As many as a payload may name (the queue contract).
+#: As many as a payload may have (the queue contract).
 MAX_PICTURES: Final = 10
 
 
@@ -20,8 +20,8 @@ def read_uploads(paths: Sequence[Path], settings: "Settings") -> tuple[Upload, .
     Read the pictures of one try-on: person, garment, accessories.
 
     Raises:
-        InputError: More than a job takes, or a file that cannot be read.
-        PictureProblem: One is not a picture the workers would take.
+        InputError: There are more than a job takes, or a file cannot be read.
+        PictureProblem: One is not a picture that the workers accept.
     """
     if len(paths) > MAX_PICTURES:
         raise InputError(
@@ -36,8 +36,8 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
     Read one picture file.
 
     Raises:
-        InputError: There is no such file, or it may not be read.
-        PictureProblem: It is not a picture the workers would take.
+        InputError: There is no such file, or it cannot be read.
+        PictureProblem: It is not a picture that the workers accept.
     """
     from wearon_cli.core.pictures.prepare import prepare  # imports Pillow
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
 
 ROLES: Final = ("consume", "celery", "serve")
-#: What the local stack decides; all other settings are the user's.
+#: Settings that the local stack decides; all others are the user's.
 LOCAL_FIELDS: Final = {"redis_url", "local_dir", "host", "port"}
 
 
@@ -91,7 +91,7 @@ def _stack(options: dict[str, Any], *, local: bool, data_dir: Path | None) -> "I
 
 
 def _fetch_model(folder: Path) -> None:
-    """Previews need the pose model; a stack without it works, so a failure is only told."""
+    """Previews need the pose model; a stack works without it, so a failure is only a note."""
     try:
         ensure_model_for_previews(folder)
     except (ConfigError, UpstreamError) as exc:

@@ -1,4 +1,4 @@
-"""`wearon check`: what a worker would say of some pictures."""
+"""`wearon check`: what a worker's checks find in some pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path

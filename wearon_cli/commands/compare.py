@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from wearon_cli.cli.comparison import Comparison, run
+from wearon_cli.cli.comparison import CompareCommand, run
 from wearon_cli.cli.consent import YesOption
 from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.options import LocalOption
@@ -76,7 +76,7 @@ def compare(
     if PREVIEW in names:
         ensure_model(settings)
     paths = (person, *garments)
-    asked = Comparison(
+    asked = CompareCommand(
         paths=paths,
         pictures=read_uploads(paths, settings),
         names=names,
@@ -88,7 +88,7 @@ def compare(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The names, each model once."""
+    """The names, without duplicates."""
     found: dict[str, str] = {}
     for each in filter(None, (part.strip() for part in text.split(","))):
         try:

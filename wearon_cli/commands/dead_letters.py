@@ -1,4 +1,4 @@
-"""`wearon dead-letters`: payloads that are not retried by themselves."""
+"""`wearon dead-letters`: payloads that are not retried automatically."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

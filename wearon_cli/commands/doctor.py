@@ -70,7 +70,7 @@ def doctor(
 def _agreed_probe(
     settings: "Settings", *, yes: bool
 ) -> Callable[[], tuple[list[Finding], list[dict[str, object]]]]:
-    """The paid part, after its price was confirmed: findings, and facts for JSON."""
+    """The paid part, after its price was confirmed: the findings, and data for JSON."""
     from wearon_cli.runtime.ops.logs import configure_quiet_logs
     from wearon_cli.runtime.ops.paid_probe import (
         paid_probe,

@@ -1,4 +1,4 @@
-"""`wearon forget`: deletes what is kept of sessions."""
+"""`wearon forget`: deletes what is kept about sessions."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -35,7 +35,7 @@ NAMED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What was asked for, and what may be done."""
+    """What was asked for, and what is confirmed."""
 
     plans: "Sequence[ForgetPlan]"
     refused: Sequence[WearonError]

@@ -162,7 +162,7 @@ def _found_facts(found: Found, *, suspect: bool) -> dict[str, object]:
 
 
 async def _no_such(store: str | None, since: timedelta, tools: "OperatorTools") -> list[object]:
-    """Nothing was found: names a store or user without sessions, with similar ones."""
+    """After an empty answer: says that a store or user has no sessions, or names similar ones."""
     lines: list[object] = ["no sessions found"]
     if store is not None:
         rows = await tools.sessions.since(utc_now() - since, limit=SEARCHED)

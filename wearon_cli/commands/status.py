@@ -1,4 +1,4 @@
-"""`wearon status`: the state of queue, workers and calls."""
+"""`wearon status`: the state of the queue, the workers and the calls."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -88,7 +88,7 @@ async def _look(tools: "OperatorTools", settings: "Settings") -> "Look":
 
 
 async def _minutes(tools: "OperatorTools", now: datetime) -> "list[EndingCount]":
-    """Each minute of the last hour; the one that has begun is the last."""
+    """Each minute of the last hour; the current one is the last."""
     from wearon_cli.core.operator.minutes import in_steps
 
     until = now.replace(second=0, microsecond=0) + MINUTE

@@ -1,4 +1,4 @@
-"""`wearon try-on`: one try-on by hand, end to end, as the platform would order it."""
+"""`wearon try-on`: one try-on by hand, end to end, as if the platform had ordered it."""
 
 import asyncio
 from contextlib import ExitStack
@@ -129,7 +129,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
     async with open_operator_tools(settings) as tools:
         choice = await _payer(command, settings, tools)
         question = _question(choice, settings)
-        if settings.is_local or yes:  # else the question says it
+        if settings.is_local or yes:  # otherwise the question says it
             note(f"will {choice.sentence}")
         if question is not None:
             await asyncio.to_thread(require_consent, question, yes=yes)
@@ -138,7 +138,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
 
 
 def _question(choice: PayerChoice, settings: "Settings") -> str | None:
-    """What must be confirmed; None when it takes no real credit and costs nothing."""
+    """The question to confirm; None when it takes no real credit and costs nothing."""
     from wearon_cli.runtime.all.local_stack import draws_previews
 
     if not settings.is_local:
@@ -169,7 +169,7 @@ async def _payer(
 
 
 async def run(command: TryOnCommand, settings: "Settings", shown: Progress) -> Result:
-    """Order it, follow it, save it."""
+    """Order the try-on, follow it, save the picture."""
     from wearon_cli.wiring.operator import open_operator_tools
 
     async with open_operator_tools(settings) as tools:
@@ -216,7 +216,7 @@ async def _order(
 def _channel(user: str | None, store: str | None, shopper: str | None, *, free: bool) -> Channel:
     """
     Raises:
-        InputError: The options do not go together.
+        InputError: The options cannot be combined.
     """
     if user and store:
         raise InputError("--user and --store cannot be combined", hint="specify one of them")

@@ -1,4 +1,4 @@
-"""`wearon web`: the page for operators."""
+"""`wearon web`: the operators' page."""
 
 from contextlib import ExitStack
 from typing import Annotated, Final

@@ -36,15 +36,15 @@ class ReplayRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     replay_id: str = Field(pattern=r"^[0-9a-f]{8}$")  # names its credit in the ledger
-    #: Status of the row when it was planned. A final row stays as it is until the new picture is
-    #: stored; only then it moves, and only from this status.
+    #: Status of the row when the replay was planned. A final row is not changed until the new
+    #: picture is stored; then it moves, and only from this status.
     from_status: Status
     fresh: bool = False  # draw again although a picture is stored
     model: str | None = None  # use this image model instead of the configured ones
     charge: bool = False  # take a credit before anything is drawn
     by: str = ""  # who asked
     reason: str = ""
-    letter_id: str | None = None  # dead letter that asked for it: dropped when it has completed
+    letter_id: str | None = None  # the dead letter that it replays: dropped when it has completed
 
 
 class Task(BaseModel):
@@ -57,7 +57,7 @@ class Task(BaseModel):
     store_id: UUID | None = None
     user_id: UUID | None = None
     session_id: UUID
-    #: Person, garment, accessories. The platform sets no limit for b2c; this contract does.
+    #: Person, garment, accessories. The platform has no limit for b2c; this contract does.
     image_urls: tuple[str, ...] = Field(min_length=1)
     prompt: str = Field(default="", max_length=32_000)
     request_id: str = Field(min_length=1, max_length=512)
@@ -95,7 +95,7 @@ class Task(BaseModel):
         return SessionKey(channel=self.channel, session_id=str(self.session_id))
 
     def age_s(self, now: datetime) -> float:
-        """Seconds since the producer made this job."""
+        """Seconds since the producer created this job."""
         return (now - self.created_at).total_seconds()
 
     def to_json(self) -> bytes:
@@ -112,7 +112,7 @@ def new_task(
     request_id: str,
     replay: ReplayRequest | None = None,
 ) -> Task:
-    """Make the job document for a session, as the platform would."""
+    """Create the job document for a session, as the platform does."""
     owner: dict[str, Any] = {key.channel.owner_column: owner_id}
     return Task(
         task_id=uuid4(),
@@ -132,7 +132,7 @@ def parse_task(raw: bytes) -> Task:
     Read one payload.
 
     Raises:
-        TaskInvalid: Names the invalid fields, never their values.
+        TaskInvalid: It is invalid. The message names the fields, never their values.
     """
     if len(raw) > MAX_PAYLOAD_BYTES:
         raise TaskInvalid(f"payload of {len(raw)} bytes, over {MAX_PAYLOAD_BYTES}")

@@ -1,4 +1,4 @@
-"""Reading from rows and ledger what `credit_of` looks at: the same for settlement and operators."""
+"""Reads the facts for `credit_of` from rows and ledger, for settlement and operators alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from wearon_cli.core.session import Channel, Session, Sessions, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
-    """What this worker wrote down about a session, as far as its credit depends on it."""
+class CreditNotes:
+    """What the journal recorded about a session that its credit depends on."""
 
     failed_by_us: bool = False
     was_replayed: bool = False
@@ -29,10 +29,10 @@ class CreditReader:
     sessions: Sessions
     ledger: Ledger
 
-    async def facts(self, row: Session, marks: Marks) -> CreditFacts:
+    async def facts(self, row: Session, marks: CreditNotes) -> CreditFacts:
         """
         Args:
-            row: The session as just read.
+            row: The session, just read.
             marks: From the journal: `SessionRecord` and the open job.
         """
         entries = await self.ledger.entries_of(row)
@@ -53,9 +53,9 @@ class CreditReader:
         return await self.sessions.with_request_id(row.owner_id, row.request_id)
 
     async def _user_refunds(
-        self, row: Session, entries: Sequence[LedgerEntry], marks: Marks
+        self, row: Session, entries: Sequence[LedgerEntry], marks: CreditNotes
     ) -> Sequence[LedgerEntry]:
-        """Only read where the answer may depend on them: for a failure that is not ours."""
+        """Read only where the answer may depend on them: for a failure that is not ours."""
         known = marks.failed_by_us or any(entry.kind is EntryKind.REFUND for entry in entries)
         if row.channel is Channel.B2B or row.status is not Status.FAILED or known:
             return ()

@@ -2,11 +2,11 @@
 The state of a session's credit: the one rule that everything uses.
 
 Settlement, `session`, `replay-task`, `reconcile`, `costs` and the page all ask `credit_of` and
-never decide it themselves. It looks at the row, at the ledger entries that belong to the session,
-and at what this worker wrote down about it. It never sums a user's ledger: completed sessions and
-goodwill refunds change such sums without proving anything about this session.
+never decide it themselves. It uses the row, the ledger entries that belong to the session, and what
+the workers recorded about it. It never sums a user's ledger: completed sessions and goodwill
+refunds change such sums without proving anything about this session.
 
-The rules, in order. The first that applies decides.
+The rules, in order; the first that applies decides.
 
     row        ledger and journal                                           state
     any        a replay took a credit of its own, and is still running      held
@@ -27,9 +27,9 @@ The rules, in order. The first that applies decides.
     failed     b2c: this worker failed it                                   owed
     failed     b2c: somebody else failed it                                 unclear
 
-A b2b request id may be used again by a caller. The ledger takes one credit for it: it belongs to
-the first session made after the deduction, and so does its refund. A credit that was given back
-before the session was made was not taken for it.
+A caller may use a b2b request id again. The ledger takes one credit for it, which belongs to the
+first session created after the deduction, and so does its refund. A credit that was refunded before
+the session was created was not taken for it.
 """
 
 import re
@@ -43,10 +43,11 @@ from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session, Status
 
 #: A user's refund that names no session may belong to one that failed this shortly before it.
-#: Source: the platform refunds a queue error within the request that made the session.
+#: Source: the platform refunds a queue error within the request that created the session.
 UNNAMED_REFUND_WITHIN: Final = timedelta(minutes=15)
 
-#: The row's times are a worker's, the ledger's are its database's: they may differ by this much.
+#: The row's times are by a worker's clock, the ledger's by its database's: they may differ by this
+#: much.
 CLOCKS_AGREE_WITHIN: Final = timedelta(minutes=5)
 
 _REPLAY: Final = re.compile(r"\breplay (?P<replay>[0-9a-f]{8}) of session ", re.IGNORECASE)
@@ -61,8 +62,8 @@ class CreditState(StrEnum):
     RETURNED = "returned"  # a refund of this session is in the ledger
     FREE = "free"  # returned earlier, and a replay that took none completed the session
     CHARGED = "charged"  # a replay that took a credit of its own completed the session
-    OWED = "owed"  # taken, the session failed, and it is proved that it was not given back
-    OVERAGE = "overage"  # charged outside the credits: a person refunds it where it was made
+    OWED = "owed"  # taken, the session failed, and it is proved that it was not refunded
+    OVERAGE = "overage"  # charged outside the credits: a person refunds it where it was charged
     NEVER_TAKEN = "never_taken"  # no credit was taken for this session: none is owed
     UNCLEAR = "unclear"  # the records do not say: a person must look
 
@@ -73,7 +74,7 @@ class CreditState(StrEnum):
 
 
 class ReturnedBy(StrEnum):
-    """Who gave a credit back."""
+    """Who refunded a credit."""
 
     WORKER = "worker"
     PLATFORM = "platform"
@@ -81,11 +82,11 @@ class ReturnedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditFacts:
-    """Everything that `credit_of` looks at."""
+    """Everything that `credit_of` reads."""
 
     session: Session
     entries: Sequence[LedgerEntry]  # `Ledger.entries_of`, oldest first
-    #: b2b: every row of this store and request id, this one included, oldest first.
+    #: b2b: every row with this store and request id, including this one, oldest first.
     siblings: Sequence[Session] = ()
     failed_by_us: bool = False  # this worker won the row's move to failed
     was_replayed: bool = False  # an operator ran it again
@@ -97,7 +98,7 @@ class CreditFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """The answer: a state, and why."""
+    """The state of a credit, and the reason."""
 
     state: CreditState
     reason: str  # one sentence for an operator, without e-mails
@@ -137,7 +138,9 @@ def replay_refund_text(session_id: str, replay_id: str) -> str:
 
 
 def replay_id_of(entry: LedgerEntry) -> str | None:
-    """The replay that this entry names, in its request id or in words; None when it names none."""
+    """The replay that this entry names, in its request id or description; None when it names
+    none.
+    """
     found = _REPLAY_KEY.fullmatch(entry.request_id or "") or _REPLAY.search(entry.description)
     return found["replay"].lower() if found else None
 
@@ -166,7 +169,7 @@ def credit_of(facts: CreditFacts) -> Credit:
     """
     Decide the state of a session's credit. Pure: reads only `facts`.
 
-    The table at the top of this module is what it does.
+    It implements the table at the top of this module.
     """
     charge = _open_charge(facts)
     credit = _of_charge(facts, charge) if charge else None
@@ -175,7 +178,9 @@ def credit_of(facts: CreditFacts) -> Credit:
 
 
 def _of_charge(facts: CreditFacts, charge: LedgerEntry) -> Credit | None:
-    """The credit that a replay took and that is not back; None when the row's own one counts."""
+    """The credit that a replay took and that was not refunded; None when the row's own credit
+    counts.
+    """
     row = facts.session
     replay_id = str(replay_id_of(charge))
     if replay_id == facts.replaying:
@@ -247,14 +252,14 @@ def _refunds(facts: CreditFacts) -> list[LedgerEntry]:
 
 
 def _surplus(facts: CreditFacts) -> int:
-    """b2c: the ledger takes any number of refunds. A b2b request id has one at most."""
+    """b2c: the ledger accepts any number of refunds. A b2b request id has one at most."""
     if facts.session.channel is Channel.B2B:
         return 0
     return max(0, len(_refunds(facts)) - max(0, facts.session.credits_used))
 
 
 def _open_charge(facts: CreditFacts) -> LedgerEntry | None:
-    """The newest credit that a replay took and that was not given back."""
+    """The newest credit that a replay took and that was not refunded."""
     charges = {replay_id_of(e): e for e in facts.entries if e.is_taking and replay_id_of(e)}
     for entry in facts.entries:
         if entry.kind is EntryKind.REFUND:

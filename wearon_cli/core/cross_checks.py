@@ -2,26 +2,26 @@
 
 from typing import Final, Protocol
 
-#: A crashed worker's job is back at work within this time (docs/reliability.md).
+#: A crashed worker's job runs again within this time (docs/reliability.md).
 RECOVERY_PROMISE_S: Final = 45.0
 #: The platform's cron fails and refunds a b2c session of this age (contract: platform).
 PLATFORM_CRON_S: Final = 600.0
 #: A bought picture is held in Redis for this long while storage is unavailable.
 HELD_PICTURE_S: Final = 3600
-#: Longest life of the lock under which a refund is looked for and made.
+#: Lifetime of the lock under which a refund is searched for and made.
 REFUND_LOCK_S: Final = 60
-#: A row last read longer ago than this is read again before anything is bought.
+#: A row that was read longer ago than this is read again before anything is bought.
 SEEN_FOR_S: Final = 3.0
-#: A call to a provider that answers before the picture is drawn: it carries the pictures up.
+#: A call to a provider that answers before the picture is drawn: the time to upload the pictures.
 SUBMIT_TIMEOUT_S: Final = 60.0
-#: A check of pictures is given up after this time, waiting included; a job has two of them.
+#: A check of pictures times out after this time, waiting included; a job has two of them.
 CHECK_S: Final = 10.0
-#: After the drain, a worker hands its jobs back and ends within this time.
+#: After the drain, a worker hands its jobs back and exits within this time.
 HAND_BACK_S: Final = 15.0
 
 
 class Numbers(Protocol):
-    """The settings that are checked against each other; `Settings` says what they are."""
+    """The settings that are checked against each other; they are described in `Settings`."""
 
     @property
     def fetch_timeout_s(self) -> float: ...
@@ -54,7 +54,7 @@ class Numbers(Protocol):
 
 
 def cross_checks(numbers: Numbers) -> list[str]:
-    """Sentences about numbers that do not fit together; empty when all fit."""
+    """One sentence for each contradiction between settings; empty when there is none."""
     rules = (*_of_an_attempt(numbers), *_of_leases(numbers), *_of_money(numbers))
     return [sentence for holds, sentence in rules if not holds]
 
@@ -107,7 +107,7 @@ def _of_leases(numbers: Numbers) -> tuple[_Rule, ...]:
 
 
 def _of_money(numbers: Numbers) -> tuple[_Rule, ...]:
-    # The row was seen open, the pictures went up, one was drawn; then put, sign and complete.
+    # The row was read open, the pictures were uploaded, one was drawn; then put, sign and complete.
     late_s = (
         numbers.b2c_buy_within_s
         + SEEN_FOR_S

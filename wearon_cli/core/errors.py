@@ -72,8 +72,8 @@ class Reaction(Enum):
     REPEAT = "repeat"  # again after a pause, counted and bounded
     WAIT = "wait"  # again when due; not counted, bounded by the job's longest wait
     HALT = "halt"  # no job would succeed: open the circuit breaker, keep the job
-    YIELD = "yield"  # back to the queue, nothing counted
-    DROP = "drop"  # no longer ours: change nothing
+    YIELD = "yield"  # back to the queue, not counted as an attempt
+    DROP = "drop"  # another worker has the job: change nothing
 
 
 class WearonError(Exception):
@@ -281,7 +281,7 @@ class StoreUnavailable(UpstreamError):
 
     def __init__(self, detail: str = "", *, hint: str = "", unsent: bool = False) -> None:
         super().__init__(detail, hint=hint)
-        self.unsent = unsent  # the request never left: a write surely did not happen
+        self.unsent = unsent  # the request was not sent: a write certainly did not happen
 
 
 class StoreRefused(UpstreamError):
@@ -317,14 +317,14 @@ class FetchFailed(UpstreamError):
     """A picture could not be fetched."""
 
     code = "fetch_failed"
-    reaction = Reaction.WAIT  # its host is away: the photo itself may be fine
+    reaction = Reaction.WAIT  # its host is down: the photo itself may be fine
 
 
 class GeneratorError(UpstreamError):
     """The image generator failed."""
 
     code = "generator_error"
-    #: What it answered, where it did.
+    #: What it answered, if it did.
     vendor: VendorAnswer | None = None
 
     def told_by(self, vendor: VendorAnswer) -> Self:
@@ -479,7 +479,7 @@ class Interrupted(WearonError):
 
 
 def error_named(code: str) -> WearonError:
-    """An error of the class with this code, with its default message; else a `WearonError`."""
+    """An error of the class with this code, with its default message; otherwise a `WearonError`."""
     errors = (kind() for kind in error_classes())
     return next((error for error in errors if error.code == code), WearonError())
 

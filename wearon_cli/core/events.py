@@ -25,15 +25,15 @@ class Event:
     """
     Something that happened, at level info.
 
-    A subclass says in its docstring what happened. Its fields are text, numbers, truth values or
-    None, and never named like what the log adds by itself (`event`, `level`, `role`, `timestamp`).
+    A subclass says in its docstring what happened. Its fields are text, numbers, booleans or None.
+    They never have the names that the log adds (`event`, `level`, `role`, `timestamp`).
     """
 
     level: ClassVar[Level] = "info"
 
     @classmethod
     def name(cls) -> str:
-        """How the log calls it: `JobTaken` is `job_taken`."""
+        """Its name in the log: `JobTaken` is `job_taken`."""
         return _BEFORE_WORD.sub("_", cls.__name__).lower()
 
 
@@ -86,7 +86,7 @@ def observed_by(observer: Observer) -> Iterator[None]:
 
 
 def _log(event: Event, exc_info: BaseException | None) -> None:
-    import structlog  # here, so that commands which log nothing start without it
+    import structlog  # imported here, so that commands which log nothing start without it
 
     facts: dict[str, Any] = {each.name: getattr(event, each.name) for each in fields(event)}
     if exc_info is not None:

@@ -1,5 +1,5 @@
 """
-Failed jobs after their timelines are gone: their causes, and counts for each day.
+Records of failed jobs that outlive their timelines: causes, and counts for each day.
 
 A session's record keeps its `FailedCall` for 90 days, the counts are kept for 400.
 """
@@ -16,10 +16,10 @@ class FailedCall:
 
     provider: str
     model: str
-    error_code: str | None = None  # our class of error; None: its end could not be written down
+    error_code: str | None = None  # our class of error; None: its end was not recorded
     status: int | None = None  # of HTTP
     code: str | None = None  # the provider's name of the error
-    vendor_request_id: str | None = None  # what the provider's support asks for
+    vendor_request_id: str | None = None  # the id that the provider's support asks for
 
     def words(self) -> str:
         """In one line: "openai gpt-image-2: 400, invalid_image_file, request req_1"."""

@@ -1,5 +1,5 @@
 """
-The image models: what each accepts, what it costs, when it closes, what its provider can do.
+The image models: what each accepts and costs, when it is retired, and what its provider can do.
 
 One table, keyed by provider and model. It is written PROVIDER:MODEL in settings and commands, as in
 `runware:p-image`; without a provider OpenAI is meant.
@@ -33,7 +33,7 @@ OPENAI: Final = "openai"
 RUNWARE: Final = "runware"
 PREVIEW: Final = "preview"
 
-#: By provider and, where it has two ways to the same models, way.
+#: By provider and, where it offers the same models through two APIs, by API.
 POWERS: Final[Mapping[str, Powers]] = {
     "openai images": NO_POWERS,
     "openai responses": Powers(fetch=True, find=True),
@@ -48,7 +48,7 @@ _PER_TOKEN: Final = 1e-6  # prices are per million
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelName:
-    """Which model of which provider is meant."""
+    """A model of a provider."""
 
     provider: str
     model_id: str
@@ -59,7 +59,7 @@ def read_model_name(text: str) -> ModelName:
     Read PROVIDER:MODEL, or a model of OpenAI's alone, or `preview`.
 
     Raises:
-        ConfigError: No such provider, or no model.
+        ConfigError: There is no such provider, or no model is named.
     """
     provider, colon, model_id = text.strip().partition(":")
     if not colon:
@@ -93,7 +93,7 @@ def image_model(model_id: str, provider: str = OPENAI) -> ImageModel:
 
 def named_model(text: str) -> ImageModel:
     """
-    The rules for what is written PROVIDER:MODEL.
+    The rules for a model written as PROVIDER:MODEL.
 
     Raises:
         ConfigError: As `read_model_name`.
@@ -113,10 +113,10 @@ def is_known(model_id: str, provider: str = OPENAI) -> bool:
 
 def require_models(models: Iterable[ImageModel], *, size: str, quality: str) -> None:
     """
-    Check that every model takes what is asked for.
+    Check that every model accepts the settings.
 
     Raises:
-        ConfigError: Naming those that do not.
+        ConfigError: The message names those that do not.
     """
     if faults := [fault for m in models for fault in m.faults(size=size, quality=quality)]:
         raise ConfigError("; ".join(faults), hint="WEARON_IMAGE_SIZE, WEARON_IMAGE_QUALITY")
@@ -126,7 +126,7 @@ def cost_usd(model_id: str, use: TokenUse) -> float | None:
     """
     What a call cost, in USD; None when this model has no price here.
 
-    Raises nothing: a vendor's figures that do not add up only make the result wrong.
+    Raises nothing: inconsistent figures from a vendor only make the result wrong.
     """
     price = image_model(model_id).price
     if price is None:
@@ -182,7 +182,7 @@ def _gpt_image_1_mini(model_id: str) -> ImageModel:
         model_id=model_id,
         qualities=_QUALITIES,
         takes_size=fixed_size,
-        input_fidelity=None,  # knows low only, which is its default
+        input_fidelity=None,  # only low, which is its default
         best_pictures=5,
         price=_PRICE_1_MINI,
         output_tokens=_TOKENS_1_5,
@@ -240,12 +240,12 @@ _RUNWARE_SHORT: Final = {
 
 
 def _any_size(size: str) -> bool:
-    """The picture gets the size of the person's photo, whatever is asked for."""
+    """The picture has the size of the person's photo, whatever is requested."""
     del size
     return True
 
 
-#: A composite drawn here, from the person and the first garment.
+#: A composite made on this machine, from the person and the first garment.
 _PREVIEW: Final = ImageModel(
     model_id=PREVIEW,
     provider=PREVIEW,

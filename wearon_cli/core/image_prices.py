@@ -1,7 +1,8 @@
 """
-What a try-on costs with each model, before it is bought, and what follows gpt-image-1.5.
+Estimates what a try-on costs with each model, and lists the successors of gpt-image-1.5.
 
-All figures are estimates for choosing and for a bill that did not come; a provider's own word wins.
+The estimates serve to choose a model, and for purchases whose cost was not reported; a reported
+cost wins.
 """
 
 import re
@@ -14,10 +15,10 @@ from wearon_cli.core.image_rules import ImageModel, TokenUse
 
 #: Input tokens of one picture of 1024 px. No source: OpenAI publishes none for these models.
 TOKENS_PER_PICTURE: Final = 1000
-#: Tokens of the default prompt. Four characters a token is OpenAI's rule of thumb.
+#: Tokens of the default prompt. Four characters per token is OpenAI's rule of thumb.
 TOKENS_PER_PROMPT: Final = 300
 
-#: What auto stands for: the shape of a photo of a person.
+#: The size taken for auto: the shape of a photo of a person.
 _AUTO_PX: Final = (1024, 1536)
 
 #: The model around the image tool of OpenAI's Responses: USD per million tokens in and out.
@@ -27,13 +28,14 @@ OUTER_PRICES: Final = {"gpt-6-luna": (0.10, 0.50)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Successor:
-    """A model to use instead of one that closes, and why."""
+    """A model to use instead of a retiring one, and why."""
 
     name: str  # PROVIDER:MODEL
     reason: str
 
 
-#: After gpt-image-1.5, in this order. `wearon doctor` names the first when no configured one stays.
+#: After gpt-image-1.5, in this order. `wearon doctor` names the first when no configured model
+#: remains.
 SUCCESSORS: Final = (
     Successor(
         name="openai:gpt-image-2.6-flare",
@@ -57,7 +59,7 @@ SUCCESSORS: Final = (
 
 def try_on_usd(model: ImageModel, *, size: str, quality: str, pictures: int = 2) -> float | None:
     """
-    About what one try-on costs, in USD; None when this model has no price here.
+    The approximate cost of one try-on in USD; None when this model has no price here.
 
     Args:
         model: From `image_model`.
@@ -73,7 +75,7 @@ def try_on_usd(model: ImageModel, *, size: str, quality: str, pictures: int = 2)
 
 
 def estimated_use(model: ImageModel, *, size: str, quality: str, pictures: int) -> TokenUse | None:
-    """About the tokens of one try-on; None when nothing is known of this model's."""
+    """The approximate tokens of one try-on; None when this model's are unknown."""
     tokens = model.output_tokens.get("medium" if quality == "auto" else quality)
     if tokens is None:
         return None
@@ -91,32 +93,32 @@ def outer_usd(outer_model: str, *, tokens_in: int, tokens_out: int) -> float | N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
-    """A model that closes, and the one that serves then: what `wearon doctor` tells."""
+class ModelClosing:
+    """A retiring model and its replacement, as `wearon doctor` reports them."""
 
-    days_left: int  # negative: closed that long ago
-    usd: float | None  # a try-on now
+    days_left: int  # negative: retired that long ago
+    usd: float | None  # cost of a try-on now
     successor: str  # PROVIDER:MODEL
     successor_usd: float | None
-    reason: str  # why that one; empty for a model that is configured
+    reason: str  # why that one; empty for a configured model
 
 
 def closing(
     model: ImageModel, *, closes: date, today: date, size: str, quality: str, then: str | None
-) -> Closing:
+) -> ModelClosing:
     """
-    What the closing of a model changes.
+    What the retirement of a model changes.
 
     Args:
         model: It.
         closes: Its last day.
-        today: The day that days are counted from.
+        today: The current day.
         size: As `try_on_usd`.
         quality: As `try_on_usd`.
-        then: PROVIDER:MODEL of a configured model that stays; None: the first of `SUCCESSORS`.
+        then: PROVIDER:MODEL of a configured model that remains; None: the first of `SUCCESSORS`.
     """
     successor = then or SUCCESSORS[0].name
-    return Closing(
+    return ModelClosing(
         days_left=(closes - today).days,
         usd=try_on_usd(model, size=size, quality=quality),
         successor=successor,

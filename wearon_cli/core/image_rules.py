@@ -1,4 +1,4 @@
-"""What an image model accepts: pictures, words, size and quality; and how its price is told."""
+"""What an image model accepts: pictures, prompt, size and quality; and how it is priced."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-#: What OpenAI's API takes in one request, whatever the model.
+#: Limits of one request to OpenAI's API, for every model.
 API_MAX_PICTURES: Final = 16
 
 
@@ -32,16 +32,16 @@ class PicturePrice:
 
 
 class PromptForm(StrEnum):
-    """What a model is told beside its pictures."""
+    """The text that is sent to a model with the pictures."""
 
     OURS = "ours"  # the job's prompt, or the default one
-    NONE = "none"  # nothing: it was made for this one task
-    ONE_SENTENCE = "one_sentence"  # the sentence its maker asks for (`core.prompt.try_on_sentence`)
+    NONE = "none"  # nothing: it does only this task
+    ONE_SENTENCE = "one_sentence"  # as its provider prescribes: `core.prompt.try_on_sentence`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUse:
-    """Tokens of one call, by what they stood for. Cached ones are part of their input figure."""
+    """Tokens of one call, by kind. Cached tokens are included in their input figure."""
 
     text_in: int = 0
     image_in: int = 0
@@ -63,7 +63,7 @@ class ImageModel:
     input_fidelity: str | None = None
     min_pictures: int = 1
     max_pictures: int = API_MAX_PICTURES
-    #: Inputs beyond these lose their likeness.
+    #: Further inputs are drawn less faithfully.
     best_pictures: int = API_MAX_PICTURES
     price: Price | None = None
     picture_price: PicturePrice | None = None  # instead of tokens
@@ -79,11 +79,11 @@ class ImageModel:
         return f"{self.provider}:{self.model_id}"
 
     def takes(self, pictures: int) -> bool:
-        """False: a request with so many pictures is refused."""
+        """False: a request with this many pictures is refused."""
         return self.min_pictures <= pictures <= self.max_pictures
 
     def faults(self, *, size: str, quality: str) -> list[str]:
-        """Sentences about settings this model refuses; empty when it takes them."""
+        """Sentences about settings that this model refuses; empty when it accepts them."""
         rules = (
             (self.takes_size(size), f"{self.model_id} does not support size {size}"),
             (

@@ -1,4 +1,4 @@
-"""The credit ledgers of both channels: their entries, and what the rules need from them."""
+"""The credit ledgers of both channels: their entries, and the port to read and write them."""
 
 import re
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ class EntryKind(StrEnum):
 
     GENERATION = "generation"  # b2c: a credit taken
     DEDUCTION = "deduction"  # b2b: a credit taken, from the store or from its shopper
-    OVERAGE = "overage"  # b2b: charged outside, no credit taken
-    REFUND = "refund"  # a credit given back
+    OVERAGE = "overage"  # b2b: charged outside the credits, no credit taken
+    REFUND = "refund"  # a credit refunded
     OTHER = "other"  # purchase, subscription, signup_bonus
 
 
@@ -47,12 +47,12 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payer:
-    """Whose credit is taken, and to whom it goes back."""
+    """Whose credit is taken, and who gets it back."""
 
     channel: Channel
     owner_id: str  # user (b2c) or merchant store (b2b)
     shopper_email: str | None = None  # b2b resell: the store's shopper instead of the store
-    #: b2b: the key under which the ledger takes one credit and gives one back, at most.
+    #: b2b: the key under which the ledger takes and returns at most one credit.
     request_id: str | None = None
 
 
@@ -69,7 +69,7 @@ class Account:
 
 
 def payer_for(new: NewSession, *, shopper_pays: bool = False) -> Payer:
-    """Who pays for a session that is about to be made."""
+    """Who pays for a session that is about to be created."""
     return Payer(
         channel=new.channel,
         owner_id=new.owner_id,
@@ -82,12 +82,11 @@ class Ledger(Protocol):
     """
     The credit ledgers of both channels, over the platform's own functions.
 
-    b2b: one credit is taken and one given back for each (store, request id): the ledger's
-    constraint says so. b2c: neither is idempotent. Callers must check first, under the
-    `RefundLock`.
+    b2b: at most one credit is taken and one returned for each (store, request id): the ledger's
+    constraint. b2c: neither is idempotent. Callers must check first, under the `RefundLock`.
 
     Raises `StoreUnavailable` when the store does not answer (the write may or may not have
-    happened) and `StoreRefused` when it answers no.
+    happened) and `StoreRefused` when it refuses.
     """
 
     async def entries_of(self, session: Session) -> Sequence[LedgerEntry]:
@@ -109,7 +108,7 @@ class Ledger(Protocol):
     async def user_refunds(
         self, user_id: str, *, since: datetime, until: datetime
     ) -> Sequence[LedgerEntry]:
-        """Refunds of a b2c user in a span of time, whatever they name: the first 100."""
+        """Refunds of a b2c user in a span of time, whatever session they name: the first 100."""
 
     async def refund(self, payer: Payer, description: str) -> bool:
         """

@@ -1,7 +1,7 @@
 """
-What can be read from an unchecked payload, which may not be a job at all.
+Reads what it can from an unchecked payload, which may not be a job at all.
 
-Apart from the contract, since operators' commands look at queues without running jobs.
+Separate from the contract, because operators' commands read queues without running jobs.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from wearon_cli.core.session import Channel, SessionKey
 
-#: Far above any payload of the platform; a larger one is an attack or a mistake.
+#: Far larger than any payload of the platform; a larger one is an attack or a mistake.
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 
 

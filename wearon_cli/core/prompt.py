@@ -1,8 +1,8 @@
 """
 The prompt used when a job has none of its own.
 
-Short labelled lines; every picture named by its place; what must stay is listed before what may
-change. Plain words throughout: the language of fashion pages draws false refusals.
+Short labelled lines; every picture is named by its position; what must stay comes before what may
+change. Plain words throughout: the language of fashion pages causes false refusals.
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ _RESULT: Final = "Result: one photorealistic photo of the same person, framed as
 
 def default_prompt(pictures: int) -> str:
     """
-    Words for a try-on with this many pictures: the person, one garment, then accessories.
+    The prompt for a try-on with this many pictures: the person, one garment, then accessories.
 
     A single picture is taken to show the person and the clothing side by side.
     """
@@ -55,5 +55,5 @@ def default_prompt(pictures: int) -> str:
 
 
 def try_on_sentence() -> str:
-    """The sentence that bfl:flux@vto asks for, in the form its maker gives."""
+    """The sentence that bfl:flux@vto needs, in the form that its maker documents."""
     return "The person of image 1, keeping face and pose exactly, wearing the clothing of image 2."

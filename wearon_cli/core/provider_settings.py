@@ -13,11 +13,11 @@ PROVIDER_KEYS: Final[Mapping[str, str]] = {
     OPENAI: "OPENAI_API_KEY",
     RUNWARE: "RUNWARE_API_KEY",
 }
-#: Successors first, with about what a try-on of two pictures costs at 1024x1536, medium:
-#: gpt-image-2.6-flare, 0.037 USD: what OpenAI names as the replacement of 1.5, and the fast one;
+#: Successors first, with the approximate cost of a try-on of two pictures at 1024x1536, medium:
+#: gpt-image-2.6-flare, 0.037 USD: the replacement of 1.5 that OpenAI names, and the fast one;
 #: gpt-image-2.5-flare, 0.037: for an account, or an image tool of Responses, that lacks 2.6;
-#: gpt-image-1.5, 0.068: for an account that has neither. It closes on 2026-12-01; after that day it
-#: is asked only when the other two are gone, and `wearon doctor` says to take it out.
+#: gpt-image-1.5, 0.068: for an account that has neither. It is retired on 2026-12-01; after that
+#: day it is asked only when the other two are unavailable, and `wearon doctor` says to remove it.
 OPENAI_MODELS: Final = ("gpt-image-2.6-flare", "gpt-image-2.5-flare", "gpt-image-1.5")
 _NAMES: Final = " and ".join(PROVIDER_KEYS)
 
@@ -39,10 +39,10 @@ def read_order(names: Sequence[str]) -> tuple[str, ...]:
 
 def read_store_orders(value: Any) -> Mapping[str, tuple[str, ...]]:
     """
-    Read the order of each store that has its own: a mapping, or a JSON object in text.
+    Read the orders of stores that have their own: a mapping, or a JSON object as text.
 
     Raises:
-        ValueError: Not such an object, or a store's order is wrong.
+        ValueError: It is not such an object, or a store's order is wrong.
     """
     try:
         orders = json.loads(value) if isinstance(value, str) else value
@@ -70,7 +70,7 @@ def read_runware_models(names: tuple[str, ...]) -> tuple[str, ...]:
     Check the names of Runware's models.
 
     Raises:
-        ValueError: One cannot be a model's.
+        ValueError: One cannot be the name of a model.
     """
     for name in names:
         try:

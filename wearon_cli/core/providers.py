@@ -1,5 +1,5 @@
 """
-The image providers, as a contract: a picture is bought once, and fetched when an answer is lost.
+The contract of image providers: a picture is bought once, and fetched if an answer was lost.
 
     marker = await provider.prepare(session_id)          free
     journal: intent (provider, model, marker)
@@ -9,9 +9,10 @@ The image providers, as a contract: a picture is bought once, and fetched when a
     picture into storage
     await provider.forget(ticket)                        free
 
-Recovery asks before it buys again. With a ticket it collects. With an intent alone it calls `find`,
-where the provider has that power: None means that nothing was bought and nothing will be, so
-`prepare(session_id, after=marker)` may begin the next purchase. Without powers the loss is counted.
+Recovery asks before it buys again. With a ticket it collects. With only an intent it calls `find`,
+if the provider has that power: None means that nothing was bought and nothing will be, so
+`prepare(session_id, after=marker)` may start the next purchase. Without powers the purchase counts
+as lost.
 """
 
 import asyncio
@@ -34,34 +35,34 @@ class TryOnRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a purchase used up, as told by the provider."""
+    """The cost of a purchase, as the provider reports it."""
 
     model: str
     provider: str = "openai"
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cost_usd: float | None = None  # all of it: the picture, and a model around it
-    is_estimate: bool = False  # the provider did not tell the cost: by our table
+    cost_usd: float | None = None  # the total: the picture, and a model around it
+    is_estimate: bool = False  # the provider reported no cost: estimated by our table
     is_preview: bool = False  # a composite, not a generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedPicture:
-    """A provider's answer, unverified."""
+    """A provider's unverified picture."""
 
     data: bytes
     usage: Usage
-    revised_prompt: str | None = None  # what was drawn from, when a model changed our words
+    revised_prompt: str | None = None  # the prompt that was used, if a model changed ours
     request_id: str | None = None  # the provider's id of this answer, for its support
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
-    """What a provider lets a careful buyer do after an answer was lost."""
+    """What a provider supports after an answer was lost."""
 
-    own_id: bool = False  # the marker is the provider's id too: chosen by us
-    fetch: bool = False  # `collect` may be repeated, also by another process
-    find: bool = False  # `find` tells what became of a `submit` without an answer
+    own_id: bool = False  # the marker is also the provider's id: we choose it
+    fetch: bool = False  # `collect` may be repeated, even by another process
+    find: bool = False  # `find` looks up a `submit` without an answer
 
 
 NO_POWERS = Powers()
@@ -69,21 +70,21 @@ NO_POWERS = Powers()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """A purchase that a provider knows. Plain strings, to be kept in the journal."""
+    """A purchase that a provider knows. Plain strings, kept in the journal."""
 
     provider: str
     model: str
-    provider_id: str  # the provider's id of the purchase, or of where its result will appear
+    provider_id: str  # the provider's id of the purchase, or of the place of its result
     marker: str | None = None  # from `prepare`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """A purchase whose picture is not there yet."""
+    """A purchase whose picture is not ready yet."""
 
     ticket: Ticket
     after_s: float  # ask again then; asking sooner only costs a request
-    failure: GeneratorError | None = None  # why the question could not be answered this time
+    failure: GeneratorError | None = None  # why the status request failed
 
 
 class Provider(Protocol):
@@ -93,30 +94,30 @@ class Provider(Protocol):
 
     Every implementation must:
 
-    - bill at most once a `submit`, repeat nothing inside, and change no model: who is asked is what
-      the caller wrote down;
-    - raise `GeneratorError` or a subclass, nothing else, with no text of the vendor's in it;
-    - leave the request untouched, and keep no reference to it after `submit` has returned.
+    - bill at most once per `submit`, retry nothing, and never change the model: what is asked is
+      what the caller journalled;
+    - raise `GeneratorError` or a subclass, nothing else, without any text of the vendor;
+    - not modify the request, and keep no reference to it after `submit` has returned.
     """
 
     @property
     def name(self) -> str:
-        """Short and stable: journal, rows, metrics and settings use it."""
+        """A short, stable name, used in journal, rows, metrics and settings."""
 
     @property
     def powers(self) -> Powers:
-        """What holds right now. A power that the vendor refused is taken back."""
+        """The current powers. A power that the vendor refused is removed."""
 
     async def prepare(self, session_id: str, *, after: str | None = None) -> str | None:
         """
         Get the marker of one purchase. Free; may ask the provider.
 
         Args:
-            session_id: Written into what the provider keeps, for its support.
-            after: The marker of an earlier purchase that `find` has answered None to.
+            session_id: Sent to the provider for its support.
+            after: The marker of an earlier purchase for which `find` returned None.
 
         Returns:
-            What to journal before `submit`; None: this provider marks nothing.
+            What to journal before `submit`; None: this provider has no markers.
         """
 
     async def submit(
@@ -129,8 +130,8 @@ class Provider(Protocol):
             `Pending` with the ticket to journal, or the picture from a provider without powers.
 
         Raises:
-            GeneratorUnreachable: The request never left.
-            CallAmbiguous: It left and no answer came: it may have been bought.
+            GeneratorUnreachable: The request was not sent.
+            CallAmbiguous: It was sent without an answer: it may have been bought.
             GeneratorError: Any other: nothing was bought.
         """
 
@@ -138,29 +139,29 @@ class Provider(Protocol):
         """
         Ask for the picture of a purchase. Free, and may be repeated.
 
-        A question that fails is `Pending` with its `failure`: the purchase is as it was. An error
-        is the end of the purchase.
+        A failed status request returns `Pending` with its `failure`: the purchase is unchanged. An
+        exception is the end of the purchase.
 
         Raises:
-            CallAmbiguous: It was bought, and its picture cannot be had (any more).
-            GeneratorError: Any other: it ended without a picture.
+            CallAmbiguous: It was bought, but its picture cannot be fetched (any more).
+            GeneratorError: It ended without a picture.
         """
 
     async def find(self, *, model: str, marker: str) -> Ticket | None:
         """
-        Look for the purchase with this marker. Free, or far below a cent.
+        Look up the purchase with this marker. Free, or far below a cent.
 
         None is certain: no picture was bought under this marker, and none will be by a `submit`
         that has ended. May take some seconds.
 
         Raises:
-            CallAmbiguous: It can never be told: the provider no longer keeps the marker.
-            GeneratorError: Any other: it could not be told this time.
+            CallAmbiguous: It can no longer be found out: the provider has deleted the marker.
+            GeneratorError: The lookup failed this time.
         """
 
     async def cancel(self, ticket: Ticket) -> None:
         """
-        Stop drawing, if the provider can. May be repeated; the picture may be billed all the same.
+        Cancel the drawing, if the provider can. May be repeated; the picture may still be billed.
 
         Raises:
             GeneratorError: It could not be told this time.
@@ -171,12 +172,12 @@ class Provider(Protocol):
         Delete what the provider keeps of the purchase: customers' photos. May be repeated.
 
         Raises:
-            GeneratorError: Something may be left; ask again later.
+            GeneratorError: Some of it may remain; try again later.
         """
 
 
 class OneShot:
-    """The rest of a `Provider` without powers: `submit` answers with the picture, or never."""
+    """The other methods of a `Provider` without powers, whose `submit` returns the picture."""
 
     powers = NO_POWERS
 
@@ -192,18 +193,18 @@ class OneShot:
         raise CallAmbiguous("this provider cannot find a purchase")
 
     async def cancel(self, ticket: Ticket) -> None:
-        """Nothing to stop: the call has ended."""
+        """Does nothing: the call has ended."""
 
     async def forget(self, ticket: Ticket) -> None:
-        """Nothing is kept."""
+        """Does nothing: the provider keeps nothing."""
 
 
 async def collected(provider: Provider, state: Pending, *, within_s: float) -> GeneratedPicture:
     """
-    Collect until the picture is there.
+    Collect until the picture is ready.
 
     Raises:
-        CallAmbiguous: It is not there in time; the ticket stays good.
+        CallAmbiguous: It was not ready in time; the ticket is still valid.
         GeneratorError: As `Provider.collect`.
     """
     clock = asyncio.get_running_loop().time

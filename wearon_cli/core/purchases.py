@@ -1,11 +1,11 @@
-"""The book of purchases: what was paid for pictures, kept or not, as counters for each day."""
+"""The book of purchases: daily counters of what was paid for pictures, kept or not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
 
-#: Owner of all b2c purchases in the book: users are not told apart there.
+#: Owner of all b2c purchases in the book, which does not distinguish users.
 B2C_OWNER: Final = "b2c"
 
 
@@ -19,7 +19,7 @@ class BookRow:
     model: str
     outcome: str  # a `PurchaseOutcome`
     count: int
-    cost_usd: float  # as billed; of a lost one its expected price
+    cost_usd: float  # as billed; for lost ones the expected price
 
 
 class PurchaseBook(Protocol):

@@ -45,7 +45,7 @@ class Status(StrEnum):
     PENDING = "pending"  # b2c only, older writers; means queued
     PROCESSING = "processing"  # a worker holds the lease, or held it when it died
     COMPLETED = "completed"  # picture stored, address written; the credit is spent
-    FAILED = "failed"  # message shown; the credit is returned, or its return is under way
+    FAILED = "failed"  # message shown; the credit is returned, or being returned
 
     @property
     def is_final(self) -> bool:
@@ -99,7 +99,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
-    """A row to insert with status queued, as the platform's web API does before its push."""
+    """A new row with status queued, as the platform's web API inserts it before its push."""
 
     session_id: str
     channel: Channel
@@ -136,7 +136,7 @@ class SessionMove:
 
 
 def start() -> SessionMove:
-    """A worker begins."""
+    """A worker starts an attempt."""
     return SessionMove(expected=WAITING, to=Status.PROCESSING)
 
 
@@ -168,17 +168,17 @@ def complete(done: Completion) -> SessionMove:
 
 
 def fail(shopper_message: str) -> SessionMove:
-    """The job is given up; only who wins this swap may return the credit."""
+    """The job has failed; only the winner of this swap may return the credit."""
     return SessionMove(expected=OPEN, to=Status.FAILED, writes={"error_message": shopper_message})
 
 
 def complete_again(from_status: Status, done: Completion) -> SessionMove:
-    """A replay has its picture: the row moves from the final status it had until now."""
+    """A replay has its picture: the row moves from its current final status."""
     return replace(complete(done), expected=frozenset({from_status}))
 
 
 def sign_again(url: str) -> SessionMove:
-    """A completed row gets a new address of its picture."""
+    """A completed row gets a new signed address of its picture."""
     completed = frozenset({Status.COMPLETED})
     writes = {"generated_image_url": url}
     return SessionMove(expected=completed, to=Status.COMPLETED, writes=writes)
@@ -186,25 +186,25 @@ def sign_again(url: str) -> SessionMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowQuery:
-    """Which rows to list. Everything that is given must hold."""
+    """Which rows to list. All given conditions must hold."""
 
     since: datetime | None = None  # made then or later
     before: tuple[datetime, str] | None = None  # older than this row: its `created_at` and id
     statuses: frozenset[Status] = frozenset()  # none: all
     owner_ids: frozenset[str] = frozenset()  # users or merchant stores; none: all
-    id_prefix: str = ""  # how the id begins: hex digits, with or without hyphens
+    id_prefix: str = ""  # start of the id: hex digits, with or without hyphens
     request_id: str | None = None  # b2b
     shopper_email: str | None = None  # b2b; lower case
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Whose table can hold such rows."""
+        """The channels whose tables can have such rows."""
         only_b2b = self.request_id is not None or self.shopper_email is not None
         return (Channel.B2B,) if only_b2b else tuple(Channel)
 
     @property
     def id_range(self) -> tuple[str, str] | None:
-        """The lowest and the highest id that begins so; None: any."""
+        """The lowest and the highest id with this start; None: any."""
         digits = self.id_prefix.replace("-", "").lower()[:32]
         if not digits:
             return None
@@ -216,7 +216,7 @@ class Sessions(Protocol):
     The session rows of both channels, and the names of the merchant stores among their owners.
 
     Raises `StoreUnavailable` when the session store does not answer (the write may or may not have
-    happened, unless said otherwise) and `StoreRefused` when it answers no.
+    happened, unless said otherwise) and `StoreRefused` when it refuses.
     """
 
     async def get(self, key: SessionKey) -> Session | None:
@@ -228,14 +228,15 @@ class Sessions(Protocol):
     async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
         """
         Compare-and-swap one row. Returns the row as it is now, or None when the status was not
-        an expected one or there is no such row. Exclusive: of any number of callers one gets it.
+        an expected one or there is no such row. Exclusive: of several concurrent callers only one
+        wins.
 
-        A write whose answer was lost is read back, so that a swap that did happen is reported as
-        won when the row alone proves it.
+        A write whose answer was lost is read back, so that a swap which did happen is reported as
+        won if the row proves it.
         """
 
     async def insert(self, new: NewSession) -> Session:
-        """Insert a queued row, as the platform does. For `try-on`, tests and trials."""
+        """Insert a queued row, as the platform does. Used by `try-on`, tests and trials."""
 
     async def open_before(self, time: datetime, *, limit: int) -> Sequence[Session]:
         """Rows of both tables still queued, pending or processing, created before `time`."""
@@ -250,7 +251,7 @@ class Sessions(Protocol):
         """The shop domains of merchant stores by id; unknown ids are left out."""
 
     async def stores_named(self, text: str, *, limit: int) -> Mapping[str, str]:
-        """Ids of merchant stores to their shop domains, which contain this text."""
+        """Merchant stores whose shop domain contains this text: ids to domains."""
 
     async def with_request_id(self, store_id: str, request_id: str) -> Sequence[Session]:
         """b2b rows of one store that share a request id, oldest first."""

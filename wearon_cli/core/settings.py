@@ -1,7 +1,8 @@
 """
 Every setting, in one frozen class built once by an entry point and passed down.
 
-The only module that reads the environment. Numbers are checked against each other (design I6).
+The only module that reads the environment. Durations are checked against each other
+(`cross_checks`).
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ from wearon_cli.core.provider_settings import (
     read_store_orders,
 )
 
-#: What a role of the production stack cannot run without, by environment name; and the key of each
-#: image provider that is configured.
+#: Required settings of a production role, by environment name. The key of each configured image
+#: provider is required too.
 PRODUCTION_NAMES: Final = ("REDIS_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
 
 
@@ -279,14 +280,14 @@ class Settings(BaseSettings):
     @property
     def drain_holds_a_call(self) -> bool:
         """
-        False when a paid call can outlast the drain. Its answer is then fetched later by its
-        ticket, or lost where the provider keeps none, and the picture may be bought again.
+        False when a paid call can take longer than the drain. Its picture is then fetched later by
+        its ticket; if the provider has no tickets it is lost, and may be bought again.
         """
         return self.openai_timeout_s <= self.drain_s
 
     @property
     def is_local(self) -> bool:
-        """True when rows, credits and files live in `local_dir` instead of Supabase."""
+        """True when rows, credits and files are in `local_dir` instead of Supabase."""
         return self.local_dir is not None
 
     @property
@@ -330,7 +331,7 @@ class Settings(BaseSettings):
         Check that what production needs is set.
 
         Raises:
-            ConfigError: Naming every missing variable.
+            ConfigError: It names every missing variable.
         """
         values = {
             "REDIS_URL": self.redis_url,
@@ -347,7 +348,7 @@ class Settings(BaseSettings):
 
 def load_settings(**overrides: Any) -> Settings:
     """
-    Read the environment and `.env`; keyword arguments win over both.
+    Read the environment and `.env`; keyword arguments override both.
 
     Raises:
         ConfigError: Names the invalid variables, never their values.

@@ -1,10 +1,10 @@
-"""The private bucket of input and result pictures, as a contract."""
+"""The contract of the private bucket for input and result pictures."""
 
 import re
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
-#: Signed result addresses live this long; the platform signs inputs for the same time.
+#: Lifetime of signed result addresses; the platform signs inputs for the same time.
 SIGNED_URL_LIFE_S: Final = 21_600
 #: A signed or public address of an object, as the storage server writes it.
 _STORED: Final = re.compile(r"/object/(?:sign|public|authenticated)/(?P<bucket>[^/]+)/(?P<path>.+)")
@@ -21,7 +21,7 @@ class Storage(Protocol):
         Make an address that serves the object for `life_s` seconds, to anyone who has it.
 
         Raises:
-            ObjectNotFound: There is no such object: this is also the cheap way to look.
+            ObjectNotFound: There is no such object: this is also the cheapest check.
         """
 
     async def get(self, path: str) -> bytes:
@@ -55,10 +55,10 @@ def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | No
 
 
 def previous_path(result_path: str) -> str:
-    """Where a redraw puts the picture that it replaces."""
+    """The path to which a redraw moves the picture that it replaces."""
     return f"{result_path.removesuffix('.jpg')}.previous.jpg"
 
 
 def swap_path(result_path: str) -> str:
-    """Where the picture that an undo replaces lies while the two change places."""
+    """The path of the picture that an undo replaces while the two are being swapped."""
     return f"{result_path.removesuffix('.jpg')}.swap.jpg"

@@ -1,4 +1,4 @@
-"""The part of an image provider's answer that may be stored and shown: for its support."""
+"""The part of an image provider's answer that may be stored and shown, for its support."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ class VendorAnswer:
 
     status: int | None = None  # of HTTP
     code: str | None = None  # the provider's name of the error
-    parameter: str | None = None  # of ours, that it complains of
-    request_id: str | None = None  # what the provider's support asks for
+    parameter: str | None = None  # our parameter that it rejects
+    request_id: str | None = None  # the id that the provider's support asks for
 
     def facts(self) -> dict[str, object]:
-        """Its members for a log or a timeline, without those that are not known."""
+        """Its members for a log or a timeline, without unknown ones."""
         known = {
             "status": self.status,
             "code": self.code,

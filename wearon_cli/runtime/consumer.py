@@ -16,7 +16,7 @@ from wearon_cli.wiring.consumer import Consumer, open_consumer
 
 #: One blocking take. Short enough that a silently lost connection is noticed.
 TAKE_WAIT_S: Final = 10.0
-#: Pause after an outage was met; doubles up to the longest.
+#: Pause after an outage; doubles, up to the longest.
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 #: Longest wait for a signal that a job is ready or a slot free; a signal can be lost with Redis.
@@ -67,7 +67,7 @@ async def _consume(settings: Settings, meters: Meters, on_ready: Callable[[], No
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Return after a stop; raise what ended a loop: none should end on its own."""
+    """Return after a stop; raise the error that ended a loop: none ends on its own."""
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in done - {stopping}:
@@ -114,9 +114,9 @@ async def _recover(consumer: Consumer, settings: Settings) -> None:
     """
     Run recovery passes until stopped.
 
-    No worker can renew its lease while Redis is away, so when it is back, live workers get time to
-    renew first: otherwise their jobs, and paid calls, would be given to others. The same applies at
-    startup, which may follow an outage.
+    No worker can renew its lease while Redis is down, so when it is back, live workers first get
+    time to renew: otherwise their jobs, and paid calls, would be given to others. The same applies
+    at startup, which may follow an outage.
     """
     while True:
         await asyncio.sleep(2 * settings.lease_renew_s)

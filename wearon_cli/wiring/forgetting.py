@@ -33,12 +33,12 @@ async def open_keepers(
     """
     known = [name for name in names if settings.provider_key(name) is not None]
     async with AsyncExitStack() as stack:
-        if not known:  # then their libraries are not loaded
+        if not known:  # so that their libraries are not loaded
             yield {}
             return
         from wearon_cli.wiring.parts import open_fetcher
         from wearon_cli.wiring.providers import open_providers
 
-        # What OpenAI keeps is kept by its Responses API, whichever of the two draws today.
+        # Only OpenAI's Responses API keeps copies, whichever of the two APIs draws now.
         asked = settings.model_copy(update={"openai_api": "responses"})
         yield open_providers(stack, asked, await open_fetcher(stack, asked), known)

@@ -25,7 +25,7 @@ from wearon_cli.core.operator.minutes import EndingCounts
 from wearon_cli.core.operator.queue_stats import QueueStatsPort
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
-from wearon_cli.core.operator.replay_plan import Price
+from wearon_cli.core.operator.replay_plan import ReplayPrice
 from wearon_cli.core.operator.try_on import OrderService
 from wearon_cli.core.operator.undo import Undo
 from wearon_cli.core.operator.workforce import Workforce
@@ -130,7 +130,7 @@ def operator_inspector(
         inputs=InputReader(
             storage=store.storage,
             bucket=settings.bucket,
-            # The local stack's port changes from run to run: there, the path alone tells.
+            # The local stack's port changes with each start, so only the path is compared.
             origin=None if settings.is_local else settings.supabase_url,
         ),
     )
@@ -148,9 +148,10 @@ def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Set
     )
 
 
-def _price(settings: Settings, model: str | None, pictures: int) -> Price:
-    """What a try-on costs: of several configured models, the dearest."""
-    # A local stack's workers may have a key that this command has not: then they draw no previews.
+def _price(settings: Settings, model: str | None, pictures: int) -> ReplayPrice:
+    """What a try-on costs; with several configured models, the most expensive one."""
+    # A local stack's workers may have a key that this command does not have, and then draw no
+    # previews.
     configured = settings.openai_image_models if settings.draws_previews else settings.model_names
     models = map(named_model, (model,) if model else configured)
     prices = [
@@ -163,7 +164,7 @@ def _price(settings: Settings, model: str | None, pictures: int) -> Price:
         for each in models
     ]
     known = [price for price in prices if price is not None]
-    return Price(
+    return ReplayPrice(
         expected_usd=max(known) if len(known) == len(prices) else None,
         max_purchases=settings.max_purchases,
         may_be_preview=settings.draws_previews,

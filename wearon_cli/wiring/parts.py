@@ -37,7 +37,7 @@ def redis_url(settings: Settings) -> str:
 
 
 async def open_redis(stack: AsyncExitStack, settings: Settings) -> Client:
-    """A client whose server was checked. The stack closes it."""
+    """A client of a checked server. The stack closes it."""
     from wearon_cli.adapters.redis.client import connect, require_server
 
     redis = connect(redis_url(settings))
@@ -77,7 +77,7 @@ def open_settlement(
 def open_intake(
     stack: AsyncExitStack, redis: Client, settings: Settings, *, wait_s: float
 ) -> RedisIntake:
-    """A consumer's own end of the producer's list. The stack closes it."""
+    """The intake of one consumer. The stack closes it."""
     from wearon_cli.adapters.redis.intake import RedisIntake
 
     intake = RedisIntake(
@@ -188,7 +188,7 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
 
 
 def open_checks(stack: AsyncExitStack, settings: Settings) -> CheckProcess:
-    """What checks pictures. Its process starts with the first check; the stack ends it."""
+    """The picture checks. Their process starts with the first check; the stack ends it."""
     from wearon_cli.adapters.pose.checks import CheckProcess
     from wearon_cli.adapters.pose.model_file import model_path
 

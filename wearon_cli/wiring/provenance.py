@@ -1,4 +1,4 @@
-"""Builds what marks pictures, and what reads their marks."""
+"""Builds the marking of pictures."""
 
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.pictures.marking import Marking
@@ -7,7 +7,7 @@ from wearon_cli.core.settings import Settings
 
 def open_marking(settings: Settings) -> Marking:
     """
-    The marking of these settings: with a signature, where there is a certificate.
+    The marking of these settings, with a signature if there is a certificate.
 
     Raises:
         ConfigError: The certificate cannot sign, or is named without its key.

@@ -28,7 +28,7 @@ from wearon_cli.core.providers import Provider
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader
 
-#: Connections to a provider that holds none open while a picture is drawn.
+#: Connections to a provider that needs none while a picture is drawn.
 SHORT_CALLS: Final = 32
 
 
@@ -37,7 +37,7 @@ async def open_catalogue(stack: AsyncExitStack, settings: Settings, fetcher: Fet
     Every configured provider. The stack closes them.
 
     Raises:
-        ConfigError: A provider has no key, or a model does not draw what is asked.
+        ConfigError: A provider has no key, or a model cannot draw what is configured.
     """
     providers = open_providers(stack, settings, fetcher, settings.provider_names)
     return catalogue_of(providers, settings)
@@ -47,7 +47,7 @@ def open_providers(
     stack: AsyncExitStack, settings: Settings, fetcher: Fetcher, names: Iterable[str]
 ) -> Mapping[str, Provider]:
     """
-    Providers by name, configured or not. The stack closes them. Nothing is asked of them yet.
+    Providers by name, configured or not. The stack closes them. Sends no request yet.
 
     Raises:
         ConfigError: One has no key.

@@ -1,4 +1,6 @@
-"""Builds what buys pictures outside sessions, for `wearon compare` and `wearon doctor --paid`."""
+"""Builds the trials, which buy pictures outside sessions, for `wearon compare` and `wearon doctor
+--paid`.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +17,7 @@ from wearon_cli.wiring.providers import open_providers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTrials:
-    """Trials, and the offers that were asked for, in order."""
+    """Trials, and the requested offers in order."""
 
     trials: Trials
     offers: tuple[Offer, ...]
@@ -24,15 +26,15 @@ class OpenTrials:
 @asynccontextmanager
 async def open_trials(settings: Settings, names: Sequence[str]) -> AsyncIterator[OpenTrials]:
     """
-    Trials of these models, configured or not. Nothing is asked of their providers yet.
+    Trials of these models, configured or not. Sends no request yet.
 
     Args:
         settings: Keys, size and quality.
         names: PROVIDER:MODEL, each.
 
     Raises:
-        ConfigError: A name of no model, a provider without a key, or a model that does not draw
-            this size and quality.
+        ConfigError: A name is not a model's, a provider has no key, or a model cannot draw this
+            size and quality.
     """
     models = tuple(map(named_model, names))
     require_models(models, size=settings.image_size, quality=settings.image_quality)

@@ -13,7 +13,7 @@ from wearon_cli.wiring.parts import open_fetcher
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebTools:
-    """The operator tools, and what shows pictures."""
+    """The operator tools, and the parts that show pictures."""
 
     operator: OperatorTools
     fetcher: Fetcher

@@ -40,8 +40,8 @@ from wearon_cli.wiring.parts import (
 from wearon_cli.wiring.provenance import open_marking
 from wearon_cli.wiring.providers import open_catalogue
 
-#: Pictures before and in the pixel processes. One owner alone may have half of them: two for each
-#: process, so that none is idle, and another owner's picture waits for two at most.
+#: Pictures waiting for, and in, the pixel processes. A single owner may have half of them: two per
+#: process, so that none is idle and another owner's picture waits for two at most.
 PREPARING_PER_CORE: Final = 4
 
 
@@ -53,7 +53,7 @@ class WorkerParts:
     journal: Journal
     reader: JobReader
     registry: WorkerRegistry
-    dispatcher: Dispatcher  # finds jobs whose time came, where no consumer runs
+    dispatcher: Dispatcher  # finds due jobs while no consumer runs
 
 
 @asynccontextmanager

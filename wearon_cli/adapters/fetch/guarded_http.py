@@ -31,12 +31,12 @@ from wearon_cli.core.pictures.headers import Kind, sniff
 #: Signed addresses have about 600 characters.
 MAX_URL_CHARS: Final = 8192
 CONNECT_TIMEOUT_S: Final = 5.0
-#: Longest pause while reading.
+#: Longest pause between two reads.
 READ_TIMEOUT_S: Final = 10.0
 #: Kept open between pictures; most come from one origin, the platform's storage.
 KEEPALIVE_S: Final = 15.0
 KEEPALIVE_CONNECTIONS: Final = 64
-#: Most addresses tried for one name.
+#: Addresses tried for one name, at most.
 MAX_DIALS: Final = 4
 
 _CONTENT_TYPES: Final = {
@@ -92,7 +92,7 @@ def read_origin(url: str) -> Origin:
 
 def read_target(url: str, trusted: frozenset[Origin]) -> Target:
     """
-    Decide by the address as written.
+    Check the address as written.
 
     Raises:
         PictureForbidden: Not https on its usual port, or not a plain host name or address.
@@ -126,13 +126,14 @@ class GuardedFetcher:
     ) -> None:
         """
         Args:
-            trusted_origins: SUPABASE_URL and others pictures may come from, wherever they are.
+            trusted_origins: Origins that pictures may come from even on an internal network, such
+                as SUPABASE_URL.
             max_bytes: Largest picture read.
             total_timeout_s: One picture, start to end.
             connections: Most connections at once.
-            ssl_context: Instead of the public certificate authorities.
-            resolve: Instead of the system's name service.
-            dial: Opens the connection to an address that was checked, instead of a plain socket.
+            ssl_context: Replaces the public certificate authorities.
+            resolve: Replaces the system's resolver.
+            dial: Opens the connection to a checked address. Replaces a plain socket.
         """
         self._trusted = frozenset(map(read_origin, trusted_origins))
         self._max_bytes = max_bytes
@@ -234,8 +235,8 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         except TimeoutError as exc:
             raise httpcore.ConnectTimeout from exc
         except OSError as exc:
-            # Also for "no such name": in a container without a network every name gets that
-            # answer, so it is repeated before the picture counts as gone.
+            # Also for "no such name": in a container without a network every name gets that answer,
+            # so it is retried before the picture is reported as missing.
             raise httpcore.ConnectError from exc
         if (host, port) not in self._trusted and not all(map(is_public, addresses)):
             raise PictureForbidden("the picture's link leads to a private network")
@@ -285,7 +286,9 @@ def _split(url: str) -> Target:
 
 
 def _is_plain_name(host: str) -> bool:
-    """A host name with a domain, or a dotted IPv4 address; no other way to write a number."""
+    """A host name with a domain, or a dotted IPv4 address; other spellings of an address are
+    refused.
+    """
     if not _HOST_NAME.fullmatch(host) or "." not in host:
         return False
     if _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]):
@@ -309,7 +312,7 @@ def _require_picture(status: int) -> None:
         raise PictureForbidden("the picture's link redirects")
     if status in {408, 425, 429} or status >= 500:
         raise FetchFailed(f"the picture's host answered with status {status}")
-    # 400 too: storage says so of a signed link that has expired.
+    # 400 too: storage answers it for a signed link that has expired.
     raise PictureUnavailable(f"the picture's link no longer works ({status})")
 
 

@@ -1,8 +1,8 @@
 """
 Which IP addresses belong to the public internet, and which to internal networks.
 
-Written out from IANA's special-purpose registries rather than taken from `ipaddress.is_global`,
-whose answer has changed between Python releases.
+Listed here from IANA's special-purpose registries: the answer of `ipaddress.is_global` has changed
+between Python releases.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -44,7 +44,7 @@ _CLOSED_V6: Final = tuple(
         ),
     )
 )
-#: How a network with IPv6 only reaches IPv4: the last four bytes are the IPv4 address.
+#: NAT64: how an IPv6-only network reaches IPv4. The last four bytes are the IPv4 address.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -53,7 +53,7 @@ def is_public(address: str) -> bool:
     True for an address of the public internet, in either family.
 
     An IPv6 address that embeds an IPv4 one is judged by it where networks really use that form
-    (NAT64), and is never public otherwise. What is no address at all is not public.
+    (NAT64), and is never public otherwise. Anything that is not an address is not public.
     """
     try:
         parsed = ip_address(address)

@@ -24,11 +24,11 @@ from wearon_cli.core.errors import StoreRefused, StoreUnavailable
 
 #: Written into the file; another number means a file of another version of this product.
 SCHEMA_VERSION: Final = 1
-#: How long a transaction waits for another process's. Each lasts a millisecond or two.
+#: How long a transaction waits for one in another process. Each lasts a millisecond or two.
 BUSY_TIMEOUT_S: Final = 10.0
 BUSY_PAUSE_S: Final = 0.02
 
-#: SQLite's names for broken constraints, as codes of the platform's database.
+#: SQLite's names for constraint violations, mapped to the codes of the platform's database.
 _CODES: Final = {
     "SQLITE_CONSTRAINT_CHECK": pg_codes.CHECK_VIOLATED,
     "SQLITE_CONSTRAINT_FOREIGNKEY": pg_codes.OWNER_UNKNOWN,
@@ -39,7 +39,7 @@ _CODES: Final = {
 
 
 class LocalDatabase:
-    """One connection to the file. Safe to share by tasks and threads; opened when first used."""
+    """One connection to the file. Safe to share between tasks and threads; opened on first use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,15 +50,15 @@ class LocalDatabase:
         self._connection: sqlite3.Connection | None = None
 
     async def read[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a read transaction: it sees one state of the file."""
+        """Run `work` in a read transaction: it sees a consistent state of the file."""
         return await to_thread.run_sync(self._run, "BEGIN", work, limiter=self._turn)
 
     async def write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """
-        Run `work` in an exclusive write transaction: all of it happens, or nothing.
+        Run `work` in an exclusive write transaction: all of it happens, or none.
 
         Raises:
-            StoreRefused: It broke a constraint; `vendor_code` is PostgreSQL's for it.
+            StoreRefused: It violates a constraint; `vendor_code` is PostgreSQL's code for it.
             StoreUnavailable: The file cannot be read or written now.
         """
         return await to_thread.run_sync(self._run, "BEGIN IMMEDIATE", work, limiter=self._turn)
@@ -104,7 +104,7 @@ def uuid_text(value: str) -> str:
 
 
 def time_text(at: datetime) -> str:
-    """A time as this file stores it."""
+    """A time in this file's format."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 

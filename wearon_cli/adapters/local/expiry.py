@@ -18,7 +18,7 @@ def old_pictures_removed(files: Path, *, keep_s: float) -> Iterator[None]:
 
     Args:
         files: The folder of the bucket; may be missing.
-        keep_s: Age at which a picture goes, counted from when it was written.
+        keep_s: Age at which a picture is removed, counted from when it was written.
     """
     stopping = threading.Event()
 

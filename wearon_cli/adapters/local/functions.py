@@ -1,9 +1,9 @@
 """
 The platform's credit functions, over SQLite: each moves one credit and writes its ledger row.
 
-They answer as the platform's do, errors included (contract tests run the same cases over both): a
-store's refund is exactly-once by the ledger's constraint, a user's is not. Each runs inside the
-caller's transaction, so a refusal leaves nothing behind.
+They answer as the platform's do, errors included (contract tests run the same cases over both): the
+ledger's constraint makes a store's refund exactly-once; a user's refund has no such constraint.
+Each runs inside the caller's transaction, so a refusal leaves nothing behind.
 """
 
 import sqlite3

@@ -21,7 +21,7 @@ from wearon_cli.core.errors import InputError, NoCreditLeft, StoreRefused
 from wearon_cli.core.ledger import Account, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session
 
-#: By channel, and whether an id is given: the owner's row, and the one of its credits.
+#: By channel and whether an id is given: the query for the owner's row and for its credits.
 _ACCOUNTS: Final = {
     (Channel.B2C, True): (
         "SELECT id FROM users WHERE id = ?",
@@ -143,10 +143,10 @@ class LocalLedger:
         return True
 
     # ------------------------------------------------------------------ accounts
-    # The platform makes these; here `--local` does. None of them changes an existing account.
+    # The platform creates these; here `--local` does. None of them changes an existing account.
 
     async def add_user(self, user_id: str, *, credits: int) -> None:
-        """Make a user with a signup bonus."""
+        """Create a user with a signup bonus."""
         await self._db.write(lambda db: functions.open_user(db, uuid_text(user_id), credits))
 
     async def add_store(
@@ -157,20 +157,20 @@ class LocalLedger:
         billing_mode: str = "absorb_mode",
         shop_domain: str | None = None,
     ) -> None:
-        """Make a store that has bought credits. Without a domain its id makes one."""
+        """Create a store that has bought credits. Without a domain, one is made from its id."""
         domain = shop_domain or f"{store_id}.shop.test"
         await self._db.write(
             lambda db: functions.open_store(db, uuid_text(store_id), domain, credits, billing_mode)
         )
 
     async def add_shopper(self, store_id: str, email: str, *, credits: int) -> None:
-        """Make a shopper of a store, who has bought credits from it."""
+        """Create a shopper of a store, who has bought credits from it."""
         await self._db.write(
             lambda db: functions.open_shopper(db, uuid_text(store_id), email, credits)
         )
 
     async def add_overage(self, store_id: str, request_id: str) -> None:
-        """Write down a try-on that was charged outside the credits."""
+        """Record a try-on that was charged outside the credits."""
         await self._db.write(
             lambda db: functions.record_overage(db, uuid_text(store_id), request_id)
         )

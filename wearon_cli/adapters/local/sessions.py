@@ -53,7 +53,7 @@ class LocalSessions:
         return None
 
     async def apply(self, key: SessionKey, move: SessionMove) -> Session | None:
-        """See `Sessions.apply`. Nothing is ambiguous here: a transaction happened or it did not."""
+        """See `Sessions.apply`. Never ambiguous: a transaction either happened or it did not."""
         values = _checked(key.channel, update_values(move))
         expected = expected_statuses(key.channel, move)
         sql = (
@@ -174,7 +174,9 @@ def _session(channel: Channel, row: sqlite3.Row) -> Session:
 
 
 def _checked(channel: Channel, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as SQLite takes them. Their names go into SQL, so each must be a known column."""
+    """The values in the form that SQLite takes. Their names go into SQL, so each must be a known
+    column.
+    """
     unknown = [name for name in values if name not in COLUMNS[channel]]
     if unknown:
         raise StoreRefused(

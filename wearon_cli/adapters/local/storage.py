@@ -1,7 +1,7 @@
 """
 The bucket of the local stack: files in a folder, behind signed addresses that expire.
 
-An address is the platform's in form: `.../object/sign/<bucket>/<path>?token=...`. The token is
+An address has the platform's form: `.../object/sign/<bucket>/<path>?token=...`. The token is
 `<expiry>.<HMAC>`, made with a secret that all processes of the data folder share. `serve` answers
 these addresses with `open_signed`.
 """
@@ -49,7 +49,7 @@ class LocalStorage:
             folder: Holds the objects; made when first written to.
             base_url: Address of `serve`, `http://host:port`.
             secret_path: Holds the signing secret; created when missing, readable by the owner only.
-            bucket: Only part of the addresses here.
+            bucket: Appears in the addresses only.
             clock: Seconds since the epoch.
         """
         self._folder = folder
@@ -154,7 +154,7 @@ def _unlink(target: Path) -> None:
 
 
 def _shared_secret(path: Path) -> bytes:
-    """The secret of this data folder; if several processes create it at once, one wins."""
+    """The secret of this data folder; if several processes create it at once, one of them wins."""
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Pixel work in child processes: limited in memory and time, apart for each picture."""
+"""Pixel work in child processes, with limits of memory and time for each picture."""

@@ -47,8 +47,8 @@ def _end_with(parent_pid: int) -> None:
     """
     Be killed when the worker is gone, even in the middle of a picture.
 
-    Elsewhere than on Linux there is no such signal: there the end of standard input is seen when
-    the picture at hand is done.
+    Only Linux has such a signal. Elsewhere the process notices the end of standard input when the
+    current picture is done.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -65,7 +65,7 @@ def _ignore_stop_signals() -> None:
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The pipes to the worker. What a library prints goes to standard error instead."""
+    """The pipes to the worker. Whatever a library prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return sys.stdin.buffer, answers
@@ -73,7 +73,7 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _limit_memory(memory_bytes: int) -> None:
     """
-    Let allocations above this fail, and leave no dump of a photo behind.
+    Make allocations above this limit fail, and leave no core dump of a photo.
 
     RLIMIT_DATA counts what the process can write to, not the libraries it maps, so it needs no
     allowance for numpy's or a model's code. macOS ignores it: there only the budget of

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 #: Lengths of the note and of the bytes behind it.
 HEAD: Final = struct.Struct(">II")
-#: Longest parts read. A note has a few words; no picture is larger than this.
+#: Longest parts read. A note is short; no picture is larger than this.
 MAX_NOTE_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 256 * 1024 * 1024
 
@@ -23,7 +23,7 @@ def pack(note: dict[str, Any], body: bytes = b"") -> bytes:
 
 def lengths(head: bytes) -> tuple[int, int]:
     """
-    (note, body) in bytes.
+    The lengths (note, body) in bytes.
 
     Raises:
         ValueError: Longer than any message is.

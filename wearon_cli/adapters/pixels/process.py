@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from wearon_cli.adapters.pixels.frames import HEAD, lengths, pack
 
-#: Starting is an interpreter and Pillow, a tenth of a second; a busy machine may take its time.
+#: Starting the interpreter and importing Pillow takes 0.1 s; a busy machine may need longer.
 START_LIMIT_S: Final = 30.0
 _CHILD: Final = "wearon_cli.adapters.pixels.child"
-#: A photo of 3 MB goes through in three pieces instead of fifty; more is not for ordinary users.
+#: A photo of 3 MB passes in three writes instead of fifty; Linux allows ordinary users no more.
 _PIPE_BYTES: Final = 1024 * 1024
-#: glibc: pictures go back to the system when they are done; what is smaller stays for the next.
+#: glibc: the memory of pictures is returned to the system when freed; smaller blocks are reused.
 _ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD_": "16777216"}
 
 
@@ -29,7 +29,7 @@ class DiedAtWork(Exception):
 
 
 class PixelProcess:
-    """Make one with `start`; the caller kills it."""
+    """Created by `start`; the caller kills it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -40,11 +40,11 @@ class PixelProcess:
         Start a process and wait until it is ready.
 
         A new program, not a fork: the worker has threads, connections and secrets, and the child
-        gets none of them, its environment included. It has a session of its own, so that what a
-        terminal or a supervisor sends to the worker's group does not reach it.
+        gets none of them, its environment included. It has its own process session, so that signals
+        to the worker's process group do not reach it.
 
         Args:
-            memory_bytes: What it may hold in all.
+            memory_bytes: Most memory that it may use.
             jobs: Name of the module whose `JOBS` it serves.
 
         Raises:
@@ -79,11 +79,11 @@ class PixelProcess:
         self, note: dict[str, Any], data: bytes, *, limit_s: float
     ) -> tuple[dict[str, Any], bytes]:
         """
-        Have one job done.
+        Run one job.
 
         Raises:
-            NotBegun: It was gone before it had the whole picture.
-            DiedAtWork: It is gone now, or worked longer than `limit_s`.
+            NotBegun: The process died before it had the whole picture.
+            DiedAtWork: It died during the job, or exceeded `limit_s`.
         """
         try:
             async with asyncio.timeout(limit_s):
@@ -100,7 +100,7 @@ class PixelProcess:
             raise DiedAtWork("the process that read the picture died") from exc
 
     async def kill(self) -> int:
-        """End it at once, and return what it ended with: negative for a signal."""
+        """Kill it, and return its exit status: negative for a signal."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.communicate()
@@ -127,5 +127,5 @@ class PixelProcess:
         if sys.platform != "linux" or self._process.stdin is None:
             return
         pipe = self._process.stdin.transport.get_extra_info("pipe")
-        with suppress(OSError):  # over the user's share of pipe memory: slower, no more
+        with suppress(OSError):  # over the user's limit of pipe memory: only slower
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -1,7 +1,7 @@
 """
 The pixel processes of a worker: a queue, a few children, and the memory they share.
 
-Not `concurrent.futures`: there the death of one process fails everything that waits. Not pebble or
+Not `concurrent.futures`: there the death of one process fails every waiting job. Not pebble or
 loky: both receive results as pickles, which a compromised decoder could forge, and neither can
 schedule by the memory that a picture will need.
 """
@@ -33,13 +33,14 @@ from wearon_cli.core.pictures.events import (
 from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.pictures.prepare import LONGEST_PX, prepare_need, verify_need
 
-#: Most memory of one process in all. Its own code takes 15 MB; the rest is a little more than
+#: Memory limit of one process. Its own code takes 15 MB; the rest is a little more than
 #: `core/pictures/budget.py` lets one picture have.
 CHILD_BYTES: Final = 380_000_000
-#: What the pictures in all processes may take together, by their headers. One heavy picture leaves
-#: room for ordinary ones (20 MB for a photo of 12 megapixels), not for a second heavy one.
+#: Memory that the pictures in all processes may take together, estimated from their headers. One
+#: heavy picture leaves room for ordinary ones (20 MB for a photo of 12 megapixels), not for a
+#: second heavy one.
 TOGETHER_BYTES: Final = 400_000_000
-#: The heaviest picture within the budget takes 2 s of a core; a machine may be busy.
+#: The heaviest picture within the budget takes 2 s of a core; a busy machine needs longer.
 WORK_LIMIT_S: Final = 30.0
 #: Most pictures queued for a process; further callers wait to enter the queue.
 QUEUED: Final = 64
@@ -49,7 +50,7 @@ BEGINNINGS: Final = 3
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 
-#: What a process may report about a picture, by code.
+#: The errors that a process may report about a picture, by code.
 _PROBLEMS: Final[dict[str, type[PictureProblem]]] = {
     kind.code: kind for kind in (PictureUnusable, PictureTooHeavy, PictureTooLarge, PhotoRefused)
 }
@@ -66,7 +67,7 @@ class _Request:
 class PixelProcesses:
     """
     Implements `PixelPool`. For one event loop, and the thread of that loop must outlive it: Linux
-    ends a child with the thread that started it. Processes start when they are first needed.
+    ends a child with the thread that started it. Processes are started on first use.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class PixelProcesses:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that run now."""
+        """The running processes."""
         return [process.pid for process in self._running]
 
     async def prepare(
@@ -123,8 +124,8 @@ class PixelProcesses:
         self, job: str, data: bytes, *, need_bytes: int, **args: Any
     ) -> tuple[dict[str, Any], bytes]:
         """
-        Have a job of the table done. First come, first served; but of those that need more than
-        half of the memory one at a time is in the queue, so that the others pass the rest.
+        Run a job from the table. First come, first served; but only one job that needs more than
+        half of the memory is in the queue at a time, so that smaller jobs overtake the others.
 
         Cancelling removes it from the queue; a job that has begun runs to its end and its result is
         dropped.
@@ -132,11 +133,11 @@ class PixelProcesses:
         Args:
             job: Its name.
             data: The picture file.
-            need_bytes: Memory it will take; it starts when so much is free.
-            args: Named arguments of the job, as JSON can hold them.
+            need_bytes: Memory that it will take; it starts when that much is free.
+            args: Keyword arguments of the job, which must fit into JSON.
 
         Raises:
-            PictureProblem: What the job raises; `PixelWorkDied` when its process died of it.
+            PictureProblem: What the job raises; `PixelWorkDied` when the process died during it.
             WearonError: The job failed in an unexpected way.
         """
         self._keep_processes()
@@ -165,7 +166,7 @@ class PixelProcesses:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        while self._open:  # callers waiting for a place or for heavy pictures see the end now
+        while self._open:  # wakes callers that wait for a place in the queue: the pool is closed
             with suppress(asyncio.QueueEmpty):
                 self._queue.get_nowait()
             await asyncio.sleep(0)
@@ -173,12 +174,12 @@ class PixelProcesses:
     def _keep_processes(self) -> None:
         self._keepers = [keeper for keeper in self._keepers if not keeper.done()]
         while len(self._keepers) < self._children:
-            # In a context of its own: else it would log the id of the job that came first.
+            # In its own context: otherwise it would log the id of the first job.
             keeper = asyncio.create_task(self._keep_one(), context=Context())
             self._keepers.append(keeper)
 
     async def _keep_one(self) -> None:
-        """Hand jobs to one process after another, each until it dies."""
+        """Run jobs in one process until it dies, then in the next."""
         process: PixelProcess | None = None
         try:
             while True:
@@ -190,7 +191,7 @@ class PixelProcesses:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[_Request]:
-        """The next request, with the memory it needs. In the queue none is overtaken."""
+        """The next request, with the memory it needs. Requests in the queue keep their order."""
         async with self._next:
             request = await self._queue.get()
             async with self._freed:
@@ -204,7 +205,7 @@ class PixelProcesses:
                 self._freed.notify_all()
 
     async def _serve(self, request: _Request, process: PixelProcess | None) -> PixelProcess | None:
-        """Answer a request; returns the process that is there for the next one."""
+        """Answer a request; returns the process for the next one."""
         beginnings = 0
         while not request.answer.done():
             process = process or await self._start(request)
@@ -228,7 +229,7 @@ class PixelProcesses:
         return process
 
     async def _start(self, request: _Request) -> PixelProcess | None:
-        """A new process, or None when nothing waits for it any more."""
+        """A new process, or None when no request is waiting any more."""
         pause_s = FIRST_PAUSE_S
         while not request.answer.done():
             try:

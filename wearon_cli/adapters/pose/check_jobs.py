@@ -1,7 +1,7 @@
 """
 What a pixel process for checks can do, by name. Runs in the child; the network loads at first use.
 
-Judged here too, not in the worker: whatever goes wrong costs a check, never the job.
+The verdict is made here too, not in the worker: an error costs a check, never the job.
 """
 
 import io
@@ -16,15 +16,15 @@ from PIL import Image
 
 from wearon_cli.adapters.pose.people_finder import PeopleFinder
 from wearon_cli.core.checks.colours import Rgb
-from wearon_cli.core.checks.findings import Finding, Report
+from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import Looked, is_blank, result_findings
 from wearon_cli.core.errors import ConfigError
 
-#: Longest side of the pictures that are looked at: the network reads 224 pixels of a picture and
-#: 256 of a body, and a JPEG of 1024 is decoded at a quarter for half of what a half costs.
+#: Longest side of the pictures that are checked: the network reads 224 pixels of a picture and 256
+#: of a body, and decoding a JPEG of 1024 at a quarter costs half as much as at a half.
 LONGEST_PX: Final = 256
-#: Of those in which only the spread of colours counts.
+#: Longest side where only the spread of colours matters.
 SPREAD_PX: Final = 96
 #: Why a check could not look for people.
 NO_MODEL: Final = "no_pose_model"
@@ -32,7 +32,7 @@ NO_MODEL: Final = "no_pose_model"
 
 def check_inputs(pictures: Sequence[bytes], model: Path) -> Report:
     """
-    Look at the pictures of a job: the person's first.
+    Check the pictures of a job, the person's first.
 
     Args:
         pictures: JPEG files, prepared.
@@ -41,17 +41,17 @@ def check_inputs(pictures: Sequence[bytes], model: Path) -> Report:
     person, *others = pictures
     findings = []
     if person in others:
-        findings.append(Finding.SAME_PICTURE)
+        findings.append(PictureFinding.SAME_PICTURE)
     if any(is_blank(_decoded(each, SPREAD_PX)) for each in others):
-        findings.append(Finding.GARMENT_BLANK)
+        findings.append(PictureFinding.GARMENT_BLANK)
     photo = _decoded(person, LONGEST_PX)
     if is_blank(photo):
-        return Report(findings=(Finding.PHOTO_BLANK, *findings))
+        return Report(findings=(PictureFinding.PHOTO_BLANK, *findings))
     try:
         people = finder(model).find(photo)
         if not people:
             unclear = finder(model).may_show_someone(photo)
-            findings.append(Finding.PERSON_UNCLEAR if unclear else Finding.NO_PERSON)
+            findings.append(PictureFinding.PERSON_UNCLEAR if unclear else PictureFinding.NO_PERSON)
     except ConfigError:
         return Report(findings=tuple(findings), not_checked=NO_MODEL)
     seen = {"people": [each.to_json() for each in people]}
@@ -62,13 +62,13 @@ def check_result(
     drawn: bytes, person: bytes, garment: bytes | None, seen: Mapping[str, Any], model: Path
 ) -> Report:
     """
-    Look at a drawn picture.
+    Check a drawn picture.
 
     Args:
         drawn: A JPEG file, verified.
         person: The person's photo, prepared.
         garment: The garment's picture, prepared; None: it is in the person's photo.
-        seen: Who is in the person's photo, from `check_inputs`; empty: looked at now.
+        seen: Who is in the person's photo, from `check_inputs`; empty: found now.
         model: The pose model.
     """
     photo = _decoded(person, LONGEST_PX)
@@ -76,10 +76,10 @@ def check_result(
         people = tuple(map(person_of, seen["people"])) if seen else finder(model).find(photo)
         picture = _decoded(drawn, LONGEST_PX)
         if not people and not is_blank(picture):
-            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+            return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
         after = finder(model).find(picture)
         if not after and finder(model).may_show_someone(picture):
-            return Report(not_checked=Finding.PERSON_UNCLEAR.value)
+            return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
     except ConfigError:
         return Report(not_checked=NO_MODEL)
     cloth = _decoded(garment, SPREAD_PX) if garment else None
@@ -99,7 +99,7 @@ def found_in(jpeg: bytes, model: Path) -> tuple[Person, ...]:
 
 @cache
 def finder(model: Path) -> PeopleFinder:
-    """The one of this process."""
+    """The network of this process."""
     return PeopleFinder(model)
 
 
@@ -125,7 +125,7 @@ def _result(
 
 
 def _parts(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """The pictures that were put one behind the other."""
+    """Split the concatenated pictures."""
     ends = np.cumsum([0, *sizes]).tolist()
     return [data[start:end] for start, end in pairwise(ends)]
 

@@ -1,4 +1,4 @@
-"""Checks of pictures in a pixel process of their own, seen from the worker."""
+"""Checks of pictures, run in their own pixel process: the worker's side."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from wearon_cli.adapters.pixels.processes import PixelProcesses
-from wearon_cli.core.checks.findings import Finding, Report
+from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.cross_checks import CHECK_S
 from wearon_cli.core.errors import WearonError
 
 JOBS: Final = "wearon_cli.adapters.pose.check_jobs"
-#: Most memory of the process: MediaPipe with its network takes 190 MB, its threads' stacks with it;
-#: three small pictures 10 more.
+#: Memory limit of the process: MediaPipe with its network and the stacks of its threads takes 190
+#: MB, three small pictures another 10.
 CHILD_BYTES: Final = 420_000_000
-#: Memory of one check, beside what the network takes.
+#: Memory of one check, without the network's.
 NEED_BYTES: Final = 20_000_000
 #: Why a check was given up.
 TOO_SLOW: Final = "too_slow"
@@ -22,8 +22,8 @@ TOO_SLOW: Final = "too_slow"
 
 class CheckProcess:
     """
-    Implements `PictureChecks`. One process: it does 20 checks a second, 600 jobs a minute. It is
-    not one that reads untrusted files: what it gets was made or verified by those.
+    Implements `PictureChecks`. One process: it does 20 checks a second, 600 jobs a minute. It reads
+    no untrusted files: the other pixel processes have made or verified what it gets.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class CheckProcess:
     ) -> None:
         """
         Args:
-            model: The pose model; missing: nothing is known of people.
+            model: The pose model; missing: people are not looked for.
             child_bytes: Most memory of the process.
             limit_s: One check, waiting included.
         """
@@ -78,7 +78,7 @@ class CheckProcess:
         except WearonError as exc:
             return Report(not_checked=exc.code)
         return Report(
-            findings=tuple(map(Finding, note["findings"])),
+            findings=tuple(map(PictureFinding, note["findings"])),
             not_checked=note["not_checked"],
             seen=note["seen"],
         )

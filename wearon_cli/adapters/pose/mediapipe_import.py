@@ -2,7 +2,7 @@
 Importing MediaPipe without its drawing and audio libraries, and without its reports.
 
 Its package imports OpenCV, Matplotlib and an audio library, none of which is used here. Without
-them a process is 30 MB smaller, starts half a second sooner, and needs no libGL on the system.
+them a process is 30 MB smaller, starts half a second faster, and needs no libGL.
 
 Its native library reports to its vendor: it looks up play.googleapis.com and connects to it when a
 landmarker is closed. Seen with strace in MediaPipe 1.2.2, which has no switch for it.
@@ -17,8 +17,8 @@ from typing import Final
 
 _UNUSED: Final = ("cv2", "matplotlib", "matplotlib.pyplot", "sounddevice")
 
-#: The native library sends its reports through the proxy that this variable names, and looks no
-#: name up itself then.
+#: The native library sends its reports through the proxy in this variable, and then resolves no
+#: name itself.
 _PROXY_VARIABLE: Final = "https_proxy"
 #: Port 0 of this machine: no program can listen there, and every connection to it is refused.
 _NOWHERE: Final = "http://127.0.0.1:0"
@@ -27,7 +27,7 @@ _NOWHERE: Final = "http://127.0.0.1:0"
 @contextmanager
 def guarded_import() -> Iterator[None]:
     """
-    Import MediaPipe within this, and nowhere else.
+    Every import of MediaPipe is inside this context.
 
     From then on its reports go nowhere: only C code of this process sees the variable. Python's own
     `os.environ` stays as it is, and with it our HTTP clients and every child that is started with
@@ -36,7 +36,7 @@ def guarded_import() -> Iterator[None]:
     os.putenv(_PROXY_VARIABLE, _NOWHERE)
     empty = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
     for name, module in empty.items():
-        module.__path__ = []  # looks like a package, so that its parts are looked up here too
+        module.__path__ = []  # looks like a package, so that its submodules are looked up here too
         parent, _, child = name.rpartition(".")
         if parent in empty:
             setattr(empty[parent], child, module)

@@ -15,7 +15,7 @@ from wearon_cli.adapters.pose.mediapipe_import import guarded_import
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.errors import ConfigError, PictureUnusable
 
-#: Most people to look for. One is expected; looking for more shows whether there are several.
+#: Most people looked for. One is expected; a second one shows that there are several.
 MOST_PEOPLE: Final = 3
 
 
@@ -28,7 +28,7 @@ class MediaPipePose:
 
     def __init__(self, model: Path, *, quiet: bool = True) -> None:
         """
-        Load the model: half a second, with MediaPipe's import more.
+        Load the model: takes half a second, and longer when MediaPipe is imported first.
 
         Args:
             quiet: Keep the native libraries' output off the terminal.
@@ -47,7 +47,7 @@ class MediaPipePose:
         Find people, the largest first (see `PoseReader`).
 
         Raises:
-            PictureUnusable: No picture, or MediaPipe cannot work with it.
+            PictureUnusable: It is not a picture, or MediaPipe cannot process it.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
             raise PictureUnusable(f"not an RGB picture: shape {rgb.shape}")
@@ -63,7 +63,7 @@ class MediaPipePose:
         return _readings(found, rgb.shape[:2])
 
     def close(self) -> None:
-        """Free the model's memory. It cannot read any more."""
+        """Free the model's memory. The reader cannot be used afterwards."""
         with self._hush():
             self._landmarker.close()
 
@@ -80,7 +80,7 @@ def load_landmarker(model: Path, **options: Any) -> Any:
 
     Args:
         model: The model file.
-        options: Of its `PoseLandmarkerOptions`.
+        options: Passed to its `PoseLandmarkerOptions`.
 
     Raises:
         ConfigError: The model, or MediaPipe itself, cannot be loaded.
@@ -180,7 +180,8 @@ class _NativeNoise:
 
 
 _NATIVE_NOISE: Final = _NativeNoise()
-#: Around calls of MediaPipe: keeps what its native libraries say off the terminal and the log.
+#: Wrapped around calls of MediaPipe: keeps the output of its native libraries off the terminal and
+#: the log.
 quietly: Final = _NATIVE_NOISE.muted
 
 

@@ -2,8 +2,9 @@
 The pose model file: built once from networks that Google ships inside an older MediaPipe wheel.
 
 MediaPipe's current wheel has no model. Version 0.10.21 carries the two networks of the pose
-landmarker; fetched with pip, so that the user's own index, proxy and certificates hold. Each gets
-the metadata the Tasks API asks for, and both go into one `.task` bundle, the same bytes each time.
+landmarker; fetched with pip, so that the user's own index, proxy and certificates are used. Each
+gets the metadata the Tasks API asks for, and both go into one `.task` bundle, the same bytes each
+time.
 """
 
 import hashlib
@@ -39,12 +40,12 @@ WHEEL_TAGS: Final = (
     *("--python-version", "3.12"),
     *("--abi", "cp312"),
 )
-#: The wheel has 36 MB; this allows for a line of 0.5 Mbit/s.
+#: The wheel has 36 MB; this is enough at 0.5 Mbit/s.
 DOWNLOAD_TIMEOUT_S: Final = 900
 #: A line of `pip --progress-bar raw`.
 _PROGRESS: Final = re.compile(r"Progress (\d+) of (\d+)")
 _CACHE_NAME: Final = "pose_landmarker_full.task"
-#: The release workflow puts it there before it builds the wheel; the repository does not hold it.
+#: The release workflow puts it there before it builds the wheel; it is not in the repository.
 _RELEASED: Final = Path(__file__).parents[2] / "assets" / _CACHE_NAME
 _PIP: Final = (sys.executable, "-m", "pip")
 _PULL_HINT: Final = "run `wearon model pull`"
@@ -136,9 +137,9 @@ def pull_model(
     on_bytes: OnBytes | None = None,
 ) -> Path:
     """
-    Make sure that the pose model is there; build it when it is not, or when `again` says so.
+    Build the pose model if it is missing, or if `again` is set.
 
-    Any number of processes may do this at once: each builds for itself, the last rename wins, and
+    Any number of processes may do this at once: each builds its own file, the last rename wins, and
     all write the same bytes.
 
     Args:
@@ -166,13 +167,13 @@ def pull_model(
 
 def build_bundle(wheel: Path) -> bytes:
     """
-    Put the `.task` bundle together: an uncompressed zip of both networks with metadata.
+    Build the `.task` bundle: an uncompressed zip of both networks with metadata.
 
     Args:
         wheel: MediaPipe's 0.10.21 wheel, for any system.
 
     Raises:
-        UpstreamError: The wheel's networks are not the known ones.
+        UpstreamError: The wheel's networks are not the expected ones.
     """
     members = {}
     try:
@@ -216,7 +217,7 @@ def _download_wheel(folder: Path, pip: Sequence[str], on_bytes: OnBytes | None) 
 
 
 def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[int, str]:
-    """Run it to its end. Its exit code, and what it said on stderr."""
+    """Run pip to its end. Returns its exit code and its stderr."""
     with tempfile.TemporaryFile("w+") as stderr:
         try:
             process = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
@@ -240,7 +241,7 @@ def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[i
         finally:
             is_late = not late.is_alive()
             late.cancel()
-            process.kill()  # nothing, at its end; pip, at Ctrl-C
+            process.kill()  # no effect when pip has ended; ends pip at Ctrl-C
         if is_late:
             raise UpstreamError(
                 f"downloading {REQUIREMENT} took longer than {DOWNLOAD_TIMEOUT_S} s",
@@ -251,7 +252,7 @@ def _run_pip(command: Sequence[str], on_bytes: OnBytes | None = None) -> tuple[i
 
 
 def _explained(pip_says: str) -> UpstreamError | ConfigError:
-    """Why pip failed, in our words: its own contain addresses."""
+    """Why pip failed, in our words: its own messages contain addresses."""
     if "No module named pip" in pip_says:
         return ConfigError(
             "this Python has no pip, which is needed to download the pose model",
@@ -321,12 +322,12 @@ def _metadata(network: Network, *, outputs: list[bytes]) -> bytes:
 
 
 def _aligned_builder(size_bytes: int) -> Any:
-    """A builder that puts weights on 16-byte borders, as TensorFlow Lite's schema asks."""
+    """A builder that aligns weights to 16 bytes, as TensorFlow Lite's schema requires."""
     import flatbuffers
 
     class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no types
         # The generated code aligns byte vectors to one byte: it ignores the schema's
-        # `force_align`, and networks with weights astray fail on some processors.
+        # `force_align`, and networks with misaligned weights fail on some processors.
         def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
             wanted = 16 if elemSize == 1 else alignment
             return int(super().StartVector(elemSize, numElems, wanted))
@@ -335,7 +336,9 @@ def _aligned_builder(size_bytes: int) -> Any:
 
 
 def _aligned_zip(members: dict[str, bytes]) -> bytes:
-    """An uncompressed zip whose members start on 64-byte borders: they are mapped, not copied."""
+    """An uncompressed zip whose members are aligned to 64 bytes, so that they are mapped, not
+    copied.
+    """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as bundle:
         for name, data in members.items():
@@ -343,7 +346,7 @@ def _aligned_zip(members: dict[str, bytes]) -> bytes:
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.create_system = 3
             info.external_attr = 0o644 << 16
-            data_start = out.tell() + 30 + len(name) + 4  # local header, name, padding's own head
+            data_start = out.tell() + 30 + len(name) + 4  # local header, name, padding's header
             padding = -data_start % 64
             info.extra = struct.pack("<HH", _PADDING_FIELD, padding) + bytes(padding)
             bundle.writestr(info, data)
@@ -361,7 +364,7 @@ def _write_whole(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as out:
                 out.write(data)
-            Path(name).chmod(0o644)  # readable for other roles' users, like any cached file
+            Path(name).chmod(0o644)  # readable by the users of other roles, like any cached file
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)

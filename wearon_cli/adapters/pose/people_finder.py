@@ -17,10 +17,10 @@ from wearon_cli.core.errors import PictureUnusable
 #: Confidence of its detector from which a person counts, MediaPipe's default: of 46 pictures
 #: without people one is taken for a person at it, of 298 photos of people one is missed.
 SURE: Final = 0.5
-#: The least confidence at which it is asked: with `_looks` no photo of a person is missed then, and
-#: every fourth picture without one is known to have none (docs/checks.md).
+#: The lowest confidence at which people are looked for: with `_looks` no photo of a person is
+#: missed, and every fourth picture without a person is recognised as such (docs/checks.md).
 LENIENT: Final = 0.1
-#: Around a picture that is shown smaller, as a face that fills its photo needs it.
+#: Border around a picture that is shown smaller: a face that fills its photo needs it.
 _GREY: Final = (127, 127, 127)
 
 
@@ -38,7 +38,7 @@ class PeopleFinder:
 
         Raises:
             ConfigError: The network cannot be loaded.
-            PictureUnusable: It cannot work with this picture.
+            PictureUnusable: It cannot process this picture.
         """
         self._sure = self._sure or self._load(SURE, MOST_PEOPLE)
         return tuple(
@@ -53,9 +53,10 @@ class PeopleFinder:
 
     def may_show_someone(self, rgb: Rgb) -> bool:
         """
-        Whether there may be a person after all: small, very near, turned, headless or in the dark.
+        Whether there may be a person after all: small, very near, turned, with the head cut off, or
+        in the dark.
 
-        For a picture in which none was found. Up to six looks, where one is the rule.
+        For a picture in which none was found. Takes up to six searches instead of one.
 
         Raises:
             As `find`.
@@ -75,7 +76,7 @@ class PeopleFinder:
 
 
 def _looks() -> Iterator[Callable[[Image.Image], Image.Image]]:
-    """From the likeliest on."""
+    """The most likely first."""
     yield lambda picture: picture
     yield _smaller
     yield _middle
@@ -97,7 +98,7 @@ def _middle(picture: Image.Image) -> Image.Image:
 
 
 def _detected(landmarker: Any, rgb: Rgb) -> list[NDArray[np.float64]]:
-    """(33, 3) of each: x and y over the picture's sides, visibility."""
+    """For each person (33, 3): x and y as shares of the picture's sides, visibility."""
     from mediapipe import Image as MediaPipeImage
     from mediapipe import ImageFormat
 

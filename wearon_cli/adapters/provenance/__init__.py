@@ -1,1 +1,1 @@
-"""Content credentials (C2PA): signing pictures, and reading what others signed."""
+"""Content credentials (C2PA): signing pictures, and reading other signatures."""

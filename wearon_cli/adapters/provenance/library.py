@@ -1,5 +1,5 @@
 """
-The C2PA library, of the extra `wearon-cli[c2pa]`, with what all uses of it share.
+The C2PA library from the extra `wearon-cli[c2pa]`, and the settings that all its uses share.
 
 By default it fetches manifests from addresses that a picture names. Pictures are untrusted: this is
 turned off.

@@ -9,7 +9,7 @@ from wearon_cli.adapters.provenance.library import context, library
 from wearon_cli.core.pictures.credentials import Credentials, SignatureState
 from wearon_cli.core.pictures.headers import sniff
 
-#: That no trust list is there to vouch for a certificate is what `VALID` says already.
+#: `VALID` already means that no trust list was asked about the certificate.
 _NO_FAULT: Final = "signingCredential.untrusted"
 
 
@@ -21,7 +21,7 @@ def read_credentials(picture: bytes) -> Credentials | None:
         picture: A JPEG, PNG or WebP file.
 
     Returns:
-        None when it carries no content credentials, or none that can be read.
+        None when it carries no content credentials, or none that can be parsed.
 
     Raises:
         ConfigError: The library is not there.

@@ -1,4 +1,4 @@
-"""Signing pictures with content credentials, by a certificate of the operator's."""
+"""Signs pictures with content credentials, with the operator's certificate."""
 
 import io
 from base64 import b64decode
@@ -24,7 +24,7 @@ _TRIAL: Final = b64decode(
 
 
 class C2paSigner:
-    """Implements `Signer`. No time stamp is asked for: that would talk to its authority."""
+    """Implements `Signer`. Requests no time stamp: that would be a call to another company."""
 
     def __init__(self, *, certificate: bytes, key: bytes) -> None:
         """
@@ -43,10 +43,10 @@ class C2paSigner:
     @classmethod
     def open(cls, *, certificate: Path, key: Path) -> "C2paSigner":
         """
-        A signer of these files.
+        Create a signer from these files.
 
         Raises:
-            ConfigError: They cannot be read, or as for a new one.
+            ConfigError: They cannot be read, or cannot sign.
         """
         try:
             return cls(certificate=certificate.read_bytes(), key=key.read_bytes())
@@ -97,10 +97,10 @@ def _mime(picture: bytes) -> str:
 
 def _algorithm(key: bytes) -> str:
     """
-    What this key signs with, as C2PA calls it (C2PA 2.2, section 13.2).
+    C2PA's name for this key's algorithm (C2PA 2.2, section 13.2).
 
     Raises:
-        ConfigError: It is no private key, or signs with nothing that C2PA takes.
+        ConfigError: It is not a private key, or its algorithm is not allowed in C2PA.
     """
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

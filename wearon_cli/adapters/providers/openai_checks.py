@@ -1,4 +1,4 @@
-"""What OpenAI says of a model and of our key. Asks for descriptions only: no cost."""
+"""Asks OpenAI about a model and our key. Reads descriptions only, at no cost."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,7 @@ QUESTION_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What the API says of a model. A hint: on a launch day this list lags behind."""
+    """What the API says about a model. Not final: on a launch day the list lags behind."""
 
     model_id: str
     shuts_down: date | None

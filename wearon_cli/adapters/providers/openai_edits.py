@@ -1,14 +1,13 @@
 """
-OpenAI's `POST /images/edits` as a provider without powers: the answer is the picture, or lost.
+OpenAI's `POST /images/edits` as a provider without powers: a picture is in the answer, or it is
+lost.
 
-A call is sent once, and never repeated in here. With no idempotency key on this path, whatever
-fails after the request left may have been billed and raises `CallAmbiguous`.
+A call is sent once and never retried here. With no idempotency key on this path, whatever fails
+after the request left may have been billed and raises `CallAmbiguous`.
 """
 
 import binascii
-import time
 from typing import Any, Final
-from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
@@ -21,19 +20,17 @@ from wearon_cli.adapters.providers.openai_errors import (
     request_id,
 )
 from wearon_cli.adapters.providers.openai_usage import read_use
-from wearon_cli.adapters.providers.vendor_http import ask, vendor_client
+from wearon_cli.adapters.providers.vendor_http import order, vendor_client
 from wearon_cli.core.errors import RequestRejected
-from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import (
     MAX_PROMPT_CHARS,
     OPENAI,
     image_model,
 )
 from wearon_cli.core.image_rules import API_MAX_PICTURES, ImageModel
-from wearon_cli.core.jobs.events import ImageCallAnswered
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 
-#: Requested, so that nothing has to be encoded again; 90 keeps skin free of blocks.
+#: The requested JPEG quality, so that the result is not encoded again; at 90 skin shows no blocks.
 OUTPUT_COMPRESSION: Final = 90
 
 
@@ -82,28 +79,19 @@ class OpenAIImages(OneShot):
     async def submit(
         self, request: TryOnRequest, *, model: str, marker: str | None
     ) -> GeneratedPicture:
-        """Draw, and answer with the picture."""
+        """Draw, and return the picture."""
         del marker
         rules = image_model(model)
         require_takes(rules, request, size=self._size, quality=self._quality)
-        started_s = time.monotonic()
-        answer = await ask(
+        answer = await order(
             self._http,
-            "POST",
             "images/edits",
+            provider=self.name,
+            model=model,
+            session_id=request.session_id,
             timeout_s=self._timeout_s,
             data=self._fields(rules, request),
             files=_files(request),
-            headers={"X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
-        )
-        emit(
-            ImageCallAnswered(
-                provider=self.name,
-                model=model,
-                status=answer.status,
-                vendor_request_id=request_id(answer.headers),
-                took_ms=round((time.monotonic() - started_s) * 1000),
-            )
         )
         if answer.status != httpx.codes.OK:
             raise from_answer(answer.status, answer.headers, read_error(answer.raw))

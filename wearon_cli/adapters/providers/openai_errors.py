@@ -1,8 +1,8 @@
 """
-What the image API's answers and httpx's exceptions mean, in errors of our tree.
+Maps the image API's answers and httpx's exceptions to our error tree.
 
-Decided by status and `error.code`. The vendor's message text is never shown or kept: it can hold
-parts of a key, addresses, and what the safety system thinks of a shopper.
+Decided by status and `error.code`. The vendor's message text is never shown or kept: it can contain
+parts of a key, addresses, and the safety system's judgement of a shopper.
 """
 
 import email.utils
@@ -28,7 +28,7 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.vendor_answer import VendorAnswer
 
-#: A longer wait than this is not a pause but a fault in the header.
+#: A longer wait than this is treated as an error in the header.
 MAX_RETRY_AFTER_S: Final = 3600.0
 
 #: Codes that mean the same whatever the status they came with.
@@ -49,7 +49,7 @@ CODES: Final[dict[str, type[GeneratorError]]] = {
         ),
         AccountBlocked,
     ),
-    # The last two are our table of models being wrong about one: the next model may do.
+    # The last two mean that our table is wrong about this model: the next model may work.
     **dict.fromkeys(
         ("model_not_found", "invalid_input_fidelity_model", "unknown_parameter"), ModelUnavailable
     ),
@@ -63,7 +63,7 @@ STATUSES: Final[dict[int, type[GeneratorError]]] = {
     401: AccountBlocked,
     402: AccountBlocked,
     403: AccountBlocked,
-    404: AccountBlocked,  # not even a model's name in it: a wrong OPENAI_BASE_URL
+    404: AccountBlocked,  # it does not even name a model: a wrong OPENAI_BASE_URL
     405: AccountBlocked,
     413: RequestRejected,
     415: RequestRejected,
@@ -86,7 +86,7 @@ TRANSPORT: Final[tuple[tuple[type[Exception], type[GeneratorError]], ...]] = (
     (httpx.InvalidURL, GeneratorUnreachable),
     (httpx.CookieConflict, CallAmbiguous),
 )
-#: Everything of httpx, for an `except`.
+#: Every exception of httpx, for an `except`.
 HTTPX_ERRORS: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 
 _SAFE_NAME: Final = re.compile(r"[a-z0-9_.\[\]-]{1,64}", re.IGNORECASE)
@@ -103,7 +103,7 @@ class ErrorBody:
 
 
 def from_transport(exc: Exception) -> GeneratorError:
-    """Our error for one of httpx's."""
+    """Our error for an httpx exception."""
     made = next(ours for theirs, ours in TRANSPORT if isinstance(exc, theirs))
     return made(f"{_LEFT[made]} ({type(exc).__name__})")
 
@@ -146,7 +146,7 @@ _HINTS: Final[dict[type[GeneratorError], str]] = {
 def _class_for(
     status: int, body: ErrorBody, codes: Mapping[str, type[GeneratorError]]
 ) -> type[GeneratorError]:
-    if status == 200:  # billed as far as we know, unless it says that no picture was drawn
+    if status == 200:  # may have been billed, unless it says that no picture was drawn
         known = codes.get(body.code or "", CallAmbiguous)
         return CallAmbiguous if known is GeneratorFault else known
     if body.code == "invalid_value" and body.param == "model":
@@ -154,14 +154,14 @@ def _class_for(
     if body.code is not None and body.code in codes:
         return codes[body.code]
     if status == 429 and body.kind == "insufficient_quota":
-        return AccountBlocked  # out of money under a newer code
+        return AccountBlocked  # a newer code for an empty account
     if not body.is_json and status not in {401, 404, 429}:
         return GeneratorFault  # a page from a proxy: not the API's own answer
     return STATUSES.get(status, GeneratorFault)
 
 
 def read_error(raw: bytes | bytearray) -> ErrorBody:
-    """Read an answer's `error` object; of a page that is not JSON nothing is read."""
+    """Read an answer's `error` object; a page that is not JSON is ignored."""
     try:
         document = from_json(raw)
     except ValueError:
@@ -178,7 +178,7 @@ def read_error(raw: bytes | bytearray) -> ErrorBody:
 
 
 def request_id(headers: httpx.Headers) -> str | None:
-    """The vendor's id of this answer, for its support; None when it looks like anything else."""
+    """The vendor's id of this answer, for its support; None when it does not look like an id."""
     return safe_name(headers.get("x-request-id"))
 
 
@@ -212,5 +212,5 @@ def _number(text: str | None) -> float | None:
 
 
 def safe_name(value: Any) -> str | None:
-    """A short identifier as it is; anything else could be text, and is dropped."""
+    """A short identifier as it is; anything else could be free text, and is dropped."""
     return value if isinstance(value, str) and _SAFE_NAME.fullmatch(value) else None

@@ -1,10 +1,11 @@
 """
-OpenAI's Responses in background mode as a provider: pictures can be fetched, and lost ones found.
+OpenAI's Responses API in background mode as a provider: pictures can be fetched later, and lost
+ones found.
 
 The paid call is sent once. Before it comes a conversation, free of charge, whose id the caller
-journals: while a response runs in a conversation a second one is refused there, and what ended
-stands among its items. So a purchase whose answer was lost can be distinguished from one that never
-happened.
+journals: while a response runs in a conversation, a second one is refused there, and the output of
+ended ones is among its items. So a purchase whose answer was lost can be distinguished from one
+that never happened.
 
 None of this was tested with a live account. Where the API refuses conversations together with
 background and pictures, they are left out for a while and `powers` says so.
@@ -16,7 +17,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
-from uuid import uuid4
 
 import httpx
 from pydantic_core import from_json, to_json
@@ -26,18 +26,22 @@ from wearon_cli.adapters.providers.openai_errors import (
     ErrorBody,
     from_answer,
     read_error,
-    request_id,
 )
-from wearon_cli.adapters.providers.polling import Pace
+from wearon_cli.adapters.providers.polling import (
+    LOOK_AGAIN_S,
+    QUESTION_TIMEOUT_S,
+    QUESTIONS_AT_ONCE,
+    Pace,
+)
 from wearon_cli.adapters.providers.responses_answer import (
     RESPONSE_CODES,
     RUNNING,
-    Asked,
+    Submitted,
     read_conversation,
     read_response,
 )
 from wearon_cli.adapters.providers.responses_body import drawing_body, probe_body
-from wearon_cli.adapters.providers.vendor_http import Answer, ask, ask_free
+from wearon_cli.adapters.providers.vendor_http import Answer, ask_free, order
 from wearon_cli.core.errors import (
     CallAmbiguous,
     GeneratorError,
@@ -47,20 +51,14 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import OPENAI, POWERS, image_model
-from wearon_cli.core.jobs.events import ConversationsRefused, ImageCallAnswered
+from wearon_cli.core.jobs.events import ConversationsRefused
 from wearon_cli.core.providers import GeneratedPicture, Pending, Powers, Ticket, TryOnRequest
 
 #: Conversations that were refused are asked for again after this time.
 REFUSED_FOR_S: Final = 3600.0
-#: Time limit of a free request. The answer with the picture has about 1.5 MB.
-QUESTION_TIMEOUT_S: Final = 20.0
-#: Concurrent status requests. The connection pool gets slow when many wait for it.
-QUESTIONS_AT_ONCE: Final = 16
-#: No picture was reported to be faster than this at medium quality.
+#: No picture of medium quality is reported to have been faster than this.
 FIRST_GUESS_S: Final = 8.0
-#: Pause between two lookups of a purchase that may just have ended.
-LOOK_AGAIN_S: Final = 3.0
-#: More than one response puts into a conversation.
+#: More items than one response adds to a conversation.
 MAX_ITEMS: Final = 100
 
 #: Parameters that we choose ourselves: a refusal of one is not the shopper's fault.
@@ -93,7 +91,7 @@ class OpenAIResponses:
     ) -> None:
         """
         Args:
-            http: From `image_api_client`; closed by the caller. Some 30 connections are enough for
+            http: From `image_api_client`; closed by the caller. About 30 connections are enough for
                 hundreds of pictures: none is held while a picture is drawn.
             outer_model: The text model that calls the image tool.
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
@@ -120,9 +118,9 @@ class OpenAIResponses:
     # ------------------------------------------------------------------------- buying
 
     async def prepare(self, session_id: str, *, after: str | None = None) -> str | None:
-        """Open a conversation, and delete that of the purchase before."""
+        """Open a conversation, and delete that of the previous purchase."""
         if after is not None:
-            with suppress(GeneratorError):  # only a few words are left there
+            with suppress(GeneratorError):  # only a little text is left there
                 await self._delete_conversation(after)
         if not self._takes_conversations:
             return None
@@ -141,11 +139,12 @@ class OpenAIResponses:
     ) -> Pending | GeneratedPicture:
         rules = image_model(model)
         require_takes(rules, request, size=self._size, quality=self._quality)
-        started_s = time.monotonic()
-        answer = await ask(
+        answer = await order(
             self._http,
-            "POST",
             "responses",
+            provider=self.name,
+            model=model,
+            session_id=request.session_id,
             timeout_s=self._submit_timeout_s,
             content=drawing_body(
                 rules,
@@ -155,19 +154,7 @@ class OpenAIResponses:
                 quality=self._quality,
                 conversation=marker,
             ),
-            headers={
-                "Content-Type": "application/json",
-                "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}",
-            },
-        )
-        emit(
-            ImageCallAnswered(
-                provider=self.name,
-                model=model,
-                status=answer.status,
-                vendor_request_id=request_id(answer.headers),
-                took_ms=round((time.monotonic() - started_s) * 1000),
-            )
+            headers={"Content-Type": "application/json"},
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=marker or "", marker=marker)
         if answer.status == httpx.codes.OK:
@@ -225,7 +212,7 @@ class OpenAIResponses:
         try:
             picture = read_conversation(items, self._asked(ticket))
         except GeneratorError:
-            return ticket  # `collect` tells its end
+            return ticket  # `collect` reports how it ended
         return None if picture is None else ticket
 
     async def _look(self, conversation: str) -> tuple[bool, Sequence[dict[str, Any]]]:
@@ -241,7 +228,7 @@ class OpenAIResponses:
         if await self._is_locked(conversation):
             return True, []
         items = await self._conversation_items(conversation)
-        if not _has_image_call(items):  # whether the lock goes first is not documented
+        if not _has_image_call(items):  # whether the lock is released first is not documented
             await asyncio.sleep(self._look_again_s)
             items = await self._conversation_items(conversation)
         return False, items
@@ -282,7 +269,7 @@ class OpenAIResponses:
             await self._delete_conversation(ticket.marker)
 
     async def _delete_conversation(self, conversation: str) -> None:
-        """A conversation's items outlive it, so they go first."""
+        """A conversation's items outlive it, so they are deleted first."""
         try:
             items = await self._conversation_items(conversation)
         except CallAmbiguous:  # it is gone
@@ -323,7 +310,7 @@ class OpenAIResponses:
     def _submit_error(
         self, answer: Answer, error: ErrorBody, *, has_marker: bool
     ) -> GeneratorError:
-        """Our error for an answer to the paid call that is no purchase."""
+        """Our error for an answer to the paid call that is not a purchase."""
         parameter = (error.param or "").partition("[")[0].partition(".")[0]
         if parameter == "conversation" or error.code == "conversation_not_supported":
             self._note_refused(answer.status, error)
@@ -337,8 +324,8 @@ class OpenAIResponses:
             return ModelUnavailable(str(made), hint="use another model in OPENAI_IMAGE_MODELS")
         return made
 
-    def _asked(self, ticket: Ticket) -> Asked:
-        return Asked(
+    def _asked(self, ticket: Ticket) -> Submitted:
+        return Submitted(
             ticket=ticket,
             outer_model=self._outer_model,
             size=self._size,
@@ -378,7 +365,7 @@ def _document(answer: Answer) -> dict[str, Any]:
 
 
 def _response_id(answer: Answer) -> str:
-    """The id of the response that was just bought; without it, it has to be found."""
+    """The id of the response that was just bought; without an id it has to be found."""
     try:
         bought = _document(answer).get("id")
     except GeneratorFault as exc:

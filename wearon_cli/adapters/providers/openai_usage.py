@@ -1,4 +1,4 @@
-"""What OpenAI reports as the usage of a picture: the same object in both APIs."""
+"""Reads the usage that OpenAI reports for a picture: the same object in both APIs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +18,10 @@ class ToldUse:
 
 def read_use(model_id: str, told: Any) -> ToldUse:
     """
-    Read a `usage` or `tool_usage.image_gen` object. Raises nothing, whatever is in it.
+    Read a `usage` or `tool_usage.image_gen` object. Never raises, whatever it contains.
 
     Input without details counts as pictures, the more expensive and by far the larger part; so does
-    output. An image tool that was never used reports zero for both, which means nothing.
+    output. An image tool that was never used reports zero for both; that is not a usage.
     """
     tokens_in, tokens_out = count(told, "input_tokens"), count(told, "output_tokens")
     if tokens_in is None or tokens_out is None:

@@ -1,4 +1,4 @@
-"""When to poll for a picture: few short requests, no connection held in between."""
+"""Decides when to poll for a picture: few short requests, no connection held in between."""
 
 import time
 from collections import OrderedDict, defaultdict, deque
@@ -10,20 +10,26 @@ from wearon_cli.core.providers import Ticket
 
 #: Shortest pause between two polls for one picture.
 EVERY_S: Final = 2.0
-#: And at least this share of its age: the picture is then noticed at most 10 % late.
+#: The pause is at least this share of the picture's age: it is noticed at most 10 % late.
 EVERY_SHARE: Final = 0.1
 #: Pause after a failed poll, unless the provider names one.
 AFTER_FAILURE_S: Final = 4.0
-#: The first poll waits at most this long, however long pictures took before.
+#: Pause between two lookups of a purchase that may just have arrived or ended.
+LOOK_AGAIN_S: Final = 3.0
+#: Concurrent status requests. The connection pool gets slow when many wait for it.
+QUESTIONS_AT_ONCE: Final = 16
+#: Time limit of a free request. The answer with the picture has about 1.5 MB.
+QUESTION_TIMEOUT_S: Final = 20.0
+#: The first poll comes after this time at the latest, however long earlier pictures took.
 MAX_FIRST_S: Final = 60.0
 
-#: How many recent times of a model are remembered, and how many are needed to trust them.
+#: How many recent durations are kept for a model, and how many are needed before they are used.
 _REMEMBERED: Final = 50
 _ENOUGH: Final = 5
 #: The first poll comes when one picture in ten is ready. An earlier one rarely finds a picture, and
 #: each costs about 2 ms of CPU (`make bench`, bench_providers).
 _QUANTILE: Final = 0.1
-#: More purchases than are ever in flight in one process; the age of older ones is forgotten.
+#: More purchases than one process ever has in flight; the age of older ones is dropped.
 _MOST_TICKETS: Final = 5000
 
 
@@ -39,9 +45,9 @@ class Pace:
     ) -> None:
         """
         Args:
-            every_s: Between two questions, at least.
-            first_guess_s: From a purchase to the first question, while nothing is learned yet.
-            clock_s: A clock that never goes back.
+            every_s: Shortest time between two polls.
+            first_guess_s: From a purchase to the first poll, until enough durations are known.
+            clock_s: A monotonic clock.
         """
         self._every_s = every_s
         self._first_guess_s = every_s if first_guess_s is None else first_guess_s
@@ -67,7 +73,7 @@ class Pace:
         return max(self._every_s, (self._clock_s() - begun_s) * EVERY_SHARE)
 
     def ended(self, ticket: Ticket) -> None:
-        """Learn from a picture that has arrived."""
+        """Record how long a picture took."""
         begun_s = self._begun_s.pop(ticket.provider_id, None)
         if begun_s is not None:
             self._took_s[ticket.model].append(self._clock_s() - begun_s)

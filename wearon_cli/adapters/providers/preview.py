@@ -20,7 +20,7 @@ from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, U
 
 #: The one model it has.
 MODEL: Final = PREVIEW
-#: Composites made at once: each keeps a core busy and some 60 MB in memory.
+#: Composites made at once: each keeps a core busy and takes about 60 MB of memory.
 AT_ONCE: Final = 2
 JPEG_QUALITY: Final = 92
 
@@ -29,7 +29,7 @@ class PreviewImages(OneShot):
     """
     Implements `Provider`: lays the first garment on the person's torso. Only tops are dressed;
     other garments, and tops that it cannot dress well, are shown next to the person, with the
-    reason. Accessories and the prompt are not looked at.
+    reason. Accessories and the prompt are ignored.
     """
 
     name = PREVIEW
@@ -52,7 +52,8 @@ class PreviewImages(OneShot):
         Make a preview.
 
         Raises:
-            RequestRejected: No garment picture, no picture, or no person in the first one.
+            RequestRejected: There is no garment picture, an input is not a picture, or the first
+                one shows no person.
             GeneratorFault: The pose model cannot be loaded here.
         """
         del model, marker

@@ -1,8 +1,8 @@
 """
-What OpenAI's Responses answer: a picture and its cost, or the error that it ended with.
+Reads answers of OpenAI's Responses API: a picture and its cost, or the error that it ended with.
 
-A vendor's text is never shown or kept, and neither are the categories that a shopper's photo fell
-into: codes and the stage of a refusal only.
+Of a refusal only the codes and the stage are kept: never the vendor's text, nor the categories that
+a shopper's photo was put into.
 """
 
 import binascii
@@ -74,8 +74,8 @@ _REFUSAL_STAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What was asked for, where the answer does not repeat it."""
+class Submitted:
+    """What was requested, for answers that do not repeat it."""
 
     ticket: Ticket
     outer_model: str
@@ -83,13 +83,13 @@ class Asked:
     quality: str
 
 
-def read_response(document: Mapping[str, Any], asked: Asked) -> GeneratedPicture:
+def read_response(document: Mapping[str, Any], asked: Submitted) -> GeneratedPicture:
     """
     The picture of a response that has ended.
 
     Raises:
-        CallAmbiguous: A picture was drawn, and is not in the answer.
-        GeneratorError: Any other: no picture was drawn.
+        CallAmbiguous: A picture was drawn but is not in the answer.
+        GeneratorError: No picture was drawn.
     """
     call = image_call(_items(document.get("output")))
     if call is None or not isinstance(call.get("result"), str):
@@ -112,11 +112,13 @@ def read_response(document: Mapping[str, Any], asked: Asked) -> GeneratedPicture
     return _picture(call, usage)
 
 
-def read_conversation(items: Iterable[Mapping[str, Any]], asked: Asked) -> GeneratedPicture | None:
+def read_conversation(
+    items: Iterable[Mapping[str, Any]], asked: Submitted
+) -> GeneratedPicture | None:
     """
     The picture among a conversation's items; None when no image tool call is there.
 
-    A conversation tells no usage: the cost is an estimate.
+    A conversation reports no usage: the cost is an estimate.
 
     Raises:
         As `read_response`.
@@ -156,7 +158,7 @@ def _picture(call: Mapping[str, Any], usage: Usage) -> GeneratedPicture:
     )
 
 
-def _estimate(call: Mapping[str, Any], asked: Asked, pictures: int | None) -> float | None:
+def _estimate(call: Mapping[str, Any], asked: Submitted, pictures: int | None) -> float | None:
     """What the picture cost, by our table and what the answer says of size and quality."""
     model: ImageModel = image_model(asked.ticket.model)
     size, quality = call.get("size"), call.get("quality")

@@ -1,15 +1,14 @@
 """
-Runware as a provider: its try-on models, and OpenAI's, under an id of our own.
+Runware as a provider: its try-on models, and OpenAI's, under task ids that we choose.
 
-The id of a purchase is journalled before it is sent, so that it can be looked up whatever became of
-the answer. None of this was tested with a live account. Whether a second task with the same id is
+The id of a purchase is journalled before it is sent, so that it can be looked up even if the answer
+is lost. None of this was tested with a live account. Whether a second task with the same id is
 accepted, refused or answered with the first is not documented, so it is looked up before it is sent
 again, and all three answers are handled.
 """
 
 import asyncio
 import binascii
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -18,8 +17,12 @@ import httpx
 from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
-from wearon_cli.adapters.providers.openai_errors import request_id
-from wearon_cli.adapters.providers.polling import Pace
+from wearon_cli.adapters.providers.polling import (
+    LOOK_AGAIN_S,
+    QUESTION_TIMEOUT_S,
+    QUESTIONS_AT_ONCE,
+    Pace,
+)
 from wearon_cli.adapters.providers.runware_errors import (
     TaskError,
     class_for,
@@ -27,7 +30,7 @@ from wearon_cli.adapters.providers.runware_errors import (
     read_error,
 )
 from wearon_cli.adapters.providers.runware_tasks import drawing_task, require_takes
-from wearon_cli.adapters.providers.vendor_http import Answer, ask, ask_free, vendor_client
+from wearon_cli.adapters.providers.vendor_http import Answer, ask_free, order, vendor_client
 from wearon_cli.core.errors import (
     CallAmbiguous,
     FetchFailed,
@@ -40,15 +43,10 @@ from wearon_cli.core.errors import (
 from wearon_cli.core.events import emit
 from wearon_cli.core.image_models import POWERS, RUNWARE, image_model
 from wearon_cli.core.image_prices import try_on_usd
-from wearon_cli.core.jobs.events import ImageCallAnswered, PictureFlagged
+from wearon_cli.core.jobs.events import PictureFlagged
 from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, Usage
 
-#: Pause between two lookups of a task that may just have arrived.
-LOOK_AGAIN_S: Final = 3.0
-#: Concurrent status requests. The connection pool gets slow when many wait for it.
-QUESTIONS_AT_ONCE: Final = 16
-QUESTION_TIMEOUT_S: Final = 20.0
 #: Its try-on models take a few seconds.
 POLL_EVERY_S: Final = 1.0
 JSON: Final = {"Content-Type": "application/json"}
@@ -96,7 +94,7 @@ class Runware:
         """
         Args:
             http: From `runware_client`; closed by the caller.
-            fetcher: Downloads results: their addresses are a vendor's word, and trusted no more
+            fetcher: Downloads results: their addresses come from a vendor, and are trusted no more
                 than a shopper's.
             size: WIDTHxHEIGHT, for models that take a size.
             quality: For models that take one.
@@ -126,29 +124,21 @@ class Runware:
         require_takes(rules, request, size=self._size, quality=self._quality)
         task_id = marker or str(uuid4())
         task = drawing_task(rules, request, task_id, size=self._size, quality=self._quality)
-        started_s = time.monotonic()
-        answer = await ask(
+        answer = await order(
             self._http,
-            "POST",
             self._url,
+            provider=self.name,
+            model=model,
+            session_id=request.session_id,
             timeout_s=self._submit_timeout_s,
+            headers=JSON,
             content=to_json([task]),
-            headers={**JSON, "X-Client-Request-Id": f"{request.session_id}.{uuid4().hex[:8]}"},
-        )
-        emit(
-            ImageCallAnswered(
-                provider=self.name,
-                model=model,
-                status=answer.status,
-                vendor_request_id=request_id(answer.headers),
-                took_ms=round((time.monotonic() - started_s) * 1000),
-            )
         )
         ticket = Ticket(provider=self.name, model=model, provider_id=task_id, marker=marker)
         pending = Pending(ticket=ticket, after_s=self._pace.first_s(ticket))
         data, error = read_answer(answer, task_id)
         if data is not None:
-            return pending  # also when the picture is in it already: `collect` reads it
+            return pending  # even if it already contains the picture: `collect` reads it
         if error is None:
             raise CallAmbiguous(f"unexpected answer to the purchase, status {answer.status}")
         if error.is_known_already:
@@ -172,7 +162,9 @@ class Runware:
         try:
             task = await self._found(marker)
         except _NotAnswered as exc:
-            if isinstance(exc.failure, CallAmbiguous):  # the question, not the purchase
+            if isinstance(
+                exc.failure, CallAmbiguous
+            ):  # the status request failed, not the purchase
                 raise GeneratorUnreachable(f"the status request failed: {exc.failure}") from exc
             raise exc.failure from exc
         if task is None:
@@ -183,12 +175,14 @@ class Runware:
         """Nothing: a task cannot be stopped."""
 
     async def forget(self, ticket: Ticket) -> None:
-        """Nothing: a task cannot be deleted; its pictures go with their `ttl`, after an hour."""
+        """Nothing: a task cannot be deleted; its pictures are deleted after their `ttl`, an
+        hour.
+        """
 
     # ------------------------------------------------------------------------ looking
 
     async def _found(self, task_id: str) -> Mapping[str, Any] | None:
-        """What is known of a task; None when two looks, some seconds apart, find nothing."""
+        """What is known of a task; None when two lookups, some seconds apart, find nothing."""
         task = await self._look(task_id)
         if task is None:
             await asyncio.sleep(self._look_again_s)
@@ -214,7 +208,7 @@ class Runware:
             Its data, or the error that it ended with.
 
         Raises:
-            _NotAnswered: Neither: the question itself failed.
+            _NotAnswered: The status request itself failed.
         """
         body = to_json([{"taskType": question, "taskUUID": task_id}])
         try:
@@ -245,7 +239,7 @@ class Runware:
         The picture of a task that has ended.
 
         Raises:
-            CallAmbiguous: It was drawn, and cannot be had.
+            CallAmbiguous: It was drawn but cannot be downloaded.
             GeneratorError: It ended without one.
             _NotAnswered: Its download failed this time.
         """
@@ -259,7 +253,7 @@ class Runware:
                 raise _NotAnswered(ended)
             raise ended
         if task.get("NSFWContent") is True:
-            emit(PictureFlagged(model=ticket.model))  # it is paid for, so our own checks decide
+            emit(PictureFlagged(model=ticket.model))  # paid for: only our own checks reject it
         return GeneratedPicture(data=await self._data(task), usage=self._usage(ticket, task))
 
     async def _data(self, task: Mapping[str, Any]) -> bytes:
@@ -275,7 +269,7 @@ class Runware:
             raise CallAmbiguous("the provider's picture is incomplete") from exc
 
     async def _downloaded(self, address: str) -> bytes:
-        """The result; paid for, so that an unexpected answer from its host is retried once."""
+        """The result; paid for, so an unexpected answer from its host is retried once."""
         try:
             return await self._fetched(address)
         except PictureProblem:
@@ -315,7 +309,7 @@ class _NotAnswered(Exception):
 
 
 def read_answer(answer: Answer, task_id: str) -> tuple[Mapping[str, Any] | None, TaskError | None]:
-    """What an answer says of a task: its data, or an error; neither when it cannot be read."""
+    """What an answer says about a task: its data, or an error; neither when it cannot be read."""
     try:
         document = from_json(answer.raw)
     except ValueError:
@@ -339,7 +333,7 @@ def _is_about_the_task(error: TaskError, answer: Answer, task_id: str) -> bool:
 
 
 def _from_details(details: Mapping[str, Any], task_id: str) -> Mapping[str, Any]:
-    """A past task as its details tell it."""
+    """A past task, from its details."""
     response = details.get("response")
     response = response if isinstance(response, dict) else {}
     for each in (*_list(response.get("data")), response):
@@ -347,11 +341,11 @@ def _from_details(details: Mapping[str, Any], task_id: str) -> Mapping[str, Any]
             return each
     for each in _list(response.get("errors")):
         return {"error": read_error({**each, "taskUUID": task_id})}
-    return {"status": "success"}  # known, and no picture told
+    return {"status": "success"}  # known, but without a picture
 
 
 def _is_running(task: Mapping[str, Any]) -> bool:
-    """A task that is accepted has no status yet."""
+    """A task that was just accepted has no status yet."""
     told = task.get("status")
     has_picture = any(key.startswith("image") and value for key, value in task.items())
     return told == "processing" or (told is None and "error" not in task and not has_picture)

@@ -1,4 +1,4 @@
-"""Whether Runware takes our key: a question about a task that nobody made, at no cost."""
+"""Whether Runware accepts our key: asks about a task that does not exist, at no cost."""
 
 from typing import Final
 from uuid import uuid4
@@ -16,14 +16,14 @@ QUESTION_TIMEOUT_S: Final = 5.0
 
 async def require_key(http: httpx.AsyncClient) -> None:
     """
-    Check that the key is taken. Runware has no list of models to ask.
+    Check that the key is accepted. Runware has no list of models to ask.
 
     Args:
         http: From `runware_client`.
 
     Raises:
         AccountBlocked: It is refused.
-        GeneratorError: There was no answer that tells.
+        GeneratorError: There was no conclusive answer.
     """
     task_id = str(uuid4())
     answer = await ask_free(

@@ -1,8 +1,8 @@
 """
-What Runware's error codes mean, in errors of our tree.
+Maps Runware's error codes to our error tree.
 
-The vendor calls its catalogue of codes large and unstable, so rules over their names stand beside a
-table. Its message text is never shown or kept.
+The vendor calls its list of codes large and unstable, so there are rules over their names as well
+as a table. Its message text is never shown or kept.
 """
 
 import re
@@ -28,8 +28,8 @@ from wearon_cli.core.vendor_answer import VendorAnswer
 #: No such task: it never arrived, it failed, or it has expired.
 NOT_THERE: Final = frozenset({"taskFailedOrNotFound", "taskNotFound", "taskCancelled"})
 
-#: Asked in order; the first rule that finds its words in a code decides. `timeout` is told as
-#: ambiguous: the task may still be at work.
+#: Tried in order; the first rule whose words are in a code decides. `timeout` counts as ambiguous:
+#: the task may still be running.
 _RULES: Final[tuple[tuple[re.Pattern[str], type[GeneratorError]], ...]] = tuple(
     (re.compile(words), made)
     for words, made in (
@@ -63,7 +63,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], type[GeneratorError]], ...]] = tuple(
         ),
     )
 )
-#: By status, where no code tells more. What is not here is the request's fault below 500.
+#: By status, when no code says more. Any other status below 500 is the request's fault.
 _STATUSES: Final[Mapping[int, type[GeneratorError]]] = {
     401: AccountBlocked,
     402: AccountBlocked,
@@ -72,7 +72,8 @@ _STATUSES: Final[Mapping[int, type[GeneratorError]]] = {
     408: CallAmbiguous,
     429: RateLimited,
 }
-#: What of a task comes from the shopper. A refusal of anything else is our table being wrong.
+#: The parts of a task that come from the shopper. A refusal of any other part means that our table
+#: is wrong.
 _SHOPPERS: Final = ("inputs", "positivePrompt")
 
 _HINTS: Final[Mapping[type[GeneratorError], str]] = {
@@ -83,7 +84,7 @@ _HINTS: Final[Mapping[type[GeneratorError], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskError:
-    """One entry of `errors`, as far as it is safe to show."""
+    """The parts of one entry of `errors` that are safe to show."""
 
     code: str | None = None
     parameter: str | None = None
@@ -95,7 +96,7 @@ class TaskError:
 
     @property
     def is_known_already(self) -> bool:
-        """A task of this id was taken before."""
+        """A task with this id was accepted before."""
         told = (self.code or "").lower()
         repeated = told.startswith(("duplicate", "conflict")) or "already" in told
         return self.parameter == "taskUUID" and repeated
@@ -118,7 +119,7 @@ def read_error(error: Any) -> TaskError:
 def from_error(
     error: TaskError, *, status: int = 200, headers: httpx.Headers | None = None
 ) -> GeneratorError:
-    """Our error for one of Runware's."""
+    """Our error for a Runware error."""
     made = class_for(error, status)
     detail = f"Runware answered {error.code or status}"
     if error.parameter:

@@ -1,4 +1,4 @@
-"""What is sent to Runware: one task, in the form that its model asks for."""
+"""Builds the request to Runware: one task, in the form that its model needs."""
 
 import binascii
 from typing import Any, Final
@@ -8,7 +8,7 @@ from wearon_cli.core.image_rules import ImageModel, PromptForm
 from wearon_cli.core.prompt import try_on_sentence
 from wearon_cli.core.providers import TryOnRequest
 
-#: How long results are kept: longer than a job waits, and no longer than that.
+#: How long results are kept: just longer than a job waits.
 RESULT_LIFE_S: Final = 3600
 OUTPUT_QUALITY: Final = 95
 

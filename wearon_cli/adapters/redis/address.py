@@ -2,8 +2,8 @@
 REDIS_URL, checked once and translated for each library.
 
 redis-py and kombu read the same address differently: kombu checks no certificate unless told to,
-knows no unix://, and fails on options it does not know. So the options that may stand in the
-address are listed here, and every other one is refused.
+knows no unix://, and fails on options it does not know. So the allowed options are listed here, and
+every other one is refused.
 """
 
 import ssl
@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from wearon_cli.core.errors import ConfigError
 
 SCHEMES: Final = ("redis", "rediss", "unix")
-#: Files of a TLS connection: who is trusted, and who we are.
+#: Files of a TLS connection: trusted authorities, and our own certificate.
 TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-#: Options that may be written out, with their one value: certificates are always verified.
+#: Options that are allowed with this one value: certificates are always verified.
 TLS_FIXED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
 _OPTIONS: Final = {
     "redis": (),
@@ -38,7 +38,7 @@ def checked_address(url: str) -> str:
     The address, as given.
 
     Raises:
-        ConfigError: It is not one of Redis, or has an option that is not among ours.
+        ConfigError: It is not a Redis address, or has an option that is not allowed.
     """
     scheme, options = _parts(url)
     for name, value in options.items():

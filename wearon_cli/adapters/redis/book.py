@@ -11,7 +11,7 @@ from wearon_cli.adapters.redis.day_pages import day_pages
 from wearon_cli.adapters.redis.entries import MICRO
 from wearon_cli.core.purchases import BookRow
 
-#: A number in the book is this times how many, plus their cost in micro-USD (lua/common.lua).
+#: A number in the book is the count times this, plus the cost in micro-USD (lua/common.lua).
 _ONE: Final = 10**12
 
 
@@ -31,7 +31,7 @@ def _rows(day: date, page: Mapping[bytes, bytes]) -> list[BookRow]:
     for field, number in sorted(page.items()):
         owner, provider, model, outcome = json.loads(field)
         count, cost_micro_usd = divmod(int(number), _ONE)
-        if count or cost_micro_usd:  # else its purchases have moved to another outcome
+        if count or cost_micro_usd:  # otherwise its purchases have moved to another outcome
             rows.append(
                 BookRow(
                     day=day,

@@ -16,7 +16,7 @@ from wearon_cli.core.jobs.events import BreakerClosed, BreakerOpened
 
 #: While open, one call is let through this often to probe.
 PROBE_EVERY_S: Final = 30.0
-#: How long a look at closed breakers is cached: less than a call under way takes to be answered.
+#: How long "all closed" is cached: shorter than any paid call takes.
 LOOK_LASTS_S: Final = 0.5
 
 
@@ -41,7 +41,7 @@ class RedisBreakers:
         return Admission(wait_s=float(answer))
 
     async def _all_closed(self) -> bool:
-        """One read serves questions about storage and a provider in a row."""
+        """One read serves consecutive questions about storage and a provider."""
         clock = asyncio.get_running_loop().time
         if clock() - self._closed_at_s < LOOK_LASTS_S:
             return True

@@ -7,7 +7,7 @@ from wearon_cli.adapters.redis.client import Client, redis_errors
 from wearon_cli.core.operator.checks import Finding
 
 OLDEST: Final = (6, 2)
-#: Beyond this clock difference displayed ages are wrong; nothing else depends on it.
+#: Above this clock difference the displayed ages are wrong; nothing else depends on it.
 MOST_SKEW_S: Final = 5.0
 MOST_MEMORY: Final = 0.8
 
@@ -17,7 +17,7 @@ async def check_redis(redis: Client, *, url: str) -> list[Finding]:
     Version, eviction, append-only file, memory, clock, encryption.
 
     Raises:
-        QueueUnavailable: It does not answer, or refuses us.
+        QueueUnavailable: It does not answer, or refuses the login.
     """
     with redis_errors():
         facts: dict[str, Any] = await redis.info()

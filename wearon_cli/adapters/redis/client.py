@@ -20,18 +20,18 @@ from redis.exceptions import (
 from wearon_cli.adapters.redis.address import checked_address
 from wearon_cli.core.errors import ConfigError, QueueUnavailable
 
-#: A `redis.asyncio.Redis` that answers bytes. Its annotations say `bytes | str` whatever was
-#: asked for, which would make every line of the adapters a cast.
+#: A `redis.asyncio.Redis` that returns bytes. Its annotations always say `bytes | str`, so without
+#: this type every line of the adapters would need a cast.
 type Client = Any
 
 #: Longest wait for an answer; blocking reads add their own waiting time.
 ANSWER_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 3.0
-#: Most connections one process opens. Jobs share them: calls are short, and those beyond this
-#: number wait for a free one, as after a stall that makes hundreds of renewals due at once.
+#: Most connections that one process opens. Jobs share them: calls are short, and above this number
+#: they wait for a free one, as after a stall that makes hundreds of renewals due at once.
 MAX_CONNECTIONS: Final = 50
-#: The server refuses the login or the command. Wrong settings at start; later an outage, which ends
-#: when the server's rights are as they were, and no job is at fault.
+#: The server refuses the login or the command. At start this is a wrong setting; later it is an
+#: outage, which ends when the server's permissions are restored, and no job is at fault.
 REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
 
@@ -45,7 +45,7 @@ def connect(url: str, *, retries: int = 3, answer_timeout_s: float = ANSWER_TIME
         answer_timeout_s: Longest wait for an answer.
 
     Raises:
-        ConfigError: This is not a Redis URL.
+        ConfigError: `url` is not a Redis URL.
     """
     backoff = ExponentialWithJitterBackoff(base=0.1, cap=1.0) if retries else NoBackoff()
     pool = BlockingConnectionPool.from_url(

@@ -14,10 +14,10 @@ async def day_pages(
     redis: Client, key_of: Callable[[int], str], since: date, until: date
 ) -> list[tuple[date, Mapping[bytes, bytes]]]:
     """
-    Read the hashes of some days in one trip.
+    Read the hashes of some days in one round trip.
 
     Args:
-        redis: Where they are.
+        redis: The server's client.
         key_of: The key of a day, counted from `FIRST_DAY`.
         since: The first day.
         until: The last day.

@@ -1,4 +1,4 @@
-"""Dead letters in Redis: one hash each, an index by time, both gone after 30 days."""
+"""Dead letters in Redis: one hash each, and an index by time; both expire after 30 days."""
 
 import hashlib
 from collections.abc import Sequence

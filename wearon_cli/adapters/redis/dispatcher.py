@@ -1,4 +1,4 @@
-"""Which job goes to the workers next, and when."""
+"""Decides which job goes to the workers next, and when."""
 
 import asyncio
 import math
@@ -14,17 +14,17 @@ from wearon_cli.adapters.redis.journal import WINDOW_S
 from wearon_cli.core.jobs.journal import NewJob, Opened, Recovered, Release, Released
 from wearon_cli.core.session import Channel
 
-#: A released job that no worker has claimed by then is ready again.
+#: A released job that no worker has claimed after this time is ready again.
 DEADLINE_S: Final = 10.0
 #: Jobs released and not yet claimed, at most: few, so that a purged queue costs little, and enough
 #: that the workers' threads never wait for a message.
 MOST_UNCLAIMED: Final = 16
-#: Share of a minute's permits that an idle system may hand out at once. The rest is paced, so that
-#: the next permit is never far away, whoever took the last hundred, and no minute's permits bunch:
-#: a burst would come back with each window, and leave the limit unused before it.
+#: Share of a minute's permits that an idle system may hand out at once. The rest is spread over the
+#: minute, so that the next permit is never far away: a burst of all permits would repeat with each
+#: window and leave the limit unused in between.
 BURST: Final = 0.01
-#: One blocking read of the signals. Long, since hosted Redis bills by the command; short enough for
-#: a connection lost without a word to be noticed.
+#: One blocking read of the signals. Long, since hosted Redis bills by the command; short enough to
+#: notice a connection that was lost silently.
 READ_S: Final = 30.0
 
 
@@ -46,7 +46,7 @@ class RedisDispatcher:
             redis: For short calls.
             url: The same server, for the blocking wait.
             providers: Names of the breakers of the configured image providers.
-            requests_per_minute: Of the rate limit, as pace of the PAID lane.
+            requests_per_minute: The rate limit that paces the PAID lane.
             pictures_per_minute: The same for input pictures; None: no such limit.
             most_unclaimed: Jobs released and not yet claimed, at most.
         """
@@ -104,10 +104,10 @@ class RedisDispatcher:
 
     async def wait(self, timeout_s: float) -> bool:
         """
-        Wait until another release may find something, for this time at most. One caller at a time.
+        Wait until another release may find a job, for this time at most. One caller at a time.
 
-        Of the consumers that wait, one is woken by what the last release lacked: a job, or a slot.
-        A job that `open` released meanwhile is looked at again when its deadline has passed.
+        One of the waiting consumers is woken when there is what the last release lacked: a job, or
+        a slot. A job that `open` released meanwhile is checked when its deadline has passed.
 
         Returns:
             True when there was a signal.
@@ -138,7 +138,7 @@ class RedisDispatcher:
             self._is_sooner.set()
 
     def _next_signal(self) -> asyncio.Task[bool]:
-        """The one blocking read, which outlives a shorter wait: it may have taken a signal."""
+        """The one blocking read. It outlives a shorter wait, because it may have taken a signal."""
         if self._signal is None:
             self._signal = asyncio.create_task(self._read_signal())
         return self._signal

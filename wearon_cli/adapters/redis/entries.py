@@ -1,4 +1,4 @@
-"""How a job's hash in Redis is read: fields to records."""
+"""Turns the fields of a job's hash in Redis into records."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ from wearon_cli.core.errors import GeneratorError, WearonError
 from wearon_cli.core.jobs.journal import (
     Claim,
     JobEntry,
-    JobPlace,
+    JobState,
     NewJob,
     Purchase,
     SettlementIntent,
@@ -31,7 +31,7 @@ type Fields = Mapping[bytes, bytes]
 
 
 def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """What a script returned as names and values; the last value of a name counts."""
+    """A script's reply of names and values, as a dict; the last value of a name counts."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
@@ -65,31 +65,31 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
 
 def entry_of(session_id: str, score: float, job: Fields) -> JobEntry:
     """The open job, from its score and its fields."""
-    place = place_of(score)
+    state = state_of(score)
     return JobEntry(
         session_id=session_id,
         channel=Channel(job[b"channel"].decode()),
-        place=place,
+        state=state,
         opened_at=moment(job[b"opened_at"]),
         attempt=_number(job, b"attempt"),
         purchases=_number(job, b"purchases"),
         deaths=_number(job, b"deaths"),
         payload=job[b"payload"],
         worker_id=_text(job, b"worker"),
-        due_at=datetime.fromtimestamp(score, UTC) if place is JobPlace.WAITING else None,
+        due_at=datetime.fromtimestamp(score, UTC) if state is JobState.WAITING else None,
         waiting_since=_moment(job, b"waiting_since"),
         purchase=_purchase(job),
         intent=_intent(job),
     )
 
 
-def place_of(score: float) -> JobPlace:
-    """Where a job with this score is."""
+def state_of(score: float) -> JobState:
+    """The state of a job with this score."""
     if score >= RUNNING:
-        return JobPlace.RUNNING
+        return JobState.RUNNING
     if score >= WAITING:
-        return JobPlace.WAITING
-    return JobPlace.READY if score >= FREE_HEAD else JobPlace.RELEASED
+        return JobState.WAITING
+    return JobState.READY if score >= FREE_HEAD else JobState.RELEASED
 
 
 def usage_of(text: bytes) -> Usage:
@@ -108,7 +108,7 @@ def micro_usd(cost_usd: float | None) -> int | str:
 
 
 def timeline_facts(event: str, **facts: object) -> str:
-    """Members of a timeline line, without those that are None."""
+    """Members of a timeline entry, without those that are None."""
     given = {name: value for name, value in facts.items() if value is not None}
     return json.dumps({"event": event, **given})
 
@@ -122,7 +122,7 @@ def cause_facts(cause: WearonError | None) -> dict[str, object]:
 
 
 def open_arguments(job: NewJob, *, releases: bool) -> list[object]:
-    """What `open.lua` needs of a job."""
+    """What `open.lua` needs to know about a job."""
     fields: dict[str, object] = {
         "channel": job.key.channel.value,
         "payload": job.payload,

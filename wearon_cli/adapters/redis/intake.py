@@ -1,8 +1,8 @@
 """
 The producer's list and this consumer's own intake list.
 
-A payload is moved, never popped: whatever is killed, it is in one of the two lists until it is
-in the journal. Other consumers return the list of one whose heartbeat stopped.
+A payload is moved, never popped: whichever process is killed, it is in one of the two lists until
+it is in the journal. When a consumer's heartbeat stops, the others return its list.
 """
 
 import os
@@ -34,7 +34,7 @@ class RedisIntake:
         self.consumer_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._own_list = keys.intake(self.consumer_id)
         self._redis = redis
-        # Never repeated by the client: a lost answer may have moved a payload already.
+        # Never retried by the client: a payload may have been moved although the answer was lost.
         self._blocking = connect(url, retries=0, answer_timeout_s=wait_s + ANSWER_TIMEOUT_S)
         self._scripts = Scripts(redis)
         self._silence_s = MISSED_BEATS * heartbeat_s
@@ -79,10 +79,10 @@ class RedisIntake:
 
     async def leave(self) -> None:
         """
-        Stop being a consumer: hand back what is in the own list, oldest first.
+        Stop being a consumer: hand back what is in its own list, oldest first.
 
-        The entry in the set of consumers stays until its heartbeat is missed: Redis may not know
-        yet that the blocking take has ended, and move one more payload here.
+        Its entry in the set of consumers stays until its heartbeat is missed: Redis may not have
+        noticed yet that the blocking take has ended, and may move one more payload here.
         """
         with redis_errors():
             while await self._redis.lmove(self._own_list, keys.TASK_LIST, "LEFT", "RIGHT"):
@@ -103,7 +103,8 @@ class RedisIntake:
     async def _watch(self, own_list: str) -> None:
         """
         Register this list's consumer if it is unknown, so that its payloads are returned if it is
-        dead: one that was frozen, removed, resumed, took one more payload and was killed.
+        dead. This happens when a consumer was frozen, removed, resumed, took one more payload, and
+        was killed.
         """
         seconds, micros = await self._redis.time()
         since_s = seconds + micros / 1e6

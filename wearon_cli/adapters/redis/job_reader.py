@@ -1,5 +1,5 @@
 """
-What operator tools can read about jobs.
+Reads what operator tools show about jobs.
 
 A timeline is JSON lines, oldest first. Members of every line:
 

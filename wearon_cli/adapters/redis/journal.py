@@ -1,5 +1,5 @@
 """
-The journal of open jobs in Redis. Keys, their fields and lives: docs/redis-keys.md.
+The journal of open jobs in Redis. The keys, their fields and lifetimes are in docs/redis-keys.md.
 
 Every change of an entry is one script, atomic with its line in the timeline and its figures in the
 book of purchases, and may be sent twice. Redis's clock is the only one used. Every write by a
@@ -38,9 +38,9 @@ from wearon_cli.core.jobs.journal import (
 )
 from wearon_cli.core.providers import Usage
 
-#: A minute, and a second for what requests may lag or lead on their way from the permit to the
-#: API's own clock. It costs 1.6 % of the limit; with half of it, 302 requests were measured in a
-#: minute at a limit of 300.
+#: A minute, plus a second for the varying time between a permit and the request's arrival at the
+#: API. It costs 1.6 % of the limit; with half of it, 302 requests were measured in a minute at a
+#: limit of 300.
 WINDOW_S: Final = 61.0
 #: Bought pictures held at once while storage is away: at 1.5 MB each, 100 MB of Redis's memory.
 MOST_HELD_PICTURES: Final = 64
@@ -83,8 +83,7 @@ class RedisJournal(RedisJobReader):
             purchase_json(purchase),
             WINDOW_S,
             self._requests_per_minute,
-            # A request with more pictures than a minute allows is let through when it has a minute
-            # to itself.
+            # A request with more pictures than a minute allows gets a minute of its own.
             min(pictures, self._pictures_per_minute),
             self._pictures_per_minute,
         )

@@ -62,7 +62,7 @@ def timeline(session_id: str) -> str:
 
 
 def record(session_id: str) -> str:
-    """What is kept of one session after its timeline is gone."""
+    """What is kept about a session after its timeline has expired."""
     return _RECORD + session_id
 
 
@@ -109,7 +109,7 @@ DEAD_LETTER_LIFE_S: Final = 30 * _DAY_S
 TIMELINE_LIFE_S: Final = 7 * _DAY_S
 #: A timeline keeps this many of its newest entries.
 TIMELINE_ENTRIES: Final = 60
-#: Counted from the end of the session's last job.
+#: Counted from the end of the last job of the session.
 RECORD_LIFE_S: Final = 90 * _DAY_S
 #: Of purchases and of failures: a year can be compared with the one before it.
 BOOK_LIFE_S: Final = 400 * _DAY_S
@@ -155,7 +155,7 @@ class RedisKey:
     """
     One key, or all keys of one kind.
 
-    `pattern` holds `{...}` where an id stands. `type` is what Redis calls it. `expires_s` is the
+    `pattern` has `{...}` in place of an id. `type` is Redis's name of the type. `expires_s` is the
     time to live set at a write, None where none is set. `life` says what else ends it.
     """
 
@@ -199,7 +199,7 @@ KEYS: Final = (
         type="zset",
         life="entry: until the job is closed",
         written_by=_BOTH,
-        holds="every open job; the score says in which place it is, see below",
+        holds="every open job; the score says in which state it is, see below",
     ),
     RedisKey(
         pattern=job("{session_id}"),
@@ -355,5 +355,5 @@ KEYS: Final = (
     ),
 )
 
-#: Celery's own keys, as glob patterns. Nothing of ours depends on them.
+#: Celery's own keys, as glob patterns. None of our code depends on them.
 CELERY_KEYS: Final = ("_kombu.*", "*.pidbox*")

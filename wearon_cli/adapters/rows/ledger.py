@@ -69,7 +69,8 @@ def domain_of(name: str) -> str:
 
 def refund_key(request_id: str | None) -> str:
     """
-    The request id of a b2b refund. Without one the ledger's constraint does not hold.
+    The request id of a b2b refund. Without one the ledger's constraint does not prevent a second
+    refund.
 
     Raises:
         StoreRefused: It is empty.

@@ -12,7 +12,7 @@ MAX_PATH_CHARS: Final = 512
 
 def checked_path(path: str) -> str:
     """
-    The path, if it can be an object's.
+    The path, if it is a valid object path.
 
     Raises:
         StoreRefused: Empty or odd segments, `..`, a leading slash, or too long.

@@ -1,9 +1,8 @@
 """
-Checks everything of Supabase that a job needs, without changing anything.
+Checks everything that a job needs from Supabase, without changing anything.
 
-Refund functions are called with an amount of 0 for an owner that cannot exist: the platform's
-functions refuse that, and a function that is missing, or forbidden to this key, reports that
-instead.
+Refund functions are called with an amount of 0 for an owner that cannot exist. An existing function
+refuses such a call; one that is missing or forbidden to this key answers differently.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ FUNCTIONS: Final[dict[str, dict[str, object]]] = {
     "refund_store_credits": _STORE,
     "refund_store_shopper_credits": {**_STORE, "p_shopper_email": "nobody@invalid"},
 }
-#: What an existing function answers to such a call.
+#: How an existing function answers such a call.
 _REFUSED_AS_IT_SHOULD: Final = {
     pg_codes.REFUSED_BY_FUNCTION,
     pg_codes.OWNER_UNKNOWN,
@@ -65,7 +64,7 @@ async def check_store(supabase: Supabase, settings: Settings) -> list[Finding]:
 
 async def require_store(supabase: Supabase, settings: Settings) -> None:
     """
-    Refuse to start on a store that would fail every job.
+    Refuse to start with a store that would fail every job.
 
     Raises:
         ConfigError: Naming each thing that is wrong, and its hint.
@@ -149,7 +148,7 @@ async def _check_bucket(supabase: Supabase, bucket: str) -> Finding:
 
 
 def _bucket_fault(bucket: Any) -> tuple[str, str]:
-    """What is wrong with the bucket's own rules, and the hint; empty when nothing is."""
+    """What is wrong with the bucket's own rules, and the hint; empty when all is well."""
     kinds, limit = bucket.allowed_mime_types, bucket.file_size_limit
     if kinds and "image/jpeg" not in kinds:
         return "does not accept image/jpeg", "allow image/jpeg, image/png and image/webp"

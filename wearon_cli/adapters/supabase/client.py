@@ -1,9 +1,10 @@
 """
 The shared Supabase client: time limits, retries, and a count of the calls.
 
-supabase-py's own connections speak HTTP/2 and break when shared, so it is given ours: HTTP/1.1,
-kept open, a bounded number. Its own retries are off; reads and other idempotent calls are retried
-here, once, within the time limit of the call. Anything that may only happen once is sent once.
+supabase-py's own connections speak HTTP/2 and break when shared, so it gets a client of ours:
+HTTP/1.1, keep-alive, a bounded number of connections. Its own retries are off; reads and other
+idempotent calls are retried here, once, within the time limit of the call. Calls that must not
+happen twice are sent once.
 
 Belongs to one event loop. Any number of its tasks may use it at once.
 """
@@ -21,7 +22,7 @@ from supabase import AsyncClient, AsyncClientOptions, SupabaseException
 
 from wearon_cli.adapters.supabase.errors import (
     VENDOR_ERRORS,
-    Answer,
+    LastAnswer,
     not_supabase,
     scrubbed,
     translated,
@@ -31,10 +32,10 @@ from wearon_cli.core.settings import Settings
 
 #: A call takes milliseconds, so few connections serve hundreds of jobs.
 MAX_CONNECTIONS: Final = 40
-#: Shorter than what gateways usually keep an idle connection, so that ours ends first.
+#: Shorter than gateways usually keep an idle connection, so that we close it first.
 KEEP_OPEN_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 5.0
-#: Before a harmless call is repeated.
+#: Pause before an idempotent call is retried.
 REPEAT_PAUSE_S: Final = 0.25
 
 
@@ -49,7 +50,7 @@ class SupabaseCall:
 
 type OnCall = Callable[[SupabaseCall], None]
 
-_answer: ContextVar[Answer | None] = ContextVar("supabase_answer", default=None)
+_answer: ContextVar[LastAnswer | None] = ContextVar("supabase_answer", default=None)
 
 
 class Supabase:
@@ -68,7 +69,7 @@ class Supabase:
         Make an idempotent call; a lost one is retried once.
 
         Raises:
-            StoreUnavailable: No answer, twice or within the time limit.
+            StoreUnavailable: There was no answer, twice or within the time limit.
             StoreRefused: It was refused.
         """
         async with self._time_limit(what):
@@ -83,7 +84,8 @@ class Supabase:
         Make a call that is sent at most once.
 
         Raises:
-            StoreUnavailable: No answer; unless it is `unsent`, it may have happened.
+            StoreUnavailable: There was no answer; unless the error is `unsent`, the call may have
+                happened.
             StoreRefused: It was refused; it did not happen.
         """
         async with self._time_limit(what):
@@ -91,7 +93,7 @@ class Supabase:
 
     @asynccontextmanager
     async def _time_limit(self, what: str) -> AsyncIterator[None]:
-        """Of the whole call: httpx's own limits are for each read."""
+        """The time limit of the whole call: httpx's own limits are per read."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 yield
@@ -102,10 +104,10 @@ class Supabase:
             ) from exc
 
     async def _sent[T](self, what: str, send: Callable[[], Awaitable[T]]) -> T:
-        answer = Answer()
+        answer = LastAnswer()
         seen = _answer.set(answer)
         started_s = time.perf_counter()
-        error: str | None = "cancelled"  # by the time limit, or with the job
+        error: str | None = "cancelled"  # by the time limit, or because the job was
         try:
             result = await send()
             if answer.is_page:
@@ -131,7 +133,7 @@ def rows_of(what: str, data: Any) -> list[dict[str, Any]]:
     The rows of an answer. A proxy's page arrives as a string, which is truthy like a list.
 
     Raises:
-        StoreUnavailable: It is no list of rows: whether a write happened is unknown.
+        StoreUnavailable: It is not a list of rows: whether a write happened is unknown.
     """
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise not_supabase(what)
@@ -141,10 +143,10 @@ def rows_of(what: str, data: Any) -> list[dict[str, Any]]:
 @asynccontextmanager
 async def connect(settings: Settings, *, on_call: OnCall | None = None) -> AsyncIterator[Supabase]:
     """
-    Make the shared client; close it at the end. Sends nothing yet.
+    Create the shared client; the caller closes it. Sends nothing yet.
 
     Raises:
-        ConfigError: SUPABASE_URL or its key is not set, or the address is none.
+        ConfigError: SUPABASE_URL or its key is not set, or the address is not a URL.
     """
     url, key = settings.supabase_url, settings.supabase_service_role_key
     if not url or not key:
@@ -189,4 +191,4 @@ async def _note_answer(response: httpx.Response) -> None:
 
 
 def _ignore_call(call: SupabaseCall) -> None:
-    """Does not count."""
+    """Counts nothing."""

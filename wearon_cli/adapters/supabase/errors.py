@@ -1,7 +1,7 @@
 """
-What Supabase, and any proxy in front of it, can answer, as errors of our tree.
+Maps what Supabase, and any proxy in front of it, can answer to our error tree.
 
-Messages are our own: a vendor's text can hold a whole row, an e-mail or an address. For the same
+Messages are our own: a vendor's text can contain a whole row, an e-mail or an address. For the same
 reason the vendor's exception is emptied before it is chained.
 """
 
@@ -16,7 +16,7 @@ from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused, StoreUnavailable, UpstreamError
 
 #: Everything that a call may raise and that is translated here. The last three come from the
-#: storage client when the answer is not what it expects (a proxy's page, mostly).
+#: storage client when the answer is not what it expects (usually a proxy's page).
 VENDOR_ERRORS: Final = (
     APIError,
     StorageApiError,
@@ -37,7 +37,7 @@ _UNSENT: Final = (
     httpx.InvalidURL,
 )
 
-#: PostgREST: the key's signature, or its claims, do not hold.
+#: PostgREST: the key's signature or claims are invalid.
 _BAD_KEY: Final = frozenset({"PGRST300", "PGRST301", "PGRST302", "PGRST303", "401"})
 #: PostgREST: no connection to the database, no schema yet, no free connection.
 _REST_AWAY: Final = ("PGRST000", "PGRST001", "PGRST002", "PGRST003")
@@ -76,8 +76,10 @@ _REFUSALS: Final = {
 
 
 @dataclass(slots=True)
-class Answer:
-    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not tell."""
+class LastAnswer:
+    """What the HTTP layer saw of a call's last answer; the clients' exceptions do not contain
+    it.
+    """
 
     status: int | None = None
     content_type: str = ""
@@ -88,7 +90,7 @@ class Answer:
         return self.content_type.startswith("text/html")
 
 
-def translated(what: str, exc: Exception, answer: Answer) -> UpstreamError:
+def translated(what: str, exc: Exception, answer: LastAnswer) -> UpstreamError:
     """
     Our error for a vendor's.
 

@@ -1,4 +1,4 @@
-"""Which role a key has, and whether it sees every row. To an anon key tables look empty."""
+"""Which role a key has, and whether it sees every row: to an anon key, tables look empty."""
 
 import base64
 import json
@@ -13,8 +13,8 @@ from wearon_cli.core.settings import Settings
 
 KEY_HINT: Final = "put this project's service role key into SUPABASE_SERVICE_ROLE_KEY"
 SERVICE_ROLE: Final = "service_role"
-#: A row that no table takes: its owner cannot exist and its status is none. A key that row level
-#: security binds is refused for that, before the row's own faults are looked at.
+#: A row that every table refuses: its owner cannot exist and its status is invalid. A key that is
+#: subject to row level security is refused for that first.
 _PROBE: Final[dict[str, object]] = {
     "user_id": "00000000-0000-0000-0000-000000000000",
     "status": "a look by wearon: nothing is written",
@@ -54,7 +54,7 @@ def require_service_role(settings: Settings) -> None:
     Refuse a key whose claimed role sees only some rows.
 
     Raises:
-        ConfigError: It is another role's.
+        ConfigError: It is the key of another role.
     """
     role = check_role(settings)
     if not role.ok:

@@ -141,14 +141,14 @@ class SupabaseLedger:
             if exc.vendor_code != pg_codes.DUPLICATE:
                 raise
             return False
-        if answer is False:  # HTTP 200, and nothing was written
+        if answer is False:  # HTTP 200, but nothing was written
             raise NoCreditLeft
         return True
 
     async def _refund_user(self, user_id: str, description: str) -> None:
         """
-        Sent once, never repeated. When the answer is lost, the ledger is read: a refund with
-        exactly this description means that it arrived.
+        Sent once, never retried. When the answer is lost, the ledger is read: a refund with exactly
+        this description means that it arrived.
         """
         try:
             await self._call(
@@ -162,7 +162,7 @@ class SupabaseLedger:
                 raise
 
     async def _refund_once(self, function: str, **args: Any) -> bool:
-        """The ledger's constraint makes it safe to repeat: a second one is refused."""
+        """Safe to retry: the ledger's constraint refuses a second one."""
         try:
             try:
                 await self._call(function, **args)
@@ -200,6 +200,6 @@ class SupabaseLedger:
 
 
 def _quoted(value: str) -> str:
-    """A value inside of PostgREST's `or=(...)`: request ids are the caller's own text."""
+    """Quote a value inside PostgREST's `or=(...)`: request ids are the caller's own text."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

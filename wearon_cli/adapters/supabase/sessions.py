@@ -26,14 +26,14 @@ from wearon_cli.core.session import (
     Status,
 )
 
-#: The column whose value no other attempt writes: an address signed for this one. The row also has
-#: the time of the attempt's end, to the microsecond.
+#: The column whose value is unique to an attempt: an address signed for it. The row also has the
+#: time when the attempt ended, to the microsecond.
 WITNESS: Final = "generated_image_url"
 #: The cost column keeps this many decimals; ours may have more.
 COST_STEP_USD: Final = 1e-6
-#: Rows asked for at once: hosted Supabase gives no more in one answer.
+#: Rows requested at once: hosted Supabase returns no more in one answer.
 PAGE_ROWS: Final = 1000
-#: Characters that mean something in a pattern.
+#: Characters with a meaning in a pattern.
 _PATTERN_CHARS: Final = re.compile(r"[%_\\]")
 
 
@@ -81,15 +81,16 @@ class SupabaseSessions:
         self, key: SessionKey, move: SessionMove, lost: StoreUnavailable
     ) -> Session | None:
         """
-        What became of a swap whose answer was lost.
+        The outcome of a swap whose answer was lost.
 
-        - The row holds our witness and everything else we wrote: we won.
-        - It is neither where we started from nor where we went, or there with another's witness:
-          lost, and it stays so, since a swap still on its way finds no status it expects.
-        - Otherwise it is unknown: it may still happen, or may have been another's who wrote
-          the same (`start` and `requeue` write nothing of their own, `fail` only a sentence). Then
-          nothing is claimed, and the journal decides: the holder of the job's lease finds the row
-          processing, or failed with its own intent, and goes on from there.
+        - The row has the value unique to us and everything else we wrote: we won.
+        - Its status is neither the one we started from nor the one we wrote, or it has another
+          attempt's unique value: lost for good, since a swap still in flight no longer finds the
+          status it expects.
+        - Otherwise it is unknown: it may still happen, or another attempt wrote the same (`start`
+          and `requeue` write nothing unique, `fail` only a sentence). Then the journal decides: the
+          holder of the job's lease finds the row processing, or failed with its own intent, and
+          continues from there.
         """
         row = await self.get(key)
         signed = move.writes.get(WITNESS) is not None
@@ -146,7 +147,7 @@ class SupabaseSessions:
         return await self.newest(RowQuery(since=time), limit=limit)
 
     async def newest(self, query: RowQuery, *, limit: int) -> Sequence[Session]:
-        """See `Sessions.newest`. Asked for in pages: one answer holds a thousand rows at most."""
+        """See `Sessions.newest`. Read in pages: one answer has a thousand rows at most."""
         pages = (self._newest(channel, query, limit=limit) for channel in query.channels)
         found = [row for page in await asyncio.gather(*pages) for row in page]
         return sorted(found, key=_time_and_id, reverse=True)[:limit]
@@ -233,7 +234,7 @@ def _narrowed(channel: Channel, wanted: RowQuery, query: Any) -> Any:
 
 
 def _as_pattern(text: str) -> str:
-    """A pattern that this text matches. PostgREST makes each `*` a `%`, and knows no escape."""
+    """A pattern that this text matches. PostgREST turns each `*` into `%` and has no escape."""
     return _PATTERN_CHARS.sub(r"\\\g<0>", text).replace("*", "_")
 
 
@@ -242,7 +243,7 @@ def _time_and_id(row: Session) -> tuple[datetime, str]:
 
 
 def _holds(row: Session, move: SessionMove) -> bool:
-    """True when the row holds everything the move wrote."""
+    """True when the row has everything that the move wrote."""
     return all(_same(getattr(row, column), ours) for column, ours in move.writes.items())
 
 

@@ -27,7 +27,7 @@ class SupabaseStorage:
 
         try:
             await self._supabase.repeatable("storage put", send)
-        except ObjectNotFound as exc:  # what is not found when writing is the bucket
+        except ObjectNotFound as exc:  # when writing, "not found" means the bucket
             raise StoreRefused(
                 "storage put: there is no such bucket",
                 hint="create the private bucket, or set WEARON_BUCKET to another one",
@@ -56,7 +56,9 @@ class SupabaseStorage:
         return await self._supabase.repeatable("storage get", send)
 
     async def remove(self, path: str) -> None:
-        """See `Storage.remove`. The server answers with what it removed, so nothing is no error."""
+        """See `Storage.remove`. The server answers with what it removed; removing nothing is not an
+        error.
+        """
         key = checked_path(path)
 
         async def send() -> None:

@@ -35,7 +35,7 @@ async def open_supabase(
         on_call: Called for every request sent, for benchmarks and metrics. Must not block.
 
     Raises:
-        ConfigError: SUPABASE_URL or its key is not set, or the address is none.
+        ConfigError: SUPABASE_URL or its key is not set, or the address is not a URL.
     """
     async with connect(settings, on_call=on_call) as supabase:
         yield session_store(supabase, settings)

@@ -1,5 +1,5 @@
 """
-One rough word for a build, from the proportions of girths; none when the odds are even.
+One rough word for a build, from the proportions of girths; none when it is unclear.
 
 The words are part of the HTTP contract. The limits are quantiles of ANSUR II (6,068 men and women):
 they say how a body compares with others, not what is healthy.
@@ -21,7 +21,7 @@ LEAST_ODDS: Final = 0.5
 
 
 class BodyType(StrEnum):
-    """As callers know them."""
+    """The words of the HTTP contract."""
 
     BROAD = "broad"
     SLIM = "slim"
@@ -30,7 +30,7 @@ class BodyType(StrEnum):
 
 
 def body_type(girths: Girths, *, height_cm: float) -> BodyType | None:
-    """The likeliest word, or None when none is likely enough."""
+    """The most likely word, or None when none is likely enough."""
     chest, waist = girths.drawn("chest"), girths.drawn("waist")
     share = waist / height_cm
     broad, slim = share > BROAD_FROM, share < SLIM_TO

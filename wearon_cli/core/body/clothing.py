@@ -1,10 +1,10 @@
 """
 How loose the clothes look.
 
-Clothes stand off the trunk and the legs by the same on every side, and leave the joints where they
-are: a body that is broad all over, thin parts as much as thick ones, for its joints' distances is
-more likely dressed than built that way. How much bodies differ in that direction by themselves is
-what `girths.json` holds under `clothing`; `scripts/fit_body.py` writes it.
+Clothes add the same thickness on every side of the trunk and the legs, and do not move the joints.
+So a body whose parts, thin and thick, are all equally too broad for the distances of its joints is
+more likely loosely dressed than built that way. `girths.json` has under `clothing` how much bodies
+differ in that direction without clothes; `scripts/fit_body.py` writes it.
 """
 
 import json
@@ -26,9 +26,9 @@ GROWTH: Final[Mapping[str, float]] = {
     "depth_": 2.0,
     "area_per_stature": 1.95,
 }
-#: Not breadths, though their names begin like some.
+#: Not breadths, although their names begin like some.
 _SPANS: Final = frozenset({"trunk_length"})
-#: Outlines are compared as those of people of this stature.
+#: Outlines are scaled to people of this stature before they are compared.
 REFERENCE_CM: Final = 170.0
 
 

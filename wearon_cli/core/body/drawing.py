@@ -1,5 +1,5 @@
 """
-Draws the measurements onto the photo, so that people can see where they come from.
+Draws the measurements onto the photo, to show where they come from.
 
 The outline is the mask's edge, each line is the breadth (or depth) that matters most for its girth,
 and the panel next to the photo has the figures, their bands and the size probabilities.
@@ -32,7 +32,7 @@ COLOURS: Final[Mapping[str, Colour]] = {
     "hip": (255, 160, 70),
     "inseam": (214, 160, 255),
 }
-#: Height of the drawn picture: the photo is brought to it, so that text has one size.
+#: Height of the drawn picture: the photo is scaled to it, so that text has the same size.
 HEIGHT_PX: Final = 1000
 PANEL_PX: Final = 330
 #: Where on the trunk the chest's line is drawn; its girth is read from several levels.
@@ -134,7 +134,7 @@ def _edge(mask: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
     for axis in (0, 1):
         change = inside != np.roll(inside, 1, axis=axis)
         edge |= change | np.roll(change, -1, axis=axis)
-    edge[0], edge[:, 0] = False, False  # where `roll` meets the other side of the picture
+    edge[0], edge[:, 0] = False, False  # where `roll` wraps around to the other side of the picture
     return Image.fromarray(edge.astype(np.uint8) * 255)
 
 

@@ -5,7 +5,7 @@ Measure a body from a photo or two: the one entry point for the HTTP app and the
     EstimateRequest(height_cm=..., weight_kg=..., sex=..., chart=..., garment=...)
     Estimate.to_response() -> dict in the callers' shape
 
-Pure but for the reader's inference; call it on a thread, never on an event loop.
+Pure except for the reader's inference; call it on a thread, never on an event loop.
 """
 
 from collections.abc import Mapping
@@ -46,14 +46,14 @@ ASSUMED_HEIGHT_CM: Final = 170.0
 ASSUMED_HEIGHT_SD_CM: Final = 9.5
 #: How far girths corrected for loose clothes may be off: share of the correction.
 LOOSE_DOUBT: Final = 0.4
-#: Given weight over weight expected from the outline, beyond which the weight is not used. Renders:
-#: 0.85 to 1.18; pounds given as kg: 2.2.
+#: Limits of the given weight over the weight expected from the outline; outside them the weight is
+#: not used. Renders: 0.85 to 1.18; pounds given as kg: 2.2.
 WEIGHT_FITS: Final = (0.78, 1.28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateRequest:
-    """What is known about the person, and what is asked for."""
+    """What is known about the person, and what is requested."""
 
     height_cm: float | None = None  # None: `ASSUMED_HEIGHT_CM` is taken, bands widen
     weight_kg: float | None = None
@@ -91,7 +91,7 @@ class Estimate:
     """A measured body."""
 
     request: EstimateRequest
-    variant: str  # what the numbers rest on, such as "front+weight"
+    variant: str  # what the numbers are based on, such as "front+weight"
     girths: Girths
     odds: SizeOdds
     body_type: BodyType | None
@@ -99,7 +99,7 @@ class Estimate:
     outline: Outline
 
     def to_response(self) -> dict[str, object]:
-        """The answer as callers of `POST /estimate-body` parse it."""
+        """The JSON answer of `POST /estimate-body`."""
         measurements = {f"{m}_cm": round(self.girths.value(m), 1) for m in MEASURES}
         if self.request.height_cm is not None:
             measurements["height_cm"] = round(self.request.height_cm, 1)

@@ -2,8 +2,8 @@
 Which photos are refused, each with an instruction.
 
 A measurement from a photo that shows the body turned, bent, tilted or in part is worse than none,
-so every gate here refuses. Thresholds lie between the values of 100 good renders of known bodies
-and those of bad photos of the same bodies; both ranges are given with each.
+so such photos are refused. Each threshold is between the values of 100 good renders of known bodies
+and those of bad photos of the same bodies; both ranges are given with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -96,7 +96,8 @@ def refuse(refusal: Refusal) -> NoReturn:
     raise PhotoRefused(detail, hint=hint, reason=refusal.value)
 
 
-#: Joints that must lie on the person's own mask; else the network saw a body where there is none.
+#: Joints that must be on the person's own mask; otherwise the network saw a body where there is
+#: none.
 _MAIN_JOINTS: Final = [
     *(Landmark.NOSE, Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER),
     *(Landmark.LEFT_HIP, Landmark.RIGHT_HIP, Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE),
@@ -104,11 +105,11 @@ _MAIN_JOINTS: Final = [
 ]
 #: Share of `_MAIN_JOINTS` on the mask. Good renders: all of them.
 LEAST_JOINTS_ON_MASK: Final = 0.75
-#: A second person at least this tall, relative to the first, counts; a smaller one is far behind.
+#: A second person counts from this height on, relative to the first; a smaller one is far behind.
 COMPANY_HEIGHT: Final = 0.4
 #: Masks that overlap more than this show one person twice.
 SAME_PERSON_OVERLAP: Final = 0.5
-#: Pixels of the photo that the person must be high. Below, a pixel is more than half a cm.
+#: Least height of the person in pixels of the photo. Below it, a pixel is more than half a cm.
 LEAST_HEIGHT_PX: Final = 320
 #: Ankle height and nose below crown, as shares of the person's height: 0.077 and 0.065 at least on
 #: good renders. Less means that the mask ends before the soles or the crown.
@@ -126,15 +127,16 @@ LEAST_KNEE_DEG: Final = 128.0
 LEAST_HIP_DEG: Final = 135.0
 #: Tilt of the trunk in the picture: good renders 4.1 at most.
 MOST_ROLL_DEG: Final = 10.0
-#: Beyond this the person lies, or the photo is turned: then its height in pixels says nothing.
+#: Beyond this the person is lying or the photo is rotated: then the height in pixels is
+#: meaningless.
 LYING_DEG: Final = 45.0
 #: Camera tilt score (mean of `_tilt_signs`): good renders -1.75 to 1.75, wide-angle at eye level
 #: 5.4 and more, which measures chests 4 to 17 cm too large. Halfway between.
 MOST_TILT: Final = 3.6
-#: A low camera by two scores, both of which must say so, since it costs less (chests 4 cm too
-#: small) and good photos come near: the tilt, good renders -1.75 and more, low -2.3 and less; and
-#: head and hips alone, without the network's guess of where the feet stand: good -2.29 and more,
-#: low -2.92 and less. Their spreads are 0.8 and 0.9: two good photos in a thousand are beyond both.
+#: A low camera is reported only if two scores agree, since it matters less (chests 4 cm too small)
+#: and good photos come close: the tilt, good renders -1.75 and more, low -2.3 and less; and head
+#: and hips alone, without the network's guess of where the feet stand: good -2.29 and more, low
+#: -2.92 and less. Their spreads are 0.8 and 0.9: two good photos in a thousand exceed both.
 LEAST_TILT: Final = -2.0
 LEAST_FRONT_TILT: Final = -2.6
 #: Mean and standard deviation over good renders of the three signs of tilt.
@@ -152,7 +154,7 @@ class Stance:
     hip_deg: float
     roll_deg: float
     tilt: float  # 0: as photographed at waist height; see `_tilt_signs`
-    front_tilt: float  # the same by head and hips alone
+    front_tilt: float  # the same, from head and hips alone
     foot: float  # ankle above the sole, share of the person's height
     head: float  # nose below the crown, share of the person's height
     height_px: float
@@ -163,7 +165,7 @@ def the_person(readings: Sequence[PoseReading]) -> PoseReading:
     The one person in a photo.
 
     Raises:
-        PhotoRefused: No person, or several.
+        PhotoRefused: There is no person, or several.
     """
     people = [r for r in readings if _joints_on_mask(r) >= LEAST_JOINTS_ON_MASK]
     if not people:
@@ -242,9 +244,9 @@ def stance_of(reading: PoseReading) -> Stance:
 
 def _tilt_signs(head: float, hip_height: float, ankles_behind_m: float) -> Array:
     """
-    How far the perspective is from that of a level camera at waist height, by three signs.
+    How far the perspective is from that of a level camera at waist height, judged by three signs.
 
-    A camera near and high shows the head large, the legs short and the feet behind; a low one the
+    A close, high camera shows a large head, short legs and the feet further away; a low one the
     opposite. In standard deviations of good renders; positive when high.
     """
     signs = (head, hip_height, ankles_behind_m)
@@ -264,7 +266,9 @@ def _is_tilted(stance: Stance) -> bool:
 
 
 def _sits_in_view(reading: PoseReading, stance: Stance) -> bool:
-    """Sitting or bent, seen down to the knees: stepping back would not help, cut off or not."""
+    """Sitting or bent, and visible down to the knees: stepping back would not help, even if the
+    feet are cut off.
+    """
     knees = reading.landmarks[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE], :2]
     in_view = bool(((knees >= 0) & (knees <= 1)).all())
     return in_view and stance.thigh_to_shank < LEAST_THIGH_TO_SHANK and not _stands(stance)
@@ -336,6 +340,6 @@ def _joints_on_mask(reading: PoseReading) -> float:
 
 
 def _overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Intersection over the smaller of the two."""
+    """Intersection of two masks over the smaller one."""
     a, b = one > 0.5, other > 0.5
     return float((a & b).sum()) / max(1.0, min(float(a.sum()), float(b.sum())))

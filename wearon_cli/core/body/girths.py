@@ -20,17 +20,17 @@ Array = NDArray[np.float64]
 
 #: What is measured, in the order of every array here.
 MEASURES: Final = ("chest", "waist", "hip", "shoulder", "inseam")
-#: Bands hold the true value this often.
+#: Probability that a band contains the true value.
 BAND_ODDS: Final = 0.8
 #: Standard deviations from the middle to the edge of an 80 % band.
 BAND_SD: Final = 1.2816
-#: Draws that stand for a distribution: enough for probabilities to half a percent.
+#: Random draws per distribution: enough for probabilities accurate to half a percent.
 DRAWS: Final = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """One linear model, and how well it did on bodies it was not fitted on."""
+    """One linear model, and its error on bodies that it was not fitted on."""
 
     constant: float
     per_unit: Mapping[str, float]  # by input: cm of girth per cm (per kg, per sex)
@@ -74,7 +74,9 @@ class Girths:
 
 
 def variant_name(*, side: bool, weight: bool, sex: bool) -> str:
-    """Name of the variant for what is known besides the front photo and the stature."""
+    """Name of the variant for the inputs that are known in addition to the front photo and the
+    stature.
+    """
     parts = ("front", "side" * side, "weight" * weight, "sex" * sex)
     return "+".join(part for part in parts if part)
 
@@ -90,11 +92,11 @@ def predict(
     Predict all measures.
 
     Args:
-        inputs: Breadths, depths and what was given, by name.
+        inputs: Breadths, depths and the given values, by name.
         variant: The regressions to use.
-        height_sd_cm: How far off the stature may be. Every breadth scales with it.
-        doubt: Other inputs that may be the right ones, and which share of the difference they
-            make is added to the standard deviation.
+        height_sd_cm: Standard deviation of the stature. Every breadth scales with it.
+        doubt: Alternative inputs, and the share of the difference they make that is added to the
+            standard deviation.
     """
     middle = _predicted(inputs, variant)
     own_sd = np.array([r.band_cm for r in variant.regressions]) / BAND_SD
@@ -109,7 +111,7 @@ def predict(
 
 
 def expected_weight_kg(features: Mapping[str, float]) -> float:
-    """The weight of a body with this outline."""
+    """The expected weight of a body with this outline."""
     weight = _document()["weight"]
     return float(weight["constant"] + sum(c * features[n] for n, c in weight["per_unit"].items()))
 
@@ -118,7 +120,7 @@ def _predicted(inputs: Mapping[str, float], variant: Variant) -> Array:
     return np.array([regression.at(inputs) for regression in variant.regressions])
 
 
-#: Inputs that are given, not read from a photo: they do not grow with the scale.
+#: Inputs that are given, not read from a photo: they do not change with the scale.
 _TOLD: Final = ("weight", "male")
 
 
@@ -130,9 +132,10 @@ def _one_cm_taller(inputs: Mapping[str, float]) -> dict[str, float]:
 @cache
 def _noise() -> Array:
     """
-    Fixed standard normal draws, `(DRAWS, 6)`: the same photo gives the same odds every time.
+    Fixed standard normal draws, `(DRAWS, 6)`: the same photo gives the same probabilities every
+    time.
 
-    Each column is exactly normal (shuffled midpoints of equal slices), the columns unrelated.
+    Each column is exactly normal (shuffled midpoints of equal slices); the columns are independent.
     """
     chance = np.random.default_rng(1)
     slices = (np.arange(DRAWS) + 0.5) / DRAWS

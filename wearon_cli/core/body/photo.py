@@ -1,8 +1,8 @@
 """
-From a photo's bytes to upright pixels of a size worth measuring.
+Decodes a photo to upright pixels of the size that is measured.
 
-The pose network sees 256 pixels of a body's height, so nothing is lost by decoding a phone photo
-at a fraction of its size, which the JPEG format allows for a fraction of the time.
+The pose network sees 256 pixels of a body's height, so a phone photo can be decoded at a fraction
+of its size without loss, which JPEG allows in a fraction of the time.
 """
 
 import io
@@ -19,8 +19,8 @@ from wearon_cli.core.pictures.headers import read_header
 
 #: Longest side that is measured.
 LONGEST_PX: Final = 1024
-#: A JPEG decoded at a half, a quarter or an eighth is taken as it is when its longest side keeps
-#: this much: the same bodies measure within a cm of one another at 700 and at 1024 px.
+#: A JPEG decoded at a half, a quarter or an eighth is not scaled further when its longest side has
+#: at least this: the same bodies measure within a cm of one another at 700 and at 1024 px.
 ENOUGH_PX: Final = 700
 #: Most pixels a photo may claim to have, before anything is decoded.
 MAX_PX: Final = 50_000_000
@@ -31,13 +31,13 @@ def read_photo(
     data: bytes, *, max_px: int = MAX_PX, longest_px: int = LONGEST_PX
 ) -> NDArray[np.uint8]:
     """
-    Decode a photo, turn it upright as its EXIF orientation says, and bring it to size.
+    Decode a photo, rotate it upright by its EXIF orientation, and scale it.
 
     Returns:
         (rows, cols, 3) uint8, RGB, contiguous; the longest side is at most `longest_px`.
 
     Raises:
-        PictureUnusable: Not a whole JPEG, PNG or WebP picture.
+        PictureUnusable: It is not a complete JPEG, PNG or WebP picture.
         PictureTooLarge: It claims more than `max_px` pixels.
         PictureTooHeavy: Reading it would take more memory than allowed.
     """
@@ -62,7 +62,7 @@ def read_photo(
 
 
 def _require_affordable(data: bytes, max_px: int, longest_px: int) -> None:
-    """By the header alone: a WebP decoder sets everything aside when it is opened."""
+    """Check the header alone: a WebP decoder allocates everything when it is opened."""
     header = read_header(data)
     if header.size_px > max_px:
         raise _too_large(max_px)
@@ -82,7 +82,7 @@ def _decode(image: Image.Image, longest_px: int) -> NDArray[np.uint8]:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white."""
+    """Convert to RGB; transparent pixels become white."""
     if image.mode == "RGB":
         return image
     if image.has_transparency_data:

@@ -62,7 +62,8 @@ class PoseReading:
     visibility: NDArray[np.float32]
     #: (33, 3) float32, metres from the middle of the hips; x right in the photo, y down.
     world: NDArray[np.float32]
-    #: (rows, cols) float32, 0..1, same size as the photo: how likely a pixel is this person.
+    #: (rows, cols) float32, 0..1, same size as the photo: how likely a pixel belongs to this
+    #: person.
     mask: NDArray[np.float32]
 
     def pixels(self) -> NDArray[np.float32]:
@@ -76,7 +77,7 @@ class PoseReader(Protocol):
     Finds people in a photo. Every implementation must:
 
     - block until done, and be callable from any thread and from several at once (calls may be
-      done one after the other inside: run it on a thread, never on an event loop);
+      serialized inside: run it on a thread, never on an event loop);
     - answer the same photo the same way every time: no state between calls;
     - raise `WearonError`s only.
     """
@@ -86,5 +87,5 @@ class PoseReader(Protocol):
         Find people, the largest (by mask) first; empty when there is no one.
 
         Args:
-            rgb: (rows, cols, 3) uint8, RGB, upright. Left untouched.
+            rgb: (rows, cols, 3) uint8, RGB, upright. Not modified.
         """

@@ -1,9 +1,9 @@
 """
 Depths at levels of a person's outline seen from the side, in cm.
 
-Levels are the front view's: fractions of the way from the shoulders (0) to the hips (1), and on
-down the thighs. A hanging arm covers the front of the trunk in part; the front is then drawn
-straight between the levels above and below that are free of it.
+Levels are the front view's: fractions of the way from the shoulders (0) to the hips (1), and
+further down the thighs. A hanging arm covers part of the trunk's front; there the front is
+interpolated between the levels above and below the arm.
 """
 
 from collections.abc import Mapping
@@ -27,14 +27,15 @@ Array = NDArray[np.float64]
 
 #: Where depth is read: from above the armpits down to the upper thigh.
 SIDE_LEVELS: Final = tuple(round(0.26 + 0.04 * i, 2) for i in range(33))
-#: Of these, those of the belly's narrowest and those of the buttocks' deepest.
+#: Of these, the levels searched for the narrowest belly and for the deepest buttocks.
 SHALLOW_LEVELS: Final = (0.5, 0.8)
 DEEP_LEVELS: Final = (0.78, 1.22)
-#: A level next to an arm's is the arm's too when the outline juts out by this share of the height,
-#: at most so many levels on.
+#: A level next to one covered by an arm counts as covered too when the outline juts out by this
+#: share of the height, up to this many levels further.
 _JUT: Final = 0.008
 _ADJACENT_LEVELS: Final = 5
-#: Around an arm's middle line, the front is not the trunk's: share of the person's height.
+#: Distance from an arm's middle line within which the outline's front is the arm's: share of the
+#: person's height.
 _ARM_REACH: Final = 0.015
 
 _ARMS: Final = tuple(
@@ -45,13 +46,12 @@ _ARMS: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The outline of one person from the side, measured."""
+    """The measured outline of one person from the side."""
 
-    top_px: float  # crown
     bottom_px: float  # soles
     cm_per_px: float
     trunk: Mapping[float, Line]  # by level, from back to front or front to back
-    features: Mapping[str, float]  # what the regressions read, cm
+    features: Mapping[str, float]  # inputs of the regressions, cm
 
 
 def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
@@ -59,11 +59,11 @@ def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
     Read the depths of a person seen from the side.
 
     Args:
-        reading: One person; already found fit to be measured (see `gates.check_side`).
+        reading: One person; already checked by `gates.check_side`.
         height_cm: Stature. Sets the scale.
 
     Returns:
-        The outline, or None when the mask does not hold a body where the landmarks say.
+        The outline, or None when the mask has no body where the landmarks are.
     """
     extent = extent_px(reading.mask)
     if extent is None:
@@ -82,7 +82,6 @@ def measure_side(reading: PoseReading, *, height_cm: float) -> Profile | None:
     front_px[:] = np.interp(y_px, y_px[free], front_px[free])
     scale = height_cm / (bottom - top)
     return Profile(
-        top_px=top,
         bottom_px=bottom,
         cm_per_px=scale,
         trunk={
@@ -137,7 +136,7 @@ def _forward(joints: Array) -> int:
 def _hidden(
     joints: Array, y_px: Array, front_px: Array, forward: int, tall_px: float
 ) -> NDArray[np.bool_]:
-    """The levels at which the outline's front is an arm's, or that of a hand next to one."""
+    """The levels at which the outline's front is that of an arm or a hand."""
     arms = [with_fingers(joints[arm]) for arm in _ARMS]
     hidden = np.array(
         [
@@ -145,7 +144,7 @@ def _hidden(
             for y, x in zip(y_px, front_px, strict=True)
         ]
     )
-    for _ in range(_ADJACENT_LEVELS):  # grows over what juts out next to it: palms and sleeves
+    for _ in range(_ADJACENT_LEVELS):  # extended over what juts out next to it: palms and sleeves
         adjacent = ~hidden & np.convolve(hidden, [1, 0, 1], "same").astype(bool)
         sure = ~hidden & ~adjacent
         if not sure.any():
@@ -157,9 +156,9 @@ def _hidden(
 
 def _arm_at_front(arm: Array, y_px: float, front_px: float, forward: int, tall_px: float) -> bool:
     """
-    Whether an arm is, or may be, what the outline's front shows at a height.
+    Whether the outline's front at a height is, or may be, an arm.
 
-    A hand held forward lies nearly level: all of it that is near the height counts, not the one
+    A hand held forward is nearly horizontal: every part of it near the height counts, not only the
     point where its middle line crosses it.
     """
     slack = _ARM_REACH * tall_px

@@ -1,9 +1,9 @@
 """
 Breadths at levels of a standing person's outline, in cm.
 
-The person mask gives the outline, the landmarks say where on the body a row lies. The scale comes
-from the mask's vertical extent against the stated stature, since no landmark marks the crown or
-the soles. Levels of the trunk are fractions of the way from the shoulders (0) to the hips (1).
+The person mask gives the outline, the landmarks say where on the body a row lies. The scale is the
+stated stature over the mask's vertical extent, since no landmark marks the crown or the soles.
+Levels of the trunk are fractions of the way from the shoulders (0) to the hips (1).
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,12 +28,12 @@ HIP_LEVELS: Final = (0.8, 1.1)
 THIGH_LEVELS: Final = (0.6, 0.8)
 CALF_LEVELS: Final = (0.2, 0.35, 0.5, 0.7)
 
-#: A row belongs to the person when this many of its pixels do: lone pixels are noise.
+#: A row belongs to the person when at least this many of its pixels do: fewer are noise.
 _PIXELS_OF_A_ROW: Final = 3
 #: No limb is broader than this share of the person's height in the picture.
 _REACH: Final = 0.15
 
-#: From the knuckle to the fingertip, by the length from the wrist to the knuckle.
+#: Length from the knuckle to the fingertip, over that from the wrist to the knuckle.
 FINGERS_PER_PALM: Final = 1.0
 
 _LEFT_ARM: Final = (
@@ -57,7 +57,7 @@ class Line:
     y_px: float
     left_px: float
     right_px: float
-    arms_cut: int = 0  # sides where an arm lay against the body and was cut off
+    arms_cut: int = 0  # sides where an arm touched the body and was cut off
 
     @property
     def breadth_px(self) -> float:
@@ -66,13 +66,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silhouette:
-    """The outline of one person, measured."""
+    """The measured outline of one person."""
 
-    top_px: float  # crown
     bottom_px: float  # soles
     cm_per_px: float
     trunk: Mapping[float, Line]  # by level
-    features: Mapping[str, float]  # what the regressions read, cm unless the name says otherwise
+    features: Mapping[str, float]  # inputs of the regressions, cm unless the name says otherwise
 
 
 def extent_px(mask: NDArray[np.float32]) -> tuple[float, float] | None:
@@ -89,7 +88,7 @@ def extent_px(mask: NDArray[np.float32]) -> tuple[float, float] | None:
 
 
 def _strength(mask: NDArray[np.float32], row: int) -> float:
-    """How surely a row is the person's; 0 outside the picture."""
+    """How likely a row belongs to the person; 0 outside the picture."""
     if not 0 <= row < len(mask):
         return 0.0
     return float(np.partition(mask[row], -_PIXELS_OF_A_ROW)[-_PIXELS_OF_A_ROW])
@@ -100,11 +99,11 @@ def measure_front(reading: PoseReading, *, height_cm: float) -> Silhouette | Non
     Read the breadths of a person who faces the camera.
 
     Args:
-        reading: One person; already found fit to be measured (see `gates`).
+        reading: One person; already checked by `gates`.
         height_cm: Stature. Sets the scale.
 
     Returns:
-        The outline, or None when the mask does not hold a body where the landmarks say.
+        The outline, or None when the mask has no body where the landmarks are.
     """
     extent = extent_px(reading.mask)
     if extent is None:
@@ -122,7 +121,7 @@ def measure_front(reading: PoseReading, *, height_cm: float) -> Silhouette | Non
     features |= {k: scale * v for k, v in _spans(joints).items()}
     area_cm2 = float(np.count_nonzero(reading.mask > 0.5)) * scale**2
     features |= {"area_per_stature": area_cm2 / height_cm, "stature": height_cm}
-    return Silhouette(top_px=top, bottom_px=bottom, cm_per_px=scale, trunk=trunk, features=features)
+    return Silhouette(bottom_px=bottom, cm_per_px=scale, trunk=trunk, features=features)
 
 
 def _middle(joints: Array, *which: Landmark) -> Array:
@@ -157,7 +156,7 @@ def with_fingers(arm: Array) -> Array:
 
 
 def row_at(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None:
-    """The mask at a height between pixel rows (row `i` lies at `i + 0.5`); None outside it."""
+    """The mask at a height between pixel rows (row `i` is at `i + 0.5`); None outside it."""
     low = int(np.floor(y_px - 0.5))
     if not 0 <= low < len(mask) - 1:
         return None
@@ -166,7 +165,7 @@ def row_at(mask: NDArray[np.float32], y_px: float) -> NDArray[np.float32] | None
 
 
 def run_around(row: NDArray[np.float32], start: int) -> tuple[float, float]:
-    """Edges of the stretch above one half that holds `start`, to a fraction of a pixel."""
+    """Edges of the run above one half that contains `start`, to a fraction of a pixel."""
     outside = np.flatnonzero(row <= 0.5)
     at = int(np.searchsorted(outside, start))
     right = float(len(row))
@@ -182,7 +181,7 @@ def run_around(row: NDArray[np.float32], start: int) -> tuple[float, float]:
 
 def _without_arm(edge_px: float, arm: Array, y_px: float, *, side: int) -> tuple[float, int]:
     """
-    Move an edge inwards to the arm's inner side when the run went on through the arm.
+    Move an edge inwards to the arm's inner side when the run includes the arm.
 
     The arm reaches as far inwards from its middle line as it does outwards.
     """
@@ -206,7 +205,7 @@ def _limbs(mask: NDArray[np.float32], joints: Array, reach_px: float) -> dict[st
     """
     Breadths across both legs (mean of the two), in pixels.
 
-    Not the neck nor the head: hair hides the one and belongs to the other.
+    The neck and the head are not measured: hair covers the neck and enlarges the head.
     """
     legs = (
         (Landmark.LEFT_HIP, Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE),

@@ -1,10 +1,10 @@
 """
-Size charts as data, and the odds of each size for a body known only within bands.
+Size charts as data, and the probability of each size for a body that is known only within bands.
 
 A chart gives, for each girth it sizes by, the upper bound of every size but the last, which is
-open: `{"name", "source", "sizes": [...], "up_to_cm": {"chest": [...], "waist": [...], ...}}`.
-A girth belongs to the first size whose bound it does not pass. A garment that counts several
-girths takes the size of the one that needs the largest, since the others can be taken in.
+unbounded: `{"name", "source", "sizes": [...], "up_to_cm": {"chest": [...], "waist": [...], ...}}`.
+A girth belongs to the first size whose bound it does not exceed. If several girths count for a
+garment, the largest size that any of them needs is used, since cloth can be taken in.
 """
 
 import json
@@ -25,10 +25,10 @@ from wearon_cli.core.errors import ChartUnusable
 
 #: Charts that come with the product, `charts/NAME.json`.
 BUILT_IN: Final = ("default", "women", "men")
-#: A store's chart file is a page of numbers; anything longer is something else.
+#: A store's chart file is short; anything longer is not a chart.
 MAX_CHART_BYTES: Final = 64 * 1024
 
-#: `size_range` holds the right size at least this often.
+#: Probability with which `size_range` contains the right size, at least.
 RANGE_ODDS: Final = 0.8
 
 Name = Annotated[str, Field(min_length=1, max_length=40)]
@@ -88,11 +88,11 @@ class SizeChart(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeOdds:
-    """How likely each size of a chart is the right one."""
+    """How likely each size of a chart is to be the right one."""
 
     odds: Mapping[str, float]  # in the chart's order; sums to 1
-    recommended: str  # the likeliest
-    lower: str  # smallest run of sizes that holds `RANGE_ODDS`
+    recommended: str  # the most likely
+    lower: str  # smallest run of sizes whose probabilities add up to `RANGE_ODDS`
     upper: str
 
     @property
@@ -105,18 +105,19 @@ def size_odds(
     chart: SizeChart, garment: GarmentKind, draws_cm: Mapping[str, NDArray[np.float64]]
 ) -> SizeOdds:
     """
-    Odds of each size.
+    Probability of each size.
 
     Args:
         chart: The chart.
         garment: Decides which girths count.
-        draws_cm: For each girth, equally likely values, `(n,)`; the i-th of all belong together.
+        draws_cm: For each girth, equally likely values, `(n,)`; the i-th values of all girths
+            belong together.
 
     Raises:
         ChartUnusable: The chart has no girth that this garment needs.
     """
     girths = chart.girths_for(garment)
-    # side="left": a girth that is just the bound still has that size ("up to").
+    # side="left": a girth equal to the bound still has that size ("up to").
     needed = [np.searchsorted(chart.up_to_cm[g], draws_cm[g], side="left") for g in girths]
     index = np.max(needed, axis=0)
     share = np.bincount(index, minlength=len(chart.sizes)) / len(index)
@@ -136,7 +137,9 @@ def size_of(chart: SizeChart, garment: GarmentKind, girths_cm: Mapping[str, floa
 
 
 def _shortest_run(share: NDArray[np.float64], enough: float) -> tuple[int, int]:
-    """Shortest run that holds at least `enough`; of equally short ones the likeliest."""
+    """Shortest run with a probability of at least `enough`; of equally short ones the most
+    likely.
+    """
     total = np.concatenate([[0.0], np.cumsum(share)])
     for length in range(1, len(share)):
         held = total[length:] - total[:-length]
@@ -151,7 +154,8 @@ def load_chart(name_or_path: str) -> SizeChart:
     A built-in chart by name, or a store's own from a JSON file.
 
     Raises:
-        ChartUnusable: No such chart, or the file is not a size chart; says why.
+        ChartUnusable: There is no such chart, or the file is not a size chart; the message says
+            why.
     """
     if name_or_path in BUILT_IN:
         return built_in_chart(name_or_path)
@@ -177,7 +181,7 @@ def parse_chart(document: bytes) -> SizeChart:
     Read a chart from JSON.
 
     Raises:
-        ChartUnusable: Saying what is wrong with it.
+        ChartUnusable: It is not a valid chart; the message says why.
     """
     try:
         return SizeChart.model_validate(json.loads(document))

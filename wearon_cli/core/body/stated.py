@@ -1,7 +1,7 @@
 """
-What a caller states about a body and the garment: nothing here is measured.
+What a caller states about a body and the garment; nothing here is measured.
 
-Apart from the measuring, so that a command's options can use these without loading it.
+In its own module, so that a command's options can use it without loading the measuring code.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ WEIGHT_RANGE_KG: Final = (25.0, 300.0)
 
 
 class Sex(StrEnum):
-    """As the body was measured in the surveys the regressions rest on."""
+    """The sexes of the surveys behind the regressions."""
 
     FEMALE = "female"
     MALE = "male"

@@ -1,1 +1,3 @@
-"""Checks of pictures, before they cost money and after they are made: measured, and judged."""
+"""Checks of pictures before money is spent on them and after they are drawn: measurements and
+verdicts.
+"""

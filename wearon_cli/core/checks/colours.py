@@ -12,7 +12,7 @@ from wearon_cli.core.checks.people import Person
 Rgb = NDArray[np.uint8]
 Colours = NDArray[np.float64]
 
-#: Side of the picture whose spread is looked at: grain and JPEG blocks are averaged away.
+#: Side of the picture in which the spread is measured: grain and JPEG blocks are averaged away.
 _SMALL_PX: Final = 48
 #: Share of the pixels left out at each end of the spread.
 _OUTLIERS: Final = 0.02
@@ -30,12 +30,12 @@ _ENDS: Final = [
     *(Landmark.LEFT_WRIST, Landmark.RIGHT_WRIST, Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE)
 ]
 _ANKLES: Final = [Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE]
-#: Of a garment's picture, this middle part is taken for cloth.
+#: The middle part of a garment's picture that counts as cloth.
 _MIDDLE: Final = (0.3, 0.7)
 
 
 def spread(rgb: Rgb) -> float:
-    """How far the colours of a whole picture lie apart: 0 for one flat colour."""
+    """How far apart the colours of a whole picture are: 0 for one flat colour."""
     small = Image.fromarray(rgb).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.BOX)
     low, high = np.quantile(np.asarray(small), (_OUTLIERS, 1 - _OUTLIERS), axis=(0, 1))
     return float((high - low).max()) / 255

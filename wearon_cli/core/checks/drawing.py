@@ -1,4 +1,4 @@
-"""What a check saw, drawn on its pictures: for people who want to see why it says what it says."""
+"""Draws what a check saw onto its pictures, to explain its findings."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +20,7 @@ def annotated(
     parts: Sequence[tuple[Image.Image, Sequence[Person]]], sentences: Sequence[str]
 ) -> Image.Image:
     """
-    The pictures side by side, the people found in each marked, and below what is said.
+    The pictures side by side with the people found in each, and the findings below.
 
     Args:
         parts: Each picture, and who was found in it; their points may be those of a smaller copy.

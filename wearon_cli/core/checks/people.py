@@ -1,4 +1,4 @@
-"""People in a picture, as far as a check needs them: landmarks, their places and proportions."""
+"""People in a picture, as a check needs them: landmarks, positions and proportions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from wearon_cli.core.body.pose import Landmark
 
 Array = NDArray[np.float64]
 
-#: Decimals of a landmark that are handed on: a thousandth of the picture.
+#: Decimals of a landmark in JSON: a thousandth of the picture.
 _DECIMALS: Final = 4
 #: Joints less likely than this to be in a picture are left out of comparisons.
 VISIBLE: Final = 0.6
@@ -26,7 +26,7 @@ _BREADTH_PER_NECK: Final = 1.3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Person:
-    """One person, the size of whose picture is known."""
+    """One person in a picture of known size."""
 
     points: Array  # (33, 2) float64: x and y in pixels; those outside of the picture are guesses
     visibility: Array  # (33,) float64, 0..1
@@ -41,8 +41,8 @@ class Person:
     @property
     def trunk_px(self) -> float:
         """
-        How long the trunk is: of the lines down, across and diagonal the longest, since a person
-        seen from the side has no breadth and one who bends has no height.
+        The size of the trunk: the longest of its height, breadth and diagonals, since a person seen
+        from the side has no breadth and one who bends has no height.
         """
         left_shoulder, right_shoulder, left_hip, right_hip = self.trunk
         down = (left_shoulder + right_shoulder - left_hip - right_hip) / 2
@@ -51,13 +51,15 @@ class Person:
 
     @property
     def has_hips(self) -> bool:
-        """Whether both hips are in the picture; outside of it they are wild guesses."""
+        """Whether both hips are in the picture; outside of it they are guesses."""
         hips = self.points[_HIPS]
         inside = ((hips >= 0) & (hips < (self.width_px, self.height_px))).all()
         return bool(inside and (self.visibility[_HIPS] > VISIBLE).all())
 
     def with_nominal_hips(self) -> "Person":
-        """With hips where a trunk as long as the shoulders are broad would end: for half bodies."""
+        """For half-length pictures: the hips are placed one shoulder breadth below the
+        shoulders.
+        """
         nose, left, right = self.points[_BUST]
         neck = (left + right) / 2
         down = neck - nose
@@ -69,7 +71,7 @@ class Person:
 
     @property
     def height_share(self) -> float:
-        """Height of what is in the picture, over the picture's."""
+        """Height of the visible part, over the picture's."""
         y = np.clip(self.points[:, 1], 0, self.height_px)
         return float(y.max() - y.min()) / self.height_px
 
@@ -84,7 +86,7 @@ class Person:
 
 
 def person_of(told: dict[str, Any]) -> Person:
-    """What `Person.to_json` gave."""
+    """Read the output of `Person.to_json`."""
     return Person(
         points=np.array(told["points"], np.float64),
         visibility=np.array(told["visibility"], np.float64),
@@ -117,8 +119,8 @@ def apart(people: Sequence[Person], *, same: float, least_height: float) -> list
 
     Args:
         people: As found; one person may be found twice.
-        same: Overlap from which two are one.
-        least_height: Height over the tallest's from which a person counts; others are passers-by.
+        same: Overlap above which two are the same person. least_height: Height over the tallest's
+        above which a person counts; others are passers-by.
     """
     kept: list[Person] = []
     for person in sorted(people, key=lambda each: -each.height_share):

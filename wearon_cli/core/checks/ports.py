@@ -1,4 +1,4 @@
-"""What checks of pictures need from outside: someone who looks."""
+"""The port that looks for people and colours in pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -8,15 +8,15 @@ from wearon_cli.core.checks.findings import Report
 
 class PictureChecks(Protocol):
     """
-    Looks at pictures. Every implementation must:
+    Checks pictures. Every implementation must:
 
-    - raise nothing: what cannot be looked at is told in `Report.not_checked`;
-    - answer within seconds, whatever happens to the process that looks.
+    - raise nothing: what cannot be checked is in `Report.not_checked`;
+    - answer within seconds, whatever happens to the process that checks.
     """
 
     async def inputs(self, pictures: Sequence[bytes]) -> Report:
         """
-        Look at the pictures of a job before money.
+        Check the pictures of a job before money is spent.
 
         Args:
             pictures: JPEG files, prepared; the person's first.
@@ -26,7 +26,7 @@ class PictureChecks(Protocol):
         self, drawn: bytes, *, person: bytes, garment: bytes | None, seen: Mapping[str, Any]
     ) -> Report:
         """
-        Look at a drawn picture.
+        Check a drawn picture.
 
         Args:
             drawn: A JPEG file, verified.

@@ -1,9 +1,9 @@
 """
-What is judged of what was measured. Pure; each threshold with its source.
+Turns measurements of pictures into findings. Pure; each threshold has its source.
 
 "Right" and "wrong" are drawn pictures of the labelled set of `python -m scripts.check_pictures`
-(docs/checks.md). Every threshold leaves the right ones a margin: a false alarm is dearer than a
-miss where a picture is drawn again or its credit goes back for it.
+(docs/checks.md). Every threshold leaves a margin to the right ones: where a picture is drawn again
+or its credit refunded, a false alarm is more expensive than a miss.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from wearon_cli.core.checks.colours import (
     spread,
     worn_colours,
 )
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.checks.people import VISIBLE, Person, apart
 
 #: Least spread of colours, 0..1. A flat colour has 0, or a level or two of 255 from JPEG.
@@ -72,7 +72,7 @@ _POSE: Final = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """A picture that was looked at."""
+    """A picture and the people found in it."""
 
     rgb: Rgb
     people: Sequence[Person]  # as found, largest first or not
@@ -80,7 +80,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A drawn picture against the photo, person by person; None where it cannot be told."""
+    """A drawn picture compared with the photo, person by person; None where it is unknown."""
 
     zoom: float  # 1: as large as when the photo fits or fills the frame; 2: twice
     is_cut: bool
@@ -88,11 +88,11 @@ class Comparison:
     head_change: float | None
     worn_change: float | None
     end_change: float
-    garment_likeness: float | None  # 0: nothing of the garment is like what was worn
+    garment_likeness: float | None  # 0: none of the garment is like the worn clothes
 
 
 def different_people(people: Sequence[Person]) -> list[Person]:
-    """Those who count, the tallest first."""
+    """The people who count, the tallest first."""
     return apart(people, same=SAME_PERSON, least_height=LEAST_COMPANY)
 
 
@@ -101,46 +101,48 @@ def is_blank(rgb: Rgb) -> bool:
     return spread(rgb) < LEAST_SPREAD
 
 
-def result_findings(photo: Looked, drawn: Looked, garment: Rgb | None) -> tuple[Finding, ...]:
+def result_findings(
+    photo: Looked, drawn: Looked, garment: Rgb | None
+) -> tuple[PictureFinding, ...]:
     """
     What is wrong with a drawn picture.
 
     Args:
-        photo: Of the person; someone was found in it.
+        photo: The person's photo; someone was found in it.
         drawn: The picture made of it.
         garment: The garment's picture; None: it was in the photo itself.
     """
     if is_blank(drawn.rgb):
-        return (Finding.RESULT_BLANK,)
+        return (PictureFinding.RESULT_BLANK,)
     before, after = different_people(photo.people), different_people(drawn.people)
     if not after:
-        return (Finding.PERSON_GONE,)
+        return (PictureFinding.PERSON_GONE,)
     if len(after) > len(before):
-        return (Finding.MORE_PEOPLE,)
+        return (PictureFinding.MORE_PEOPLE,)
     if len(after) < len(before):
-        return (Finding.FEWER_PEOPLE,)
+        return (PictureFinding.FEWER_PEOPLE,)
     if len(before) > 1:
-        return ()  # whose clothes were to change is not known
+        return ()  # it is unknown whose clothes were to change
     return judged(compared(photo.rgb, before[0], drawn.rgb, after[0], garment))
 
 
-def judged(seen: Comparison) -> tuple[Finding, ...]:
+def judged(seen: Comparison) -> tuple[PictureFinding, ...]:
     """The findings of a comparison of one person with one person."""
     if seen.is_cut or not 1 / MOST_ZOOM <= seen.zoom <= MOST_ZOOM:
-        return (Finding.FRAMED_OTHERWISE,)
+        return (PictureFinding.FRAMED_OTHERWISE,)
     if (seen.moved or 0.0) / MOVED + (seen.head_change or 0.0) / HEAD_CHANGE > MOST_STRANGE:
-        return (Finding.OTHER_PERSON,)
+        return (PictureFinding.OTHER_PERSON,)
     change, like = seen.worn_change, seen.garment_likeness
     if change is None or like is None or seen.end_change > ENDS_UNCHANGED:
         return ()
     unchanged = any(change < most and like < share for most, share in UNCHANGED)
-    return (Finding.NOT_APPLIED,) if unchanged else ()
+    return (PictureFinding.NOT_APPLIED,) if unchanged else ()
 
 
 def compared(
     photo: Rgb, before: Person, drawn: Rgb, after: Person, garment: Rgb | None
 ) -> Comparison:
-    """Compare a person as drawn with the person of the photo."""
+    """Compare a drawn person with the person of the photo."""
     is_cut = _is_cut(before, after)
     if not (before.has_hips and after.has_hips):
         before, after = before.with_nominal_hips(), after.with_nominal_hips()
@@ -162,7 +164,9 @@ def compared(
 
 
 def _light(heads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By how much a head is lighter or darker than before, each colour; not more than light may."""
+    """How much lighter or darker a head is than before, for each colour; limited to what light can
+    change.
+    """
     if not len(heads):
         return np.zeros(3)
     return np.asarray(np.clip(np.median(heads, axis=0), -MOST_LIGHT, MOST_LIGHT))
@@ -182,7 +186,9 @@ def _means(before: Colours, after: Colours, light: NDArray[np.float64]) -> list[
 
 
 def _zoom(before: Person, after: Person) -> float:
-    """How large a person was drawn, beyond what bringing the photo into the frame explains."""
+    """How much larger or smaller a person was drawn than fitting the photo into the frame
+    explains.
+    """
     scales = (after.width_px / before.width_px, after.height_px / before.height_px)
     zoom = after.trunk_px / before.trunk_px
     return zoom / min(max(zoom, min(scales)), max(scales))
@@ -201,7 +207,7 @@ def _inside(person: Person, margin: float) -> NDArray[np.bool_]:
 
 
 def _moved(before: Person, after: Person) -> float | None:
-    """Mean distance of joints seen in both, once the trunks lie upon each other."""
+    """Mean distance of joints visible in both, after the trunks are aligned."""
     seen = np.minimum(before.visibility, after.visibility)[_POSE] > VISIBLE
     seen &= _inside(before, 0.0)[_POSE] & _inside(after, 0.0)[_POSE]
     if not seen.any():

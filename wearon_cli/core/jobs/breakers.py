@@ -10,7 +10,7 @@ STORAGE: Final = "storage"
 
 
 def provider_breaker(provider: str) -> str:
-    """Name of the breaker before one image provider and its configured models."""
+    """Name of the breaker of one image provider with its configured models."""
     return f"provider:{provider}"
 
 
@@ -21,14 +21,14 @@ class Halt:
     name: str
     reason: str  # code of the error that opened it
     since: datetime
-    next_probe_at: datetime  # one call goes then, to see whether it works again
+    next_probe_at: datetime  # when one call is let through as a probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Whether a call may be made."""
 
-    wait_s: float = 0.0  # 0: it may be made now; else seconds until it is worth asking again
+    wait_s: float = 0.0  # 0: it may be made now; otherwise seconds until it is worth asking again
     is_probe: bool = False  # the breaker is open, and this call tests whether it can close
 
 
@@ -52,7 +52,7 @@ class Breakers(Protocol):
         Args:
             name: The breaker.
             reason: Code of the error.
-            retry_after_s: The first probe goes after this time, or after the usual interval.
+            retry_after_s: The first probe is made after this time, or after the usual interval.
         """
 
     async def reset(self, name: str) -> None:

@@ -1,7 +1,8 @@
 """
-Pictures of a job checked: before money, and as drawn. What is found is told, and acted upon.
+Checks the pictures of a job before money is spent, and the drawn one. Findings are logged and acted
+on.
 
-A check that cannot be done never costs a picture or a job: it is told as not checked.
+A check that cannot be done never costs a picture or a job: it is logged as not checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from wearon_cli.core.checks.findings import SUSPECT, Finding, Report, refusal
+from wearon_cli.core.checks.findings import SUSPECT, PictureFinding, Report, refusal
 from wearon_cli.core.checks.ports import PictureChecks
 from wearon_cli.core.errors import QueueUnavailable
 from wearon_cli.core.events import emit
@@ -19,31 +20,31 @@ from wearon_cli.core.jobs.journal import Claim, Journal
 from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 
-#: Name of the line in a session's timeline that tells of a check that was not done.
+#: Name of the timeline event for a check that was not done.
 NOT_CHECKED: Final = "picture_not_checked"
 #: Why a drawn picture was not checked: the job's photos could not be fetched once more.
 INPUTS_GONE: Final = "inputs_gone"
 
 
 class Stage(StrEnum):
-    """Which pictures were looked at."""
+    """Which pictures were checked."""
 
     INPUTS = "inputs"
     RESULT = "result"
 
 
-class Action(StrEnum):
-    """What became of a suspect picture."""
+class CheckAction(StrEnum):
+    """What was done about a suspect picture."""
 
-    FLAGGED = "flagged"  # told, and gone on with
-    REFUSED = "refused"  # nothing is bought, the credit goes back
+    FLAGGED = "flagged"  # only logged
+    REFUSED = "refused"  # nothing is bought, the credit is refunded
     DRAWN_AGAIN = "drawn_again"  # one more was bought
-    FAILED = "failed"  # not delivered, the credit goes back
+    FAILED = "failed"  # not delivered, the credit is refunded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedInputs:
-    """A request, and who was seen in its photo of the person."""
+    """A request, and who was found in its photo of the person."""
 
     request: TryOnRequest
     seen: Mapping[str, Any] = field(default_factory=dict)
@@ -59,10 +60,10 @@ class Checker:
 
     async def inputs(self, claim: Claim, request: TryOnRequest) -> CheckedInputs:
         """
-        Check the pictures of a job before money.
+        Check the pictures of a job before money is spent.
 
         Raises:
-            PhotoRefused: They are certainly no use, and the settings say to refuse such.
+            PhotoRefused: They are certainly unusable, and the settings say to refuse such photos.
         """
         mode = self.settings.check_inputs
         if mode == "off":
@@ -71,7 +72,7 @@ class Checker:
         await self._tell_not_checked(claim, Stage.INPUTS, report)
         refused = report.certain if mode == "refuse" else ()
         if report.findings:
-            action = Action.REFUSED if refused else Action.FLAGGED
+            action = CheckAction.REFUSED if refused else CheckAction.FLAGGED
             await self.tell(claim, Stage.INPUTS, report.findings, action)
         if refused:
             raise refusal(refused)
@@ -79,14 +80,14 @@ class Checker:
 
     async def result(
         self, claim: Claim, jpeg: bytes, inputs: CheckedInputs | None
-    ) -> tuple[Finding, ...]:
+    ) -> tuple[PictureFinding, ...]:
         """
-        What is wrong with a drawn picture. None of it is told yet.
+        Find what is wrong with a drawn picture; nothing is logged yet.
 
         Args:
             claim: The job.
             jpeg: The picture, verified.
-            inputs: What it was drawn from; None: that is not to be had any more.
+            inputs: What it was drawn from; None: no longer available.
         """
         if inputs is None:
             report = Report(not_checked=INPUTS_GONE)
@@ -102,9 +103,9 @@ class Checker:
         return report.findings
 
     async def tell(
-        self, claim: Claim, stage: Stage, findings: Sequence[Finding], action: Action
+        self, claim: Claim, stage: Stage, findings: Sequence[PictureFinding], action: CheckAction
     ) -> None:
-        """Log what was found, and write it into the session's timeline."""
+        """Log the findings, and write them into the session's timeline."""
         words = emit_suspect(stage, findings, action)
         with suppress(QueueUnavailable):
             await self.journal.note(
@@ -125,18 +126,18 @@ class Checker:
             )
 
 
-def emit_suspect(stage: Stage, findings: Sequence[Finding], action: Action) -> str:
-    """Log what was found; returns the findings, comma separated."""
+def emit_suspect(stage: Stage, findings: Sequence[PictureFinding], action: CheckAction) -> str:
+    """Log the findings; returns them, comma separated."""
     words = ",".join(findings)
     emit(PictureSuspect(stage=stage.value, findings=words, action=action.value))
     return words
 
 
-def better(first: Sequence[Finding], second: Sequence[Finding]) -> bool:
-    """Whether the second of two drawn pictures is to be kept: unless it is worse than the first."""
-    order = list(Finding)  # the worst of drawn pictures come first
+def better(first: Sequence[PictureFinding], second: Sequence[PictureFinding]) -> bool:
+    """Whether to keep the second of two drawn pictures: unless it is worse than the first."""
+    order = list(PictureFinding)  # the worst findings come first
 
-    def place(findings: Sequence[Finding]) -> int:
+    def place(findings: Sequence[PictureFinding]) -> int:
         return min(map(order.index, findings), default=len(order))
 
     return place(second) >= place(first)

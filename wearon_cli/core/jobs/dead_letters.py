@@ -1,4 +1,4 @@
-"""Payloads that are not retried by themselves."""
+"""Payloads that are not retried automatically."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A payload that is not retried by itself."""
+    """A payload that is not retried automatically."""
 
     letter_id: str
     raw: bytes

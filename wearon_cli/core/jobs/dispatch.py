@@ -1,7 +1,7 @@
 """
 Handing ready jobs to the workers: a release from the journal, then a message for each job.
 
-A message that is lost costs the release's deadline: the job is then ready again, at the head.
+A lost message delays its job until the release expires: the job is then ready again, at the head.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH: Final = 16
 
 
 class Sender(Protocol):
-    """Sends the message for a released job, to the first worker that takes it."""
+    """Sends the message for a released job; the first free worker takes it."""
 
     async def send(self, job: Released) -> None:
         """
@@ -28,7 +28,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Single passes; every consumer repeats them."""
+    """Single passes, repeated by every consumer."""
 
     dispatcher: Dispatcher
     sender: Sender

@@ -1,10 +1,9 @@
 """
-From a job to a picture worth keeping: held, recovered or bought; checked, and bought again if it
-fails.
+Gets the picture for a job: held, recovered or bought; checked, and bought again if the check fails.
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
-to the second, the first can still be delivered. Where it cannot be held, no second is bought.
+to the second, the first can still be delivered. If it cannot be held, no second one is bought.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from wearon_cli.core.checks.findings import Finding
+from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
     GeneratorError,
@@ -27,7 +26,7 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.checking import (
-    Action,
+    CheckAction,
     CheckedInputs,
     Checker,
     Stage,
@@ -38,7 +37,7 @@ from wearon_cli.core.jobs.events import HeldPictureFound, PicturesLeftOut
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.last_writes import end_purchase
-from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, Order
+from wearon_cli.core.jobs.purchasing import Buyer, OpenCheck, PurchaseOrder
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
 from wearon_cli.core.jobs.settlement import intent_for
 from wearon_cli.core.pictures.ports import Fetcher, PixelPool, PreparedPicture
@@ -51,14 +50,14 @@ from wearon_cli.core.settings import Settings
 
 @dataclass(slots=True, kw_only=True)
 class _Job:
-    """A job under way, and what is known of it by now."""
+    """A running job, and what is known about it so far."""
 
     claim: Claim
     task: Task
     row: Session
     inputs: CheckedInputs | None = None
     bought: int = 0  # purchases made for it
-    is_held: bool = False  # its picture came out of Redis
+    is_held: bool = False  # its picture was held in Redis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Drawing:
     checker: Checker
     buyer: Buyer
     keeper: Keeper
-    #: One slot for each original picture in memory; a job that finds none waits. Originals have up
+    #: One slot for each original picture in memory; a job without a slot waits. Originals have up
     #: to 10 MB each, prepared pictures 0.3.
     originals: FairSlots
     preparing: FairSlots  # those waiting for, or in, a pixel process
@@ -87,8 +86,8 @@ class Drawing:
         The picture to keep for a job.
 
         Raises:
-            PhotoRefused: Its photos are no use: nothing was bought.
-            ResultRefused: What was drawn is no use, and the settings say to fail then.
+            PhotoRefused: Its photos are unusable; nothing was bought.
+            ResultRefused: The drawn picture is unusable, and the settings say to fail the job then.
             WearonError: As `Buyer.buy` and `Retriever.recover`.
         """
         job = _Job(claim=claim, task=task, row=row, bought=claim.purchases)
@@ -135,7 +134,7 @@ class Drawing:
                     request = await self._request(job.task, job.row)
                     job.inputs = await self.checker.inputs(job.claim, request)
                 look = partial(self._look_again, job.task, job.row)
-                order = Order(
+                order = PurchaseOrder(
                     claim=job.claim,
                     request=job.inputs.request,
                     owner_id=job.row.owner_id,
@@ -153,13 +152,13 @@ class Drawing:
         """Before paying: the platform may have ended the session, or it may be too old."""
         self._require_young(row)
         now = await self.sessions.get(task.key)
-        if now is not None and now.status in WAITING:  # by a worker that lost its lease
+        if now is not None and now.status in WAITING:  # ended by a worker that lost its lease
             raise StoreUnavailable("the row was requeued before anything was bought")
         if now is None or now.status is not row.status:
             raise SessionFinal("the row changed before anything was bought")
 
     def _require_young(self, row: Session) -> None:
-        """The platform fails and refunds every open b2c row of ten minutes by itself."""
+        """The platform itself fails and refunds every b2c row that is open for ten minutes."""
         if row.channel is not Channel.B2C or row.status.is_final:
             return
         age_s = (utc_now() - row.created_at).total_seconds()
@@ -194,10 +193,11 @@ class Drawing:
             async with self.preparing.slot(owner_id):
                 return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
-    # ------------------------------------------------------------------ what was drawn is judged
+    # ------------------------------------------------------------------- checks of the drawn
+    # picture
 
     async def _judged(self, job: _Job, picture: BoughtPicture) -> BoughtPicture:
-        """The picture to keep: this one, or one bought in its stead."""
+        """The picture to keep: this one, or one that was bought to replace it."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
         if claim.drawn_again and job.is_held and claim.purchase is not None:
@@ -209,11 +209,11 @@ class Drawing:
         may_buy = job.bought < self.settings.max_purchases
         if mode == "retry" and may_buy and not claim.drawn_again:
             return await self._drawn_again(job, picture, findings)
-        await self.checker.tell(claim, Stage.RESULT, findings, Action.FLAGGED)
+        await self.checker.tell(claim, Stage.RESULT, findings, CheckAction.FLAGGED)
         return picture
 
-    async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[Finding, ...]:
-        """What is wrong with a picture; a preview checks itself."""
+    async def _findings(self, job: _Job, picture: BoughtPicture) -> tuple[PictureFinding, ...]:
+        """What is wrong with a picture; previews are not checked here."""
         if self.settings.check_results == "off" or picture.usage.is_preview:
             return ()
         if job.inputs is None:
@@ -222,7 +222,9 @@ class Drawing:
                     job.inputs = CheckedInputs(request=await self._request(job.task, job.row))
         return await self.checker.result(job.claim, picture.jpeg, job.inputs)
 
-    async def _fail(self, job: _Job, picture: BoughtPicture, findings: tuple[Finding, ...]) -> None:
+    async def _fail(
+        self, job: _Job, picture: BoughtPicture, findings: tuple[PictureFinding, ...]
+    ) -> None:
         """
         End the purchase of a picture that is not delivered. The intent to fail the job is written
         first: a worker that dies after it buys nothing more.
@@ -230,7 +232,7 @@ class Drawing:
         Raises:
             ResultRefused: Always.
         """
-        await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FAILED)
+        await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FAILED)
         refused = ResultRefused(f"the drawn picture failed its check: {', '.join(findings)}")
         usage, unused = picture.usage, PurchaseOutcome.UNUSED
         await self.journal.intend(job.claim, intent_for(refused))
@@ -239,12 +241,12 @@ class Drawing:
         raise refused
 
     async def _drawn_again(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         if not await self.keeper.hold(job.claim, first):
-            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
             return first
-        words = emit_suspect(Stage.RESULT, findings, Action.DRAWN_AGAIN)
+        words = emit_suspect(Stage.RESULT, findings, CheckAction.DRAWN_AGAIN)
         try:
             await self.journal.draw_again(job.claim, first.usage, findings=words)
         except QueueUnavailable:
@@ -259,7 +261,7 @@ class Drawing:
         return await self._better(job, first, findings, second)
 
     async def _second_recovered(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         """A worker died while the second picture was drawn."""
         try:
@@ -271,19 +273,19 @@ class Drawing:
         return await self._better(job, first, findings, second)
 
     async def _only_first(
-        self, job: _Job, first: BoughtPicture, findings: tuple[Finding, ...]
+        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
-        """There is no second picture, or it cannot be had in time: its purchase is over."""
+        """There is no second picture, or it is not available in time: its purchase has ended."""
         await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
         if findings:
-            await self.checker.tell(job.claim, Stage.RESULT, findings, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
         return first
 
     async def _better(
         self,
         job: _Job,
         first: BoughtPicture,
-        findings: tuple[Finding, ...],
+        findings: tuple[PictureFinding, ...],
         second: BoughtPicture,
     ) -> BoughtPicture:
         of_second = await self._findings(job, second)
@@ -294,5 +296,5 @@ class Drawing:
             )
             await self.retriever.forget(second.ticket)
         if left:
-            await self.checker.tell(job.claim, Stage.RESULT, left, Action.FLAGGED)
+            await self.checker.tell(job.claim, Stage.RESULT, left, CheckAction.FLAGGED)
         return kept

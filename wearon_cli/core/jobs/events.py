@@ -1,8 +1,8 @@
 """
-Log events of jobs: taking them in, attempts, purchases, recovery.
+Log events of jobs: intake, attempts, purchases, recovery.
 
-Session, request and channel of the current job are bound to the log while a job runs, so events
-carry them only where metrics need them or where there is no job.
+While a job runs, its session, request and channel are bound to the log, so events have such fields
+only where metrics need them or no job is running.
 """
 
 from dataclasses import dataclass

@@ -36,13 +36,13 @@ from wearon_cli.core.session import (
 )
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
-#: What the shopper reads with a preview.
+#: The shopper's message with a preview.
 PREVIEW_NOTICE: Final = "This is a preview: a composite, not a generated picture."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """Makes pictures for claimed jobs. One instance serves all jobs of a process."""
+    """Gets pictures for claimed jobs. One instance serves all jobs of a process."""
 
     sessions: Sessions
     storage: Storage
@@ -60,7 +60,7 @@ class Generation:
             max_wait_s: How long a bought picture may wait for storage.
 
         Returns:
-            What the picture used; None when no longer known.
+            What the picture cost; None when no longer known.
         """
         started_s = asyncio.get_running_loop().time()
         row = await self._begin_or_leave(claim, task)
@@ -88,11 +88,11 @@ class Generation:
             raise
 
     async def _leave(self, claim: Claim, task: Task) -> None:
-        """The session has ended: stop what an earlier attempt bought, or keep it for a person."""
+        """The session has ended: cancel what an earlier attempt bought, or keep it for a person."""
         row = await self.sessions.get(task.key)
         if claim.purchase is None or row is None:
             return
-        if row.status is Status.COMPLETED:  # by an attempt that could not write down its picture
+        if row.status is Status.COMPLETED:  # by an attempt that could not record its picture
             await self._stored_usage(claim, completed=row)
             await self.retriever.forget(ticket_of(claim.purchase))
             return
@@ -107,11 +107,11 @@ class Generation:
         return self.drawing.retriever
 
     def stop_buying(self) -> None:
-        """No purchase begins any more."""
+        """Start no more purchases."""
         self.drawing.buyer.gate.is_open = False
 
     async def begin(self, task: Task) -> Session:
-        """Move the row to processing for this job, or raise the reason why not."""
+        """Move the row to processing for this job, or raise why that is not possible."""
         if task.replay and task.replay.from_status.is_final:
             return await self._unmoved(task)
         row = await self.sessions.apply(task.key, start())
@@ -122,10 +122,10 @@ class Generation:
             raise SessionFinal(f"the row is already {row.status.value}")
         if row.status in WAITING:
             raise StoreUnavailable("the row was requeued while the job started")
-        return row  # processing, and the job is ours: an attempt of this job that died
+        return row  # the row is processing and the job is ours: an earlier attempt died
 
     async def _unmoved(self, task: Task) -> Session:
-        """A replayed row, still as it was when the replay was planned."""
+        """A replayed row, which must be as it was when the replay was planned."""
         row = await self.sessions.get(task.key)
         if row is None:
             raise SessionNotFound(f"no row of this id in {task.channel.table}")
@@ -134,7 +134,7 @@ class Generation:
         return row
 
     async def _stored_picture(self, claim: Claim, task: Task, row: Session) -> "_Found | None":
-        """The result, if it is already in storage: then nothing is bought."""
+        """The result if it is already in storage; then nothing is bought."""
         is_redraw = task.replay is not None and task.replay.fresh
         if is_redraw and not claim.stored and not await self._is_redrawn(claim, row):
             return None
@@ -151,15 +151,15 @@ class Generation:
         self, claim: Claim, *, completed: Session | None = None
     ) -> Usage | None:
         """
-        What the stored picture used up; written down, where an earlier attempt could not.
+        What the stored picture cost; recorded now if an earlier attempt could not.
 
         Args:
             claim: The job.
-            completed: Its row, if that attempt completed it: what it cost stands there.
+            completed: Its row, if that attempt completed it: the cost is in it.
         """
         if claim.purchase is None:
             return claim.usage
-        # Drawn again, the picture that is held is another one than that of the open purchase.
+        # If it was drawn again, the held picture is not that of the open purchase.
         held = None if claim.drawn_again else await self.drawing.held(claim)
         usage = held.usage if held else await self.retriever.bill(claim.purchase)
         if usage.is_estimate and completed and completed.estimated_cost_usd is not None:
@@ -174,7 +174,9 @@ class Generation:
         return usage
 
     async def _is_redrawn(self, claim: Claim, row: Session) -> bool:
-        """Whether an earlier attempt stored the new picture and was killed before it said so."""
+        """Whether an earlier attempt stored the new picture and was killed before it recorded
+        that.
+        """
         if not claim.previous_kept:
             return False
         try:

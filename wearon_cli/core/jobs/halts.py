@@ -1,5 +1,6 @@
 """
-What is halted, why, since when, and when credits go back: one state, shown the same everywhere.
+What is halted, why, since when, and when credits are refunded: one state, shown the same
+everywhere.
 
 `status`, `session`, `doctor`, `/health` and the metrics all show a `HaltState`. It follows the
 rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
@@ -21,16 +22,18 @@ _CLOCK: Final = "%H:%M:%S UTC"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltState:
-    """The open breakers, and what they amount to. All times are of Redis's clock, in UTC."""
+    """The open breakers, and their effect. All times are of Redis's clock, in UTC."""
 
     halts: tuple[Halt, ...]  # the oldest first
     stopped_since: datetime | None  # nothing is bought since then; None: pictures are bought
-    #: Credits of jobs that waited from the beginning go back from then on. The platform ends b2c
-    #: sessions by their age: see `refund_at`.
+    #: From then on, the credits of jobs that waited since the beginning are refunded. The platform
+    #: ends b2c sessions by their age: see `refund_at`.
     refunds_from: datetime | None
 
     def lines(self) -> list[str]:
-        """For people: a line for each breaker, and one for the effect. Empty: nothing is open."""
+        """As text: a line for each breaker, and one for the effect. Empty when no breaker is
+        open.
+        """
         if not self.halts:
             return []
         return [*map(_line, self.halts), self._meaning()]
@@ -49,12 +52,12 @@ def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
     """
     Args:
         halts: Every open breaker.
-        settings: Name the providers, and say how long a job may wait.
+        settings: The providers, and how long a job may wait.
     """
     open_since = {halt.name: halt.since for halt in halts}
     barriers = [open_since[STORAGE]] if STORAGE in open_since else []
     providers = {provider_breaker(name) for name in settings.provider_names}
-    if providers and providers <= open_since.keys():  # while one is left, it is used
+    if providers and providers <= open_since.keys():  # as long as one is left, it is used
         barriers.append(max(open_since[name] for name in providers))
     since = min(barriers, default=None)
     return HaltState(
@@ -66,8 +69,8 @@ def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
 
 def refund_at(state: HaltState, row: Session, job: JobEntry, settings: Settings) -> datetime | None:
     """
-    When this job is failed and its credit goes back if the halt does not end; None: nothing is
-    halted, or the job buys nothing any more. A session of b2c goes at the latest when the platform
+    When this job fails and its credit is refunded if the halt does not end; None: nothing is
+    halted, or the job buys nothing any more. A b2c session fails at the latest when the platform
     ends it.
     """
     if state.stopped_since is None or job.intent is not None:

@@ -1,8 +1,8 @@
 """
-Taking jobs in: from the producer's list into the journal.
+Intake: moves jobs from the producer's list into the journal.
 
-The next place is written before the last is cleared, so a crash between any two lines loses
-nothing and at worst takes the same payload in twice, which the journal notices.
+The next place is written before the previous one is cleared, so a crash between any two lines loses
+nothing. At worst the same payload is taken twice, which the journal notices.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,12 @@ class Intake(Protocol):
     """This consumer's own end of the producer's list."""
 
     async def take(self, *, wait_s: float) -> bytes | None:
-        """Move the oldest payload to this consumer's intake list; None when none came in time."""
+        """Move the oldest payload to this consumer's intake list; None when none arrived in
+        time.
+        """
 
     async def done(self, payload: bytes) -> None:
-        """Drop it from the intake list: it is safe elsewhere."""
+        """Drop it from the intake list: it is stored elsewhere."""
 
     async def push(self, payload: bytes) -> None:
         """Queue a payload, as the platform does."""
@@ -43,8 +45,8 @@ class Intake(Protocol):
     async def waiting_sessions(self) -> frozenset[str]:
         """
         Session ids of all payloads still before the journal: in the producer's list or in any
-        consumer's intake list. Looks in the order in which payloads move, so none slips by, and
-        has the intake lists of consumers that are no longer registered returned.
+        consumer's intake list. Reads in the order in which payloads move, so that none is missed,
+        and returns the intake lists of consumers that are no longer registered.
         """
 
 
@@ -69,7 +71,8 @@ class TakeIn:
         Take one payload if there is one.
 
         Raises:
-            QueueUnavailable: Redis is away; the payload is where it was, or in the intake list.
+            QueueUnavailable: Redis does not answer; the payload is where it was, or in the intake
+                list.
         """
 
         payload = await self.intake.take(wait_s=wait_s)
@@ -91,7 +94,9 @@ class TakeIn:
         return True
 
     async def _refuse(self, payload: bytes, error: TaskInvalid) -> None:
-        """Keep the bytes. If the row is known, a worker fails it and settles its credit."""
+        """Keep the invalid payload. If its row is known, a worker fails it and settles its
+        credit.
+        """
         key = salvage(payload)
         letter_id = await self.dead_letters.bury(
             payload,
@@ -101,7 +106,7 @@ class TakeIn:
             session_id=key.session_id if key else None,
         )
         emit(JobRefused(letter_id=letter_id, reason=str(error)))
-        if key:  # an open entry is a good job of the same session, and stays as it is
+        if key:  # an open entry is a valid job of the same session, and is not changed
             await self.jobs.open(
                 NewJob(key=key, payload=payload, owner_id="", pictures=0, lane=Lane.FREE)
             )

@@ -5,7 +5,7 @@ The journal of open jobs, as a contract: the source of truth for every job from 
       ^          | not claimed in time                | handed back, or its worker died
       +----------+------------------------------------+-- waiting (until a due time) --+
 
-A job is in exactly one of these places, and each move between them is atomic.
+A job is in exactly one of these states, and each move between them is atomic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from wearon_cli.core.session import Channel, SessionKey
 
 
 class Lane(StrEnum):
-    """Which queue a ready job stands in."""
+    """Which queue a ready job is in."""
 
-    PAID = "paid"  # may buy a picture: fair among owners, at the pace of the rate limit
-    FREE = "free"  # settles, fetches or finishes a picture: waits for no pace and no breaker
+    PAID = "paid"  # may buy a picture: fair among owners, limited by the rate limit
+    FREE = "free"  # settles, fetches or finishes a picture: not limited by rate limit or breakers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,29 +42,29 @@ class NewJob:
     #: Written into the timeline by the same atomic step.
     event: str = "taken"
     facts: Mapping[str, object] | None = None
-    earlier_attempts: int = 0  # of this session's jobs before; its timeline goes on counting
+    earlier_attempts: int = 0  # of the session's earlier jobs; its timeline continues the count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """A paid call that was about to be sent, and whose end is not written down."""
+    """A paid call that was about to be sent and whose end is not recorded yet."""
 
     number: int  # 1 for the first purchase of this job
     provider: str
     model: str
     started_at: datetime
-    expected_usd: float = 0.0  # what it costs if it was billed and the bill is lost
-    marker: str | None = None  # our own mark, when the provider can be asked for it
+    expected_usd: float = 0.0  # its cost if it was billed but the cost is never reported
+    marker: str | None = None  # our own id, if the provider can look it up
     ticket: str | None = None  # the provider's id of this purchase, once it is known
     is_free: bool = False  # a preview: nothing is bought, and no permit is needed
 
 
 class PurchaseOutcome(StrEnum):
-    """What became of a purchase."""
+    """The outcome of a purchase."""
 
     KEPT = "kept"  # its picture is stored
     FETCHED = "fetched"  # its answer was lost, and it was fetched later; its picture is stored
-    REPLACED = "replaced"  # was kept; an operator, or its check, had the picture drawn again
+    REPLACED = "replaced"  # was kept until an operator, or its check, had the picture drawn again
     UNUSED = "unused"  # its picture could not be used or stored, or the session had ended
     LOST = "lost"  # no answer: it may have been billed
     NOT_BILLED = "not_billed"  # refused or failed without a bill: not in the book
@@ -78,16 +78,16 @@ class SettlementIntent:
     shopper_message: str
     detail: str  # for the operator
     swapped: bool = False  # our move to failed is known to have happened
-    dead_letter: bool = False  # keep the payload for a person
+    dead_letter: bool = False  # keep the payload for a person to look at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """
-    One worker's hold on one job, with the journal entry as read when it was claimed.
+    One worker's claim of a job, with the journal entry as read at the claim.
 
-    The token fences: every later write through the journal fails with `LeaseLost` once the job
-    has left this claim.
+    The token fences it: once the job has left this claim, every write through the journal fails
+    with `LeaseLost`.
     """
 
     session_id: str
@@ -98,18 +98,19 @@ class Claim:
     started_at: datetime  # of the first attempt
     claimed_at: datetime  # of this one; all times are of Redis's clock
     attempt: int = 1  # this one included
-    deaths: int = 0  # worker processes that died with this job in hand
-    purchases: int = 0  # paid calls begun for this job, lost ones included
-    faults: int = 0  # counted repeats after faults of a service
+    deaths: int = 0  # worker processes that died while they had this job
+    purchases: int = 0  # paid calls started for this job, including lost ones
+    faults: int = 0  # counted retries after faults of a service
     waiting_since: datetime | None = None  # first rate limit or outage met
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
     picture_held: bool = False  # a bought picture is held: `Journal.kept_picture`
-    drawn_again: bool = False  # since its picture was suspect; an open purchase is the second one
-    previous_kept: bool = False  # a redraw: the picture it replaces is put aside
+    drawn_again: bool = False  # its picture was suspect; an open purchase is the second one
+    previous_kept: bool = False  # a redraw: the picture that it replaces was put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
-    #: Of the newest purchase that has ended: its provider may still keep the customer's photos.
+    #: Ticket of the newest purchase that has ended: its provider may still keep the customer's
+    #: photos.
     to_forget: Ticket | None = None
     intent: SettlementIntent | None = None
     #: Code of the error that halted its purchase for longer than a job may wait (`recover`).
@@ -117,11 +118,11 @@ class Claim:
 
 
 class HandBack(StrEnum):
-    """Why a worker hands a job back before its end."""
+    """Why a worker hands a job back."""
 
     FAULT = "fault"  # a service failed: counted, bounded
-    WAITING = "waiting"  # rate limit or outage: the job's longest wait runs
-    STOPPING = "stopping"  # this worker is stopping, or has no room: nothing is counted
+    WAITING = "waiting"  # rate limit or outage: counts towards the job's longest wait
+    STOPPING = "stopping"  # this worker is stopping or full: not counted
 
 
 class Ending(StrEnum):
@@ -129,8 +130,8 @@ class Ending(StrEnum):
 
     COMPLETED = "completed"
     FAILED = "failed"  # settled: the row failed, the credit accounted for
-    PARKED = "parked"  # failed, and its refund was refused: a dead letter holds it for a person
-    DROPPED = "dropped"  # nothing to do: the session had ended already
+    PARKED = "parked"  # failed, and its refund was refused: a dead letter keeps it for a person
+    DROPPED = "dropped"  # nothing to do: the session had already ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,21 +157,23 @@ class Released:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What one pass of the release found."""
+    """The result of one release pass."""
 
     jobs: Sequence[Released]
     #: Seconds after which another pass may find more; None: only an event can change that.
     wait_s: float | None = None
-    due: int = 0  # jobs that it made ready since their time had come
-    unclaimed: int = 0  # and since no worker had claimed them before their deadline
+    due: int = 0  # jobs that it made ready because they were due
+    unclaimed: int = 0  # jobs that no worker had claimed before their deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What became of a job that a consumer opened."""
+    """The result of opening a job."""
 
     is_new: bool  # False: this session already has an open job, which is kept
-    release: Release | None = None  # made by the same step; None: the job waits for the next one
+    release: Release | None = (
+        None  # released in the same step; None: the job waits for the next pass
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +181,12 @@ class Recovered:
     """Jobs that one pass of recovery made ready again."""
 
     orphaned: int = 0  # their worker's lease ran out
-    expired: int = 0  # held back by breakers for too long: to be failed
+    expired: int = 0  # held back by breakers for too long: they will fail
     workers_lost: int = 0
 
 
-class JobPlace(StrEnum):
-    """Where an open job is."""
+class JobState(StrEnum):
+    """What an open job waits for, or that it runs."""
 
     READY = "ready"
     RELEASED = "released"
@@ -197,7 +200,7 @@ class JobEntry:
 
     session_id: str
     channel: Channel
-    place: JobPlace
+    state: JobState
     opened_at: datetime
     attempt: int
     purchases: int
@@ -212,32 +215,32 @@ class JobEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """What is kept of a session for 90 days, after its timeline is gone."""
+    """What is kept about a session for 90 days, after its timeline has expired."""
 
-    error_code: str | None = None  # of its last failure
+    error_code: str | None = None  # the error of its last failure
     failed_by_us: bool = False  # a worker of ours moved its row to failed
-    provider: str | None = None  # of the picture it has
+    provider: str | None = None  # what its current picture cost
     model: str | None = None
     replays: int = 0  # jobs opened with the event "replayed"
     purchases: int = 0  # paid calls, lost ones included
     purchases_lost: int = 0
-    cost_usd: float = 0.0  # of all of them; lost ones at their expected price
+    cost_usd: float = 0.0  # the cost of all of them; lost ones at their expected price
     input_paths: tuple[str, ...] = ()
-    parked: bool = False  # its refund was refused: a person must give it back
-    failed_call: FailedCall | None = None  # by the last failure's job, if it made one
-    attempts: int = 0  # claims of all its jobs
-    tickets: tuple[Ticket, ...] = ()  # its providers may keep copies under these
+    parked: bool = False  # its refund was refused: a person must refund it
+    failed_call: FailedCall | None = None  # the last paid call of the last failed job
+    attempts: int = 0  # attempts of all its jobs
+    tickets: tuple[Ticket, ...] = ()  # ids of copies that its providers may keep
     is_forgotten: bool = False  # its pictures were deleted on purpose
 
 
 class Journal(Protocol):
     """
-    What the worker's rules need.
+    The journal as workers use it.
 
     An entry is opened once, released, claimed by one worker at a time, and closed when the row is
     final and the credit accounted for. Methods that take a claim raise `LeaseLost` when it is not
-    the current one; all raise `QueueUnavailable` when Redis does not answer, and may then be
-    called again: a repeat of a call that did arrive changes nothing.
+    the current one; all raise `QueueUnavailable` when Redis does not answer, and may then be called
+    again: repeating a call that did arrive changes nothing.
 
     Each write adds its own line to the session's timeline, in the same atomic step.
     """
@@ -255,20 +258,21 @@ class Journal(Protocol):
         Args:
             session_id: The job.
             worker_id: Its worker, registered.
-            token: Made by the caller, new for each claim; the same one again gets the same claim.
+            token: Created by the caller, new for each claim; a repeat with the same token returns
+                the same claim.
         """
 
     async def start_purchase(self, claim: Claim, purchase: Purchase, *, pictures: int) -> float:
         """
-        Take a permit of the rate limit and write down that a paid call is about to leave.
+        Take a permit of the rate limit and record that a paid call is about to be sent.
 
         Returns:
-            0.0 when both were done. Else neither was: seconds until a permit is free.
+            0.0 when both were done. Otherwise neither was: seconds until a permit is free.
         """
 
     async def purchase_submitted(self, claim: Claim, ticket: str) -> None:
         """
-        Write down the provider's id of the open purchase. The job's lane becomes FREE until the
+        Record the provider's id of the open purchase. The job's lane becomes FREE until the
         purchase ends without a picture.
         """
 
@@ -281,40 +285,42 @@ class Journal(Protocol):
         cause: WearonError | None = None,
     ) -> None:
         """
-        Write down how the open purchase ended without a stored picture: UNUSED, LOST, NOT_BILLED.
+        Record how the open purchase ended without a stored picture: UNUSED, LOST, NOT_BILLED.
 
-        It goes into the book with `cost_usd`, or its expected price. Without an open purchase
+        It is entered in the book with `cost_usd`, or its expected price. Without an open purchase
         nothing happens. Its ticket is kept for `Claim.to_forget`, as by `picture_stored`. `cause`
         and what the provider answered go into the timeline, and, if the job fails, its record.
         """
 
     async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
-        """End the purchase at hand as KEPT, for now: a better picture than its is to be bought."""
+        """End the open purchase as KEPT for now: a better picture is going to be bought."""
 
     async def picture_stored(
         self, claim: Claim, usage: Usage, outcome: PurchaseOutcome, **facts: str
     ) -> None:
         """
-        Write down that the picture is in storage; this ends the open purchase: KEPT, FETCHED.
+        Record that the picture is in storage; this ends the open purchase: KEPT, FETCHED.
 
         Args:
             claim: The job.
-            usage: What the picture used up.
+            usage: What the picture cost.
             outcome: What became of its purchase.
             facts: Further ones of this line of the timeline.
         """
 
     async def previous_kept(self, claim: Claim) -> None:
-        """Write down that the picture which a redraw replaces was put aside."""
+        """Record that the picture which a redraw replaces was put aside."""
 
     async def charged(self, claim: Claim) -> None:
-        """Write down that a replay's own credit was taken."""
+        """Record that a replay's own credit was taken."""
 
     async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
-        """Hold a bought picture for whichever worker is next, an hour at most. False: no room."""
+        """Hold a bought picture for the next worker of this job, for an hour at most. False: there
+        is no room.
+        """
 
     async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
-        """The picture held for this session; None: there was none, or its time is over."""
+        """The picture held for this session; None: there was none, or it has expired."""
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
         """Hand the job back: it is ready at once at the head of its lane, or after `after_s`."""
@@ -335,15 +341,15 @@ class Journal(Protocol):
 
     async def forget(self, session_id: str, **facts: object) -> bool:
         """
-        Delete what is kept of a session, for good: timeline, held picture, paths of its inputs.
+        Permanently delete what is kept about a session: timeline, held picture, input paths.
 
-        Its record keeps the sums, and what became of its credit; the timeline has one line, with
+        Its record keeps the totals and the state of its credit; the timeline gets one event with
         these facts. False: it has an open job, and nothing was deleted.
         """
 
 
 class JobReader(Protocol):
-    """What operator tools can read about jobs. Changes nothing."""
+    """Reads what operator tools show about jobs. Changes nothing."""
 
     async def entry(self, session_id: str) -> JobEntry | None:
         """The open job of a session."""
@@ -355,16 +361,16 @@ class JobReader(Protocol):
         """What is kept of the session for 90 days."""
 
     async def records(self, session_ids: Sequence[str]) -> Sequence[SessionRecord | None]:
-        """As `record`, of many sessions at once; what open jobs have done so far is left out."""
+        """As `record`, for many sessions at once, without what open jobs have done so far."""
 
     async def timelines(
         self, session_ids: Sequence[str]
     ) -> Sequence[Sequence[Mapping[str, object]]]:
-        """As `timeline`, of many sessions at once; the lines of open jobs are left out."""
+        """As `timeline`, for many sessions at once, without the events of open jobs."""
 
 
 class Dispatcher(Protocol):
-    """What every `consume` does to the journal, at the same time as others."""
+    """The journal as every `consume` uses it, concurrently with others."""
 
     async def open(self, job: NewJob, *, limit: int) -> Opened:
         """
@@ -377,12 +383,11 @@ class Dispatcher(Protocol):
 
     async def release(self, *, limit: int) -> Release:
         """
-        Take ready jobs out of line whose message is to be sent now.
+        Take ready jobs from the queue whose message is to be sent now.
 
-        FREE jobs at once. PAID ones when the pace of the rate limit allows, no breaker is open
-        (while one is, a single job goes each time a probe is due), live workers have free slots,
-        and few released ones are unclaimed. Before that it makes ready what is due, or was not
-        claimed in time.
+        FREE jobs at once. PAID jobs when the rate limit allows, no breaker is open (while one is, a
+        single job goes each time a probe is due), live workers have free slots, and few released
+        ones are unclaimed. Before that it makes ready what is due, or was not claimed in time.
         """
 
     async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:

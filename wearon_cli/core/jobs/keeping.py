@@ -36,9 +36,9 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 JPEG: Final = "image/jpeg"
 #: Pause before storage, or Redis, is tried again.
 PAUSE_S: Final = 2.0
-#: How long a stopping worker keeps trying to store a picture.
+#: How long a stopping worker retries to store a picture.
 STOPPING_GRACE_S: Final = 8.0
-#: An object that is written to see whether storage takes pictures at all.
+#: An object that is written to test whether storage accepts pictures at all.
 PROBE_PATH: Final = "generated/storage-probe.jpg"
 #: A grey JPEG of one pixel.
 _PROBE: Final = b64decode(
@@ -78,12 +78,12 @@ class Keeper:
             claim: The job.
             row: Its session.
             picture: What was bought.
-            redraw: Put the picture that is there aside first.
-            max_wait_s: How long to wait for a storage that does not answer.
+            redraw: First put the current picture aside.
+            max_wait_s: How long to wait while storage does not answer.
 
         Raises:
-            StorageRefused: Storage does not take this picture; its purchase is in the book.
-            JobGaveUp: Storage was away for the whole wait; the same.
+            StorageRefused: Storage refuses this picture; its purchase is in the book.
+            JobGaveUp: Storage was down for the whole wait; the same.
             StoreUnavailable: The picture is stored, and its address could not be signed.
         """
         work = self._store(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
@@ -99,9 +99,9 @@ class Keeper:
 
     async def hold(self, claim: Claim, picture: BoughtPicture) -> bool:
         """
-        Hold a picture in Redis for whichever worker has this job next.
+        Hold a picture in Redis for the next worker of this job.
 
-        False: it is not known to be held. Redis does not answer, or has no room for it.
+        False: it may not be held, because Redis does not answer or has no room.
         """
         try:
             return await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
@@ -110,8 +110,8 @@ class Keeper:
 
     async def keep_for_a_person(self, claim: Claim, row: Session, picture: BoughtPicture) -> None:
         """
-        Store a picture that came after its session had ended, where nothing is stored yet. The row
-        and its credit stay as they are; the timeline tells it.
+        Store a picture that arrived after its session had ended, unless there is one already. The
+        row and its credit are not changed; the timeline records it.
         """
         is_stored = await self._put_if_none(row.result_path, picture.jpeg)
         emit(LatePictureKept(is_stored=is_stored))
@@ -131,7 +131,7 @@ class Keeper:
 
     async def require_storage(self) -> None:
         """
-        Write a small object, to see whether storage takes pictures: the probe of its breaker.
+        Write a small object, to test whether storage accepts pictures: the probe of its breaker.
 
         Raises:
             StoreUnavailable, StorageRefused: It does not.
@@ -156,7 +156,7 @@ class Keeper:
             except (StoreUnavailable, QueueUnavailable) as exc:
                 await self._give_up(claim, picture, exc)
                 raise JobGaveUp(f"storage was unavailable for {max_wait_s:.0f} s") from exc
-        with suppress(QueueUnavailable):  # stored is stored: the row is what counts
+        with suppress(QueueUnavailable):  # the picture is stored; now only the row matters
             await self.journal.picture_stored(
                 claim, picture.usage, picture.outcome, **_picture_facts(picture)
             )
@@ -170,7 +170,7 @@ class Keeper:
         picture: BoughtPicture,
         wait: "_Wait",
     ) -> None:
-        """Repeat a step while storage or Redis is away."""
+        """Retry a step while storage or Redis is down."""
         clock = asyncio.get_running_loop().time
         while True:
             try:
@@ -184,7 +184,7 @@ class Keeper:
                 await asyncio.sleep(PAUSE_S)
 
     async def _put_aside(self, claim: Claim, path: str) -> None:
-        """Once a job, before the new picture is written: later it would be a copy of that."""
+        """Done once per job, before the new picture is written: later it would copy the new one."""
         try:
             old = await self.storage.get(path)
         except ObjectNotFound:
@@ -209,7 +209,7 @@ class Keeper:
         return True
 
     async def _give_up(self, claim: Claim, picture: BoughtPicture, error: WearonError) -> None:
-        """The picture is lost. Its purchase is in the book, once."""
+        """The picture is lost. Its purchase is entered in the book once."""
         emit(PictureNotStored(error=error.code, detail=str(error)))
         with suppress(QueueUnavailable):
             if isinstance(error, StorageRefused) and await self._refuses_everything(picture):
@@ -219,7 +219,7 @@ class Keeper:
             )
 
     async def _refuses_everything(self, picture: BoughtPicture) -> bool:
-        """Whether the same bytes are refused under another name: then none can be stored."""
+        """Whether the same bytes are refused under another name too: then nothing can be stored."""
         try:
             await self._put(PROBE_PATH, picture.jpeg)
         except (StorageRefused, StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Final writes, retried until they succeed: otherwise others would have to guess."""
+"""Final writes, retried until they succeed, so that nobody has to guess what happened."""
 
 import asyncio
 import math
@@ -9,16 +9,16 @@ from typing import Final
 from wearon_cli.core.errors import QueueUnavailable, WearonError
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 
-#: A write that met an outage of Redis is tried again after this pause.
+#: Pause before a write is retried after an outage of Redis.
 RETRY_PAUSE_S: Final = 1.0
 
 
 async def write_last(write: Callable[[], Awaitable[None]], *, within_s: float = math.inf) -> None:
     """
-    Repeat a write to the journal while Redis is away.
+    Retry a write to the journal while Redis is down.
 
     Raises:
-        QueueUnavailable: It stayed away for so long.
+        QueueUnavailable: It was down for the whole time.
     """
     clock = asyncio.get_running_loop().time
     give_up_s = clock() + within_s
@@ -40,6 +40,6 @@ async def end_purchase(
     cause: WearonError | None = None,
 ) -> None:
     """
-    `Journal.end_purchase`, repeated while Redis is away: left open, a purchase counts as lost.
+    `Journal.end_purchase`, retried while Redis is down: a purchase left open counts as lost.
     """
     await write_last(partial(journal.end_purchase, claim, outcome, cost_usd=cost_usd, cause=cause))

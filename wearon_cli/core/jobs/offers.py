@@ -11,7 +11,7 @@ from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.providers import Provider
 
-#: A model that was not there is asked for again after this time.
+#: A model that was unavailable is tried again after this time.
 GONE_FOR_S: Final = 600.0
 
 
@@ -39,8 +39,8 @@ class Catalogue:
 
     def offers_for(self, owner_id: str, *, pictures: int) -> Sequence[Offer]:
         """
-        The offers to ask, in order: models that are there and take so many pictures; last those
-        that lose the likeness of some. Where nothing fits, all of them: each says why not.
+        The offers to ask, in order: available models that accept this many pictures; last those
+        that draw some of them less faithfully. If none fits, all of them: each says why not.
 
         Args:
             owner_id: The merchant store or user; a store may have an order of its own.
@@ -55,7 +55,7 @@ class Catalogue:
 
     def most_pictures(self, owner_id: str, *, model: str | None = None) -> int:
         """
-        Input pictures that an offer takes at most.
+        The most input pictures that an offer takes.
 
         Args:
             owner_id: As for `offers_for`.
@@ -86,11 +86,11 @@ class Catalogue:
         return Offer(provider=provider, model=model)
 
     def pass_over(self, offer: Offer) -> None:
-        """Its model is unavailable: ask the others first, for a while."""
+        """Its model is unavailable: for a while, ask the others first."""
         self._gone_until_s[offer.model.key] = time.monotonic() + self.gone_for_s
 
     def has_model_of(self, provider: Provider) -> bool:
-        """Whether a configured model of this provider, for whatever job, may be there."""
+        """Whether any configured model of this provider may be available."""
         orders = (self.offers, *self.per_store.values())
         offers = (offer for order in orders for offer in order if offer.provider is provider)
         return any(not self._is_gone(offer) for offer in offers)
@@ -100,5 +100,5 @@ class Catalogue:
 
 
 def expected_usd(offer: Offer, *, size: str, quality: str, pictures: int) -> float:
-    """What a purchase is booked at when its bill is lost; 0.0 for a model without a price."""
+    """The cost recorded for a lost purchase; 0.0 for a model without a price."""
     return try_on_usd(offer.model, size=size, quality=quality, pictures=pictures) or 0.0

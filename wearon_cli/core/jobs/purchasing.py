@@ -1,9 +1,9 @@
 """
-Buying a picture: the paid call, journalled before it leaves, and what became of it.
+Buys a picture: the paid call, journalled before it is sent, and its outcome.
 
 Nothing is bought while a breaker is open, without a permit of the rate limit, for a session that
-has ended meanwhile, or more often than the cap allows. Before anything is bought again, whoever
-sold the open purchase is asked for it: `retrieval` does that.
+has ended meanwhile, or more often than the cap allows. Before anything is bought again, the
+provider of an open purchase is asked for it (`retrieval`).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from wearon_cli.core.settings import Settings
 
 @dataclass(slots=True)
 class OpenCheck:
-    """Looks at the row again when it was last seen too long ago."""
+    """Reads the row again when it was last read too long ago."""
 
     look: Callable[[], Awaitable[None]]  # raises when the session may not be bought for
     seen_s: float  # by the event loop's clock
@@ -54,20 +54,20 @@ class OpenCheck:
 
 @dataclass(slots=True)
 class Gate:
-    """Closed when this process is told to stop: no purchase begins any more."""
+    """Closed when this process is told to stop: no more purchases are started."""
 
     is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be bought, and for whom."""
+class PurchaseOrder:
+    """What to buy, and for whom."""
 
     claim: Claim
     request: TryOnRequest
     owner_id: str
     check: OpenCheck
-    never_bought: Purchase | None = None  # an earlier attempt's, known to be none
+    never_bought: Purchase | None = None  # of an earlier attempt, known not to exist
     bought: int = 0  # purchases that this job has made, this attempt's included
 
     @property
@@ -88,14 +88,14 @@ class Buyer:
     gate: Gate
     settings: Settings
 
-    async def buy(self, order: Order) -> BoughtPicture:
+    async def buy(self, order: PurchaseOrder) -> BoughtPicture:
         """
         Buy one picture and verify it, from the first offer that serves.
 
         Raises:
-            JobGaveUp: This job has bought as many as it may.
+            JobGaveUp: This job has reached the limit of purchases.
             CallsHalted, NoPermit, Interrupted: Not now, or not here.
-            SessionFinal, JobTooOld: From the check: not for this session any more.
+            SessionFinal, JobTooOld: From the check: nothing is bought for this session any more.
             GeneratorError: The call failed; the journal says whether it was billed.
         """
         await self._require_storage()
@@ -116,7 +116,7 @@ class Buyer:
                 refusals[offer.provider.name] = exc
         raise next(iter(refusals.values()), error)
 
-    def _offers(self, order: Order) -> list[Offer]:
+    def _offers(self, order: PurchaseOrder) -> list[Offer]:
         if order.request.model is not None:
             return [self.catalogue.wished(order.request.model)]
         pictures = len(order.request.pictures)
@@ -129,8 +129,8 @@ class Buyer:
         if storage.is_probe:
             await self.keeper.require_storage()
 
-    async def _from(self, offer: Offer, order: Order) -> BoughtPicture:
-        """Buy from this offer. Its breaker follows what comes of it."""
+    async def _from(self, offer: Offer, order: PurchaseOrder) -> BoughtPicture:
+        """Buy from this offer, and open or close its breaker by the result."""
         if order.is_wished:
             return await self._bought(offer, order)
         breaker = provider_breaker(offer.provider.name)
@@ -148,7 +148,7 @@ class Buyer:
         except AccountBlocked as exc:
             await self._halt(breaker, exc)
             raise
-        with suppress(QueueUnavailable):  # never at the price of the picture
+        with suppress(QueueUnavailable):  # must not cost the picture
             await self.breakers.reset(breaker)
         return picture
 
@@ -156,7 +156,7 @@ class Buyer:
         with suppress(QueueUnavailable):
             await self.breakers.trip(breaker, error.code)
 
-    async def _bought(self, offer: Offer, order: Order) -> BoughtPicture:
+    async def _bought(self, offer: Offer, order: PurchaseOrder) -> BoughtPicture:
         marker = await offer.provider.prepare(
             order.request.session_id, after=_marker_before(offer, order)
         )
@@ -170,10 +170,8 @@ class Buyer:
             raise
         return await self.retriever.collect(order.claim, purchase, state)
 
-    async def _start(self, offer: Offer, order: Order, marker: str | None) -> Purchase:
+    async def _start(self, offer: Offer, order: PurchaseOrder, marker: str | None) -> Purchase:
         """Wait for a permit; with it, the purchase is in the journal."""
-        clock = asyncio.get_running_loop().time
-        begun_s = clock()
         pictures = len(order.request.pictures)
         purchase = Purchase(
             number=order.bought + 1,
@@ -189,17 +187,7 @@ class Buyer:
             marker=marker,
             is_free=offer.provider.name == PREVIEW,
         )
-        while True:
-            if not self.gate.is_open:
-                raise Interrupted("this worker is stopping")
-            await order.check()
-            wait_s = await self.journal.start_purchase(order.claim, purchase, pictures=pictures)
-            if wait_s <= 0:
-                break
-            if clock() + wait_s > begun_s + self.settings.permit_wait_s:
-                raise NoPermit
-            await asyncio.sleep(wait_s)
-        waited_ms = round((clock() - begun_s) * 1000)
+        waited_s = await self._write_down(purchase, order, pictures=pictures)
         if purchase.is_free:
             emit(PreviewStarted())
         else:
@@ -208,13 +196,30 @@ class Buyer:
                     provider=purchase.provider,
                     model=purchase.model,
                     number=purchase.number,
-                    waited_ms=waited_ms,
+                    waited_ms=round(waited_s * 1000),
                 )
             )
         return purchase
 
+    async def _write_down(
+        self, purchase: Purchase, order: PurchaseOrder, *, pictures: int
+    ) -> float:
+        """Journal it as soon as the rate limit lets it. Returns how many seconds that took."""
+        clock_s = asyncio.get_running_loop().time
+        begun_s = clock_s()
+        while True:
+            if not self.gate.is_open:
+                raise Interrupted("this worker is stopping")
+            await order.check()
+            wait_s = await self.journal.start_purchase(order.claim, purchase, pictures=pictures)
+            if wait_s <= 0:
+                return clock_s() - begun_s
+            if clock_s() + wait_s > begun_s + self.settings.permit_wait_s:
+                raise NoPermit
+            await asyncio.sleep(wait_s)
 
-def _marker_before(offer: Offer, order: Order) -> str | None:
-    """The marker of a purchase that this provider knows not to have been made."""
+
+def _marker_before(offer: Offer, order: PurchaseOrder) -> str | None:
+    """The marker of a purchase that did not happen, as far as this provider knows."""
     earlier = order.never_bought
     return earlier.marker if earlier and earlier.provider == offer.provider.name else None

@@ -1,10 +1,9 @@
 """
 Recovery from crashes; runs all the time, in every consumer.
 
-Jobs of dead workers, unclaimed jobs and jobs whose due time came become ready again;
-payloads of dead consumers go back to the list; open rows without a trace in Redis become jobs that
-are settled. All of it may run in any number of consumers at once: each piece of work is handed to
-one of them.
+Jobs of dead workers, unclaimed jobs and jobs that are due become ready again; payloads of dead
+consumers go back to the list; open rows without a trace in Redis become jobs that are settled. All
+of it may run in any number of consumers at once: each piece of work is handed to one of them.
 """
 
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Dispatcher, Journal, Lane, NewJob, Recovered
 from wearon_cli.core.session import SessionKey, Sessions, utc_now
 
-#: Jobs made ready, and rows looked at, in one pass.
+#: Jobs made ready, and rows checked, in one pass.
 BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """Single passes; the consumer's loop repeats them."""
+    """Single passes, repeated by the consumer's loop."""
 
     intake: Intake
     journal: Journal
@@ -32,14 +31,14 @@ class Recovery:
     max_wait_s: float  # how long a job may be held back by a breaker
 
     async def beat(self) -> int:
-        """Say that this consumer is alive, and return dead ones' payloads."""
+        """Record that this consumer is alive, and return the payloads of dead ones."""
         returned = await self.intake.return_dead()
         if returned:
             emit(PayloadsReturned(count=returned))
         return returned
 
     async def recover_jobs(self) -> Recovered:
-        """Make ready again what has to be done again."""
+        """Make ready the jobs that have to run again."""
         found = await self.dispatcher.recover(limit=BATCH, max_wait_s=self.max_wait_s)
         if found.orphaned or found.expired:
             emit(
@@ -55,8 +54,8 @@ class Recovery:
         """
         Adopts open rows older than `age_s` that have no job: a worker will fail and settle them.
 
-        Looks where payloads come from first and where they go last, so that one on its way is
-        seen in at least one place.
+        Reads the places in the order in which payloads move, so that a moving one is seen in at
+        least one place.
         """
         rows = await self.sessions.open_before(utc_now() - timedelta(seconds=age_s), limit=BATCH)
         if not rows:

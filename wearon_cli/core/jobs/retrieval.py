@@ -1,8 +1,8 @@
 """
-Gets the picture of a purchase, also after its answer was lost.
+Gets the picture of a purchase, even if its answer was lost.
 
 The provider is asked before anything is bought again: by its ticket, or by our own marker. Only a
-purchase that cannot be asked for, or does not exist, counts as lost or never bought.
+purchase that cannot be looked up, or does not exist, counts as lost or never made.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Retriever:
 
     async def recover(self, claim: Claim) -> BoughtPicture | PurchaseOutcome | None:
         """
-        The picture of a purchase that an earlier attempt left open, or what became of it: LOST or
+        The picture of a purchase that an earlier attempt left open, or its outcome: LOST or
         NOT_BILLED. None: there is no open purchase.
 
         Raises:
@@ -70,7 +70,7 @@ class Retriever:
         Find a purchase whose submit had no answer, by our marker.
 
         Raises:
-            CallAmbiguous: It cannot be looked for: it is lost.
+            CallAmbiguous: It cannot be looked up: it is lost.
             GeneratorUnreachable: Nothing was bought.
             PurchaseUnresolved: It cannot be told yet.
         """
@@ -100,8 +100,8 @@ class Retriever:
         The picture of a purchase just made.
 
         Raises:
-            PurchaseUnresolved: It is not there in time; its ticket is in the journal.
-            CallAmbiguous: It was bought, and cannot be had.
+            PurchaseUnresolved: It was not ready in time; its ticket is in the journal.
+            CallAmbiguous: It was bought, but cannot be fetched.
             GeneratorError: It ended without a picture.
         """
         if isinstance(state, GeneratedPicture):
@@ -109,7 +109,7 @@ class Retriever:
         return await self._collected(claim, purchase, state, PurchaseOutcome.KEPT)
 
     async def bill(self, purchase: Purchase) -> Usage:
-        """What an open purchase used up, whose picture is in storage; else an estimate."""
+        """What an open purchase cost whose picture is in storage; otherwise an estimate."""
         ticket, provider = ticket_of(purchase), self.providers.get(purchase.provider)
         if ticket is not None and provider is not None and provider.powers.fetch:
             with suppress(GeneratorError):
@@ -124,7 +124,7 @@ class Retriever:
         )
 
     async def forget(self, ticket: Ticket | None) -> None:
-        """Have a provider delete what it keeps of a purchase that ended. Failures are ignored."""
+        """Have a provider delete its data of an ended purchase. Failures are ignored."""
         provider = self.providers.get(ticket.provider) if ticket else None
         if ticket is not None and provider is not None:
             with suppress(GeneratorError):
@@ -132,7 +132,7 @@ class Retriever:
 
     async def abandon(self, claim: Claim) -> BoughtPicture | None:
         """
-        The session has ended: stop an open purchase. Its picture, if it was there already.
+        The session has ended: cancel an open purchase. Returns its picture if it was already drawn.
 
         Raises:
             PurchaseUnresolved: It cannot be told yet.
@@ -148,7 +148,8 @@ class Retriever:
 
     async def write_off(self, claim: Claim, cause: WearonError) -> None:
         """
-        Nothing will ask for an open purchase any more: it is lost. Its provider still keeps it.
+        Record an open purchase as lost: nothing will ask for it any more. Its provider still keeps
+        it.
         """
         await self._cancel(claim)
         if claim.purchase is not None:

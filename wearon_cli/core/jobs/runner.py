@@ -1,9 +1,9 @@
 """
 One attempt at a job, from the claim to its end or its next place.
 
-Turns every error into what the tree says: settle, repeat, wait, halt, yield or drop. The one broad
-`except` of the worker is here. The worker process holds one lease for all its jobs
-(`runtime.worker`); when it is lost, their attempts are cancelled.
+Turns every error into the reaction that the error tree defines: settle, retry, wait, halt, yield or
+drop. The one broad `except` of the worker is here. The worker process holds one lease for all its
+jobs (`runtime.worker`); when it is lost, their attempts are cancelled.
 """
 
 import asyncio
@@ -60,22 +60,24 @@ from wearon_cli.core.jobs.settlement import Settlement, intent_for
 from wearon_cli.core.session import SessionKey, Sessions, Status, requeue
 from wearon_cli.core.settings import Settings
 
-#: Pause before the first repeat after a fault; doubles, up to the longest.
+#: Pause before the first retry after a fault; doubles, up to the longest.
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
-#: Pause while an outage gives no time of its own.
+#: Pause during an outage that names no time.
 OUTAGE_PAUSE_S: Final = 10.0
 #: A worker that is stopping waits this long for Redis, to hand a job back.
 STOPPING_WAIT_S: Final = 10.0
-#: Message of a cancellation after which nothing more may be written: others have the job.
+#: Message of a cancellation after which nothing may be written: another worker has the job.
 LEASE_LOST: Final = "lease lost"
-#: Pause before an unfinished settlement is tried again; doubles with each try, up to the longest.
+#: Pause before an unfinished settlement is retried; doubles with each try, up to the longest.
 SETTLEMENT_PAUSE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
-    """Where an attempt leaves its job: closed, or handed back for a reason and a time."""
+    """What happens to a job after an attempt: it is closed, or handed back with a reason and a
+    time.
+    """
 
     closing: Closing | None = None  # None: handed back
     why: HandBack = HandBack.STOPPING
@@ -85,7 +87,7 @@ class Disposition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunner:
-    """Does claimed jobs. One instance serves all jobs of a process."""
+    """Runs claimed jobs. One instance serves all jobs of a process."""
 
     journal: Journal
     sessions: Sessions
@@ -95,7 +97,7 @@ class JobRunner:
     settings: Settings
 
     def stop_buying(self) -> None:
-        """This process is told to stop: no purchase begins any more."""
+        """This process is stopping: start no more purchases."""
         self.generation.stop_buying()
 
     async def run(self, claim: Claim) -> Disposition:
@@ -126,7 +128,7 @@ class JobRunner:
             return disposition
 
     async def _attempt(self, attempt: "_Attempt") -> Disposition:
-        """Always ends with a disposition: without one the job would be stuck."""
+        """Always returns a disposition: without one the job would be stuck."""
         end = await self._end_of(self._work(attempt))
         if isinstance(end, WearonError):
             end = await self._end_of(self._react(attempt, end))
@@ -179,7 +181,7 @@ class JobRunner:
         if task and task.replay and task.replay.letter_id:
             await self.dead_letters.drop(task.replay.letter_id)
 
-    # ------------------------------------------------------------------ what becomes of it
+    # ------------------------------------------------------------------ dispositions
 
     async def _react(self, attempt: "_Attempt", error: WearonError) -> Disposition:
         claim = attempt.claim
@@ -205,12 +207,12 @@ class JobRunner:
     def _may_wait(self, attempt: "_Attempt", error: WearonError) -> bool:
         wished = attempt.task and attempt.task.replay and attempt.task.replay.model
         if wished and error.reaction is Reaction.HALT:
-            return False  # a model that an operator chose halts no other job
+            return False  # the failure of a model that an operator chose halts no other job
         expired = attempt.claim.expired is not None
         return not expired and self._left_s(attempt) > 0
 
     async def _drop(self, attempt: "_Attempt", error: WearonError) -> Disposition:
-        """The session ended without this attempt: by an earlier one of this job, or otherwise."""
+        """The session ended without this attempt: by an earlier attempt, or by someone else."""
         claim, task = attempt.claim, attempt.task
         if _may_have_completed(claim, task):
             key = SessionKey(channel=claim.channel, session_id=claim.session_id)
@@ -222,7 +224,7 @@ class JobRunner:
             if row is not None and row.status is Status.COMPLETED:
                 await self._drop_letter(task)
                 return Disposition(closing=Closing(ending=Ending.COMPLETED))
-        if task and task.replay and task.replay.charge:  # its credit goes back
+        if task and task.replay and task.replay.charge:  # its credit is refunded
             return await self._give_up(attempt, error)
         return Disposition(closing=Closing(ending=Ending.DROPPED, error_code=error.code))
 
@@ -249,7 +251,7 @@ class JobRunner:
     async def _hand_back(
         self, attempt: "_Attempt", error: WearonError, *, after_s: float = 0.0
     ) -> Disposition:
-        """Row to queued before the job is let go: never the other way."""
+        """The row moves to queued before the job is handed back, never after."""
         claim = attempt.claim
         final = attempt.task and attempt.task.replay and attempt.task.replay.from_status.is_final
         if claim.intent is None and not final and not isinstance(error, StoreUnavailable):
@@ -257,13 +259,15 @@ class JobRunner:
             try:
                 await self.sessions.apply(key, requeue())
             except UpstreamError as exc:
-                emit(RowNotRequeued(error=exc.code))  # the next attempt copes
+                emit(RowNotRequeued(error=exc.code))  # the next attempt handles it
         stopping = error.reaction is Reaction.YIELD
         why = HandBack.STOPPING if stopping else HandBack.WAITING
         return Disposition(why=why, after_s=after_s, error=error.code)
 
     async def _write_last(self, claim: Claim, disposition: Disposition, *, within_s: float) -> None:
-        """Left undone, the job stays this worker's until the process ends, or its lease."""
+        """If this fails, the job stays with this worker until the process exits or its lease
+        expires.
+        """
         closing = disposition.closing
         write = (
             partial(self.journal.close, claim, closing)
@@ -301,18 +305,18 @@ class _Attempt:
 
 def _may_have_completed(claim: Claim, task: Task | None) -> bool:
     """
-    Whether a completed row may be the work of an earlier attempt at this job.
+    Whether an earlier attempt at this job may have completed the row.
 
-    Only jobs complete rows, one at a time for a session. A replay that was planned for another
-    status found it completed by itself, if it had an earlier attempt. Without one of these, the
-    payload came a second time.
+    Only jobs complete rows, one at a time per session. So it is the work of an earlier attempt if
+    there was one and, for a replay, the row was planned with another status. Otherwise the payload
+    was sent twice.
     """
     was_replayed = task is not None and task.replay is not None and claim.attempt > 1
     return claim.stored or claim.purchase is not None or was_replayed
 
 
 def _backoff_s(faults: int) -> float:
-    """The pause minus up to a quarter, so that jobs that failed together do not return together."""
+    """The pause minus up to a quarter, so that jobs that failed together do not retry together."""
     full_s = min(FIRST_PAUSE_S * 2.0**faults, LONGEST_PAUSE_S)
     return full_s * (1 - random.random() / 4)  # noqa: S311 - spreads load, guards nothing
 

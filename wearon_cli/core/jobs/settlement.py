@@ -1,9 +1,10 @@
 """
-Failing a job and giving its credit back, exactly once.
+Fails a job and refunds its credit, exactly once.
 
 The order is: write the intent, move the row to failed, refund what `credit_of` says is owed;
-closing the job clears the intent. Any holder of the job can find a step half done and finish it.
-Only who won the move to failed owes its refund. A refund that the ledger refuses is parked for a
+closing the job clears the intent. Any worker that has the job can find a step half done and finish
+it. Only the winner of the move to failed owes the refund. A refund that the ledger refuses is
+parked for a
 person: a dead letter, and the session's record.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from wearon_cli.core.contract import Task
-from wearon_cli.core.credit_facts import CreditReader, Marks
+from wearon_cli.core.credit_facts import CreditNotes, CreditReader
 from wearon_cli.core.credits import (
     Credit,
     CreditState,
@@ -46,7 +47,7 @@ from wearon_cli.core.jobs.journal import (
 from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail, utc_now
 
-#: A cron pass may have read its rows this long before it acts on the last of them.
+#: The platform's cron may have read its rows this long before it writes the last of them.
 CRON_MARGIN_S: Final = 30.0
 
 
@@ -57,8 +58,8 @@ class RefundLock(Protocol):
         """
         Enter with True when the lock was free.
 
-        Let go at a clean end only: after an error it stays until it has outlived any call made
-        under it, so that a refund still on its way lands before the next caller looks.
+        Released at a clean end only: after an error it is kept until it has outlived every call
+        made under it, so that a refund in flight arrives before the next caller reads the ledger.
         """
 
 
@@ -89,8 +90,8 @@ class Settlement:
         """
         Fail the claimed job and account for its credit; the caller then closes the entry.
 
-        May be repeated, from any point it stopped at and as a whole. A replayed session that had
-        ended before keeps its row as it is.
+        May be repeated, whole or from any point where it stopped. The row of a replayed session
+        that had already ended is not changed.
 
         Raises:
             LeaseLost: The job is another worker's now; it will finish this.
@@ -137,7 +138,8 @@ class Settlement:
         row = won or await self.sessions.get(key)
         if row is None or row.status is not Status.FAILED:
             return row, False
-        # A crash between the swap and its note leaves our sentence in the row as the witness.
+        # After a crash between the swap and its record, our sentence in the row proves that it was
+        # ours.
         resumed = claim.intent is not None and row.error_message == intent.shopper_message
         ours = won is not None or intent.swapped or resumed
         if ours and not intent.swapped:
@@ -179,14 +181,14 @@ class Settlement:
 
     async def credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
         """
-        What became of this session's credit. Reads only.
+        The state of this session's credit. Reads only.
 
         Args:
-            row: As read just now.
-            failed_by_us: This worker failed it; None: as the session's record says.
+            row: The session, just read.
+            failed_by_us: This worker failed it; None: read from the session's record.
         """
         record = await self.reader.record(row.session_id) or SessionRecord()
-        marks = Marks(
+        marks = CreditNotes(
             failed_by_us=record.failed_by_us if failed_by_us is None else failed_by_us,
             was_replayed=record.replays > 0,
             parked=record.parked,
@@ -196,7 +198,7 @@ class Settlement:
 
     async def return_credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
         """
-        Give back what a session's owner is owed: once, however often it is called.
+        Refund what a session's owner is owed: once, however often it is called.
 
         Raises:
             RefundRefused: The ledger refuses.
@@ -231,7 +233,7 @@ class Settlement:
 
     async def return_charge(self, row: Session, replay_id: str) -> None:
         """
-        Give back the credit that a replay took, if it took one; once, however often it is called.
+        Refund the credit that a replay took, if it took one; once, however often it is called.
 
         Raises:
             RefundRefused: The ledger refuses.
@@ -258,7 +260,9 @@ class Settlement:
 
     @asynccontextmanager
     async def _only_writer(self, row: Session) -> AsyncIterator[None]:
-        """Hold the lock. A plain no of the ledger lets go of it: then nothing is on its way."""
+        """Hold the lock. A definite refusal by the ledger releases it: then no write is in
+        flight.
+        """
         refusal: WearonError | None = None
         async with self.refund_lock.hold(row.session_id) as free:
             if not free:
@@ -275,7 +279,7 @@ def _cron_may_act(row: Session) -> bool:
     """
     True when the platform's cron may have read this row as open just before it was failed here.
 
-    Its refund comes before its own write to the row, so the ledger is looked at again later.
+    It refunds before it writes the row, so the ledger is read again later.
     """
     age_s = (utc_now() - row.created_at).total_seconds()
     return row.channel is Channel.B2C and age_s > PLATFORM_CRON_S - CRON_MARGIN_S

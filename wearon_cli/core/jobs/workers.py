@@ -9,7 +9,7 @@ class Worker:
     """A worker process, as it registers."""
 
     worker_id: str
-    slots: int  # jobs it does at once
+    slots: int  # jobs that it runs at once
     host: str
     pid: int
 

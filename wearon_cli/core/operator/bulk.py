@@ -25,37 +25,37 @@ LOOKS_PER_S: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkEnd:
-    """How one of them ended."""
+    """How one replay ended."""
 
     plan: Plan
     ended: Ended
 
     @property
     def cause(self) -> str:
-        """The class of error that the replay was to make good."""
+        """The class of the error that was replayed."""
         return self.plan.report.error_class or UNKNOWN
 
 
 @dataclass(slots=True)
-class Progress:
+class BulkProgress:
     """Progress. Times are of the event loop's clock."""
 
     waiting: list[Plan]  # not opened yet
     open: dict[str, Plan] = field(default_factory=dict)  # by session id
     ends: list[BulkEnd] = field(default_factory=list)
-    moved: list[Plan] = field(default_factory=list)  # moved on since they were planned
+    moved: list[Plan] = field(default_factory=list)  # changed since they were planned
     began_s: float = 0.0
     now_s: float = 0.0
-    by_limit: bool = False  # the limit of money keeps back those that wait
+    by_limit: bool = False  # the cost limit holds back the waiting ones
 
     @property
     def cost_usd(self) -> float:
-        """What was paid so far by those that have ended."""
+        """What the ended ones cost."""
         return sum(end.ended.cost_usd for end in self.ends)
 
     @property
     def committed_usd(self) -> float:
-        """What is paid, and what the open ones may cost at most."""
+        """What was paid, plus the most that the open ones may cost."""
         return self.cost_usd + sum(plan.price.most_usd or 0.0 for plan in self.open.values())
 
     @property
@@ -64,7 +64,7 @@ class Progress:
 
     @property
     def failures(self) -> Counter[str]:
-        """By class of error of the replay itself."""
+        """Failed replays by their own class of error."""
         return Counter(
             end.ended.error_class or UNKNOWN for end in self.ends if not end.ended.succeeded
         )
@@ -75,7 +75,7 @@ class Progress:
 
     @property
     def left_s(self) -> float | None:
-        """About how long the open ones still take; None while none has ended."""
+        """The estimated remaining time of the open ones; None until one has ended."""
         if not self.ends or not self.open:
             return None
         return (self.now_s - self.began_s) / len(self.ends) * len(self.open)
@@ -89,7 +89,7 @@ class Bulk:
     max_cost_usd: float | None = None
 
     async def run(
-        self, progress: Progress, *, timeout_s: float, on_change: Callable[[Progress], None]
+        self, progress: BulkProgress, *, timeout_s: float, on_change: Callable[[BulkProgress], None]
     ) -> None:
         """
         Open what the limit allows, and follow it until all have ended or `timeout_s` has passed.
@@ -106,7 +106,7 @@ class Bulk:
             await self._look(progress)
             progress.now_s = clock()
 
-    async def _open(self, progress: Progress) -> None:
+    async def _open(self, progress: BulkProgress) -> None:
         while progress.waiting:
             plan = progress.waiting[0]
             if not self._affords(progress, plan):
@@ -121,13 +121,13 @@ class Bulk:
                 progress.moved.append(plan)
         progress.by_limit = False
 
-    def _affords(self, progress: Progress, plan: Plan) -> bool:
+    def _affords(self, progress: BulkProgress, plan: Plan) -> bool:
         if self.max_cost_usd is None:
             return True
         most_usd = plan.price.most_usd
         return most_usd is not None and progress.committed_usd + most_usd <= self.max_cost_usd
 
-    async def _look(self, progress: Progress) -> None:
+    async def _look(self, progress: BulkProgress) -> None:
         plans = list(progress.open.values())
         for some in _chunks(plans, AT_ONCE):
             for plan, ended in zip(
@@ -146,13 +146,13 @@ class Bulk:
 
 
 def at_most_usd(plans: Iterable[Plan]) -> float | None:
-    """What these cost at most; None when one has no price."""
+    """The most that these may cost; None when one has no price."""
     prices = [plan.price.most_usd for plan in plans]
     return None if None in prices else sum(price or 0.0 for price in prices)
 
 
 def expected_usd(plans: Iterable[Plan]) -> float:
-    """About what these cost, those without a price left out."""
+    """The approximate cost of these, without those that have no price."""
     return sum(plan.price.expected_usd or 0.0 for plan in plans)
 
 

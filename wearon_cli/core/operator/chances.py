@@ -26,7 +26,7 @@ class Chance(StrEnum):
     HIGH = "high"
 
 
-#: By class of error and its subclasses; the most special one counts.
+#: By class of error, subclasses included; the most specific one counts.
 _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
     errors.WearonError: (Chance.EVEN, "the cause is unknown"),
     errors.InputError: (Chance.LOW, "its payload or a setting is wrong and will stay so"),
@@ -50,17 +50,17 @@ _RULES: Final[dict[type[errors.WearonError], tuple[Chance, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayChance:
-    """What a replay of this class of error promises."""
+    """How likely a replay of this class of error is to succeed."""
 
     error_class: str
     chance: Chance
     reason: str
-    succeeded: int = 0  # of the replays known
+    succeeded: int = 0  # of the known replays
     replays: int = 0
 
 
 def replay_chance(error_class: str, known: "Outcomes | None" = None) -> ReplayChance:
-    """Say how likely it is, and why."""
+    """Estimate the chance, and say why."""
     succeeded, replays = known.of(error_class) if known else (0, 0)
     chance, reason = _rule(error_class)
     if replays >= ENOUGH:
@@ -78,7 +78,7 @@ def replay_chance(error_class: str, known: "Outcomes | None" = None) -> ReplayCh
 
 @dataclass(slots=True)
 class Outcomes:
-    """What replays came to, by the class of error that they were to make good."""
+    """Outcomes of replays, by the class of error that was replayed."""
 
     succeeded: Counter[str]
     replays: Counter[str]
@@ -97,7 +97,7 @@ class Outcomes:
 
 
 def outcomes_of(sessions: Iterable[tuple[Session, SessionRecord | None]]) -> Outcomes:
-    """What the replays of these sessions came to, as far as their records tell."""
+    """The outcomes of these sessions' replays, as far as their records show."""
     known = Outcomes.none()
     for row, record in sessions:
         if record is not None and record.replays and record.error_code:

@@ -12,7 +12,7 @@ class Finding:
     ok: bool
     detail: str  # what was found, in plain words; never a key or an address
     hint: str = ""  # what to do; empty when nothing is wrong
-    warning: bool = False  # passes today, but not for long
+    warning: bool = False  # passes now, but will soon fail
 
 
 def faults(findings: Iterable[Finding]) -> list[Finding]:

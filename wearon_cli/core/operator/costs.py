@@ -37,7 +37,7 @@ _NAMES: Final[dict[GroupBy, Callable[[BookRow], str]]] = {
 
 
 def costs(rows: Iterable[BookRow], by: GroupBy) -> list[Cost]:
-    """The dearest first; days in order."""
+    """The most expensive first; days in order."""
     counts: dict[str, int] = {}
     sums: dict[str, float] = {}
     for row in rows:

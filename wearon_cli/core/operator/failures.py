@@ -1,4 +1,4 @@
-"""Failed jobs, added up from the counts of each day."""
+"""Adds up the daily counts of failed jobs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from typing import Final
 from wearon_cli.core.failures import FailureRow
 from wearon_cli.core.purchases import B2C_OWNER
 
-#: Stands where a job failed before anything was asked of a provider, or it gave no code.
+#: Shown when a job failed before any provider was asked, or the provider gave no code.
 NONE: Final = "none"
 
 

@@ -9,7 +9,7 @@ from wearon_cli.core import errors
 from wearon_cli.core.operator.inspector import UNKNOWN
 from wearon_cli.core.session import Session
 
-#: No job fails by these: they are of commands.
+#: Errors of commands: no job fails with these.
 _OF_COMMANDS: Final = (
     errors.ChartUnusable,
     errors.ConfigError,
@@ -30,14 +30,14 @@ NEAR_CHARS: Final = 4
 
 
 def job_error_codes() -> tuple[str, ...]:
-    """Every class of error that a session can have failed by."""
+    """Every class of error that a session can fail with."""
     kinds = (kind for kind in errors.error_classes() if not issubclass(kind, _OF_COMMANDS))
     return (*sorted({kind.code for kind in kinds}), UNKNOWN)
 
 
 def checked_error_class(text: str | None) -> str | None:
     """
-    A class of error, as the records name it. None: no filter.
+    A class of error, by its code in the records. None: no filter.
 
     Raises:
         InputError: There is no such class; the hint lists all of them.
@@ -56,8 +56,8 @@ def checked_error_class(text: str | None) -> str | None:
 
 def near_owners(wanted: str, rows: Iterable[Session]) -> list[str]:
     """
-    Stores and users whose id is like the wanted one; where none is, those with most sessions.
-    Empty when the wanted one is among them, or there are no sessions.
+    Stores and users with an id similar to the wanted one; if there is none, those with the most
+    sessions. Empty when the wanted one is among them, or there are no sessions.
     """
     counts = Counter(row.owner_id for row in rows)
     if wanted in counts:

@@ -15,7 +15,7 @@ from wearon_cli.core.jobs.journal import JobEntry
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
 from wearon_cli.core.session import Session, SessionKey, Status
 
-#: How often a followed job is looked at. A picture takes 40 s.
+#: How often a followed job is polled. A picture takes about 40 s.
 LOOK_EVERY_S: Final = 0.5
 
 
@@ -28,7 +28,7 @@ class Ended:
     """How a job ended."""
 
     report: SessionReport
-    before: SessionReport | None = None  # of a replay: as it was planned
+    before: SessionReport | None = None  # of a replay: the status at planning
 
     @property
     def succeeded(self) -> bool:
@@ -48,7 +48,7 @@ class Ended:
 
     @property
     def cost_usd(self) -> float:
-        """What was paid meanwhile, lost pictures included."""
+        """What was paid meanwhile, including lost pictures."""
         before_usd = self.before.cost_usd if self.before else 0.0
         return max(0.0, self.report.cost_usd - before_usd)
 
@@ -66,7 +66,7 @@ async def follow(
 
     Raises:
         SessionRunning: Not ended within `timeout_s`.
-        SessionNotFound: The row went away.
+        SessionNotFound: The row was deleted.
     """
     clock = asyncio.get_running_loop().time
     deadline_s = clock() + timeout_s
@@ -83,8 +83,9 @@ async def follow(
 
 
 async def ended_row(inspector: Inspector, key: SessionKey, *, on_look: OnLook) -> Session | None:
-    """The row of a session whose job has ended; None while it has not. The job is looked at first:
-    it closes after its last write to the row."""
+    """The row of a session whose job has ended; None while it has not. The job is read first: it
+    closes after its last write to the row.
+    """
     job = await inspector.jobs.entry(key.session_id)
     row = await inspector.sessions.get(key)
     if row is None:

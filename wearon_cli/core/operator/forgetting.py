@@ -1,11 +1,12 @@
 """
-Forgetting a session: its pictures, what Redis keeps of it, and the copies at its providers.
+Forgets a session: deletes its pictures, its data in Redis, and the copies at its providers.
 
     copies at providers -> pictures -> dead letters -> what Redis keeps, in one step
 
-What the others are found by goes last, so a run that was stopped anywhere is finished by the next.
-The row and its ledger are the platform's and stay; so does everything that `credit_of` reads of the
-record. A credit that is owed is settled before: forgetting never decides about money.
+What is needed to find the rest is deleted last, so a run that was stopped anywhere is finished by
+the next. The row and its ledger entries belong to the platform and stay, and so does everything
+that `credit_of` reads from the record. An owed credit must be settled before: forgetting never
+decides about money.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,25 +26,25 @@ from wearon_cli.core.providers import Provider, Ticket
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_path
 
-#: Dead letters are looked through; more than this are not kept in 30 days.
+#: Most dead letters that are searched; more do not accumulate in 30 days.
 MOST_LETTERS: Final = 100_000
-#: Results lie in folders of this name. A payload may name a result as an input: it stays.
+#: Results are in folders of this name. A payload may name a result as an input: it is kept.
 _RESULTS: Final = "generated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is looked at once for several sessions."""
+    """What is read once for several sessions."""
 
     queued: Collection[str]  # sessions whose payload is before the journal
     letters: Sequence[DeadLetter]
-    #: Input pictures that sessions use which are not going to be forgotten.
+    #: Input pictures that are used by sessions which are not being forgotten.
     shared_paths: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetPlan:
-    """What is going to be deleted of one session."""
+    """What will be deleted of one session."""
 
     session: Session
     inputs: tuple[str, ...]  # paths in our bucket
@@ -55,7 +56,7 @@ class ForgetPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was deleted. Holds nothing about a person but the session's id."""
+    """What was deleted. Contains nothing about a person but the session's id."""
 
     session_id: str
     pictures: int
@@ -85,10 +86,10 @@ class Forgetter:
 
     async def plan(self, row: Session, around: Surroundings) -> ForgetPlan:
         """
-        Find what there is of a session. Changes nothing.
+        Find the data of a session. Changes nothing.
 
         Raises:
-            SessionRunning: It has not ended, or its job is somewhere.
+            SessionRunning: It has not ended, or it still has a job.
             SessionError: A credit of it is owed.
         """
         report = await self.inspector.report(row, queued=around.queued)
@@ -117,13 +118,13 @@ class Forgetter:
 
         Args:
             row: The session; it is read again.
-            around: What was looked at for its plan.
+            around: What was read for its plan.
             providers: Those that can be asked, by name.
-            by: The operator, for the line that is left.
+            by: The operator, for the event that remains.
 
         Raises:
             SessionNotFound, SessionRunning, SessionError: As `plan`; nothing was deleted.
-            GeneratorError: A provider did not delete its copy; what comes after it is still there.
+            GeneratorError: A provider did not delete its copy; the later steps were not done.
         """
         plan = await self.plan(await self.inspector.find(row.session_id), around)
         asked = [ticket for ticket in plan.tickets if ticket.provider in providers]
@@ -175,9 +176,9 @@ class Forgetter:
 
     async def paths_used_by(self, rows: Sequence[Session]) -> frozenset[str]:
         """
-        Where the input pictures of these sessions lie in our bucket: by their rows, by what was
-        kept of their jobs, and by the payloads of open ones. A row alone may say less: the platform
-        overwrites old addresses, and a b2b row keeps no accessories.
+        Paths of these sessions' input pictures in our bucket: from their rows, their records, and
+        the payloads of open jobs. A row alone may not be enough: the platform overwrites old
+        addresses, and a b2b row has no accessories.
         """
         jobs = self.inspector.jobs
         used = set(self._ours(url for row in rows for url in row_urls(row)))
@@ -235,14 +236,14 @@ def _urls_in(payload: bytes) -> tuple[str, ...]:
 
 
 def _tickets(report: SessionReport) -> tuple[Ticket, ...]:
-    """Of every purchase that is known: from the record, and from the last seven days' lines."""
+    """Tickets of every known purchase: from the record, and from the timeline's last seven days."""
     found = dict.fromkeys(report.record.tickets if report.record else ())
     started: Mapping[str, object] = {}
     for line in report.timeline:
         if line["event"] == "purchase_started":
             started = line
             marker = line.get("marker")
-            if marker:  # its submit may have been lost: the marker finds what it left
+            if marker:  # its answer may have been lost: the marker finds the purchase
                 found[_ticket(started, str(marker))] = None
         elif line["event"] == "purchase_submitted" and started:
             if started.get("marker"):

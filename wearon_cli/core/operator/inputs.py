@@ -1,4 +1,4 @@
-"""The input pictures of a session: where they lie, and whether they are still there."""
+"""The input pictures of a session: where they are, and whether they still exist."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from wearon_cli.core.errors import ObjectNotFound, StoreRefused
 from wearon_cli.core.session import Channel, Session
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, stored_path
 
-#: What the platform writes over the addresses of a b2c row, 6 hours after it was made.
+#: What the platform overwrites the addresses of a b2c row with, 6 hours after it was created.
 EXPIRED: Final = "expired"
 
 
@@ -23,11 +23,11 @@ class InputKind(StrEnum):
 
 
 class InputState(StrEnum):
-    """Whether a picture can still be had."""
+    """Whether a picture is still available."""
 
     STORED = "stored"  # in our bucket
-    ELSEWHERE = "elsewhere"  # somebody else serves it: only a worker's fetch will tell
-    GONE = "gone"  # deleted, or nothing says any more where it lies
+    ELSEWHERE = "elsewhere"  # on another server: only a worker's fetch will show
+    GONE = "gone"  # deleted, or its place is no longer known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +37,16 @@ class InputPicture:
     kind: InputKind
     state: InputState
     path: str | None = None  # in our bucket
-    url: str | None = None  # signed just now, or somebody else's; grants access: never shown
+    url: str | None = None  # freshly signed, or another server's; grants access: never shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputPlace:
-    """Where a picture lies, or lay. Neither path nor address: nothing says so any more."""
+    """Where a picture is, or was. With neither path nor address, its place is no longer known."""
 
     kind: InputKind
     path: str | None = None  # in our bucket
-    url: str | None = None  # somebody else's; grants access: never shown
+    url: str | None = None  # another server's; grants access: never shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +65,10 @@ class InputReader:
 
         Args:
             row: The session.
-            kept_paths: From its record: those of its pictures that lie in our bucket, in order.
-                They replace addresses that the platform cleaned up, and add the accessories that
-                a b2b row does not keep.
-            payload_urls: From a payload of the session; they count instead of the row's.
+            kept_paths: From its record: the paths of its pictures in our bucket, in order. They
+                replace addresses that the platform overwrote, and add the accessories that a b2b
+                row does not have.
+            payload_urls: From a payload of the session; they replace the row's.
 
         Raises:
             StoreUnavailable: Storage does not answer.
@@ -91,7 +91,7 @@ class InputReader:
     def _places(
         self, urls: Sequence[str], kept: Sequence[str], *, longer: bool
     ) -> list[tuple[str | None, str | None]]:
-        """(path in our bucket, somebody else's address) of each picture; neither: unknown."""
+        """(path in our bucket, address on another server) of each picture; neither when unknown."""
         paths = [stored_path(url, bucket=self.bucket, origin=self.origin) for url in urls]
         ours = [i for i, url in enumerate(urls) if paths[i] or url == EXPIRED]
         foreign = len(ours) < len(urls)
@@ -117,7 +117,7 @@ class InputReader:
             return gone
         try:
             signed = await self.storage.sign(path, life_s=SIGNED_URL_LIFE_S)
-        except (ObjectNotFound, StoreRefused):  # refused: no name that an object can have
+        except (ObjectNotFound, StoreRefused):  # refused: not a valid object path
             return gone
         return InputPicture(kind=kind, state=InputState.STORED, path=path, url=signed)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from wearon_cli.core.checks.findings import SUSPECT
-from wearon_cli.core.credit_facts import CreditReader, Marks
+from wearon_cli.core.credit_facts import CreditNotes, CreditReader
 from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
-from wearon_cli.core.jobs.journal import JobEntry, JobPlace, JobReader, SessionRecord
+from wearon_cli.core.jobs.journal import JobEntry, JobReader, JobState, SessionRecord
 from wearon_cli.core.operator.inputs import InputPicture, InputReader
 from wearon_cli.core.session import Channel, RowQuery, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from wearon_cli.core.contract import ReplayRequest
     from wearon_cli.core.jobs.intake import Intake
 
-#: A signed address is only asked for to see whether the object is there.
+#: A signed address is only requested to see whether the object exists.
 LOOK_LIFE_S: Final = 60
-#: Rows that a search reads at most, and at once; and sessions looked at together.
+#: Most rows that a search reads, rows per read, and sessions inspected together.
 SEARCHED: Final = 10_000
 BATCH: Final = 500
 AT_ONCE: Final = 16
-#: Stores that a hint names.
+#: Most stores that a hint names.
 NEAR_STORES: Final = 5
-#: The class of error when neither timeline nor record is left.
+#: The class of error when neither timeline nor record exists any more.
 UNKNOWN: Final = "unknown"
 
 
 class JobLocation(StrEnum):
     """Where a session's job is now."""
 
-    QUEUE = "queue"  # in the platform's list, or on its way from there
+    QUEUE = "queue"  # in the platform's list, or in a consumer's intake list
     READY = "ready"  # journalled: its message is not sent yet
     RELEASED = "released"  # its message is out
     RUNNING = "running"  # a worker has it
@@ -51,11 +51,11 @@ class JobLocation(StrEnum):
     MISSING = "missing"  # an open row without a job: recovery fails and settles it by age
 
 
-_PLACES: Final = {
-    JobPlace.READY: JobLocation.READY,
-    JobPlace.RELEASED: JobLocation.RELEASED,
-    JobPlace.RUNNING: JobLocation.RUNNING,
-    JobPlace.WAITING: JobLocation.WAITING,
+_LOCATIONS: Final = {
+    JobState.READY: JobLocation.READY,
+    JobState.RELEASED: JobLocation.RELEASED,
+    JobState.RUNNING: JobLocation.RUNNING,
+    JobState.WAITING: JobLocation.WAITING,
 }
 
 
@@ -71,11 +71,11 @@ class SessionReport:
     timeline: Sequence[Mapping[str, object]]  # oldest first; kept for seven days
     record: SessionRecord | None  # kept for 90 days
     is_stored: bool  # its picture is in the bucket
-    error_class: str | None  # of its last failure; None while there was none
+    error_class: str | None  # the class of its last failure; None if it never failed
 
     @property
     def cost_usd(self) -> float:
-        """What was paid for it, lost pictures included, as far as that is known."""
+        """What was paid for it, including lost pictures, as far as known."""
         if self.record is not None and self.record.purchases:
             return self.record.cost_usd
         return self.session.estimated_cost_usd or 0.0
@@ -89,7 +89,7 @@ class Search:
     statuses: Collection[Status] = ()  # none: all
     owner_id: str | None = None
     error_class: str | None = None  # failed ones only
-    is_suspect: bool = False  # only those whose pictures a check found something wrong with
+    is_suspect: bool = False  # only those with findings of a check
     limit: int = 50
 
 
@@ -99,7 +99,7 @@ class Found:
 
     session: Session
     error_class: str | None  # of a failed one
-    suspicions: tuple[str, ...] = ()  # only looked for when they are wanted: "result: not_applied"
+    suspicions: tuple[str, ...] = ()  # only read on request: "result: not_applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +198,7 @@ class Inspector:
         found: list[Found] = []
         looked_at = 0
         while len(found) < wanted.limit and looked_at < SEARCHED:
-            # With nothing else to look for, each row that is read is shown.
+            # Without other filters, every row that is read is shown.
             is_picky = wanted.error_class is not None or wanted.is_suspect
             size = BATCH if is_picky else min(BATCH, wanted.limit - len(found))
             rows = await self.sessions.newest(query, limit=size)
@@ -265,7 +265,7 @@ class Inspector:
 
 def checked_session_id(text: str) -> str:
     """
-    The id as the tables hold it.
+    The id in the form of the tables.
 
     Raises:
         InputError: This is not a session id.
@@ -280,7 +280,7 @@ def checked_session_id(text: str) -> str:
 
 
 def replay_in(job: JobEntry | None) -> "ReplayRequest | None":
-    """The replay that an open job is; None for an ordinary job, or none."""
+    """The replay of an open job; None for an ordinary job, or without one."""
     from wearon_cli.core.contract import parse_task  # imports pydantic
 
     if job is None or not job.payload:
@@ -291,12 +291,12 @@ def replay_in(job: JobEntry | None) -> "ReplayRequest | None":
         return None
 
 
-def _marks(job: JobEntry | None, record: SessionRecord | None) -> Marks:
+def _marks(job: JobEntry | None, record: SessionRecord | None) -> CreditNotes:
     replay = replay_in(job)
     replaying = replay.replay_id if replay else None
     if record is None:
-        return Marks(replaying=replaying, was_replayed=replay is not None)
-    return Marks(
+        return CreditNotes(replaying=replaying, was_replayed=replay is not None)
+    return CreditNotes(
         failed_by_us=record.failed_by_us,
         was_replayed=record.replays > 0,
         replaying=replaying,
@@ -308,7 +308,7 @@ def _location(row: Session, job: JobEntry | None, queued: Collection[str]) -> Jo
     if job is not None:
         replay = replay_in(job)
         ended = row.status.is_final and not (replay and replay.from_status is row.status)
-        return JobLocation.SETTLING if job.intent or ended else _PLACES[job.place]
+        return JobLocation.SETTLING if job.intent or ended else _LOCATIONS[job.state]
     if row.status.is_final:
         return JobLocation.ENDED
     return JobLocation.QUEUE if row.session_id in queued else JobLocation.MISSING
@@ -317,7 +317,9 @@ def _location(row: Session, job: JobEntry | None, queued: Collection[str]) -> Jo
 def _error_class(
     row: Session, record: SessionRecord | None, timeline: Sequence[Mapping[str, object]]
 ) -> str | None:
-    """The record's word counts: it is of the last failure. A timeline tells of repeats as well."""
+    """The record wins: it is about the last failure. A timeline also has errors that were
+    retried.
+    """
     if record is not None and record.error_code is not None:
         return record.error_code
     codes = [line.get("error_code") or line.get("error") for line in timeline]

@@ -13,7 +13,7 @@ from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions, credit_ste
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterTools:
     """
-    Reads dead letters, and plans to run their sessions again by the rules of every replay.
+    Reads dead letters, and plans replays of their sessions by the usual rules.
 
     Raises `QueueUnavailable` when Redis does not answer.
     """
@@ -42,7 +42,7 @@ class LetterTools:
 
     async def plan(self, letter: DeadLetter, *, by: str) -> Plan:
         """
-        Plan to run its session again; `Replayer.run` does it. The letter stays until the session
+        Plan a replay of its session; `Replayer.run` runs it. The letter is kept until the session
         has completed: then the worker drops it.
 
         Raises:
@@ -71,7 +71,7 @@ class LetterTools:
 
     async def drop(self, letter: DeadLetter, *, by: str) -> None:
         """
-        Delete it for good; its session's timeline records who did. Deleting it twice is not an
+        Delete it permanently; its session's timeline records who did. Deleting it twice is not an
         error.
 
         Raises:
@@ -89,7 +89,7 @@ class LetterTools:
 
 
 def _payload_urls(letter: DeadLetter) -> tuple[str, ...]:
-    """The input pictures of a payload that is a job: it may name more than the row keeps."""
+    """The input pictures of a valid payload: it may have more than the row."""
     from wearon_cli.core.contract import parse_task  # imports pydantic
 
     try:

@@ -20,7 +20,7 @@ class EndingCount:
 
 
 class EndingCounts(Protocol):
-    """Reads the counters of the workers, which are kept for eight days."""
+    """Reads the workers' counters, which are kept for eight days."""
 
     async def minutes(self, since: datetime, until: datetime) -> Sequence[EndingCount]:
         """
@@ -35,7 +35,7 @@ def in_steps(
     counts: Iterable[EndingCount], *, since: datetime, until: datetime, step: timedelta
 ) -> list[EndingCount]:
     """
-    Add counts up in steps of equal length, those without a job included.
+    Add up counts in steps of equal length, including steps without a job.
 
     Args:
         counts: As read.

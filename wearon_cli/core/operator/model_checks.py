@@ -1,8 +1,8 @@
 """
 The state of the configured image models, as findings.
 
-A model that is gone is no fault while another one serves: jobs go on, and a deployment of that day
-is not taken back. It is one when an order of providers has no model left.
+A retired model is not a failure while another one serves: jobs continue, and a deployment on that
+day is not rolled back. It is a failure when an order of providers has no model left.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from wearon_cli.core.image_prices import closing, try_on_usd
 from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.operator.checks import Finding
 
-#: A model that closes within this time gets a warning.
+#: A model that is retired within this time gets a warning.
 NOTICE_DAYS: Final = 60
 #: The variable that names the models of a provider.
 _LISTS: Final = {OPENAI: "OPENAI_IMAGE_MODELS"}
@@ -23,12 +23,12 @@ _LISTS: Final = {OPENAI: "OPENAI_IMAGE_MODELS"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLook:
-    """What its provider says of one configured model."""
+    """What its provider says about one configured model."""
 
     name: str  # as in settings, PROVIDER:MODEL
     model: ImageModel
     is_there: bool | None  # None: its provider cannot be asked without buying
-    closes: date | None = None  # the provider's word; None: it tells no day
+    closes: date | None = None  # as the provider reports it; None: it reports none
 
     @property
     def closing_day(self) -> date | None:
@@ -37,13 +37,13 @@ class ModelLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The picture that is asked for."""
+    """The requested picture."""
 
     size: str
     quality: str
 
     def price(self, model: ImageModel) -> str:
-        """About what a try-on costs, in words."""
+        """The approximate cost of a try-on, as text."""
         usd = try_on_usd(model, size=self.size, quality=self.quality)
         return "at a price unknown here" if usd is None else f"about ${usd:.3f} a try-on"
 
@@ -96,7 +96,7 @@ def _gone(look: ModelLook, looks: Sequence[ModelLook], today: date) -> Finding:
     if next_one is None:
         hint = f"use an available one in {_list_of(look)}"
         return Finding(name=name, ok=False, detail=detail, hint=hint)
-    # Closed as announced, behind the one that serves: nothing left to do.
+    # Retired as announced, and after the one that serves: nothing left to do.
     expected = bool(day and day <= today) and looks.index(next_one) < looks.index(look)
     return Finding(
         name=name,
@@ -127,7 +127,7 @@ def _there(look: ModelLook, looks: Sequence[ModelLook], shape: Shape, today: dat
 def _closes(
     look: ModelLook, day: date, looks: Sequence[ModelLook], shape: Shape, today: date
 ) -> tuple[str, str]:
-    """The day, what serves then and at which price; and what to do, if anything."""
+    """The day, the replacement and its price, and what to do, if anything."""
     staying = [each for each in looks if _serves(each) and each.closing_day is None]
     told = closing(
         look.model,

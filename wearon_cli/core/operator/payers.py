@@ -1,4 +1,6 @@
-"""Who pays for a try-on by hand: found by name, checked, and shown before the credit is taken."""
+"""Finds who pays for a try-on by hand: looked up by name, checked, and shown before the credit is
+taken.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +9,7 @@ from wearon_cli.core.errors import InputError
 from wearon_cli.core.ledger import Account, Ledger
 from wearon_cli.core.session import Channel
 
-#: The platform's deductions name no session there, and its cron refunds every open one.
+#: The platform's b2c deductions name no session, and its cron refunds every open one.
 FREE_NEEDS_STORE: Final = (
     "a user's ledger does not show which session took a credit, so a failed trial would be "
     "refunded a credit that was never taken"
@@ -50,7 +52,7 @@ async def choose_payer(
     is_free: bool = False,
 ) -> PayerChoice:
     """
-    Find who pays, and check that the platform's rules let them.
+    Find who pays, and check that the platform's rules allow it.
 
     Args:
         ledger: Knows the accounts.

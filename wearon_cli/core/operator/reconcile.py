@@ -1,9 +1,9 @@
 """
 Compares rows, credits, pictures and jobs over a span of time, and corrects what is proved wrong.
 
-What a credit's state is, `credit_of` says. Young rows are left alone: a refund follows its row
-within seconds, and a job may be anywhere on its way. Before anything is written, the row, its
-ledger and its job are read again; the write goes through the workers' own settlement.
+`credit_of` decides the state of a credit. Young rows are skipped: a refund follows its row within
+seconds, and a job may be between two places. Before anything is written, the row, its ledger and
+its job are read again; the write goes through the workers' own settlement.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ class Discrepancy(StrEnum):
     """What can be wrong with a session."""
 
     STUCK = "stuck"  # open, old, and there is no job
-    OWED = "owed"  # a credit was taken, and it is proved that it was not given back
-    REFUND_REFUSED = "refund_refused"  # the same, and the ledger refused to take it back
+    OWED = "owed"  # a credit was taken, and it is proved that it was not refunded
+    REFUND_REFUSED = "refund_refused"  # the same, and the ledger refused the refund
     REFUNDED_TWICE = "refunded_twice"  # more refunds name this session than credits were taken
     CREDIT_UNCLEAR = "credit_unclear"  # the records do not say where the credit is
-    OVERAGE = "overage"  # failed, and charged outside the credits
-    NO_PICTURE = "no_picture"  # completed, and nothing is stored
-    UNUSED_PICTURE = "unused_picture"  # failed, and its picture is stored
+    OVERAGE = "overage"  # failed, but charged outside the credits
+    NO_PICTURE = "no_picture"  # completed, but no picture is stored
+    UNUSED_PICTURE = "unused_picture"  # failed, but its picture is stored
 
 
 HINTS: Final = {
@@ -55,7 +55,7 @@ HINTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One session that needs looking at."""
+    """One discrepancy of a session."""
 
     session: Session
     discrepancy: Discrepancy
@@ -78,13 +78,13 @@ class Case:
 
     @property
     def is_left(self) -> bool:
-        """True while somebody has to do something about it."""
+        """True while someone has to act on it."""
         return self.fixed is None and self.discrepancy is not Discrepancy.UNUSED_PICTURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """Finds and corrects."""
+    """Finds and corrects discrepancies."""
 
     inspector: Inspector
     journal: Journal
@@ -94,7 +94,7 @@ class Reconciler:
     async def find(
         self, since: datetime, *, limit: int, on_row: Callable[[], None] = lambda: None
     ) -> tuple[int, list[Case]]:
-        """How many rows were looked at, and the cases among them, newest first."""
+        """The number of rows read, and the cases among them, newest first."""
         rows = await self.inspector.sessions.since(since, limit=limit)
         queued = await self.inspector.intake.waiting_sessions()
         free = asyncio.Semaphore(AT_ONCE)
@@ -109,7 +109,7 @@ class Reconciler:
         return len(rows), [case for cases in found for case in cases]
 
     async def cases(self, row: Session, *, queued: Collection[str] | None = None) -> Sequence[Case]:
-        """What is wrong with this row; nothing while it may still be moving."""
+        """What is wrong with this row; nothing while it may still be changing."""
         age = utc_now() - (row.completed_at or row.created_at)
         if age < YOUNG:
             return ()
@@ -124,7 +124,7 @@ class Reconciler:
 
     async def fix(self, case: Case, *, by: str = "") -> Case:
         """
-        Correct a case by the workers' own rules; those that need a person stay as they are.
+        Correct a case by the workers' own rules; those that need a person are not changed.
 
         Args:
             case: As found.

@@ -1,7 +1,7 @@
 """
-Running a session again that ended or got stuck.
+Runs a session again that ended or got stuck.
 
-A replay writes one thing: it opens a job. The row keeps its status until the worker has stored the
+A replay makes one write: it opens a job. The row keeps its status until the worker has stored the
 new picture, so a replay that fails, or is killed at any time, leaves the session as it was.
 Everything that can be checked is checked before that one write.
 """
@@ -27,10 +27,10 @@ from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionRe
 from wearon_cli.core.operator.replay_plan import (
     FREE_OF_COST,
     PAYING,
-    Action,
     Plan,
-    Price,
+    ReplayAction,
     ReplayOptions,
+    ReplayPrice,
     age_words,
 )
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
@@ -60,7 +60,7 @@ class Replayer:
     journal: Journal
     jobs: JobReader
     #: Price of a try-on by model (None: the configured ones) and number of input pictures.
-    price: Callable[[str | None, int], Price]
+    price: Callable[[str | None, int], ReplayPrice]
     b2c_buy_within_s: float  # age at which the platform will end an open b2c session itself
 
     async def plan(self, session_id: str, options: ReplayOptions) -> Plan:
@@ -70,24 +70,26 @@ class Replayer:
         Raises:
             InputError: This is not a session id, or the options do not fit the session.
             SessionNotFound: No such row in either table.
-            SessionRunning: A worker has it, or will have it.
-            SessionFinal: It is completed, and `force` was not asked for.
-            PictureUnavailable: An input picture that it needs is gone.
+            SessionRunning: It has an open job.
+            SessionFinal: It is completed, and `force` is not set.
+            PictureUnavailable: A needed input picture no longer exists.
         """
         report = await self.inspector.inspect(session_id)
         self._require_free(report, options)
         _require_fitting_charge(report, options)
         action = _action(report, options)
         inputs = await self.inspector.input_pictures(report, payload_urls=options.payload_urls)
-        if action is not Action.FINISH:
+        if action is not ReplayAction.FINISH:
             _require_inputs(inputs)
-        price = self.price(options.model, len(inputs)) if action is not Action.FINISH else None
+        price = (
+            self.price(options.model, len(inputs)) if action is not ReplayAction.FINISH else None
+        )
         return Plan(
             report=report,
             options=options,
             action=action,
             inputs=inputs,
-            task=_task(report.session, inputs, options, fresh=action is Action.REDRAW),
+            task=_task(report.session, inputs, options, fresh=action is ReplayAction.REDRAW),
             price=price or FREE_OF_COST,
         )
 
@@ -96,8 +98,8 @@ class Replayer:
         Open the job. Calling it again for the same plan opens no second one.
 
         Raises:
-            SessionRunning: The session moved since the plan was made; nothing was changed.
-            QueueUnavailable: The job may or may not be open: call it again, or look.
+            SessionRunning: The session has changed since it was planned; nothing was written.
+            QueueUnavailable: The job may or may not be open: call it again, or check.
         """
         row = await self.sessions.get(plan.session.key)
         moved = SessionRunning(
@@ -132,10 +134,10 @@ class Replayer:
             )
 
 
-def _action(report: SessionReport, options: ReplayOptions) -> Action:
+def _action(report: SessionReport, options: ReplayOptions) -> ReplayAction:
     if not report.is_stored:
-        return Action.DRAW
-    return Action.REDRAW if options.force else Action.FINISH
+        return ReplayAction.DRAW
+    return ReplayAction.REDRAW if options.force else ReplayAction.FINISH
 
 
 def _require_fitting_charge(report: SessionReport, options: ReplayOptions) -> None:

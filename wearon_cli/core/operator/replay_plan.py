@@ -19,48 +19,48 @@ if TYPE_CHECKING:
 class ReplayOptions:
     """What the operator asks for."""
 
-    force: bool = False  # draw again although there is a picture
+    force: bool = False  # draw again although a picture exists
     prompt: str | None = None  # instead of the row's own
     model: str | None = None  # instead of the configured ones
     charge: bool = False  # take a credit before anything is drawn
-    works_here: bool = False  # by the asking process, not by the workers
+    works_here: bool = False  # by this process, not by the workers
     by: str = ""  # who asks
     reason: str = ""
-    letter_id: str | None = None  # the dead letter whose job this is
-    #: Input pictures of that letter's payload; they count instead of the row's.
+    letter_id: str | None = None  # the dead letter that is replayed
+    #: Input pictures of that letter's payload; they replace the row's.
     payload_urls: tuple[str, ...] = ()
 
 
-class Action(StrEnum):
-    """What a replay does about the picture."""
+class ReplayAction(StrEnum):
+    """What a replay does with the picture."""
 
-    FINISH = "finish"  # it is stored already: only the row is finished, at no cost
-    DRAW = "draw"  # there is none: it is bought
-    REDRAW = "redraw"  # there is one: it is put aside when the new one is there
+    FINISH = "finish"  # it is already stored: only the row is completed, at no cost
+    DRAW = "draw"  # there is none: one is bought
+    REDRAW = "redraw"  # there is one: it is put aside when the new one is stored
 
 
-#: A bill may be this much above its estimate. No source: input tokens are not published.
+#: The cost may be this factor above its estimate. No source: input tokens are not published.
 ESTIMATE_MARGIN: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What one picture costs, as far as that can be action before it is bought."""
+class ReplayPrice:
+    """The estimated cost of one picture."""
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
-    max_purchases: int  # a lost or unusable answer is bought again, so often in all
-    #: This process has no key of the image API, and its workers may draw previews instead.
+    max_purchases: int  # most purchases: a lost or unusable answer is bought again
+    #: This process has no image API key, and its workers may draw previews instead.
     may_be_preview: bool = False
 
     @property
     def most_usd(self) -> float | None:
-        """On the safe side: a bill may be above its estimate, and calls are repeated."""
+        """An upper bound: the cost may be above its estimate, and calls are repeated."""
         if self.expected_usd is None:
             return None
         return self.expected_usd * ESTIMATE_MARGIN * self.max_purchases
 
 
-FREE_OF_COST: Final = Price(expected_usd=0.0, max_purchases=0)
+FREE_OF_COST: Final = ReplayPrice(expected_usd=0.0, max_purchases=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ class Plan:
 
     report: SessionReport
     options: ReplayOptions
-    action: Action
+    action: ReplayAction
     inputs: Sequence[InputPicture]
     task: "Task"
-    price: Price
+    price: ReplayPrice
 
     @property
     def session(self) -> Session:
@@ -80,8 +80,8 @@ class Plan:
 
     @property
     def buys(self) -> bool:
-        """True when a picture is going to be paid for."""
-        return self.action is not Action.FINISH
+        """True when a picture will be bought."""
+        return self.action is not ReplayAction.FINISH
 
     @property
     def replay_id(self) -> str:
@@ -90,7 +90,7 @@ class Plan:
         return self.task.replay.replay_id
 
     def sentences(self) -> list[str]:
-        """The plan in plain words."""
+        """The plan as sentences."""
         row = self.session
         age = age_words(utc_now() - row.created_at)
         lines = [f"session {row.session_id} ({row.channel.value}) is {row.status.value}, {age} old"]
@@ -102,9 +102,9 @@ class Plan:
 
 
 _ACTION_WORDS: Final = {
-    Action.FINISH: "its picture is already stored: only the row is completed, at no cost",
-    Action.DRAW: "buys a picture",
-    Action.REDRAW: (
+    ReplayAction.FINISH: "its picture is already stored: only the row is completed, at no cost",
+    ReplayAction.DRAW: "buys a picture",
+    ReplayAction.REDRAW: (
         "buys a new picture; the current one stays until the new one is stored, and if this "
         "fails; `wearon replay-task --undo` restores it"
     ),
@@ -121,7 +121,7 @@ _STATE_WORDS: Final = {
     CreditState.NEVER_TAKEN: "no credit was taken",
 }
 
-#: These pay for the run, and go back if it fails.
+#: Credits in these states pay for the run, and are refunded if it fails.
 PAYING: Final = frozenset({CreditState.HELD, CreditState.OWED})
 
 
@@ -144,7 +144,7 @@ def credit_step(credit: Credit) -> str:
     return "nothing left to do"
 
 
-def price_words(price: Price) -> str:
+def price_words(price: ReplayPrice) -> str:
     """What a picture costs, for a sentence."""
     if price.expected_usd is None:
         return "its cost is unknown: the model has no price here"
@@ -172,7 +172,7 @@ def _picture_words(plan: Plan) -> list[str]:
 
 
 def age_words(age: timedelta) -> str:
-    """An age in the unit that suits it."""
+    """An age in a suitable unit."""
     minutes = int(age.total_seconds()) // 60
     if minutes < 60:
         return f"{minutes} min"

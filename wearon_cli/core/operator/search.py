@@ -1,8 +1,8 @@
 """
 Finds sessions by pasted text and by filters.
 
-Filters of the row are the store's work. Cause, model and provider are in the sessions' records, so
-rows are read in batches, newest first, until a page is full or enough were looked at.
+The store applies filters of the row. Cause, model and provider are in the sessions' records, so
+rows are read in batches, newest first, until a page is full or the limit is reached.
 """
 
 import re
@@ -20,11 +20,11 @@ from wearon_cli.core.session import RowQuery, Session, Status
 #: Rows read at once when a filter needs their records, and in all for one page.
 BATCH: Final = 500
 MOST_LOOKED_AT: Final = 2_000
-#: Sessions whose timelines are looked through for a provider's id.
+#: Most sessions whose timelines are searched for a provider's id.
 MOST_TIMELINES: Final = 20_000
 #: Stores whose domain contains the text.
 MOST_STORES: Final = 20
-#: Fewest characters that are taken for the start of a session id.
+#: Fewest characters that count as the start of a session id.
 LEAST_PREFIX: Final = 4
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -59,13 +59,13 @@ class Wanted:
     cause: str = ""  # code of the error of failed ones
     model: str = ""
     provider: str = ""
-    is_suspect: bool = False  # only those whose pictures a check found something wrong with
-    before: tuple[datetime, str] | None = None  # `Page.next`: goes on there
+    is_suspect: bool = False  # only those with findings of a check
+    before: tuple[datetime, str] | None = None  # `Page.next`: continues there
     limit: int = 50
 
     @property
     def reads_records(self) -> bool:
-        """True when the row alone does not tell."""
+        """True when the row alone is not enough."""
         return bool(self.cause or self.model or self.provider or self.is_suspect)
 
 
@@ -76,7 +76,7 @@ class Listed:
     session: Session
     record: SessionRecord | None
     cause: str | None  # of a failed one
-    suspicions: tuple[str, ...] = ()  # only looked for when they are wanted
+    suspicions: tuple[str, ...] = ()  # only read on request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +85,13 @@ class Page:
 
     sessions: Sequence[Listed] = ()
     pasted: Pasted = Pasted.NOTHING
-    next: tuple[datetime, str] | None = None  # there may be more from here on
+    next: tuple[datetime, str] | None = None  # there may be more from here
     looked_at: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """A pasted text, understood: rows that are found already, or how to ask for them."""
+    """An interpreted text: rows that were found, or how to find them."""
 
     pasted: Pasted
     rows: Sequence[Session] = ()
@@ -158,7 +158,7 @@ class SessionSearch:
                 break
         shown = found[: wanted.limit]
         more = query.before if not whole else None
-        if len(found) > wanted.limit:  # goes on after the last one shown
+        if len(found) > wanted.limit:  # continues after the last one shown
             more = (shown[-1].session.created_at, shown[-1].session.session_id)
         return Page(sessions=shown, next=more, looked_at=looked_at)
 
@@ -174,7 +174,9 @@ class SessionSearch:
         ]
 
     async def _read(self, text: str) -> _Reading:
-        """What it is, by its form first; ids of others last, since they have no form."""
+        """Interpret the text, first by its form; ids of other systems last, since they have no
+        fixed form.
+        """
         plain = text.lower()
         if "://" in text or plain.startswith("/"):
             return await self._by_address(plain)
@@ -193,7 +195,9 @@ class SessionSearch:
         return await self._by_request(text)
 
     async def _by_address(self, address: str) -> _Reading:
-        """The result's path ends with the session's id; an input's holds none, or an owner's."""
+        """The path of a result ends with the session's id; that of an input has none, or the
+        owner's.
+        """
         for found in reversed(_UUID.findall(unquote(urlsplit(address).path))):
             row = await self.inspector.sessions.find(found)
             if row is not None:
@@ -226,7 +230,7 @@ class SessionSearch:
         return _Reading(pasted=Pasted.UNKNOWN)
 
     async def _with_in_timeline(self, text: str) -> Session | None:
-        """The newest session whose timeline names this id; failed ones are looked through first."""
+        """The newest session whose timeline has this id; failed ones are searched first."""
         for statuses in (frozenset({Status.FAILED}), frozenset[Status]()):
             query, looked_at = RowQuery(statuses=statuses), 0
             while looked_at < self.most_timelines:
@@ -237,7 +241,7 @@ class SessionSearch:
                     if any(_names(line, text) for line in timeline):
                         return row
                 looked_at += len(rows)
-                if len(rows) < BATCH or not any(lines):  # older ones are kept no longer
+                if len(rows) < BATCH or not any(lines):  # older timelines have expired
                     break
                 query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
         return None
@@ -254,7 +258,7 @@ def _fits(wanted: Wanted, each: Listed) -> bool:
 
 
 def _names(line: object, text: str) -> bool:
-    """True when a member of a timeline's line is this id, or holds it as a word."""
+    """True when a member of a timeline event is this id, or contains it as a word."""
     if not isinstance(line, dict):
         return False
     word = re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w-])")

@@ -1,4 +1,4 @@
-"""Sums over sessions: what became of those of a span of time. Reads only."""
+"""Counts the outcomes of the sessions of a span of time. Reads only."""
 
 import statistics
 from collections import Counter
@@ -15,7 +15,7 @@ RECENT: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStats:
-    """What became of the sessions of a span."""
+    """The outcomes of the sessions of a span."""
 
     made: int
     completed: int
@@ -33,7 +33,7 @@ async def session_stats(
     told_failures: int = 50,
 ) -> SessionStats:
     """
-    Sum sessions up.
+    Count sessions by outcome.
 
     Args:
         rows: The sessions, newest first.

@@ -1,7 +1,7 @@
 """
 Buys one picture outside any session, for a comparison or to probe a provider.
 
-There is no journal here, so nothing is bought twice: a lost picture is looked for, then reported.
+There is no journal here, so nothing is bought twice: a lost picture is searched for, then reported.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from wearon_cli.core.pictures.marks import Marks, read_marks
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, collected
 
-#: A told price further from ours than this share of it is worth a look.
+#: A reported cost that differs from our price by more than this share is flagged.
 PRICE_TOLERANCE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """Whether a purchase can be had again. None: its provider does not say that it can."""
+    """Whether a purchase can be fetched again. None: its provider does not claim to support it."""
 
     found_while_drawn: bool | None = None  # by our marker, right after the purchase
     found_after: bool | None = None  # by our marker, once its picture was there
@@ -37,24 +37,24 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One picture that was to be bought, and what came of it."""
+    """One attempted purchase, and its outcome."""
 
     name: str  # PROVIDER:MODEL
     took_s: float
     expected_usd: float | None  # by our table; None: the model is not in it
     picture: GeneratedPicture | None = None
-    jpeg: bytes = b""  # the picture verified: what a job would store
+    jpeg: bytes = b""  # the verified picture: what a job would store
     error: WearonError | None = None  # why there is none
     retrieval: Retrieval = Retrieval()
 
     @property
     def cost_usd(self) -> float | None:
-        """What the provider told; None: nothing, or no picture came."""
+        """The reported cost; None: not reported, or there is no picture."""
         return self.picture.usage.cost_usd if self.picture else None
 
     @property
     def price_differs(self) -> bool:
-        """The provider told a price that is not the one of our table."""
+        """The reported cost differs from our table."""
         if self.picture is None or self.picture.usage.is_estimate:
             return False
         if self.cost_usd is None or self.expected_usd is None:
@@ -63,18 +63,18 @@ class Trial:
 
     @property
     def marks(self) -> Marks:
-        """Those in the bytes as they came."""
+        """The marks in the received bytes."""
         return read_marks(self.picture.data) if self.picture else Marks()
 
     @property
     def keeps_marks(self) -> bool:
-        """A job would store the picture with the marks that it came with."""
+        """A job would store the picture with the marks it arrived with."""
         return read_marks(self.jpeg) == self.marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """Tries offers out. Nothing here is part of a session, its credit or its books."""
+    """Tries offers. Nothing here touches a session, a credit or the book of purchases."""
 
     pixels: PixelPool
     within_s: float  # one purchase, start to end
@@ -89,14 +89,14 @@ class Trials:
         look_again: bool = False,
     ) -> Trial:
         """
-        Buy one picture; why there is none is told in the trial.
+        Buy one picture; on failure the trial says why.
 
         Args:
-            name: What the trial is called.
+            name: The trial's name.
             offer: Who draws.
             request: What.
-            expected_usd: What it costs by our table; None: it is not in it.
-            look_again: See also whether the purchase can be found and fetched again.
+            expected_usd: Its price in our table; None: not in the table.
+            look_again: Also test whether the purchase can be found and fetched again.
         """
         clock = asyncio.get_running_loop().time
         purchase = _Purchase(
@@ -118,7 +118,7 @@ class Trials:
 
 @dataclass(slots=True)
 class _Purchase:
-    """One purchase under way."""
+    """One running purchase."""
 
     offer: Offer
     request: TryOnRequest
@@ -144,7 +144,7 @@ class _Purchase:
         return await collected(self.offer.provider, state, within_s=self.within_s)
 
     async def retrieval(self, picture: GeneratedPicture) -> Retrieval:
-        """Look for the picture again, as a job does whose worker was killed."""
+        """Fetch the picture again, as a job does after its worker was killed."""
         again: bool | None = None
         if self.ticket is not None:
             again = await _told(self._is_same(picture, self.ticket))
@@ -155,7 +155,7 @@ class _Purchase:
         )
 
     async def forget(self) -> None:
-        """Have the provider delete what it keeps: photos of people."""
+        """Have the provider delete its data: they are photos of people."""
         if self.ticket is not None:
             with suppress(GeneratorError):
                 await self.offer.provider.forget(self.ticket)
@@ -170,7 +170,7 @@ class _Purchase:
         except GeneratorError:
             if provider.powers == before:
                 raise
-        return await self._submit()  # it takes no markers after all, and has sold nothing
+        return await self._submit()  # it does not support markers after all, and nothing was bought
 
     async def _submit(self) -> Pending | GeneratedPicture:
         provider = self.offer.provider

@@ -1,8 +1,8 @@
 """
-Making a session by hand, the way the platform does: upload, take a credit, insert, push.
+Creates a session by hand, the way the platform does: upload, take a credit, insert, push.
 
-The order is the platform's, and so is the way back: when the push fails, the row is failed and the
-credit returned, and the row's compare-and-swap decides who may do that.
+If the push fails, it is undone as the platform does it: the row is failed and the credit returned,
+and the row's compare-and-swap decides who may do that.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.intake import Intake
 
-#: What the shopper would read when the job could not be queued.
+#: The shopper's message when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
 
 _EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
@@ -46,7 +46,7 @@ _EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "we
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A picture to hand in."""
+    """A picture to upload."""
 
     data: bytes
     content_type: str  # image/jpeg, image/png or image/webp
@@ -54,7 +54,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A try-on to make. Pictures in order: person, garment, accessories."""
+    """A try-on to order. Pictures in order: person, garment, accessories."""
 
     channel: Channel
     owner_id: str
@@ -62,12 +62,12 @@ class Order:
     prompt: str = ""
     shopper_email: str | None = None  # b2b
     shopper_pays: bool = False  # b2b resell: the shopper's credit instead of the store's
-    is_free: bool = False  # b2b: a trial that takes no credit, and so gives none back
+    is_free: bool = False  # b2b: a trial that takes no credit and returns none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderService:
-    """Makes sessions as the platform does."""
+    """Creates sessions as the platform does."""
 
     sessions: Sessions
     ledger: Ledger
@@ -130,7 +130,7 @@ class OrderService:
             )
 
     async def _return_if_taken(self, new: NewSession, payer: Payer) -> None:
-        """The answer was lost: the ledger tells whether the credit was taken."""
+        """The answer was lost: the ledger shows whether the credit was taken."""
         entries = await self.ledger.entries_of(_as_row(new))
         if any(entry.is_taking for entry in entries):
             await self.ledger.refund(payer, refund_text(new.session_id))
@@ -181,7 +181,7 @@ def _interrupted(row: Session) -> Interrupted:
 
 
 def upload_path(order: Order, name: str, content_type: str) -> str:
-    """Where the platform keeps an input picture inside the bucket."""
+    """The platform's path of an input picture in the bucket."""
     file = f"{name}.{_EXTENSIONS[content_type]}"
     if order.channel is Channel.B2B:
         return f"stores/{order.owner_id}/uploads/{file}"

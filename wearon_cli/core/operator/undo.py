@@ -3,8 +3,8 @@ Restores the picture that a redraw replaced, by swapping the two.
 
     swap := current;  current := previous;  previous := swap;  row signed anew;  swap removed
 
-The swap object is there exactly while the two change places, so a later undo finishes what
-an earlier one began. Each picture is in the bucket at all times, whatever is killed.
+The swap object exists exactly while the two are being swapped, so a later undo finishes what an
+earlier one began. Each picture is in the bucket at all times, whichever process is killed.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Undo:
 
     async def check(self, session_id: str) -> Session:
         """
-        See that there is something to bring back; changes nothing.
+        Check that there is a picture to restore. Changes nothing.
 
         Raises:
             InputError, SessionNotFound: As `Inspector.find`.
@@ -59,7 +59,7 @@ class Undo:
         finishes it.
 
         Raises:
-            SessionRunning: A worker has it, or another undo is at work.
+            SessionRunning: A worker has it, or another undo is running.
         """
         async with self.lock.hold(f"undo-{row.session_id}") as free:
             if not free:

@@ -1,4 +1,4 @@
-"""Sentences about a session for operators: the same in every command and on every page."""
+"""Sentences about a session for operators, the same in every command and on the operators' page."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ LOCATION_WORDS: Final = {
     JobLocation.MISSING: "missing: there is no job; recovery will fail and settle the session",
 }
 
-#: What an operator reads about the credit.
+#: The operator's sentence for each state of the credit.
 _CREDIT_WORDS: Final = {
     CreditState.HELD: "held: taken, the session has not ended",
     CreditState.SPENT: "spent on this picture",
@@ -33,7 +33,7 @@ _RETURNED_BY: Final = {
 
 
 def credit_words(credit: Credit) -> str:
-    """Where the credit is, for a person."""
+    """The state of the credit, as a sentence."""
     if credit.state is CreditState.UNCLEAR:
         return f"unclear: {credit.reason}"
     if credit.returned_by and credit.state is CreditState.RETURNED:

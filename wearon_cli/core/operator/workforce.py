@@ -15,12 +15,12 @@ class WorkerView:
     pid: int
     slots: int  # jobs it does at once
     since: datetime
-    session_ids: Sequence[str]  # of its jobs; the first ones, where there are very many
-    jobs: int  # all of them
+    session_ids: Sequence[str]  # its jobs; only the first ones when there are very many
+    jobs: int  # the number of its jobs
 
 
 class Workforce(Protocol):
-    """Looks at the workers. Changes nothing."""
+    """Reads the workers. Changes nothing."""
 
     async def look(self) -> Sequence[WorkerView]:
         """

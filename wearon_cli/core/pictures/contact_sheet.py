@@ -1,4 +1,4 @@
-"""A contact sheet: pictures side by side on one page, each with a few words under it."""
+"""A contact sheet: pictures side by side on one page, each with a caption."""
 
 import io
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-#: A picture's place on the page: the shape of a photo of a person.
+#: Size of a picture's place on the page: the shape of a photo of a person.
 PLACE_PX: Final = (400, 600)
 MOST_COLUMNS: Final = 4
 
@@ -27,12 +27,12 @@ type Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One picture with its words, or the reason why there is none."""
+    """One picture with its caption, or the reason why there is none."""
 
     name: str
     facts: str = ""  # under the name
-    jpeg: bytes | None = None  # decoded as it is: one of ours, or checked before
-    reason: str = ""  # in the picture's place, when there is none
+    jpeg: bytes | None = None  # decoded directly: one of ours, or already checked
+    reason: str = ""  # shown in place of a missing picture
 
 
 def contact_sheet(cards: Sequence[Card], *, title: str, subtitle: str) -> bytes:
@@ -99,7 +99,7 @@ def _draw_card(page: Image.Image, card: Card, at: tuple[int, int]) -> None:
 
 
 def _draw_picture(page: Image.Image, jpeg: bytes, at: tuple[int, int]) -> None:
-    """The whole picture, as large as its place allows, on a mat."""
+    """The whole picture, as large as its place allows, with a border."""
     place = Image.new("RGB", PLACE_PX, _MAT)
     with Image.open(io.BytesIO(jpeg)) as opened:
         picture = opened.convert("RGB")

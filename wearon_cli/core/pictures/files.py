@@ -1,9 +1,9 @@
 """
-A picture file stripped to its pixels.
+Strips a picture file to its pixels.
 
-Taken apart byte by byte, before any decoder sees the file: what a decoder is then given has no
-metadata, one picture, a known size. That keeps Pillow's metadata parsers, their warnings and their
-decompression out of reach of strangers.
+The file is parsed byte by byte, before any decoder sees it: the decoder then gets one picture of a
+known size without metadata. So untrusted data never reaches Pillow's metadata parsers and their
+decompression.
 """
 
 import struct
@@ -27,35 +27,35 @@ from wearon_cli.core.pictures.headers import (
 
 #: An encoder writes about ten scans into a progressive JPEG; thousands of them are an attack.
 MAX_JPEG_SCANS: Final = 100
-#: Every scan goes over all pixels again: twenty over the 50 megapixels of a large camera, about a
-#: second.
+#: Every scan covers all pixels again: twenty scans of the 50 megapixels of a large camera take
+#: about a second.
 MAX_JPEG_SCANNED_PX: Final = 1_000_000_000
 
-#: Chunks and segments that make pixels and their colours; everything else is left out.
+#: Chunks and segments that define pixels and their colours; everything else is removed.
 _PNG_KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT", b"IEND"})
-#: Of these, what may follow the first pixels. Colours that come later would not be in the budget.
+#: Those that may follow the first pixels. Colours that come later would not be in the budget.
 _PNG_PIXELS: Final = frozenset({b"IDAT", b"IEND"})
 _WEBP_KEPT: Final = frozenset({b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L"})
 _JPEG_TABLES: Final = frozenset({0xC4, 0xDB, 0xDD})
-#: Application segments kept, by marker and first bytes: they say what the colours mean.
+#: Application segments that are kept, by marker and first bytes: they define the colours.
 _JPEG_KEPT: Final = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
-    """A picture file without its metadata, not decoded yet."""
+    """A picture file without metadata, not decoded yet."""
 
     header: PictureHeader
-    data: bytes  # a whole file of this kind: one picture and its colour profile
+    data: bytes  # a complete file of this format: one picture and its colour profile
     orientation: int  # 1 to 8, as EXIF counts
 
 
 def read_file(data: bytes) -> PictureFile:
     """
-    Take a picture file apart.
+    Parse a picture file.
 
     Raises:
-        PictureUnusable: Not a whole JPEG, PNG or WebP file, or an animated one.
+        PictureUnusable: It is not a complete JPEG, PNG or WebP file, or it is animated.
     """
     header = read_header(data)
     try:
@@ -122,7 +122,7 @@ def _read_webp(data: bytes, header: PictureHeader) -> PictureFile:
 
 
 def _without_metadata_flags(name: bytes, chunk: bytes) -> bytes:
-    """The extended header must not announce the EXIF and XMP chunks that are left out."""
+    """Clear the flags of the EXIF and XMP chunks, which are removed."""
     if name != b"VP8X":
         return chunk
     return chunk[:8] + bytes([chunk[8] & ~0x0C]) + chunk[9:]

@@ -1,8 +1,8 @@
 """
-Reads the header of a picture file: its kind, its size, and the memory needed to decode it.
+Reads the header of a picture file: its format, its size, and the memory needed to decode it.
 
 Read byte by byte and without a copy, in a few microseconds, before any decoder sees the file.
-Understands JPEG, PNG and WebP, and no other kind. `files` takes the rest of a file apart.
+Supports only JPEG, PNG and WebP. `files` parses the rest of a file.
 """
 
 import struct
@@ -21,26 +21,26 @@ _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 #: Parts before the pixels begin. A colour profile has at most 255 in a JPEG, EXIF and XMP a few.
 MAX_PARTS_BEFORE_PIXELS: Final = 1000
 
-#: Bytes Pillow holds for a pixel of a PNG until it is shrunk, by the colour type of its header:
-#: the decoded picture, and the copy in a mode that a resampling filter can work in.
+#: Bytes per pixel that Pillow holds of a PNG until it is shrunk, by the colour type in its header:
+#: the decoded picture, and a copy in a mode that a resampling filter can process.
 _PNG_BYTES_PER_PX: Final = {0: 2, 2: 4, 3: 5, 4: 8, 6: 8}
 #: The same with a transparent colour: the picture, as RGBA, and with premultiplied alpha.
 _PNG_KEYED_BYTES_PER_PX: Final = 12
-#: The same of 16-bit grey: 2 as decoded, 4 as integers twice, 1 as grey (measured: 9.7).
+#: The same for 16-bit grey: 2 as decoded, 4 as integers twice, 1 as grey (measured: 9.7).
 _PNG_GREY_16_BYTES_PER_PX: Final = 11
 #: The same of a WebP (measured: 15.5 to 16.6): libwebp's canvas and the one before it, the bytes
 #: handed over, and Pillow's own picture.
 _WEBP_BYTES_PER_PX: Final = 17
-#: A JPEG's coefficients are held whole when its samples come in several scans.
+#: All of a JPEG's coefficients are held when its samples come in several scans.
 _JPEG_BYTES_PER_COEFFICIENT: Final = 2
 
-#: Brands of the ISO container behind "ftyp", by the name people know.
+#: Brands of the ISO container after "ftyp", and their common names.
 _ISO_BRANDS: Final = {
     b"avif": "AVIF",
     b"avis": "AVIF",
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
 }
-#: First bytes of other things that arrive as pictures.
+#: First bytes of other files that arrive as pictures.
 _OTHER_KINDS: Final = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
@@ -70,12 +70,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureHeader:
-    """What a picture file says of itself. Nothing of it is decoded yet."""
+    """The header of a picture file. Nothing is decoded yet."""
 
     kind: Kind
     width_px: int  # as stored, before the orientation is applied
     height_px: int
-    #: Held for each stored pixel while decoding, however much smaller the result is.
+    #: Bytes held per stored pixel while decoding, however small the result is.
     bytes_per_px: float
 
     @property
@@ -84,7 +84,7 @@ class PictureHeader:
 
 
 def sniff(data: bytes) -> Kind | None:
-    """Tell the kind from the first bytes; None when it is none of ours."""
+    """The format, by the first bytes; None when it is not supported."""
     if data.startswith(b"\xff\xd8\xff"):
         return Kind.JPEG
     if data.startswith(PNG_SIGNATURE):
@@ -96,7 +96,7 @@ def sniff(data: bytes) -> Kind | None:
 
 def read_header(data: bytes) -> PictureHeader:
     """
-    Read what stands before the pixels.
+    Read what comes before the pixels.
 
     Raises:
         PictureUnusable: Not a JPEG, PNG or WebP file, an animated one, or a damaged header.
@@ -259,7 +259,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
             return
         name, length = struct.unpack_from("<4sI", data, at)
         end = at + 8 + length + length % 2
-        if end > stop + 1:  # some writers leave out the last padding byte
+        if end > stop + 1:  # some writers omit the last padding byte
             raise broken("ends too early")
         yield name, at, min(end, stop)
         at = end
@@ -267,7 +267,7 @@ def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _webp_size(name: bytes, body: bytes) -> tuple[int, int] | None:
-    """(width, height) in px as this chunk says, if it is one that does."""
+    """(width, height) in px, if this chunk states them."""
     if name == b"VP8X":
         return _uint24(body, 4) + 1, _uint24(body, 7) + 1
     if name == b"VP8 ":

@@ -1,7 +1,7 @@
 """
-Marks a picture as made by a machine if its provider did not.
+Marks a picture as AI-generated if its provider did not.
 
-A picture that comes with a mark of its own is never touched: one more byte breaks its signature.
+A picture that already has a mark is never changed: one more byte would break its signature.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ _END_OF_RDF: Final = re.compile(rb"</(?:[A-Za-z][\w.-]*:)?RDF\s*>")
 
 
 class SourceType(StrEnum):
-    """How a picture came about, in IPTC's words."""
+    """How a picture was made, in IPTC's vocabulary."""
 
     GENERATED = "trainedAlgorithmicMedia"  # drawn by a trained model
-    COMPOSITE = "compositeSynthetic"  # put together from photos, with synthetic parts
+    COMPOSITE = "compositeSynthetic"  # composed of photos, with synthetic parts
 
 
 class MarkedBy(StrEnum):
     """Who set the marks of a stored picture."""
 
-    PROVIDER = "provider"  # it is stored as it came, byte for byte
+    PROVIDER = "provider"  # it is stored as received, byte for byte
     WORKER = "worker"
 
 
@@ -51,18 +51,18 @@ class Signer(Protocol):
 
         Args:
             jpeg: Without content credentials.
-            parent: The file that came: a JPEG, PNG or WebP. Its own credentials are kept within.
+            parent: The received file: a JPEG, PNG or WebP. Its own credentials are kept.
             source_type: How the picture came about.
-            encoded_anew: `jpeg` has the parent's picture, but not its bytes.
+            encoded_anew: `jpeg` is the parent's picture, re-encoded.
 
         Raises:
-            ConfigError: The certificate or its key cannot sign (any more).
+            ConfigError: The certificate or its key cannot sign, or no longer can.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedPicture:
-    """A picture as it is going to be stored."""
+    """A picture to be stored."""
 
     jpeg: bytes
     marks: Marks
@@ -71,7 +71,7 @@ class MarkedPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marking:
-    """Marks what is stored. One instance serves all jobs of a process."""
+    """Marks pictures before they are stored. One instance serves all jobs of a process."""
 
     signer: Signer | None = None
 
@@ -82,7 +82,7 @@ class Marking:
 
         Args:
             jpeg: The verified picture.
-            answer: The file it came in: the same bytes, unless it was re-encoded.
+            answer: The received file: the same bytes, unless it was re-encoded.
             source_type: How it came about.
         """
         marks = read_marks(jpeg)
@@ -107,10 +107,10 @@ def with_source_type(jpeg: bytes, source_type: SourceType) -> bytes:
     """
     Write the source type into the XMP of a JPEG. Nothing else of the file changes.
 
-    What the file says in XMP already is kept, if the source type still fits into its segment.
+    Existing XMP is kept, if the source type still fits into its segment.
 
     Args:
-        jpeg: A whole JPEG without content credentials.
+        jpeg: A complete JPEG without content credentials.
         source_type: How the picture came about.
     """
     start, end = _xmp_place(jpeg)
@@ -123,7 +123,7 @@ def with_source_type(jpeg: bytes, source_type: SourceType) -> bytes:
 
 
 def _xmp_place(jpeg: bytes) -> tuple[int, int]:
-    """Where its XMP is; an empty place behind the JFIF header when it has none."""
+    """Where its XMP is; an empty range after the JFIF header when it has none."""
     behind_head = 2
     for marker, start, end in _segments(jpeg):
         if marker == XMP_SEGMENT and jpeg.startswith(XMP_START, start + 4):
@@ -141,7 +141,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _extended(packet: bytes, source_type: SourceType) -> bytes:
-    """An XMP packet that says the source type too; a packet that cannot be read is replaced."""
+    """The XMP packet with the source type added; a packet that cannot be parsed is replaced."""
     ends = list(_END_OF_RDF.finditer(packet))
     if not ends or b'="http://www.w3.org/1999/02/22-rdf-syntax-ns#"' not in packet:
         return _PACKET % _description(source_type)
@@ -153,14 +153,14 @@ def _description(source_type: SourceType) -> bytes:
     return _DESCRIPTION % (SOURCE_TYPE_SCHEME + source_type.value).encode("ascii")
 
 
-#: Names its own namespaces, so that it fits into any packet.
+#: Declares its own namespaces, so that it fits into any packet.
 _DESCRIPTION: Final = (
     b'<rdf:Description xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" rdf:about=""'
     b' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
     b"<Iptc4xmpExt:DigitalSourceType>%s</Iptc4xmpExt:DigitalSourceType></rdf:Description>"
 )
-#: The form that XMP part 1 (Adobe 2012, section 7.3.2) gives to a packet; read-only, without
-#: padding. The id is the specification's own.
+#: The packet form of XMP part 1 (Adobe 2012, section 7.3.2); read-only, without padding. The id is
+#: the one in the specification.
 _PACKET: Final = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'

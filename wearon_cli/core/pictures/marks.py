@@ -1,8 +1,9 @@
 """
 Which marks of its origin a picture file carries: content credentials (C2PA), and XMP.
 
-Read byte by byte: a signature is seen, not checked. Where each is kept: C2PA 2.2, section A.3
-(embedding in JPEG, PNG, WebP); XMP part 3, Adobe 2020. The values of the source type are IPTC's.
+Reads byte by byte: it finds a signature but does not verify it. Where each is kept: C2PA 2.2,
+section A.3 (embedding in JPEG, PNG, WebP); XMP part 3, Adobe 2020. The values of the source type
+are IPTC's.
 """
 
 import re
@@ -23,7 +24,7 @@ _SOURCE_TYPE: Final = re.compile(rb"newscodes/digitalsourcetype/([A-Za-z]{1,60})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What a file says of where it comes from."""
+    """What a file says about its origin."""
 
     has_c2pa: bool = False
     source_type: str | None = None  # IPTC's, as trainedAlgorithmicMedia
@@ -33,7 +34,7 @@ class Marks:
         return self.has_c2pa or self.source_type is not None
 
     def __str__(self) -> str:
-        """In words, for a timeline: `C2PA and XMP trainedAlgorithmicMedia`, or `none`."""
+        """As text, for a timeline: `C2PA and XMP trainedAlgorithmicMedia`, or `none`."""
         names = (
             *(("C2PA",) if self.has_c2pa else ()),
             *((f"XMP {self.source_type}",) if self.source_type else ()),
@@ -42,7 +43,7 @@ class Marks:
 
 
 def read_marks(data: bytes) -> Marks:
-    """Look for the marks of a JPEG, PNG or WebP file; a file that is none or is broken has none."""
+    """Find the marks of a JPEG, PNG or WebP file. Any other file, or a broken one, has none."""
     kind = sniff(data)
     if kind is None:
         return Marks()
@@ -54,7 +55,7 @@ def read_marks(data: bytes) -> Marks:
             elif match := _SOURCE_TYPE.search(body):
                 source_type = match[1].decode("ascii")
     except (PictureUnusable, struct.error, IndexError):
-        pass  # what was seen before it ended was there
+        pass  # keep what was found before the end
     return Marks(has_c2pa=has_c2pa, source_type=source_type)
 
 

@@ -1,4 +1,4 @@
-"""What picture work needs from outside: a fetcher, and processes to read pictures in."""
+"""The ports of picture work: a fetcher, and processes that read pictures."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,14 +18,14 @@ class Fetcher(Protocol):
 
     async def fetch(self, url: str) -> bytes:
         """
-        Fetch one picture whole. Never follows a redirect, never reads past the size limit.
+        Fetch one complete picture. Never follows a redirect, never reads past the size limit.
 
         Raises:
-            PictureForbidden: The address points where this worker does not go.
-            PictureUnavailable: The address answers, but has no such picture (any more).
-            PictureTooLarge: More bytes than allowed.
-            PictureUnusable: Not a JPEG, PNG or WebP picture, by type and by content.
-            FetchFailed: No answer this time.
+            PictureForbidden: The address is not one that this worker may connect to.
+            PictureUnavailable: The server answers, but the picture does not exist (any more).
+            PictureTooLarge: It has more bytes than allowed.
+            PictureUnusable: By its type or content it is not a JPEG, PNG or WebP picture.
+            FetchFailed: There was no answer.
         """
 
 
@@ -33,10 +33,10 @@ class PixelPool(Protocol):
     """
     Works on untrusted pictures. Every implementation must:
 
-    - refuse by the header what would take too much memory;
-    - let what a picture does to its reader (death, endless work, memory) hit that call alone.
+    - by the header, refuse pictures that would take too much memory;
+    - limit what a picture does to its reader (crash, endless work, memory) to that call.
 
-    A call that is cancelled leaves no trace.
+    A cancelled call has no effect.
     """
 
     async def prepare(self, data: bytes, *, max_px: int, longest_px: int = 1024) -> PreparedPicture:

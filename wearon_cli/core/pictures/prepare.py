@@ -1,8 +1,9 @@
 """
-Input pictures made safe and small; results checked to be real pictures.
+Makes input pictures safe and small, and checks that results are real pictures.
 
-Everything here is pure and blocks: a worker runs it in child processes. Nothing of Pillow's global
-state is changed, and nothing warns, since `files` hands the decoders bare pixels of a known size.
+Everything here is pure and blocks: a worker runs it in child processes. Pillow's global state is
+not changed, and there are no warnings, since `files` gives the decoders only pixels of a known
+size.
 """
 
 import io
@@ -21,21 +22,22 @@ from wearon_cli.core.pictures.files import PictureFile, read_file
 from wearon_cli.core.pictures.headers import Kind, PictureHeader, read_header
 from wearon_cli.core.pictures.ports import PreparedPicture
 
-#: Longest side sent to a generator: what it looks at costs by the pixel, and shows no more.
+#: Longest side sent to a generator: more pixels cost more and do not improve the result.
 LONGEST_PX: Final = 1024
-#: Most pixels that are decoded unless said otherwise: the 50 megapixels of large phone cameras.
+#: Default limit of decoded pixels: the 50 megapixels of large phone cameras.
 MAX_PX: Final = 50_000_000
-#: The largest answer any image model gives has 8.3 megapixels; twice that is wrong.
+#: The largest result of any image model has 8.3 megapixels; twice that is an error.
 MAX_RESULT_PX: Final = 17_000_000
 #: An input with a shorter side than this is too small to pay for.
 MIN_SIDE_PX: Final = 16
 #: A result with a shorter side than this cannot be a picture of a person.
 MIN_RESULT_SIDE_PX: Final = 64
 
-#: Quality and chroma of what we encode; at this size full chroma costs few bytes and keeps prints.
+#: Quality and chroma of what we encode; at this size full chroma costs few bytes and keeps the
+#: detail of prints.
 _JPEG_QUALITY: Final = 92
 _JPEG_CHROMA: Final = "4:4:4"
-#: As good as Lanczos for large reductions (the SSIM test holds it to that), at half its time.
+#: As good as Lanczos for large reductions (checked by the SSIM test), in half the time.
 _FILTER: Final = Image.Resampling.HAMMING
 #: Reduce by whole pixels down to this multiple of the target before the filter runs.
 _REDUCING_GAP: Final = 2.0
@@ -49,7 +51,7 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-#: Modes that a resampling filter cannot work in, and what they become first.
+#: Modes that a resampling filter cannot process, and what they are converted to.
 _SIMPLER_MODES: Final = {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB"}
 
 
@@ -58,12 +60,12 @@ def prepare(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) 
     Make an input picture safe and small: sRGB JPEG, upright, opaque on white, no metadata.
 
     Args:
-        data: A JPEG, PNG or WebP file from anyone.
+        data: An untrusted JPEG, PNG or WebP file.
         longest_px: The longer side is at most this; a smaller picture keeps its size.
         max_px: Most pixels the file may claim to have; nothing is decoded above it.
 
     Raises:
-        PictureUnusable: Not such a file, not whole, or fewer or more pixels than allowed.
+        PictureUnusable: It is not such a file, is incomplete, or has too few or too many pixels.
     """
     prepare_need(data, longest_px=longest_px, max_px=max_px)
     file = read_file(data)
@@ -77,7 +79,7 @@ def prepare(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) 
 
 def prepare_need(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) -> int:
     """
-    Tell from the header alone how much memory `prepare` will take, in bytes.
+    The memory that `prepare` will take, in bytes, from the header alone.
 
     Raises:
         PictureUnusable: As `prepare` would, where the header shows it.
@@ -98,7 +100,7 @@ def verify(
     """
     Check a generator's answer, and return it as a JPEG file.
 
-    Every byte of it is decoded. A colour JPEG is returned as it came, with the marks of its origin;
+    Every byte of it is decoded. A colour JPEG is returned unchanged, with its provenance marks;
     anything else is re-encoded.
 
     Raises:
@@ -107,7 +109,7 @@ def verify(
     verify_need(data, min_side_px=min_side_px, max_px=max_px)
     file = read_file(data)
     is_jpeg = file.header.kind is Kind.JPEG
-    # At an eighth of its size a JPEG is still read to its end, for half the time.
+    # At an eighth of its size a JPEG is still read to its end, in half the time.
     image = _decode(file, longest_px=1 if is_jpeg else None)
     if is_jpeg and image.mode == "RGB":
         return data
@@ -123,7 +125,7 @@ def verify_need(
     max_px: int = MAX_RESULT_PX,
 ) -> int:
     """
-    Tell from the header alone how much memory `verify` will take, in bytes.
+    The memory that `verify` will take, in bytes, from the header alone.
 
     Raises:
         PictureUnusable: As `verify` would, where the header shows it.
@@ -141,7 +143,7 @@ def _require_side(header: PictureHeader, min_side_px: int) -> None:
 
 
 def _below_warning(max_px: int) -> int:
-    """Above its own line Pillow warns, which other threads would see."""
+    """Above its own limit Pillow warns, which would affect other threads."""
     return min(max_px, Image.MAX_IMAGE_PIXELS or max_px)
 
 
@@ -195,7 +197,7 @@ def _shrink(image: Image.Image, longest_px: int) -> Image.Image:
 
 
 def _flat_srgb(image: Image.Image) -> Image.Image:
-    """RGB in the sRGB space; what is transparent becomes white."""
+    """Convert to sRGB; transparent pixels become white."""
     profile = image.info.get("icc_profile")
     if image.mode in {"LA", "RGBA"}:
         layered = image.convert("RGBA")
@@ -207,7 +209,7 @@ def _flat_srgb(image: Image.Image) -> Image.Image:
 
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert by the picture's own colour profile; one that cannot be used is ignored."""
+    """Convert by the picture's own colour profile; an unusable profile is ignored."""
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -223,6 +225,6 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _jpeg(image: Image.Image) -> bytes:
     held = io.BytesIO()
-    image.info = {}  # Pillow would write profile, comment and resolution from here into the file
+    image.info = {}  # otherwise Pillow writes profile, comment and resolution into the file
     image.save(held, "JPEG", quality=_JPEG_QUALITY, subsampling=_JPEG_CHROMA)
     return held.getvalue()

@@ -43,7 +43,7 @@ class FairSlots:
         except asyncio.CancelledError:
             if granted.cancelled():
                 self._leave(owner, granted)
-            else:  # it was handed out just before
+            else:  # it was assigned just before
                 self._give_back(owner)
             raise
 
@@ -61,13 +61,13 @@ class FairSlots:
                 return
             granted = self._waiting[owner][0]
             self._leave(owner, granted)
-            if not granted.done():  # else its cancellation is on the way
+            if not granted.done():  # otherwise it is being cancelled
                 self._free -= 1
                 self._held[owner] += 1
                 granted.set_result(None)
 
     def _leave(self, owner: str, granted: asyncio.Future[None]) -> None:
-        """An owner who waits on goes behind the others."""
+        """An owner who still waits moves behind the others."""
         waiting = self._waiting.pop(owner, deque())
         if granted in waiting:
             waiting.remove(granted)

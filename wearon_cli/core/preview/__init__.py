@@ -1,1 +1,1 @@
-"""The preview: a garment laid on a person's photo, offline, marked as a composite."""
+"""The preview: a garment placed on a person's photo, made offline and marked as a composite."""

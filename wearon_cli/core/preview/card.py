@@ -1,4 +1,4 @@
-"""The card: person and garment side by side, with a word why the one does not wear the other."""
+"""The card: person and garment side by side, with the reason why they are not composed."""
 
 from typing import Final
 

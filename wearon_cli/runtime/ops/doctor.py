@@ -36,7 +36,7 @@ async def examine(settings: Settings, *, today: date | None = None) -> list[Find
 
     Args:
         settings: Of production, or of a local stack that runs.
-        today: The day on which models are open or closed; None: that of the clock (UTC).
+        today: The day for retirement dates; None: today (UTC).
     """
     day = today or datetime.now(UTC).date()
     parts: list[tuple[str, Callable[[Settings], Awaitable[Sequence[Finding]]]]] = [
@@ -73,7 +73,7 @@ async def _within(
 
 
 async def _settings(settings: Settings) -> Sequence[Finding]:
-    """They were validated when they were read."""
+    """Always passes: they were validated when they were read."""
     found = [Finding(name="settings", ok=True, detail="valid and consistent")]
     if settings.is_local:
         return found
@@ -188,7 +188,7 @@ async def _machine(settings: Settings) -> Sequence[Finding]:
 
 
 def _port(settings: Settings) -> Finding:
-    """Free, or held by a `serve` that answers: both are fine."""
+    """Passes when the port is free, or a `serve` answers on it."""
     name = f"port {settings.port}"
     host = settings.host if settings.host in LOCAL_HOSTS else "127.0.0.1"
     try:

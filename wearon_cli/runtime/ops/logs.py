@@ -30,7 +30,7 @@ QUIET: Final = (
 SCRUBBED: Final = "[cut]"
 
 _SECRETS: Final = (
-    # Addresses keep their path, which support needs, and lose their query and login.
+    # Addresses keep their path, which support needs; their query and login are removed.
     (re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*"), rf"\1?{SCRUBBED}"),
     (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@\"']*:[^\s/@\"']*@"), rf"\1{SCRUBBED}@"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), SCRUBBED),  # a JSON web token
@@ -84,7 +84,9 @@ def configure_logs(settings: Settings, role: str) -> None:
 
 
 def configure_quiet_logs(settings: Settings, command: str) -> None:
-    """As `configure_logs`, for a command that answers on stdout: warnings only, unless told."""
+    """As `configure_logs`, for a command that answers on stdout: warnings only, unless set
+    otherwise.
+    """
     told = "log_level" in settings.model_fields_set
     configure_logs(
         settings if told else settings.model_copy(update={"log_level": "warning"}), command

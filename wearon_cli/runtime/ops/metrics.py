@@ -99,7 +99,7 @@ class Meters:
         Gauge(f"wearon_{name}", text, registry=self.registry).set_function(value)
 
     def render(self) -> bytes:
-        """The text that a scrape gets."""
+        """The text of a scrape."""
         return generate_latest(self.registry)
 
     def _add_job_counters(self) -> None:
@@ -245,7 +245,7 @@ class Meters:
 
 
 class QueueCollector(Collector):
-    """What waits in Redis, as gauges, read at each scrape."""
+    """The state of the queue as gauges, read from Redis at each scrape."""
 
     def __init__(
         self, queue_stats: QueueStatsPort, settings: Settings, loop: asyncio.AbstractEventLoop
@@ -274,7 +274,7 @@ class QueueCollector(Collector):
             yield from _halt_gauges(stats, self._settings)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not look at Redis."""
+        """Nothing: registering must not read Redis."""
         return ()
 
     async def _look(self) -> QueueStats | None:
@@ -301,7 +301,7 @@ def _gauges(now: QueueStats) -> Iterable[tuple[str, str, float]]:
 
 
 def _halt_gauges(now: QueueStats, settings: Settings) -> Iterable[Metric]:
-    """Times are in seconds since 1970, and are absent while there are none."""
+    """Times are in seconds since 1970, and absent if there is none."""
     state = halt_state(now.halts, settings)
     is_open = GaugeMetricFamily("wearon_breaker_open", "1: calls are halted.", labels=["breaker"])
     since = GaugeMetricFamily(

@@ -24,7 +24,7 @@ from wearon_cli.core.providers import TryOnRequest
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.trials import OpenTrials, open_trials
 
-#: The smallest picture that every model draws, at the lowest quality: a cent or three.
+#: The smallest picture that every model draws, at the lowest quality: one to three cents.
 SIZE: Final = "1024x1024"
 QUALITY: Final = "low"
 #: Bundled with the package.
@@ -34,31 +34,31 @@ type Api = Literal["images", "responses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
+class ProbePurchase:
     """One picture to be bought."""
 
     name: str  # PROVIDER:MODEL
     expected_usd: float | None
-    api: Api | None = None  # OpenAI only: which of its two
-    is_configured: bool = True  # jobs would buy this way
+    api: Api | None = None  # OpenAI only: one of its two APIs
+    is_configured: bool = True  # jobs use this API
 
     @property
     def title(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         return f"{self.name} ({self.api})" if self.api else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A purchase, and what was seen."""
+    """A purchase, and its result."""
 
-    purchase: Purchase
+    purchase: ProbePurchase
     trial: Trial
 
 
-def planned(settings: Settings) -> list[Purchase]:
+def planned(settings: Settings) -> list[ProbePurchase]:
     """
-    What a paid probe buys: every configured model; of OpenAI's each through both APIs.
+    What a paid probe buys: every configured model; OpenAI's models through both APIs.
 
     Raises:
         ConfigError: No configured provider has a key.
@@ -68,13 +68,15 @@ def planned(settings: Settings) -> list[Purchase]:
     for name in settings.model_names:
         model = named_model(name)
         if settings.provider_key(model.provider) is None:
-            continue  # a fault of its own, which the free checks tell
+            continue  # a failure that the free checks report
         usd = try_on_usd(model, size=SIZE, quality=QUALITY, pictures=len(PICTURES))
         if model.provider != OPENAI:
-            found.append(Purchase(name=name, expected_usd=usd))
+            found.append(ProbePurchase(name=name, expected_usd=usd))
             continue
         found += [
-            Purchase(name=name, expected_usd=usd, api=api, is_configured=api == settings.openai_api)
+            ProbePurchase(
+                name=name, expected_usd=usd, api=api, is_configured=api == settings.openai_api
+            )
             for api in apis
         ]
     if not found:
@@ -85,7 +87,7 @@ def planned(settings: Settings) -> list[Purchase]:
     return found
 
 
-async def paid_probe(settings: Settings, purchases: Sequence[Purchase]) -> list[Probe]:
+async def paid_probe(settings: Settings, purchases: Sequence[ProbePurchase]) -> list[Probe]:
     """
     Buy them, all at the same time.
 
@@ -103,7 +105,7 @@ async def paid_probe(settings: Settings, purchases: Sequence[Purchase]) -> list[
 
 
 async def _buy_through(
-    api: Api | None, settings: Settings, purchases: Sequence[Purchase]
+    api: Api | None, settings: Settings, purchases: Sequence[ProbePurchase]
 ) -> list[Probe]:
     changes = {"image_size": SIZE, "image_quality": QUALITY} | ({"openai_api": api} if api else {})
     small = settings.model_copy(update=changes)
@@ -115,7 +117,7 @@ async def _buy_through(
 
 
 async def _buy(
-    opened: OpenTrials, number: int, purchase: Purchase, pictures: tuple[PreparedPicture, ...]
+    opened: OpenTrials, number: int, purchase: ProbePurchase, pictures: tuple[PreparedPicture, ...]
 ) -> Probe:
     request = TryOnRequest(
         session_id=f"probe-{uuid4()}",
@@ -160,7 +162,7 @@ def probe_facts(probe: Probe) -> dict[str, object]:
 
 
 def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
-    """One for each purchase: the picture, its price, its marks, and whether it is had again."""
+    """One per purchase: the picture, its price, its marks, and whether it can be fetched again."""
     return [
         _failed(probe, probes) if probe.trial.error else _drawn(probe.purchase, probe.trial)
         for probe in probes
@@ -168,7 +170,7 @@ def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
 
 
 def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
-    """A fault where jobs would meet it; else a warning."""
+    """A failure if jobs use this API; otherwise a warning."""
     purchase, error = probe.purchase, probe.trial.error
     others_draw = any(each.trial.error is None and each.purchase.is_configured for each in probes)
     harmless = not purchase.is_configured or (isinstance(error, ModelUnavailable) and others_draw)
@@ -181,7 +183,7 @@ def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     )
 
 
-def _drawn(purchase: Purchase, trial: Trial) -> Finding:
+def _drawn(purchase: ProbePurchase, trial: Trial) -> Finding:
     seen = (_price(trial), _marks(trial), _retrieval(purchase, trial.retrieval))
     hints = [hint for _, hint in seen if hint]
     words = [f"a picture after {trial.took_s:.1f} s", *(word for word, _ in seen if word)]
@@ -196,7 +198,7 @@ def _drawn(purchase: Purchase, trial: Trial) -> Finding:
 
 
 def _price(trial: Trial) -> tuple[str, str]:
-    """In words; and what to do."""
+    """The result as text, and what to do."""
     usage = trial.picture.usage if trial.picture else None
     if usage is None or usage.cost_usd is None:
         return "its price is neither reported nor known here", "check the provider's bill"
@@ -219,7 +221,7 @@ def _marks(trial: Trial) -> tuple[str, str]:
     return f"marked by {' and '.join(names)}, {kept}", ""
 
 
-def _retrieval(purchase: Purchase, again: Retrieval) -> tuple[str, str]:
+def _retrieval(purchase: ProbePurchase, again: Retrieval) -> tuple[str, str]:
     looks = {
         "found by its marker while it was being drawn": again.found_while_drawn,
         "found by its marker afterwards": again.found_after,

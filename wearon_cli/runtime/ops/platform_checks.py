@@ -7,8 +7,8 @@ from wearon_cli.core.image_models import named_model
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
 
-#: A payload of the queue contract: person, garment, eight accessories. The platform sets no limit
-#: for b2c, but hardly anybody wears more.
+#: A payload of the queue contract: person, garment, eight accessories. The platform has no limit
+#: for b2c, but more accessories are rare.
 USUAL_MOST_PICTURES: Final = 10
 
 

@@ -1,7 +1,7 @@
 """
 Whether the role of this container answers: `python -m wearon_cli.runtime.ops.probe`.
 
-Exit code 0 when it does, else 1, with a sentence on stderr.
+Exit code 0 if it does, otherwise 1 with a sentence on stderr.
 
 The role is read from the command line of the container's first process. `serve` is asked on its
 port, `consume` and `celery` on that of their metrics (the image sets WEARON_METRICS_PORT), `all` on
@@ -27,7 +27,9 @@ type Address = tuple[int, str]  # port and path
 
 
 def main(first_process: Path = FIRST_PROCESS) -> int:
-    """Exit code 0 when the role of this container answers, or any where it has no role of ours."""
+    """Exit code 0 when the role of this container answers; without a role of ours, when any
+    answers.
+    """
     addresses = _addresses(load_settings())
     role = _role(first_process)
     if role is None:
@@ -48,7 +50,7 @@ def _addresses(settings: Settings) -> Mapping[str, Address]:
 
 
 def _role(first_process: Path) -> str | None:
-    """What `wearon` was started as; None where the first process is something else."""
+    """The role that `wearon` was started as; None when the first process is another program."""
     try:
         words = first_process.read_text("utf-8", errors="replace").split("\0")
     except OSError:

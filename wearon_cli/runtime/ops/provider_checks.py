@@ -1,4 +1,6 @@
-"""The part of `wearon doctor` about image providers: their keys, their models, who serves."""
+"""The part of `wearon doctor` about image providers: their keys, their models, and whether each
+order has one left.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,14 +28,14 @@ _TITLES: Final = {OPENAI: "OpenAI", RUNWARE: "Runware"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What one provider answered."""
+    """The answers of one provider."""
 
     finding: Finding  # about the key
-    looks: Sequence[ModelLook] = ()  # none when the key, or the provider, does not work
+    looks: Sequence[ModelLook] = ()  # empty when the key, or the provider, does not work
 
 
 async def check_providers(settings: Settings, *, today: date) -> list[Finding]:
-    """Keys of all configured providers, then their models, then orders that have none left."""
+    """Keys of all configured providers, then their models, then orders without any model left."""
     if settings.draws_previews:
         return [Finding(name="image API", ok=True, detail="no key: pictures are previews")]
     names = settings.provider_names
@@ -50,7 +52,9 @@ async def check_providers(settings: Settings, *, today: date) -> list[Finding]:
 
 
 def _orders(settings: Settings, asked: Mapping[str, _Asked]) -> dict[str, Sequence[str]]:
-    """Every order of providers that answered; the others are a fault of their own."""
+    """Every order of providers, limited to those that answered; the others are reported as failures
+    themselves.
+    """
     orders = {"WEARON_PROVIDERS": settings.provider_order} | {
         f"store {store}": order for store, order in settings.store_providers.items()
     }

@@ -4,13 +4,13 @@ Celery's worker, with jobs, slots and shutdown under our control.
 Celery takes messages, shows them to its tools and reports how each ended; the jobs run elsewhere
 (`Jobs`). Gaps in Celery 5.6 that are closed here:
 
-- a worker never takes a message that it has no slot for, also after losing its connection, when
-  Celery forgets the messages it holds;
-- no event is lost: Celery gathers events of several jobs into one message, and drops those that
+- a worker never takes a message without a free slot, not even after it lost its connection and
+  Celery forgot the messages it has;
+- no event is lost: Celery batches events of several jobs into one message, and drops those that
   another thread adds while it is sent;
 - a queue entry that is not a message is dropped and does not end the worker;
-- a signal and `celery control shutdown` begin the same drain, in which
-  the worker still answers Celery's tools.
+- a signal and `celery control shutdown` start the same drain, during which the worker still answers
+  Celery's tools.
 """
 
 import os
@@ -44,12 +44,12 @@ HEARTBEAT_S: Final = 30
 EXIT_UNRESPONSIVE: Final = 75
 #: Exit code after a second signal.
 EXIT_AT_ONCE: Final = 130
-#: Result of a message whose job was done, taken or not yet due.
+#: Result of a message whose job was finished, taken by another worker, or not due yet.
 NOT_CLAIMED: Final = "not claimed"
 
 
 class HandedBack(Retry):  # type: ignore[misc]
-    """How Celery's events show a job that another attempt will end."""
+    """How Celery's events show a job that another attempt will finish."""
 
     def __repr__(self) -> str:
         return f"{self.excs}, due in {self.when:g} s"
@@ -62,11 +62,11 @@ class Jobs(Protocol):
         """Run a released job and return its disposition; None: there was nothing to claim."""
 
     def drain(self, *, within_s: float) -> None:
-        """Begin no purchase any more, let running jobs end, then have the rest handed back."""
+        """Start no more purchases, let running jobs end, then hand back the rest."""
 
 
 class Controller:
-    """One Celery worker. Start it from the main thread; it returns when it was told to stop."""
+    """One Celery worker. Start it from the main thread; it returns after it was told to stop."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class Controller:
     ) -> None:
         """
         Args:
-            app: From `make_celery`; this one worker's own.
+            app: From `make_celery`, used by this worker only.
             jobs: Runs the jobs.
-            name: `NAME@HOST`, as Celery's tools show it; one of its kind.
-            slots: Messages in hand at once.
+            name: `NAME@HOST`, as Celery's tools show it; unique.
+            slots: Messages processed at once.
             drain_s: Time for running jobs when the worker stops.
-            on_ready: Called once, when it takes messages.
+            on_ready: Called once, when it starts to take messages.
         """
         self._jobs = jobs
         self._slots = slots
@@ -93,7 +93,7 @@ class Controller:
         self._app: Any = app
         self._stopping = False
         self._drainer = threading.Thread(target=self._drain, name="drain", daemon=True)
-        # An error of the job is its end, not Celery's: it is logged where it happens.
+        # An error of a job does not concern Celery: it is logged where it happens.
         self._app.task(_task(jobs), name=GENERATE, throws=(WearonError,))
         self._app.steps["consumer"].add(_channel_step(self))
         self._app.steps["worker"].add(_drain_step(self))
@@ -123,7 +123,7 @@ class Controller:
 
     @property
     def in_hand(self) -> int:
-        """Messages taken and not answered."""
+        """Messages taken and not yet finished."""
         return int(self._worker.pool.in_hand)
 
     @property
@@ -132,11 +132,11 @@ class Controller:
         return not self._stopping and CELERY_QUEUE in self._app.amqp.queues.consume_from
 
     def free_slots(self) -> int:
-        """Messages it may still take."""
+        """Messages it may take now."""
         return 0 if self._stopping else self._slots - self.in_hand
 
     def stop_on_signals(self) -> None:
-        """First SIGTERM or SIGINT: drain and stop. Second: end at once; recovery does the rest."""
+        """First SIGTERM or SIGINT: drain and stop. Second: exit at once; recovery does the rest."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             if self._stopping:
@@ -147,12 +147,12 @@ class Controller:
             signal.signal(number, stop)
 
     def stop(self) -> None:
-        """Begin to drain, then stop; repeats do nothing. Returns at once."""
+        """Start to drain, then stop; repeated calls do nothing. Returns at once."""
         if self._stopping:
             return
         self._stopping = True
         self._drainer.start()
-        # On its own timer, because the part that must drain may be the part that hangs.
+        # On its own timer, because the part that drains may be the part that hangs.
         end = threading.Timer(self._drain_s + HAND_BACK_S, os._exit, [EXIT_UNRESPONSIVE])
         end.daemon = True
         end.start()
@@ -209,7 +209,7 @@ class _SlotPool(TaskPool):  # type: ignore[misc]
         with self._lock:
             self.taken += 1
             self.in_hand += 1
-        result.f.add_done_callback(self._free)  # called at once when it is done already
+        result.f.add_done_callback(self._free)  # called at once if it is already done
         return result
 
     def _free(self, _done: object) -> None:
@@ -219,7 +219,7 @@ class _SlotPool(TaskPool):  # type: ignore[misc]
 
 
 def _nothing() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 def _task(jobs: Jobs) -> Callable[[str], str]:
@@ -230,7 +230,7 @@ def _task(jobs: Jobs) -> Callable[[str], str]:
         closing = disposition.closing
         if closing is None:
             error = error_named(disposition.error)
-            # Not sent again from here: the journal releases the job when it is due.
+            # Not sent again here: the journal releases the job when it is due.
             raise HandedBack(exc=error, when=round(disposition.after_s, 1))
         if closing.ending in (Ending.FAILED, Ending.PARKED):
             raise error_named(closing.error_code or "")
@@ -256,7 +256,7 @@ def _channel_step(controller: Controller) -> type:
 
 
 def _read_message(read: Callable[[], None]) -> None:
-    """Drop what is not JSON: Celery would take it for its own failure, and end."""
+    """Drop a message that is not JSON: Celery would treat it as its own failure and exit."""
     try:
         read()
     except ValueError:
@@ -265,7 +265,7 @@ def _read_message(read: Callable[[], None]) -> None:
 
 def _drain_step(controller: Controller) -> type:
     class Drain(bootsteps.StartStopStep):  # type: ignore[misc]
-        """Begins the drain too when Celery ends by itself: its pool waits for running jobs."""
+        """Also starts the drain when Celery ends by itself: its pool waits for running jobs."""
 
         requires = ("celery.worker.components:Pool",)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from wearon_cli.core.errors import LeaseLost, QueueUnavailable
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.journal import Claim, JobPlace
+from wearon_cli.core.jobs.journal import Claim, JobState
 from wearon_cli.core.jobs.workers import Worker
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings
@@ -19,9 +19,9 @@ from wearon_cli.runtime.events import JobAwaited
 from wearon_cli.runtime.ops.logs import configure_logs
 from wearon_cli.wiring.worker import WorkerParts, open_worker
 
-#: Pause between two tries to claim a job that cannot be claimed yet.
+#: Pause before another attempt to claim a job that cannot be claimed yet.
 CLAIM_PAUSE_S: Final = 0.5
-#: Jobs done at once.
+#: Jobs run at once.
 AT_ONCE: Final = 8
 #: Jobs made ready in one pass of recovery.
 BATCH: Final = 100
@@ -30,13 +30,13 @@ BATCH: Final = 100
 @asynccontextmanager
 async def working_here(settings: Settings) -> AsyncIterator[Callable[[str], None]]:
     """
-    Run only the jobs of the given sessions while the block runs. An unfinished job is handed back
-    at its end.
+    Run only the jobs of the given sessions while the block runs. Unfinished jobs are handed back at
+    its end.
 
     Raises:
         WearonError: What `wearon celery` would refuse to start with.
     """
-    configure_logs(settings, "now")  # stdout is the answer's
+    configure_logs(settings, "now")  # stdout is reserved for the answer
     async with open_worker(settings) as parts:
         hands = _Hands(parts, _worker(), settings)
         await parts.registry.register(hands.worker)
@@ -59,7 +59,7 @@ def _worker() -> Worker:
 
 @dataclass(slots=True)
 class _Hands:
-    """The jobs being done here."""
+    """The jobs that run here."""
 
     parts: WorkerParts
     worker: Worker
@@ -68,11 +68,11 @@ class _Hands:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def take_on(self, session_id: str) -> None:
-        """Do the job of this session, once it is open."""
+        """Run the job of this session, once it is open."""
         self.tasks.add(asyncio.create_task(self._work_on(session_id)))
 
     async def let_go(self) -> None:
-        """Hand back what is in hand."""
+        """Hand back unfinished jobs."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -95,11 +95,11 @@ class _Hands:
             await asyncio.sleep(CLAIM_PAUSE_S)
 
     async def _once(self, session_id: str) -> bool:
-        """One attempt, if the job may be claimed now. True: there is no job any more."""
+        """One attempt, if the job can be claimed now. True: the job has ended."""
         entry = await self.parts.reader.entry(session_id)
         if entry is None:
             return True
-        if entry.place is JobPlace.WAITING and entry.due_at and entry.due_at <= utc_now():
+        if entry.state is JobState.WAITING and entry.due_at and entry.due_at <= utc_now():
             await self.parts.dispatcher.recover(limit=BATCH, max_wait_s=self.settings.max_wait_s)
         claim = await self._claim(session_id)
         if claim is not None:

@@ -3,7 +3,7 @@ One event loop, on a thread of its own, that runs all jobs of a Celery process.
 
 Celery's threads only pass a session id and wait: a job spends forty seconds waiting for a socket,
 so hundreds share the loop and its connections. The process has one lease for all its jobs: when it
-is lost, other workers may have them already, and their attempts here are cancelled.
+is lost, other workers may already have the jobs, and their attempts here are cancelled.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from wearon_cli.wiring.worker import WorkerParts, open_worker
 
 #: Cancelled jobs are handed back within this time, storing a bought picture included.
 HAND_BACK_S: Final = 12.0
-#: A renewal or a claim that met an outage is tried again after this pause: before recovery looks
-#: for dead workers, when Redis is back.
+#: A renewal or a claim that failed in an outage is retried after this pause, which is shorter than
+#: recovery waits to look for dead workers when Redis is back.
 RETRY_PAUSE_S: Final = 1.0
 
 
 class JobLoop:
-    """Start it, run jobs from any thread, drain it, stop it."""
+    """Can be started, run jobs from any thread, be drained and stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,19 +67,20 @@ class JobLoop:
         """
         Claim a released job and run it; returns its disposition.
 
-        None: there was nothing to claim, or this worker stops: the journal releases it again.
+        None: there was nothing to claim, or this worker is stopping and the journal releases the
+            job again.
         """
         if not self._accepts:
             return None
         return asyncio.run_coroutine_threadsafe(self._answer(session_id), self._loop).result()
 
     def drain(self, *, within_s: float) -> None:
-        """Take no more jobs, let the running ones end, then hand the rest back."""
+        """Take no more jobs, let the running ones end, then hand back the rest."""
         self._accepts = False
         asyncio.run_coroutine_threadsafe(self._drain(within_s), self._loop).result()
 
     def stop(self) -> None:
-        """Leave the workers, close the connections and end the thread."""
+        """Unregister the worker, close the connections and end the thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=HAND_BACK_S)
 
@@ -118,7 +119,7 @@ class JobLoop:
         if self._jobs:
             emit(DrainStarted(jobs=len(self._jobs), within_s=within_s))
         give_up_s = self._loop.time() + within_s
-        # Repeatedly: a claim in progress when the drain began may have become a job.
+        # In a loop: a claim that was in progress when the drain began may have become a job.
         while self._jobs and (left_s := give_up_s - self._loop.time()) > 0:
             await asyncio.wait(self._jobs, timeout=left_s)
         await self._hand_all_back()

@@ -30,14 +30,14 @@ class Watched(Protocol):
 
     @property
     def in_hand(self) -> int:
-        """Messages taken and not answered."""
+        """Messages taken and not yet finished."""
 
     @property
     def takes_messages(self) -> bool:
-        """Whether it means to."""
+        """Whether it is supposed to take messages."""
 
     def free_slots(self) -> int:
-        """Messages it has room for."""
+        """Messages that it may take now."""
 
     def leave(self) -> None:
         """End the process."""
@@ -87,4 +87,4 @@ class Watchdog:
         try:
             return bool(self._redis.llen(CELERY_QUEUE))
         except (RedisError, OSError):
-            return False  # Redis is away: that is not unresponsiveness
+            return False  # Redis is down: the worker is not to blame

@@ -1,6 +1,6 @@
 -- Put before each script that works on jobs, with the names of the keys (keys.py).
 --
--- Every open job is a member of the sorted set JOBS, and its score says in which place it is:
+-- Every open job is a member of the sorted set JOBS, and its score says in which state it is:
 local RELEASED = -1e11 -- plus its deadline: its message is out, and no worker has claimed it
 local FREE_HEAD = -2e10 -- plus a time: ready, in front of the FREE lane
 local FREE = -1e10 -- plus the time it came: ready, in the FREE lane

@@ -1,4 +1,4 @@
-"""What is done to the arena while jobs run, and the jobs themselves."""
+"""Pushes the jobs of a round, and kills and breaks things while they run."""
 
 import threading
 import time
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from redis import Redis
 from redis.exceptions import RedisError
 
-from devkit.chaos.arena import Arena
+from devkit.chaos.stack import ChaosStack
 from devkit.servers.platform import KINDS, Job, Platform
 from wearon_cli.adapters.redis.keys import TASK_LIST
 
 GARBAGE = (b"{", b"[]", b"\xff\xfe\x00", b'{"session_id": 7}', b'"text"', b"9" * 5000)
 RESTART_AFTER_S = 1.0
-#: How a job fails by its own fault, and how often: a photo that is gone, a payload that is none, a
-#: picture that decodes to gigabytes, a shopper whose account is gone when the refund comes.
+#: How often a job fails by its own fault: a missing photo, an invalid payload, a picture that
+#: decodes to gigabytes, a shopper whose account no longer exists at the refund.
 FAULTY = {"": 0.86, "gone": 0.04, "malformed": 0.04, "bomb": 0.03, "stranger": 0.03}
-#: Open rows of b2c that the platform's cron takes for stuck, in a round.
+#: Open b2c rows per round that the platform's cron considers stuck.
 CRON_TAKES = 3
 
 
-def push(arena: Arena, platform: Platform, jobs: int, over_s: float) -> list[Job]:
-    """Jobs of all kinds over some time; a tenth twice, and garbage between them."""
-    chance = arena.chance
+def push(stack: ChaosStack, platform: Platform, jobs: int, over_s: float) -> list[Job]:
+    """Push jobs of all kinds over some time; a tenth of them twice, and garbage in between."""
+    chance = stack.chance
     made: list[Job] = []
     for n in range(jobs):
         fails = chance.choices(list(FAULTY), list(FAULTY.values()))[0]
@@ -33,13 +33,13 @@ def push(arena: Arena, platform: Platform, jobs: int, over_s: float) -> list[Job
         if chance.random() < 0.05:
             payloads.append(chance.choice(GARBAGE))
         for payload in payloads:
-            _lpush(arena.redis.url, payload)
+            _lpush(stack.redis.url, payload)
         time.sleep(over_s / jobs * chance.uniform(0.5, 1.5))
     return made
 
 
 def _lpush(url: str, payload: bytes) -> None:
-    """As a producer that repeats until Redis took it."""
+    """As a producer that retries until Redis accepted it."""
     while True:
         try:
             with Redis.from_url(url) as queue:
@@ -50,16 +50,15 @@ def _lpush(url: str, payload: bytes) -> None:
             return
 
 
-class Rage:
-    """A kill every few seconds, and each of the large events once."""
+class Disruption:
+    """A kill every few seconds, and each of the larger failures once."""
 
-    def __init__(self, arena: Arena, platform: Platform, over_s: float) -> None:
-        self._arena = arena
+    def __init__(self, stack: ChaosStack, platform: Platform, over_s: float) -> None:
+        self._stack = stack
         self._platform = platform
         self._over_s = over_s
-        self._chance = arena.chance
-        self._say = arena.diary.say
-        self._rolling = threading.Lock()
+        self._chance = stack.chance
+        self._say = stack.actions.say
 
     def run(self) -> None:
         end_s = time.monotonic() + self._over_s
@@ -67,7 +66,7 @@ class Rage:
             self.restart_redis,
             self.close_supabase,
             self.refuse_uploads,
-            self.close_the_account if self._arena.seller.fetches else self.close_models,
+            self.close_the_account if self._stack.provider.fetches else self.close_models,
             self.kill_one_worker_twice,
             self.rolling_restart,
         ]
@@ -76,7 +75,7 @@ class Rage:
         due_s = [time.monotonic() + gap_s * (n + 1) for n in range(len(large))]
         while time.monotonic() < end_s:
             time.sleep(self._chance.uniform(1.0, max(1.5, self._over_s * 0.055)))
-            self.kill_someone()
+            self.kill_random_process()
             self.cron()
             if due_s and time.monotonic() > due_s[0]:
                 due_s.pop(0)
@@ -85,19 +84,19 @@ class Rage:
     def _away_s(self) -> float:
         return self._over_s * self._chance.uniform(0.04, 0.08)
 
-    def kill_someone(self) -> None:
-        each = self._chance.choice(self._arena.processes)
+    def kill_random_process(self) -> None:
+        each = self._chance.choice(self._stack.processes)
         each.kill()
-        self._arena.diary.kills.append((time.time(), each))
+        self._stack.actions.kills.append((time.time(), each))
         self._say(f"kill -9 {each.role} {each.number}")
         threading.Timer(RESTART_AFTER_S, each.keep_alive).start()
 
     def kill_one_worker_twice(self) -> None:
-        """Its jobs are in flight at two deaths."""
-        each = self._chance.choice(self._arena.of_role("celery"))
+        """So its jobs are in flight at two deaths."""
+        each = self._chance.choice(self._stack.of_role("celery"))
         for _ in range(2):
             each.kill()
-            self._arena.diary.kills.append((time.time(), each))
+            self._stack.actions.kills.append((time.time(), each))
             self._say(f"kill -9 {each.role} {each.number}, again and again")
             time.sleep(RESTART_AFTER_S)
             each.keep_alive()
@@ -105,62 +104,62 @@ class Rage:
 
     def rolling_restart(self) -> None:
         """SIGTERM to each worker in turn, while some calls take longer than the drain."""
-        self._arena.api.rules(latency="0.5-8")
-        for each in self._arena.of_role("celery"):
+        self._stack.api.rules(latency="0.5-8")
+        for each in self._stack.of_role("celery"):
             self._say(f"SIGTERM {each.role} {each.number}")
             each.stop()
             each.wait(timeout_s=60)
             each.keep_alive()
-        self._arena.api.rules(latency="0.5-3")
+        self._stack.api.rules(latency="0.5-3")
 
     def restart_redis(self) -> None:
         away_s = self._away_s()
         self._say(f"kill -9 of Redis, gone for {away_s:.0f} s")
-        self._arena.redis.kill()
+        self._stack.redis.kill()
         time.sleep(away_s)
-        self._arena.redis.start()
+        self._stack.redis.start()
 
     def close_supabase(self) -> None:
         fault, away_s = self._chance.choice(["unavailable", "html", "html_502", "drop"]), 0.0
         away_s = self._away_s()
         self._say(f"Supabase answers {fault!r} for {away_s:.0f} s")
-        with self._arena.server.door.failing(fault):
+        with self._stack.server.door.failing(fault):
             time.sleep(away_s)
 
     def refuse_uploads(self) -> None:
         away_s = self._away_s()
         self._say(f"storage refuses every upload for {away_s:.0f} s")
-        self._arena.server.storage.refuses_uploads = True
+        self._stack.server.storage.refuses_uploads = True
         time.sleep(away_s)
-        self._arena.server.storage.refuses_uploads = False
+        self._stack.server.storage.refuses_uploads = False
 
     def close_models(self) -> None:
-        """The first model is closed from now on, and for a while there is none at all."""
+        """The first model is retired from now on, and for a while there is none at all."""
         away_s = self._away_s()
         self._say(f"every model is closed for {away_s:.0f} s, and the first one for good")
-        self._arena.api.rules(open_models=[])
+        self._stack.api.rules(open_models=[])
         time.sleep(away_s)
-        self._arena.api.rules(open_models=["gpt-image-2.6-flare"])
+        self._stack.api.rules(open_models=["gpt-image-2.6-flare"])
 
     def close_the_account(self) -> None:
-        """There is no money left, for a while."""
+        """For a while, the account is empty."""
         away_s = self._away_s()
         self._say(f"the provider refuses every order for {away_s:.0f} s: no money")
-        rules = self._arena.seller.rules
-        self._arena.api.rules(faults=rules({"name": "insufficient_quota"}))
+        rules = self._stack.provider.rules
+        self._stack.api.rules(faults=rules({"name": "insufficient_quota"}))
         time.sleep(away_s)
-        self._arena.api.rules(faults=rules())
+        self._stack.api.rules(faults=rules())
 
     def cron(self) -> None:
-        """The platform takes an open b2c row for stuck: refund first, then the row to failed."""
+        """The platform considers an open b2c row stuck: it refunds first, then fails the row."""
         if len(self._platform.taken_by_cron) < CRON_TAKES and self._chance.random() < 0.3:
             taken = self._platform.cron_takes_one()
             if taken:
                 self._say(f"the platform's cron refunds and fails session {taken}")
 
 
-def calm(arena: Arena) -> None:
-    """The violence is over; the image API keeps its small faults."""
-    arena.api.rules(faults=arena.seller.rules())
+def end_faults(stack: ChaosStack) -> None:
+    """End all failures; the image API keeps its small faults."""
+    stack.api.rules(faults=stack.provider.rules())
     time.sleep(RESTART_AFTER_S + 0.5)
-    arena.revive()
+    stack.restart_all()

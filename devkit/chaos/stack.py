@@ -1,10 +1,8 @@
-"""Everything that runs during a round, and the processes that are killed in it."""
+"""Everything that runs during a round, including the processes that are killed."""
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -13,17 +11,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devkit.chaos.sellers import Seller
+from devkit.chaos.providers import ChaosProvider
+from devkit.processes import started
 from devkit.servers.image_api_process import ImageApiProcess
 from devkit.servers.photos import served_photos
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 
-#: Two of each role that works on jobs, so that one can go on while the other is dead.
+#: Two of each role that works on jobs, so that one can continue while the other is dead.
 ROLES = ("consume", "consume", "celery", "celery", "serve")
-#: Shorter than the slow calls: a rolling restart then meets calls that cannot end in it.
+#: Shorter than the slow calls, so that a rolling restart meets calls that do not end within it.
 DRAIN_S = 4
-#: Every change of a row's status, so that the truth does not hang on the last one.
+#: Records every change of a row's status, so that the report does not depend on the last one.
 HISTORY = """
 CREATE TABLE status_history (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
 CREATE FUNCTION keep_status() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -37,7 +36,7 @@ CREATE TRIGGER keep AFTER UPDATE OF status ON store_generation_sessions
 
 @dataclass
 class Process:
-    """One role's process, started again whenever it is gone."""
+    """One role's process, restarted whenever it has exited."""
 
     role: str
     number: int
@@ -47,13 +46,7 @@ class Process:
     starting: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "wearon_cli", self.role],
-                env={**os.environ, **self.environment},
-                stdout=out,
-                stderr=out,
-            )
+        self.process = started(self.role, environment=self.environment, log=self.log)
 
     @property
     def log(self) -> Path:
@@ -69,7 +62,7 @@ class Process:
             self.process.wait()
 
     def keep_alive(self) -> None:
-        with self.starting:  # timers and the violence itself revive it
+        with self.starting:  # timers and the failures restart it
             if not self.is_running:
                 self.start()
 
@@ -83,8 +76,8 @@ class Process:
 
 
 @dataclass
-class Diary:
-    """What was done, and when."""
+class ActionLog:
+    """A log of what was done, and when."""
 
     kills: list[tuple[float, Process]] = field(default_factory=list)  # epoch seconds
     lines: list[str] = field(default_factory=list)
@@ -96,22 +89,22 @@ class Diary:
 
 
 @dataclass(kw_only=True)
-class Arena:
-    """Everything that runs."""
+class ChaosStack:
+    """All running parts."""
 
     server: SupabaseServer
     redis: RedisServer
-    seller: Seller
+    provider: ChaosProvider
     api: ImageApiProcess
     processes: list[Process]
     photos: str  # origin of the input pictures
     chance: random.Random
-    diary: Diary
+    actions: ActionLog
 
     def of_role(self, role: str) -> list[Process]:
         return [each for each in self.processes if each.role == role]
 
-    def revive(self) -> None:
+    def restart_all(self) -> None:
         for each in self.processes:
             each.keep_alive()
 
@@ -123,7 +116,7 @@ class Arena:
 
 
 @contextmanager
-def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
+def chaos_stack(seed: int, provider: ChaosProvider, **settings: str) -> Iterator[ChaosStack]:
     """Start everything, and stop it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -132,15 +125,15 @@ def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
         redis = RedisServer(folder)
         redis.start()
         stack.callback(redis.stop)
-        api = stack.enter_context(seller.process(latency="0.5-3", seed=seed))
-        api.rules(faults=seller.rules())
+        api = stack.enter_context(provider.process(latency="0.5-3", seed=seed))
+        api.rules(faults=provider.rules())
         photos = stack.enter_context(served_photos())
         environment = {
             "REDIS_URL": redis.url,
             "SUPABASE_URL": server.url,
             "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
-            **seller.environment(api),
-            "WEARON_FETCH_ORIGINS": ",".join((photos, *seller.origins(api))),
+            **provider.environment(api),
+            "WEARON_FETCH_ORIGINS": ",".join((photos, *provider.origins(api))),
             "WEARON_LOG_FORMAT": "json",
             "WEARON_PORT": "0",
             "WEARON_DRAIN_S": str(DRAIN_S),
@@ -152,15 +145,15 @@ def arena(seed: int, seller: Seller, **settings: str) -> Iterator[Arena]:
         ]
         for each in processes:
             each.start()
-        one = Arena(
+        one = ChaosStack(
             server=server,
             redis=redis,
-            seller=seller,
+            provider=provider,
             api=api,
             processes=processes,
             photos=photos,
             chance=random.Random(seed),
-            diary=Diary(),
+            actions=ActionLog(),
         )
         try:
             yield one

@@ -1,4 +1,4 @@
-"""Who sells the pictures of a round: each provider's loopback API, its faults, and the settings."""
+"""The providers of a round: each one's loopback API, its faults, and the settings for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,21 +13,21 @@ from devkit.servers.image_api_process import (
     RunwareApiProcess,
 )
 
-#: Probability of each fault, for each call. An answer that says no, and costs nothing.
+#: Probability of each fault, per call: a refusal, which costs nothing.
 REJECTED = {
     **dict.fromkeys(("rate_limited", "server_error", "overloaded", "html_502"), 0.03),
     **dict.fromkeys(("moderation_input", "invalid_value"), 0.015),
     "slow": 0.02,
 }
-#: The image API: requests that are lost, and pictures whose answer is.
+#: The image API: lost requests, and lost answers with pictures.
 IMAGES = {
     **REJECTED,
     "drop_before": 0.03,
     "moderation_output": 0.015,
     **dict.fromkeys(("drop_after", "html_200", "truncated_body", "not_base64"), 0.01),
 }
-#: A provider with powers: orders that are lost, before and after they were taken; questions and
-#: results that are lost; refusals and failures while it draws.
+#: A provider with powers: orders lost before and after they were accepted, lost status requests and
+#: results, refusals and failures while it draws.
 BACKGROUND = {
     **REJECTED,
     **dict.fromkeys(("lose_request", "lose_submit", "lose_poll", "lose_result"), 0.04),
@@ -38,25 +38,25 @@ BACKGROUND = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seller:
-    """An image provider, and what is done to it."""
+class ChaosProvider:
+    """An image provider and its faults."""
 
     name: str
     process: type[ImageApiProcess]
     faults: Mapping[str, float]
-    #: Of its faults, those after which the caller does not know that a picture was drawn.
+    #: The faults after which the caller does not know that a picture was drawn.
     silent: frozenset[str]
-    #: Whether a picture whose answer was lost can be fetched: then none may be bought twice.
+    #: Whether a picture whose answer was lost can be fetched: if so, none may be bought twice.
     fetches: bool
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def rules(self, *further: Mapping[str, object]) -> list[Mapping[str, object]]:
-        """Its faults as rules; the further ones are asked first."""
+        """Its faults as rules; the extra ones are tried first."""
         usual = [{"name": name, "probability": each} for name, each in self.faults.items()]
         return [*further, *usual]
 
     def environment(self, api: ImageApiProcess) -> dict[str, str]:
-        """What the roles are told, so that they buy from this API."""
+        """The settings with which the roles buy from this API."""
         if isinstance(api, RunwareApiProcess):
             return {
                 **self.settings,
@@ -71,11 +71,13 @@ class Seller:
         return (api.origin,) if isinstance(api, RunwareApiProcess) else ()
 
 
-SELLERS = {
+PROVIDERS = {
     each.name: each
     for each in (
-        Seller(name="images", process=ImageApiProcess, faults=IMAGES, silent=BILLED, fetches=False),
-        Seller(
+        ChaosProvider(
+            name="images", process=ImageApiProcess, faults=IMAGES, silent=BILLED, fetches=False
+        ),
+        ChaosProvider(
             name="responses",
             process=ResponsesApiProcess,
             faults=BACKGROUND,
@@ -83,7 +85,7 @@ SELLERS = {
             fetches=True,
             settings={"WEARON_OPENAI_API": "responses"},
         ),
-        Seller(
+        ChaosProvider(
             name="runware",
             process=RunwareApiProcess,
             faults=BACKGROUND,
