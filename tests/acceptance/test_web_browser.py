@@ -235,9 +235,9 @@ def test_a_changed_plan_is_shown_again_and_nothing_is_done(
         page.goto(f"{site.origin}/sessions/{key.session_id}/replay?force=on")
         page.locator("input[name=plan]").evaluate("each => { each.value = 'another plan' }")
         with page.expect_response(lambda each: each.request.method == "POST") as answer:
-            page.get_by_role("button", name="Buy another picture").click()
+            page.get_by_role("button", name="Buy a new picture").click()
         assert answer.value.status == 409
-        expect(page.get_by_role("alert")).to_contain_text("nothing was changed")
+        expect(page.get_by_role("alert")).to_contain_text("nothing was done")
         assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
@@ -247,21 +247,21 @@ def test_undo_restores_the_picture_before_a_redraw(
     key = stack.completed
     with visit(browser, site) as page:
         page.goto(f"{site.origin}/sessions/{key.session_id}")
-        page.get_by_role("link", name="Plan another picture").click()
-        page.get_by_role("button", name="Buy another picture").click()
+        page.get_by_role("link", name="Plan a new picture").click()
+        page.get_by_role("button", name="Buy a new picture").click()
         page.wait_for_url("**?done=replay")
         assert in_stack(stack, lambda world: do_job(world, key))
-        expect(page.get_by_role("link", name="Bring the earlier picture back")).to_be_visible()
-        page.get_by_role("link", name="Bring the earlier picture back").click()
+        expect(page.get_by_role("link", name="Restore the earlier picture")).to_be_visible()
+        page.get_by_role("link", name="Restore the earlier picture").click()
         expect(page.locator("figure img")).to_have_count(2)
-        page.get_by_role("button", name="Bring it back").click()
+        page.get_by_role("button", name="Restore it").click()
         page.wait_for_url("**?done=undo")
         expect(page.locator(".timeline")).to_contain_text(
-            "An operator brought the earlier picture back"
+            "An operator restored the earlier picture"
         )
 
 
-def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: PageStack) -> None:
+def test_a_dead_letter_is_dropped(browser: Browser, site: RunningPage, stack: PageStack) -> None:
     letter_id = in_stack(
         stack,
         lambda world: world.dead_letters.bury(
@@ -271,8 +271,8 @@ def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: Pa
     with visit(browser, site) as page:
         page.goto(f"{site.origin}/dead-letters")
         page.get_by_role("link", name=letter_id).click()
-        page.get_by_role("link", name="Throw it away").click()
-        page.get_by_role("button", name="Throw it away for good").click()
+        page.get_by_role("link", name="Drop it").click()
+        page.get_by_role("button", name="Drop it").click()
         page.wait_for_url(f"{site.origin}/dead-letters")
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 

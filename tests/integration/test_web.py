@@ -60,7 +60,7 @@ def test_the_first_page_shows_the_current_state(browser: httpx.Client) -> None:
     assert "3 done" in text
     assert "2 failed" in text
     assert "generation_refused" in text
-    assert "No consumer runs" in text
+    assert "No consumer is running" in text
     assert "world-" in text  # the worker, with its job
 
 
@@ -302,4 +302,4 @@ def test_the_log_holds_neither_token_nor_search(stack: PageStack) -> None:
 
 def test_it_works_with_a_data_folder_that_no_stack_runs_in(tmp_path: Path) -> None:
     with web_page(tmp_path / "data") as page, page.client() as client:
-        assert "No consumer runs" in client.get("/").text
+        assert "No consumer is running" in client.get("/").text
