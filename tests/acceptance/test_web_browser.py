@@ -1,7 +1,7 @@
 """The page in a real browser: the main paths, an action from plan to end, and accessibility."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -23,11 +23,14 @@ from devkit.operator_page import (
     peopled_stack,
     web_page,
 )
+from devkit.ports import free_port
 from devkit.servers.browser import axe_script, open_browser
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
+from devkit.waiting import LONGEST_S
 from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID
 from wearon_cli.core.session import Channel, SessionKey
+from wearon_cli.runtime.web.site import MOST_STREAMS
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +74,9 @@ def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]
     try:
         with complaints(context) as heard:
             page = context.new_page()
-            page.goto(site.address)
+            page.goto(site.new_address())
+            if options.get("java_script_enabled") is False:
+                page.get_by_role("button", name="Log in").click()
             page.wait_for_url(f"{site.origin}/")
             yield page
         # The browser notes every status from 400 on; tests look at those themselves.
@@ -167,6 +172,62 @@ def test_a_running_session_is_followed_without_a_reload(
         expect(page.locator("details[open]")).to_have_count(1)  # what was opened stays open
         expect(page.locator("figure img")).to_have_count(3)
         expect(page.locator("#live-state")).to_contain_text("Ended")
+
+
+def test_a_page_says_when_its_server_is_gone_and_back(browser: Browser, stack: PageStack) -> None:
+    folder, port = stack.settings.local_dir, str(free_port())
+    with ExitStack() as first:
+        site = first.enter_context(web_page(folder, "--port", port))
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(site.new_address())
+        state = page.locator("#live-state")
+        expect(state).to_have_text("Live.")
+        first.close()
+        expect(state).to_contain_text("Not connected")
+        with web_page(folder, "--port", port) as again:
+            # A restart ends every login.
+            expect(state).to_contain_text("logged out", timeout=LONGEST_S * 1000)
+            page.goto(again.new_address())
+            expect(state).to_have_text("Live.")
+        context.close()
+
+
+def test_a_page_that_cannot_be_live_says_so_and_tries_again(
+    browser: Browser, site: RunningPage
+) -> None:
+    with site.client() as client, ExitStack() as others:
+        live = [
+            others.enter_context(client.stream("GET", "/live/now")).iter_lines()
+            for _ in range(MOST_STREAMS)
+        ]
+        assert [next(lines) for lines in live] == ["event: part"] * MOST_STREAMS
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(site.new_address())
+        state = page.locator("#live-state")
+        expect(state).to_contain_text("too many live pages")
+        others.close()
+        expect(state).to_have_text("Live.", timeout=LONGEST_S * 1000)
+        context.close()
+
+
+def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
+    browser: Browser, site: RunningPage
+) -> None:
+    address = site.new_address()
+    with browser.new_context() as one, browser.new_context() as two:
+        page = one.new_page()
+        page.goto(address)
+        page.wait_for_url(f"{site.origin}/")
+        page.go_back()  # to the address, which sends who is logged in on
+        page.wait_for_url(f"{site.origin}/")
+        late = two.new_page()
+        late.goto(address)
+        expect(late.locator("h1")).to_have_text("This address is not valid any more")
+        expect(late.locator("main")).to_contain_text("press Enter")
+        late.goto(site.new_address())
+        late.wait_for_url(f"{site.origin}/")
 
 
 async def do_job(world: PageWorld, key: SessionKey) -> bool:

@@ -163,7 +163,10 @@ def test_the_session_of_a_dead_letter_is_replayed(browser: httpx.Client, stack: 
     letter_id = in_stack(stack, lambda world: buried(world, key))
     address = f"/dead-letters/{letter_id}/requeue"
     form = form_of(browser, address)
-    assert browser.get(address).text.count("the dead letter is removed when the session has completed") == 1
+    assert (
+        browser.get(address).text.count("the dead letter is removed when the session has completed")
+        == 1
+    )
     answer = browser.post(address, data=form)
     assert answer.headers["location"] == f"/sessions/{key.session_id}?done=requeue"
 
