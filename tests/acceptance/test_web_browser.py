@@ -220,7 +220,7 @@ def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
         page = one.new_page()
         page.goto(address)
         page.wait_for_url(f"{site.origin}/")
-        page.go_back()  # to the address, which sends who is logged in on
+        page.goto(address)  # as from its history
         page.wait_for_url(f"{site.origin}/")
         late = two.new_page()
         late.goto(address)

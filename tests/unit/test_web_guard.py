@@ -186,4 +186,5 @@ def test_times_and_money_are_formatted() -> None:
     assert [span_words(s) for s in (0, 119, 120, 7200, 200_000)] == [
         "0 s", "119 s", "2 min", "2 h", "2 d",
     ]  # fmt: skip
-    assert [usd(x) for x in (None, 0.0, 0.05, 1234.5)] == ["-", "$0.00", "$0.0500", "$1,234.50"]
+    amounts = (None, 0.0, 0.05, 0.0131, 0.1, 1234.5)
+    assert [usd(x) for x in amounts] == ["-", "$0.00", "$0.05", "$0.0131", "$0.10", "$1,234.50"]

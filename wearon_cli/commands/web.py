@@ -67,7 +67,7 @@ def web(
 
         def on_address(address: str) -> None:
             note(f"the page is at {address}")
-            note(f"the address works once, within 10 minutes; {another_by()}")
+            note(f"the address works once, within 10 minutes; {_another_by()}")
             if open_browser:
                 stack.callback(open_address(address).unlink, missing_ok=True)
 
@@ -76,7 +76,7 @@ def web(
         serve_web(settings, options, on_address=on_address)
 
 
-def another_by() -> str:
+def _another_by() -> str:
     """How somebody gets another address."""
     if sys.stdin is not None and sys.stdin.isatty():
         return "press Enter for another one"

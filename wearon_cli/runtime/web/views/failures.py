@@ -31,8 +31,14 @@ HOURS: Final = {
     "1h": (timedelta(hours=1), timedelta(minutes=1), "last hour"),
     "1d": (timedelta(days=1), timedelta(minutes=30), "last 24 hours"),
 }
-DAYS: Final = {f"{n}d": (timedelta(days=n), f"last {n} days") for n in (7, 30, 90, 400)}
 A_DAY: Final = timedelta(days=1)
+#: Span and step of the chart; a bar for each of 400 days would be thinner than a pixel.
+DAYS: Final = {
+    "7d": (timedelta(days=7), A_DAY, "last 7 days"),
+    "30d": (timedelta(days=30), A_DAY, "last 30 days"),
+    "90d": (timedelta(days=90), A_DAY, "last 90 days"),
+    "400d": (timedelta(days=400), 7 * A_DAY, "last 400 days"),
+}
 #: The chart shows the days, so they are no group.
 GROUPS: Final = tuple(by for by in FailuresBy if by is not FailuresBy.DAY)
 #: Causes that have a colour of their own; the others share one.
@@ -90,22 +96,19 @@ async def _of_hours(site: Site, span: str) -> dict[str, Any]:
 
 
 async def _of_days(site: Site, span: str, by: FailuresBy) -> dict[str, Any]:
-    length, words = DAYS[span]
+    length, step, words = DAYS[span]
     first, last = whole_days(length, now=utc_now())
     rows = await site.tools.failures.failures(first, last)
-    steps = in_steps(
-        _by_day(rows),
-        since=datetime.combine(first, time(), UTC),
-        until=datetime.combine(last + A_DAY, time(), UTC),
-        step=A_DAY,
-    )
-    tones = _tones(steps)
+    since, until = (datetime.combine(day, time(), UTC) for day in (first, last + A_DAY))
+    days = in_steps(_by_day(rows), since=since, until=until, step=A_DAY)
+    tones = _tones(days)
     if by is FailuresBy.CAUSE:
         lines = [_cause(line.name, line.jobs, tones, span) for line in parted(rows, by)]
     else:
         lines = await _lines(site, rows, by, span)
     return {
-        **_over_time(steps, A_DAY, tones, words),
+        **_over_time(in_steps(days, since=since, until=until, step=step), step, tones, words),
+        "steps": [each for each in days if each.failed],
         "by": by.value,
         "groups": [each.value for each in GROUPS],
         "lines": lines,
@@ -199,7 +202,8 @@ def _bar(step: EndingCount, length: timedelta, tones: dict[str, str]) -> charts.
         parts[tones.get(code, "cause-rest")] += count
     told = ", ".join(f"{code} {n}" for code, n in sorted(step.failures.items())) or "no failure"
     form = "%d %b" if length >= A_DAY else "%H:%M"
-    at = f"{step.at:%Y-%m-%d}" if length >= A_DAY else f"{step.at:%d %b %H:%M} UTC"
+    at = f"{step.at:%d %b %H:%M} UTC" if length < A_DAY else f"{step.at:%Y-%m-%d}"
+    at += f" and {length.days - 1} days on" if length > A_DAY else ""
     return charts.Bar(
         label=step.at.strftime(form), title=f"{at}: {told}", parts=list(parts.items())
     )
