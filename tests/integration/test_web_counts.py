@@ -16,6 +16,7 @@ from redis import Redis
 from devkit.operator_page import PageStack, peopled_stack, web_page
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID
 from wearon_cli.adapters.redis import keys
+from wearon_cli.runtime.web.views.failures import DAYS
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +89,18 @@ def test_the_page_and_the_command_count_the_same_costs(
     counts = [row[1] for row in rows_of(text, f"Costs by {by}")]
     assert counts == [str(each["purchases"]) for each in told["lines"]]
     assert f"from {told['since']} to {told['until']}" in text
+
+
+def test_the_pages_of_many_days_stay_small(browser: httpx.Client, stack: PageStack) -> None:
+    """Six causes on each of 400 days."""
+    assert stack.settings.redis_url is not None
+    today = int(time.time() // 86_400)
+    days = [keys.failures(today - back) for back in range(40, 400)]
+    with closing(Redis.from_url(stack.settings.redis_url.get_secret_value())) as redis:
+        for day in days:
+            fields = [json.dumps([DEMO_STORE_ID, f"cause_{n}", "p", "m", "c"]) for n in range(6)]
+            redis.hset(day, mapping=dict.fromkeys(fields, 7))
+        sizes = {span: len(browser.get(f"/failures?since={span}").content) for span in DAYS}
+        redis.delete(*days)
+    assert sizes["400d"] > sizes["7d"]
+    assert max(sizes.values()) < 200_000, sizes
