@@ -170,6 +170,7 @@ def test_a_running_session_is_followed_without_a_reload(
         assert in_stack(stack, lambda world: do_job(world, key))
         expect(page.locator(".title .status")).to_have_text("completed")
         expect(page.locator("details[open]")).to_have_count(1)  # what was opened stays open
+        assert page.evaluate("() => document.activeElement.tagName") == "SUMMARY"
         expect(page.locator("figure img")).to_have_count(3)
         expect(page.locator("#live-state")).to_contain_text("Ended")
 

@@ -137,8 +137,8 @@ def _answer_errors(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        hint = "its log says where; please report that"
-        return _problem(site, request, 500, "this should not have happened", hint)
+        hint = "the log of `wearon web` has the details; please report it"
+        return _problem(site, request, 500, "something went wrong here", hint)
 
 
 def _status(exc: WearonError) -> int:

@@ -34,7 +34,7 @@ def routes(site: Site) -> APIRouter:
         try:
             length, by = SPANS[span], GroupBy(request.query_params.get("by", "model"))
         except (KeyError, ValueError) as exc:
-            raise InputError("this address asks for something that there is not") from exc
+            raise InputError("this address has a value that the page does not know") from exc
         first, last = whole_days(length, now=utc_now())
         rows = list(await site.tools.book.rows(first, last))
         return site.page(

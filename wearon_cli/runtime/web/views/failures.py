@@ -59,7 +59,7 @@ def routes(site: Site) -> APIRouter:
         elif span in DAYS:
             facts = await _of_days(site, span, _group(request))
         else:
-            raise InputError("this address asks for something that there is not")
+            raise InputError("this address has a value that the page does not know")
         spans = {name: words for name, (*_, words) in (HOURS | DAYS).items()}
         return site.page(request, "failures.html", since=span, spans=spans, **facts)
 
@@ -71,7 +71,7 @@ def _group(request: Request) -> FailuresBy:
         by = FailuresBy(request.query_params.get("by", FailuresBy.CAUSE))
         return GROUPS[GROUPS.index(by)]
     except ValueError as exc:
-        raise InputError("this address asks for something that there is not") from exc
+        raise InputError("this address has a value that the page does not know") from exc
 
 
 async def _of_hours(site: Site, span: str) -> dict[str, Any]:
