@@ -369,6 +369,19 @@ def test_no_page_is_wider_than_a_phone(
             assert wide <= PHONE["width"], address
 
 
+@pytest.mark.parametrize("width", [641, 768, 1201, 1280])
+def test_the_list_of_sessions_is_never_cut(browser: Browser, site: RunningPage, width: int) -> None:
+    with visit(browser, site, viewport={"width": width, "height": 900}) as page:
+        page.goto(f"{site.origin}/sessions")
+        hidden = page.evaluate(
+            "() => { const e = document.querySelector('.scroll'); "
+            "return e.scrollWidth - e.clientWidth }"
+        )
+        assert hidden <= 0
+        id_height = page.locator("table.sessions th a").first.evaluate("each => each.offsetHeight")
+        assert id_height < 30  # in one line
+
+
 def test_the_keyboard_reaches_everything_in_order(
     browser: Browser, site: RunningPage, stack: PageStack
 ) -> None:
