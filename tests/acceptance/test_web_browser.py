@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
@@ -27,7 +29,7 @@ from devkit.ports import free_port
 from devkit.servers.browser import axe_script, open_browser
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
-from devkit.waiting import LONGEST_S
+from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID
 from wearon_cli.core.session import Channel, SessionKey
 from wearon_cli.runtime.web.site import MOST_STREAMS
@@ -213,6 +215,26 @@ def test_a_page_that_cannot_be_live_says_so_and_tries_again(
         context.close()
 
 
+def test_the_file_that_opens_a_browser_leads_to_the_first_page(
+    browser: Browser, stack: PageStack, tmp_path: Path
+) -> None:
+    """`--open` goes through a file of this user, so that no command line shows the token."""
+    opened, opener = tmp_path / "opened", tmp_path / "opener"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    opener.chmod(0o755)
+    environment = {"BROWSER": f"{opener} %s"}
+    with web_page(stack.settings.local_dir, "--open", environment=environment) as site:
+        until(lambda: opened.exists() and opened.read_text().endswith("\n"))
+        address = opened.read_text().strip()
+        assert "token" not in address
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_url(f"{site.origin}/")
+            expect(page.locator("h1")).to_have_text("Now")
+    assert not Path(urlsplit(address).path).exists()
+
+
 def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
     browser: Browser, site: RunningPage
 ) -> None:
@@ -227,6 +249,8 @@ def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
         late.goto(address)
         expect(late.locator("h1")).to_have_text("This address is not valid any more")
         expect(late.locator("main")).to_contain_text("press Enter")
+        late.evaluate(axe_script())
+        assert late.evaluate("async () => (await axe.run()).violations") == []
         late.goto(site.new_address())
         late.wait_for_url(f"{site.origin}/")
 
