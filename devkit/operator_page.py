@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -217,18 +218,36 @@ class RunningPage:
 
     process: subprocess.Popen[bytes]
     log: Path  # what it prints for its user
-    address: str = ""  # the first address, with its token
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every login address that it has printed, with its token."""
+        return re.findall(r"the page is at (\S+)\n", self.log.read_text("utf-8"))
 
     @property
     def origin(self) -> str:
-        return self.address.partition("/login")[0]
+        return self.addresses[0].partition("/login")[0]
+
+    def new_address(self) -> str:
+        """Another address to log in at: each works once."""
+        known = len(self.addresses)
+        self.process.send_signal(signal.SIGUSR1)
+        until(lambda: len(self.addresses) > known, every_s=0.05)
+        return self.addresses[-1]
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
         """Logged in."""
         with httpx.Client(base_url=self.origin, trust_env=False, timeout=START_S) as client:
-            client.get(self.address.removeprefix(self.origin)).raise_for_status()
+            assert log_in(client, self.new_address()).status_code == 303
             yield client
+
+
+def log_in(client: httpx.Client, address: str) -> httpx.Response:
+    """As the form at this address does it; a redirect to the first page when it went well."""
+    token = address.rpartition("=")[2]
+    origin = address.partition("/login")[0]
+    return client.post(f"{origin}/login", data={"token": token}, headers={"Origin": origin})
 
 
 @contextmanager
@@ -247,19 +266,16 @@ def web_page(
             )
         page = RunningPage(process=process, log=log)
         try:
-            until(lambda: _has_address(page), every_s=0.05)
+            until(lambda: _is_ready(page), every_s=0.05)
             yield page
         finally:
             process.terminate()
             process.wait(timeout=START_S)
 
 
-def _has_address(page: RunningPage) -> bool:
-    text = page.log.read_text("utf-8")
-    assert page.process.poll() is None, text
-    found = re.search(r"the page is at (\S+)\n", text)
-    page.address = found[1] if found else ""
-    return found is not None
+def _is_ready(page: RunningPage) -> bool:
+    assert page.process.poll() is None, page.log.read_text("utf-8")
+    return bool(page.addresses)
 
 
 def main() -> None:
@@ -269,7 +285,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="ends it by itself")
     asked = parser.parse_args()
     with peopled_stack(asked.folder) as made, web_page(asked.folder, "--allow-actions") as page:
-        print(page.address, flush=True)
+        print(page.new_address(), flush=True)
         print(made, flush=True)
         time.sleep(timedelta(minutes=asked.minutes).total_seconds())
 

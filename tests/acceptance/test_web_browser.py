@@ -1,8 +1,10 @@
 """The page in a real browser: the main paths, an action from plan to end, and accessibility."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import (
@@ -23,11 +25,14 @@ from devkit.operator_page import (
     peopled_stack,
     web_page,
 )
+from devkit.ports import free_port
 from devkit.servers.browser import axe_script, open_browser
 from devkit.servers.postgres import NotToBeHad
 from devkit.stores import skip_or_fail
+from devkit.waiting import LONGEST_S, until
 from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID
 from wearon_cli.core.session import Channel, SessionKey
+from wearon_cli.runtime.web.site import MOST_STREAMS
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +76,9 @@ def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]
     try:
         with complaints(context) as heard:
             page = context.new_page()
-            page.goto(site.address)
+            page.goto(site.new_address())
+            if options.get("java_script_enabled") is False:
+                page.get_by_role("button", name="Log in").click()
             page.wait_for_url(f"{site.origin}/")
             yield page
         # The browser notes every status from 400 on; tests look at those themselves.
@@ -165,8 +172,87 @@ def test_a_running_session_is_followed_without_a_reload(
         assert in_stack(stack, lambda world: do_job(world, key))
         expect(page.locator(".title .status")).to_have_text("completed")
         expect(page.locator("details[open]")).to_have_count(1)  # what was opened stays open
+        assert page.evaluate("() => document.activeElement.tagName") == "SUMMARY"
         expect(page.locator("figure img")).to_have_count(3)
         expect(page.locator("#live-state")).to_contain_text("Ended")
+
+
+def test_a_page_says_when_its_server_is_gone_and_back(browser: Browser, stack: PageStack) -> None:
+    folder, port = stack.settings.local_dir, str(free_port())
+    with ExitStack() as first:
+        site = first.enter_context(web_page(folder, "--port", port))
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(site.new_address())
+        state = page.locator("#live-state")
+        expect(state).to_have_text("Live.")
+        first.close()
+        expect(state).to_contain_text("Not connected")
+        with web_page(folder, "--port", port) as again:
+            # A restart ends every login.
+            expect(state).to_contain_text("logged out", timeout=LONGEST_S * 1000)
+            page.goto(again.new_address())
+            expect(state).to_have_text("Live.")
+        context.close()
+
+
+def test_a_page_that_cannot_be_live_says_so_and_tries_again(
+    browser: Browser, site: RunningPage
+) -> None:
+    with site.client() as client, ExitStack() as others:
+        live = [
+            others.enter_context(client.stream("GET", "/live/now")).iter_lines()
+            for _ in range(MOST_STREAMS)
+        ]
+        assert [next(lines) for lines in live] == ["event: part"] * MOST_STREAMS
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(site.new_address())
+        state = page.locator("#live-state")
+        expect(state).to_contain_text("too many live pages")
+        others.close()
+        expect(state).to_have_text("Live.", timeout=LONGEST_S * 1000)
+        context.close()
+
+
+def test_the_file_that_opens_a_browser_leads_to_the_first_page(
+    browser: Browser, stack: PageStack, tmp_path: Path
+) -> None:
+    """`--open` goes through a file of this user, so that no command line shows the token."""
+    opened, opener = tmp_path / "opened", tmp_path / "opener"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    opener.chmod(0o755)
+    environment = {"BROWSER": f"{opener} %s"}
+    with web_page(stack.settings.local_dir, "--open", environment=environment) as site:
+        until(lambda: opened.exists() and opened.read_text().endswith("\n"))
+        address = opened.read_text().strip()
+        assert "token" not in address
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_url(f"{site.origin}/")
+            expect(page.locator("h1")).to_have_text("Now")
+    assert not Path(urlsplit(address).path).exists()
+
+
+def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
+    browser: Browser, site: RunningPage
+) -> None:
+    address = site.new_address()
+    with browser.new_context() as one, browser.new_context() as two:
+        page = one.new_page()
+        page.goto(address)
+        page.wait_for_url(f"{site.origin}/")
+        page.goto(address)  # as from its history
+        page.wait_for_url(f"{site.origin}/")
+        late = two.new_page()
+        late.goto(address)
+        expect(late.locator("h1")).to_have_text("This address is not valid any more")
+        expect(late.locator("main")).to_contain_text("press Enter")
+        late.evaluate(axe_script())
+        assert late.evaluate("async () => (await axe.run()).violations") == []
+        late.goto(site.new_address())
+        late.wait_for_url(f"{site.origin}/")
 
 
 async def do_job(world: PageWorld, key: SessionKey) -> bool:
@@ -235,9 +321,9 @@ def test_a_changed_plan_is_shown_again_and_nothing_is_done(
         page.goto(f"{site.origin}/sessions/{key.session_id}/replay?force=on")
         page.locator("input[name=plan]").evaluate("each => { each.value = 'another plan' }")
         with page.expect_response(lambda each: each.request.method == "POST") as answer:
-            page.get_by_role("button", name="Buy another picture").click()
+            page.get_by_role("button", name="Buy a new picture").click()
         assert answer.value.status == 409
-        expect(page.get_by_role("alert")).to_contain_text("nothing was changed")
+        expect(page.get_by_role("alert")).to_contain_text("nothing was done")
         assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
 
 
@@ -247,21 +333,21 @@ def test_undo_restores_the_picture_before_a_redraw(
     key = stack.completed
     with visit(browser, site) as page:
         page.goto(f"{site.origin}/sessions/{key.session_id}")
-        page.get_by_role("link", name="Plan another picture").click()
-        page.get_by_role("button", name="Buy another picture").click()
+        page.get_by_role("link", name="Plan a new picture").click()
+        page.get_by_role("button", name="Buy a new picture").click()
         page.wait_for_url("**?done=replay")
         assert in_stack(stack, lambda world: do_job(world, key))
-        expect(page.get_by_role("link", name="Bring the earlier picture back")).to_be_visible()
-        page.get_by_role("link", name="Bring the earlier picture back").click()
+        expect(page.get_by_role("link", name="Restore the earlier picture")).to_be_visible()
+        page.get_by_role("link", name="Restore the earlier picture").click()
         expect(page.locator("figure img")).to_have_count(2)
-        page.get_by_role("button", name="Bring it back").click()
+        page.get_by_role("button", name="Restore it").click()
         page.wait_for_url("**?done=undo")
         expect(page.locator(".timeline")).to_contain_text(
-            "An operator brought the earlier picture back"
+            "An operator restored the earlier picture"
         )
 
 
-def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: PageStack) -> None:
+def test_a_dead_letter_is_dropped(browser: Browser, site: RunningPage, stack: PageStack) -> None:
     letter_id = in_stack(
         stack,
         lambda world: world.dead_letters.bury(
@@ -271,8 +357,8 @@ def test_a_dead_letter_is_deleted(browser: Browser, site: RunningPage, stack: Pa
     with visit(browser, site) as page:
         page.goto(f"{site.origin}/dead-letters")
         page.get_by_role("link", name=letter_id).click()
-        page.get_by_role("link", name="Throw it away").click()
-        page.get_by_role("button", name="Throw it away for good").click()
+        page.get_by_role("link", name="Drop it").click()
+        page.get_by_role("button", name="Drop it").click()
         page.wait_for_url(f"{site.origin}/dead-letters")
         expect(page.get_by_role("link", name=letter_id)).to_have_count(0)
 
@@ -305,6 +391,19 @@ def test_no_page_is_wider_than_a_phone(
             page.goto(site.origin + address)
             wide = page.evaluate("() => document.scrollingElement.scrollWidth")
             assert wide <= PHONE["width"], address
+
+
+@pytest.mark.parametrize("width", [641, 768, 1201, 1280])
+def test_the_list_of_sessions_is_never_cut(browser: Browser, site: RunningPage, width: int) -> None:
+    with visit(browser, site, viewport={"width": width, "height": 900}) as page:
+        page.goto(f"{site.origin}/sessions")
+        hidden = page.evaluate(
+            "() => { const e = document.querySelector('.scroll'); "
+            "return e.scrollWidth - e.clientWidth }"
+        )
+        assert hidden <= 0
+        id_height = page.locator("table.sessions th a").first.evaluate("each => each.offsetHeight")
+        assert id_height < 30  # in one line
 
 
 def test_the_keyboard_reaches_everything_in_order(

@@ -1,15 +1,20 @@
 """The page over a local stack, through a real port: what it shows, and what it refuses."""
 
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from devkit.operator_page import PageStack, RunningPage, peopled_stack, web_page
+from devkit.operator_page import PageStack, RunningPage, log_in, peopled_stack, web_page
+from devkit.terminal import Terminal
+from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_SHOPPER, DEMO_STORE_ID, DEMO_USER_ID
+from wearon_cli.runtime.web.site import MOST_STREAMS
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +65,7 @@ def test_the_first_page_shows_the_current_state(browser: httpx.Client) -> None:
     assert "3 done" in text
     assert "2 failed" in text
     assert "generation_refused" in text
-    assert "No consumer runs" in text
+    assert "No consumer is running" in text
     assert "world-" in text  # the worker, with its job
 
 
@@ -154,7 +159,7 @@ def test_no_page_contains_a_signed_address_a_secret_or_an_email(
         assert "token=" not in text, address
         assert "geheim" not in text
         assert DEMO_SHOPPER not in text, address
-        assert page.address.rpartition("=")[2] not in text
+        assert not any(each.rpartition("=")[2] in text for each in page.addresses)
 
 
 def test_an_email_is_shown_when_it_is_asked_for(browser: httpx.Client, stack: PageStack) -> None:
@@ -187,6 +192,9 @@ def test_unknown_addresses_get_a_helpful_page(browser: httpx.Client) -> None:
         ("/dead-letters/nope", 404),
         ("/sessions?status=nonsense", 422),
         ("/sessions?before=yesterday", 422),
+        ("/failures?since=2y", 422),
+        ("/failures?since=7d&by=day", 422),
+        ("/failures?since=7d&by=nonsense", 422),
         ("/sessions?before=2026-01-01T00:00:00%2B00:00%20x'%20or%201=1", 422),
         ("/costs?by=weather", 422),
         ("/failures?since=ever", 422),
@@ -199,6 +207,26 @@ def test_unknown_addresses_get_a_helpful_page(browser: httpx.Client) -> None:
         assert "Traceback" not in answer.text
 
 
+def test_only_so_many_pages_are_live_at_once(browser: httpx.Client) -> None:
+    """Fifty tabs: those beyond the limit are told, every page still answers, and closing frees."""
+    with ExitStack() as tabs:
+        live = [
+            tabs.enter_context(browser.stream("GET", "/live/now")).iter_lines()
+            for _ in range(MOST_STREAMS)
+        ]
+        assert [next(lines) for lines in live] == ["event: part"] * MOST_STREAMS
+        for _ in range(50 - MOST_STREAMS):
+            with browser.stream("GET", "/live/now") as refused:
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+        assert browser.get("/").status_code == 200
+
+    def is_free() -> bool:
+        with browser.stream("GET", "/live/now") as answer:
+            return answer.status_code == 200
+
+    until(is_free)
+
+
 # ---------------------------------------------------------------------- what it refuses
 
 
@@ -209,21 +237,88 @@ def test_without_a_login_nothing_is_shown(page: RunningPage, stack: PageStack) -
             answer = stranger.get(address)
             assert answer.status_code == 401, address
             assert "Open the address that" in answer.text
-        for token in ("", "x", page.address.rpartition("=")[2][:-1], "%00", "ä"):
-            answer = stranger.get(f"/login?token={token}")
+            assert "press Enter" in answer.text
+        token = page.new_address().rpartition("=")[2]
+        for wrong in ("", "x", token[:-1], "%00", "ä"):
+            answer = stranger.get(f"/login?token={wrong}")
             assert answer.status_code == 401
             assert "set-cookie" not in answer.headers
+            sent = log_in(stranger, f"{page.origin}/login?token={wrong}")
+            assert (sent.status_code, "set-cookie" in sent.headers) == (401, False)
         assert stranger.post("/logout").status_code == 401
         assert stranger.get("/static/web.css").status_code == 200
 
 
-def test_the_cookie_is_not_readable_by_scripts(page: RunningPage) -> None:
+def test_an_address_logs_in_one_browser_once(page: RunningPage) -> None:
+    """What is found later in a history, a log or a scrollback opens nothing."""
+    address = page.new_address()
+    with (
+        httpx.Client(base_url=page.origin, trust_env=False) as owner,
+        httpx.Client(base_url=page.origin, trust_env=False) as finder,
+    ):
+        for _ in range(3):  # a browser fetches it ahead, a messenger previews it
+            seen = finder.get(address)
+            assert (seen.status_code, "set-cookie" in seen.headers) == (200, False)
+        assert log_in(owner, address).headers["location"] == "/"
+        assert owner.get("/").status_code == 200
+        for answer in (log_in(finder, address), finder.get(address)):
+            assert answer.status_code == 401
+            assert "set-cookie" not in answer.headers
+            assert "not valid any more" in answer.text
+            assert "press Enter" in answer.text
+        assert finder.get("/").status_code == 401
+        assert owner.get(address).headers["location"] == "/"  # its own Back button
+
+
+def test_a_newer_address_replaces_one_that_nobody_used(page: RunningPage) -> None:
+    older, newer = page.new_address(), page.new_address()
     with httpx.Client(base_url=page.origin, trust_env=False) as browser:
-        answer = browser.get(page.address.removeprefix(page.origin))
-    cookie = answer.headers["set-cookie"].lower()
+        assert log_in(browser, older).status_code == 401
+        assert log_in(browser, newer).status_code == 303
+
+
+def test_another_sites_page_cannot_use_an_address_up(page: RunningPage) -> None:
+    address = page.new_address()
+    form = {"token": address.rpartition("=")[2]}
+    with httpx.Client(base_url=page.origin, trust_env=False) as browser:
+        for headers in (
+            {},
+            {"Origin": "https://attacker.test"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
+            assert browser.post("/login", data=form, headers=headers).status_code == 403
+        for host in ("rebind.attacker.test", "attacker.test:80"):
+            assert browser.get(address, headers={"Host": host}).status_code == 421
+        assert log_in(browser, address).status_code == 303
+
+
+def test_the_cookie_is_not_readable_by_scripts(page: RunningPage) -> None:
+    address = page.new_address()
+    with httpx.Client(base_url=page.origin, trust_env=False) as browser:
+        cookie = log_in(browser, address).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
-    assert page.address.rpartition("=")[2].lower() not in cookie
+    assert "path=/" in cookie
+    assert "domain" not in cookie
+    assert address.rpartition("=")[2].lower() not in cookie
+
+
+def test_enter_on_the_terminal_prints_another_address(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wearon_cli", "web", "--port", "0", "--local"]
+    with Terminal([*command, "--data-dir", str(tmp_path)], columns=200) as terminal:
+        try:
+            asked = "press Enter for another one"
+            [first] = re.findall(r"the page is at (\S+)", terminal.read_until(asked))
+            terminal.shown = b""
+            terminal.type("\n")
+            [second] = re.findall(r"the page is at (\S+)", terminal.read_until(asked))
+            with httpx.Client(trust_env=False) as browser:
+                assert log_in(browser, first).status_code == 401
+                assert log_in(browser, second).status_code == 303
+        finally:
+            terminal.type("\x03")
+            assert terminal.wait() == 0
 
 
 def test_an_unknown_host_is_refused_even_with_the_cookie(browser: httpx.Client) -> None:
@@ -289,12 +384,12 @@ def test_the_log_holds_neither_token_nor_search(stack: PageStack) -> None:
     folder = stack.settings.local_dir
     assert folder is not None
     with web_page(folder) as page, page.client() as client:
-        token = page.address.rpartition("=")[2]
+        token = page.addresses[0].rpartition("=")[2]
         client.get("/sessions?q=ann@shop.example")
         client.get("/", headers={"Host": "attacker.test"})
         page.process.terminate()
         assert page.process.wait(timeout=60) == 0
-        log = page.log.read_text("utf-8").replace(page.address, "")
+        log = re.sub(r"the page is at \S+", "", page.log.read_text("utf-8"))
     assert "web_request_refused" in log
     assert token not in log
     assert "ann@" not in log
@@ -302,4 +397,4 @@ def test_the_log_holds_neither_token_nor_search(stack: PageStack) -> None:
 
 def test_it_works_with_a_data_folder_that_no_stack_runs_in(tmp_path: Path) -> None:
     with web_page(tmp_path / "data") as page, page.client() as client:
-        assert "No consumer runs" in client.get("/").text
+        assert "No consumer is running" in client.get("/").text

@@ -153,7 +153,7 @@ def test_an_owed_credit_is_found_and_given_back(browser: httpx.Client, stack: Pa
     assert "credit returned" in done
     story = browser.get(f"/sessions/{key.session_id}").text
     assert "Returned." in story
-    assert re.search(r"An operator gave credits back.*?Bea", story, re.DOTALL)
+    assert re.search(r"An operator returned its credit.*?Bea", story, re.DOTALL)
     again = browser.get(address).text
     assert "No discrepancies" in again
 
@@ -163,7 +163,10 @@ def test_the_session_of_a_dead_letter_is_replayed(browser: httpx.Client, stack: 
     letter_id = in_stack(stack, lambda world: buried(world, key))
     address = f"/dead-letters/{letter_id}/requeue"
     form = form_of(browser, address)
-    assert browser.get(address).text.count("the letter goes when the session has completed") == 1
+    assert (
+        browser.get(address).text.count("the dead letter is removed when the session has completed")
+        == 1
+    )
     answer = browser.post(address, data=form)
     assert answer.headers["location"] == f"/sessions/{key.session_id}?done=requeue"
 

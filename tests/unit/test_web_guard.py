@@ -5,6 +5,8 @@ import pytest
 from wearon_cli.runtime.web.guard import (
     LOGIN_LIFE_S,
     MOST_LOGINS,
+    TOKEN_LIFE_S,
+    Login,
     Logins,
     checked_name,
     is_csrf_right,
@@ -57,12 +59,19 @@ def test_a_form_must_come_from_our_own_page(headers: dict[str, str], is_same: bo
     assert is_same_origin(headers) is is_same
 
 
+def opened(logins: Logins, *, now_s: float = 0, name: str = "ann") -> Login:
+    login = logins.open(logins.issue(now_s=now_s), name=name, now_s=now_s)
+    assert login is not None
+    return login
+
+
 def test_a_login_needs_the_token_and_ends() -> None:
     logins = Logins(port=1)
-    assert logins.open("", name="ann", now_s=0) is None
-    assert logins.open(logins.token[:-1], name="ann", now_s=0) is None
-    assert logins.open("ä", name="ann", now_s=0) is None
-    login = logins.open(logins.token, name="ann", now_s=0)
+    assert logins.open("", name="ann", now_s=0) is None  # none is issued yet
+    token = logins.issue(now_s=0)
+    for wrong in ("", token[:-1], f"{token}x", "ä"):
+        assert logins.open(wrong, name="ann", now_s=0) is None
+    login = logins.open(token, name="ann", now_s=0)
     assert login is not None
     cookies = f"other=1; {logins.cookie}={login.login_id}"
     assert logins.find(cookies, now_s=1) is login
@@ -72,12 +81,22 @@ def test_a_login_needs_the_token_and_ends() -> None:
     assert logins.find(cookies, now_s=1) is None  # it is forgotten
 
 
+def test_a_token_is_valid_once_and_for_ten_minutes() -> None:
+    logins = Logins(port=1)
+    used = logins.issue(now_s=0)
+    assert logins.is_valid(used, now_s=1)
+    assert logins.is_valid(used, now_s=1)  # asking does not use it up
+    assert logins.open(used, name="ann", now_s=1) is not None
+    assert logins.open(used, name="eve", now_s=1) is None
+    replaced, old = logins.issue(now_s=1), logins.issue(now_s=1)
+    assert logins.open(replaced, name="eve", now_s=1) is None
+    assert logins.open(old, name="eve", now_s=1 + TOKEN_LIFE_S) is None
+    assert TOKEN_LIFE_S == 600
+
+
 def test_logins_can_be_ended_and_their_number_is_bounded() -> None:
     logins = Logins(port=1)
-    opened = [logins.open(logins.token, name="", now_s=0) for _ in range(MOST_LOGINS + 1)]
-    first, second = opened[0], opened[1]
-    assert first is not None
-    assert second is not None
+    first, second, *_ = [opened(logins) for _ in range(MOST_LOGINS + 1)]
     assert logins.find(f"{logins.cookie}={first.login_id}", now_s=0) is None
     assert logins.find(f"{logins.cookie}={second.login_id}", now_s=0) is second
     logins.close(second)
@@ -86,9 +105,7 @@ def test_logins_can_be_ended_and_their_number_is_bounded() -> None:
 
 def test_each_login_has_a_form_token_of_its_own() -> None:
     logins = Logins(port=1)
-    one, two = (logins.open(logins.token, name="", now_s=0) for _ in range(2))
-    assert one is not None
-    assert two is not None
+    one, two = opened(logins), opened(logins)
     assert is_csrf_right(one, {"csrf": one.csrf})
     assert not is_csrf_right(one, {"csrf": two.csrf})
     assert not is_csrf_right(one, {})
@@ -169,4 +186,5 @@ def test_times_and_money_are_formatted() -> None:
     assert [span_words(s) for s in (0, 119, 120, 7200, 200_000)] == [
         "0 s", "119 s", "2 min", "2 h", "2 d",
     ]  # fmt: skip
-    assert [usd(x) for x in (None, 0.0, 0.05, 1234.5)] == ["-", "$0.00", "$0.0500", "$1,234.50"]
+    amounts = (None, 0.0, 0.05, 0.0131, 0.1, 1234.5)
+    assert [usd(x) for x in amounts] == ["-", "$0.00", "$0.05", "$0.0131", "$0.10", "$1,234.50"]

@@ -1,5 +1,7 @@
 """`wearon web`: the operators' page."""
 
+import os
+import sys
 from contextlib import ExitStack
 from typing import Annotated, Final
 
@@ -19,7 +21,7 @@ def web(
         typer.Option(help="Address to listen on. Anything but loopback needs TLS in front of it."),
     ] = "127.0.0.1",
     open_browser: Annotated[
-        bool, typer.Option("--open", help="Open the page in this machine's browser.")
+        bool, typer.Option("--open", help="Open each address in this machine's browser.")
     ] = False,
     allow_actions: Annotated[
         bool,
@@ -34,9 +36,10 @@ def web(
     """
     Serve the operators' page: queue, failures, sessions with their pictures, costs.
 
-    Prints a URL with a login token; the browser then stays logged in for 12 hours. The page is
-    read-only unless --allow-actions is given. Every action shows its plan first and records your
-    name in the session's timeline. See docs/web.md.
+    Prints a URL with a login token, which works once, within 10 minutes; the browser then stays
+    logged in for 12 hours. Enter, or the signal USR1, prints another URL. The page is read-only
+    unless --allow-actions is given. Every action shows its plan first and records your name in the
+    session's timeline. See docs/web.md.
 
     Stop it with SIGTERM or Ctrl-C: it exits with 0.
 
@@ -62,11 +65,19 @@ def web(
 
     with ExitStack() as stack:
 
-        def on_ready(address: str) -> None:
+        def on_address(address: str) -> None:
             note(f"the page is at {address}")
+            note(f"the address works once, within 10 minutes; {_another_by()}")
             if open_browser:
                 stack.callback(open_address(address).unlink, missing_ok=True)
 
         settings = stack.enter_context(stack_settings(local, data_dir, needs_workers=False))
         configure_logs(settings, "web")
-        serve_web(settings, options, on_ready=on_ready)
+        serve_web(settings, options, on_address=on_address)
+
+
+def _another_by() -> str:
+    """How somebody gets another address."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return "press Enter for another one"
+    return f"kill -USR1 {os.getpid()} prints another one"

@@ -60,7 +60,8 @@ _HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=()"),
 )
-_OPEN_PATHS: Final = ("/static/", "/login")
+_LOGIN_PATH: Final = "/login"
+_STATIC_PATH: Final = "/static/"
 
 
 def make_app(site: Site) -> EdgeMiddleware:
@@ -79,17 +80,24 @@ def make_app(site: Site) -> EdgeMiddleware:
 
 
 def _add_login(app: FastAPI, site: Site) -> None:
-    @app.get("/login")
-    async def login(token: str = "") -> Response:
-        """
-        Trade the token for a cookie. It answers with a page that navigates on, not a redirect:
-        after a redirect from another site a browser would not send a strict cookie.
-        """
+    @app.get(_LOGIN_PATH)
+    async def ask(request: Request, token: str = "") -> Response:
+        """A form that trades the token: browsers and previewers may fetch an address unasked."""
+        if request.state.login is not None:
+            return RedirectResponse("/", status_code=303)
+        if site.logins.is_valid(token, now_s=site.clock()):
+            return HTMLResponse(site.pages.render("login.html", token=token, is_refused=False))
+        return _asked_to_log_in(site, is_refused=bool(token))
+
+    @app.post(_LOGIN_PATH)
+    async def log_in(request: Request) -> Response:
+        token = request.state.form.get("token", "")
         opened = site.logins.open(token, name=site.operator, now_s=site.clock())
         if opened is None:
-            return _asked_to_log_in(site)
+            emit(WebRequestRefused(reason="the login token is used, too old or unknown"))
+            return _asked_to_log_in(site, is_refused=True)
         emit(WebLoginOpened(by=opened.name))
-        answer = HTMLResponse(site.pages.render("welcome.html"))
+        answer = RedirectResponse("/", status_code=303)
         answer.set_cookie(
             site.logins.cookie, opened.login_id, httponly=True, samesite="strict", path="/"
         )
@@ -129,8 +137,8 @@ def _answer_errors(app: FastAPI, site: Site) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:
-        hint = "its log says where; please report that"
-        return _problem(site, request, 500, "this should not have happened", hint)
+        hint = "the log of `wearon web` has the details; please report it"
+        return _problem(site, request, 500, "something went wrong here", hint)
 
 
 def _status(exc: WearonError) -> int:
@@ -182,25 +190,25 @@ class Guard:
             return _refused(421, "the Host header names another machine")
         if scope["method"] not in {"GET", "HEAD", "POST"}:
             return _refused(405, "there is no such method here")
-        state = scope.setdefault("state", {})
-        state["login"] = None
-        if scope["path"].startswith(_OPEN_PATHS) and scope["method"] != "POST":
-            return None
+        posts, path = scope["method"] == "POST", scope["path"]
         login = site.logins.find(headers.get("cookie", ""), now_s=site.clock())
-        if login is None:
+        is_open = path == _LOGIN_PATH or (path.startswith(_STATIC_PATH) and not posts)
+        if login is None and not is_open:
             return _asked_to_log_in(site)
-        if scope["method"] == "POST" and not is_same_origin(headers):
+        if posts and not is_same_origin(headers):
             return _refused(403, "the form was sent from a page of another origin")
-        state["login"] = login
+        scope.setdefault("state", {})["login"] = login
         return None
 
     def _refused_form(self, scope: Scope, form: dict[str, str]) -> Response | None:
-        state = scope["state"]
+        state, path = scope["state"], scope["path"]
+        state["form"] = form
+        if path == _LOGIN_PATH:
+            return None  # its token is the login's own
         if not is_csrf_right(state["login"], form):
             return _refused(403, "the form does not carry the token of this login")
-        if not self._site.allow_actions and scope["path"] != "/logout":
+        if not self._site.allow_actions and path != "/logout":
             return _refused(403, "this page is read-only: use `wearon web --allow-actions`")
-        state["form"] = form
         return None
 
 
@@ -209,5 +217,6 @@ def _refused(status: int, reason: str) -> Response:
     return PlainTextResponse(reason, status)
 
 
-def _asked_to_log_in(site: Site) -> Response:
-    return HTMLResponse(site.pages.render("login.html"), status_code=401)
+def _asked_to_log_in(site: Site, *, is_refused: bool = False) -> Response:
+    page = site.pages.render("login.html", token="", is_refused=is_refused)
+    return HTMLResponse(page, status_code=401)

@@ -13,12 +13,14 @@ from markupsafe import Markup, escape
 
 #: A chart's own units; the page scales it to its width.
 WIDTH: Final = 1120
+#: Of the same chart for a phone, which the style sheet shows in place of the other.
+NARROW: Final = 440
 HEIGHT: Final = 190
 _LEFT: Final = 46
 _BOTTOM: Final = 26
 _TOP: Final = 10
-#: Labels under the bars.
-MOST_LABELS: Final = 7
+#: Room for a label under the bars.
+_LABEL: Final = 150
 #: Widest bar.
 WIDEST: Final = 40.0
 
@@ -45,10 +47,17 @@ def bar_chart(bars: Sequence[Bar], *, label: str, unit: str = "") -> Markup:
         label: What it shows, for those who cannot see it.
         unit: Before the numbers of the scale, as "$".
     """
+    return Markup("").join(
+        _chart(bars, label, unit, width=width, tone=tone)
+        for width, tone in ((WIDTH, "wide"), (NARROW, "narrow"))
+    )
+
+
+def _chart(bars: Sequence[Bar], label: str, unit: str, *, width: int, tone: str) -> Markup:
     top = nice_top(max((bar.total for bar in bars), default=0.0))
-    step = (WIDTH - _LEFT) / max(1, len(bars))
-    marks = [_grid(top, unit)]
-    every = max(1, -(-len(bars) // MOST_LABELS))
+    step = (width - _LEFT) / max(1, len(bars))
+    marks = [_grid(top, unit, width)]
+    every = max(1, -(-len(bars) * _LABEL // width))
     for number, bar in enumerate(bars):
         marks.append(_bar(bar, _LEFT + step * number, step, top))
         if number % every == 0:
@@ -59,8 +68,8 @@ def bar_chart(bars: Sequence[Bar], *, label: str, unit: str = "") -> Markup:
                 ).format(x, HEIGHT - 5, bar.label)
             )
     return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, HEIGHT, label, Markup("").join(marks))
+        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(tone, width, HEIGHT, label, Markup("").join(marks))
 
 
 def nice_top(most: float) -> float:
@@ -104,7 +113,7 @@ def _bar(bar: Bar, x: float, step: float, top: float) -> Markup:
     return Markup("<g><title>{}</title>{}</g>").format(bar.title, Markup("").join(rects))
 
 
-def _grid(top: float, unit: str) -> Markup:
+def _grid(top: float, unit: str, width: int) -> Markup:
     lines = []
     # There is no half job: then the middle has no line.
     for share in (0.0, 0.5, 1.0) if unit or top % 2 == 0 else (0.0, 1.0):
@@ -114,6 +123,6 @@ def _grid(top: float, unit: str) -> Markup:
             Markup(
                 '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                 '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}{}</text>'
-            ).format(_LEFT, WIDTH, y, y, _LEFT - 5, y + 3.5, escape(unit), value)
+            ).format(_LEFT, width, y, y, _LEFT - 5, y + 3.5, escape(unit), value)
         )
     return Markup("").join(lines)

@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 #: Most logins remembered; the least recently used is dropped first.
 MOST_LOGINS: Final = 100
 TOKEN_BYTES: Final = 32
+#: An address logs in one browser, within this time: what is left in a browser's history, in a
+#: terminal's scrollback or in a log is worth nothing.
+TOKEN_LIFE_S: Final = 600
 #: A working day.
 LOGIN_LIFE_S: Final = 12 * 3600
 #: Most characters of a name that goes into a timeline.
@@ -35,18 +38,31 @@ class Login:
 
 
 class Logins:
-    """The current logins. In memory only: a restart ends them."""
+    """The current logins, and the token for the next one. In memory only: a restart ends them."""
 
     def __init__(self, *, port: int) -> None:
-        self.token = secrets.token_urlsafe(TOKEN_BYTES)
         #: Cookies are shared by all ports of a host, so the port is part of the name.
         self.cookie = f"wearon_web_{port}"
+        self._token = ""  # none
+        self._token_ends_at_s = 0.0
         self._open: OrderedDict[str, Login] = OrderedDict()
 
+    def issue(self, *, now_s: float) -> str:
+        """A token for one login. The token before it is no longer valid."""
+        self._token = secrets.token_urlsafe(TOKEN_BYTES)
+        self._token_ends_at_s = now_s + TOKEN_LIFE_S
+        return self._token
+
+    def is_valid(self, token: str, *, now_s: float) -> bool:
+        """Whether a token opens a login. Asking does not use it up."""
+        is_right = hmac.compare_digest(token.encode(), self._token.encode())
+        return is_right and bool(token) and now_s < self._token_ends_at_s
+
     def open(self, token: str, *, name: str, now_s: float) -> Login | None:
-        """A new login for the token of the first address; None for any other text."""
-        if not hmac.compare_digest(token.encode(), self.token.encode()):
+        """A new login, once for each token; None for any other text."""
+        if not self.is_valid(token, now_s=now_s):
             return None
+        self._token = ""
         login = Login(
             login_id=secrets.token_urlsafe(TOKEN_BYTES),
             csrf=secrets.token_urlsafe(TOKEN_BYTES),

@@ -2,7 +2,10 @@
 
 import asyncio
 import ipaddress
+import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -37,14 +40,18 @@ class WebOptions:
     operator: str  # who acts, unless somebody says another name
 
 
-def serve_web(settings: Settings, options: WebOptions, *, on_ready: Callable[[str], None]) -> None:
+def serve_web(
+    settings: Settings, options: WebOptions, *, on_address: Callable[[str], None]
+) -> None:
     """
     Show the page until SIGTERM or SIGINT.
 
     Args:
         settings: Of production, or of a local stack.
         options: Where, and what it may do.
-        on_ready: Gets the first address, with the token in it: for a person's eyes, for no log.
+        on_address: Gets an address to log in at, when the page is ready and whenever somebody asks
+            for another one: by Enter on the terminal, or by SIGUSR1. The token in it is for a
+            person's eyes, for no log.
 
     Raises:
         ConfigError: The port is taken, or a setting is missing or wrong.
@@ -54,9 +61,14 @@ def serve_web(settings: Settings, options: WebOptions, *, on_ready: Callable[[st
         logins = Logins(port=port)
         host = f"[{options.host}]" if ":" in options.host else options.host
 
+        def tell_address() -> None:
+            token = logins.issue(now_s=time.monotonic())
+            on_address(f"http://{host}:{port}/login?token={token}")
+
         def ready() -> None:
             _report(options, port)
-            on_ready(f"http://{host}:{port}/login?token={logins.token}")
+            tell_address()
+            _watch_terminal(tell_address)
 
         async def run() -> None:
             async with open_web(settings) as tools:
@@ -65,6 +77,7 @@ def serve_web(settings: Settings, options: WebOptions, *, on_ready: Callable[[st
                 # uvicorn raises the signals it got once more when it is done.
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, lambda *_: None)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_address)
                 await server.serve(sockets=[listener])
             emit(ServerStopped())
 
@@ -109,6 +122,22 @@ def _server(site: Site, on_ready: Callable[[], None]) -> AnnouncingServer:
         ws="none",
     )
     return AnnouncingServer(config, on_ready=on_ready, on_stop=site.stopping.set)
+
+
+def _watch_terminal(on_enter: Callable[[], None]) -> None:
+    """Call this when somebody presses Enter, if there is a terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    terminal, loop = sys.stdin.fileno(), asyncio.get_running_loop()
+
+    def typed() -> None:
+        # Reading would stop a process of the background; an empty line of nothing is Ctrl-D.
+        if os.tcgetpgrp(terminal) == os.getpgrp() and os.read(terminal, 1024):
+            on_enter()
+        else:
+            loop.remove_reader(terminal)
+
+    loop.add_reader(terminal, typed)
 
 
 def _report(options: WebOptions, port: int) -> None:

@@ -103,9 +103,10 @@ def span_words(length_s: float) -> str:
 
 
 def usd(amount: float | None) -> str:
-    """Money: cents from a dollar on, below that as fine as a picture's price."""
+    """Money: cents from a dollar on, below that as fine as a picture's price, where it is finer."""
     if amount is None:
         return "-"
     if amount and amount < 1:
-        return f"${amount:.4f}"
+        cents, _, finer = f"${amount:.4f}".partition(".")
+        return f"{cents}.{finer[:2]}{finer[2:].rstrip('0')}"
     return f"${amount:,.2f}"

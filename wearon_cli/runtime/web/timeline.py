@@ -9,32 +9,37 @@ from wearon_cli.runtime.web.templates import span_words, usd
 
 #: (what happened, tone of its mark).
 _EVENTS: Final = {
-    "taken": ("Taken in by a consumer", "plain"),
+    "taken": ("Received by a consumer", "plain"),
     "replayed": ("Run again by an operator", "act"),
-    "adopted": ("Found without its job, and adopted", "warn"),
+    "adopted": ("The row was open without a job: it is failed and settled", "warn"),
     "claimed": ("Claimed by a worker", "plain"),
     "purchase_started": ("Asked the provider for a picture", "money"),
     "purchase_submitted": ("The provider took the request", "plain"),
     "purchase_ended": ("The purchase ended without a picture", "warn"),
+    "preview_started": ("Started to draw a preview", "plain"),
+    "preview_ended": ("The preview could not be drawn", "warn"),
     "picture_stored": ("Picture stored", "ok"),
-    "picture_held": ("Picture held in Redis: storage was away", "warn"),
-    "late_picture": ("A picture came late", "warn"),
-    "previous_kept": ("The earlier picture was put aside", "plain"),
+    "picture_held": ("Picture held in Redis: storage was unavailable", "warn"),
+    "late_picture": ("A picture arrived late", "warn"),
+    "previous_kept": ("The earlier picture was kept for an undo", "plain"),
     "charged": ("A credit was taken for this replay", "money"),
     "handed_back": ("Handed back to the queue", "warn"),
-    "worker_lost": ("Its worker died", "bad"),
-    "worker_left": ("Its worker left", "warn"),
-    "expired": ("Waited longer than a job may", "bad"),
-    "settling": ("Being failed: its credit is settled", "bad"),
+    "worker_lost": ("Its worker was lost", "bad"),
+    "worker_left": ("Its worker shut down", "warn"),
+    "expired": ("Waited longer than allowed", "bad"),
+    "settling": ("Failed: settling its credit", "bad"),
     "row_failed": ("The row moved to failed", "bad"),
     "closed": ("Closed", "plain"),
-    "undone": ("An operator brought the earlier picture back", "act"),
-    "reconciled": ("An operator gave credits back", "act"),
-    "picture_suspect": ("A check found something wrong with a picture", "warn"),
-    "letter_dropped": ("An operator threw its dead letter away", "act"),
+    "undone": ("An operator restored the earlier picture", "act"),
+    "reconciled": ("An operator returned its credit", "act"),
+    "picture_suspect": ("A check marked a picture as suspect", "warn"),
+    "picture_not_checked": ("A picture could not be checked", "warn"),
+    "pictures_left_out": ("Accessories were left out of this replay", "warn"),
+    "forgotten": ("Earlier lines were deleted on request", "act"),
+    "letter_dropped": ("An operator dropped its dead letter", "act"),
 }
 _ENDINGS: Final = {"completed": "ok", "failed": "bad", "parked": "bad", "dropped": "plain"}
-#: Members that are told elsewhere in the line.
+#: Fields shown elsewhere in the line.
 _TOLD: Final = frozenset({"at", "event", "detail"})
 _LABELS: Final = {
     "error": "cause",

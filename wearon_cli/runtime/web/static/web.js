@@ -2,6 +2,15 @@
 // without this. What the reader has opened or is typing stays as it is.
 "use strict";
 
+// The address of the login: it is used once somebody sees it, not when a browser fetches it ahead.
+(() => {
+  const form = document.getElementById("login");
+  const submit = () => { if (!document.hidden) form.requestSubmit(); };
+  if (!form) return;
+  document.addEventListener("visibilitychange", submit);
+  submit();
+})();
+
 (() => {
   const live = document.getElementById("live");
   const state = document.getElementById("live-state");
@@ -13,26 +22,24 @@
     state.classList.toggle("lost", Boolean(lost));
   };
 
-  const key = (element) => {
-    const summary = element.querySelector("summary");
-    return summary ? summary.textContent.trim() : "";
-  };
+  const summaryOf = (details) => details?.querySelector("summary")?.textContent.trim() ?? "";
 
-  // A selector by which the element that has the focus is found again in the new part.
-  const place = (element) => {
-    if (!element || !live.contains(element)) return null;
-    if (element.id) return `#${CSS.escape(element.id)}`;
-    const href = element.getAttribute("href");
-    return href ? `${element.tagName.toLowerCase()}[href="${CSS.escape(href)}"]` : null;
-  };
+  // What can have the focus or be scrolled, and the name by which it is found again in a new part.
+  const HELD = "a[href], summary, button, [tabindex]";
+  const nameOf = (element) => [
+    element.tagName, element.id, element.getAttribute("href"), element.getAttribute("aria-label"),
+    summaryOf(element.closest("details")),
+  ].join("|");
 
   const show = (html) => {
     const selection = document.getSelection();
     if (selection && !selection.isCollapsed && live.contains(selection.anchorNode)) return;
-    const opened = new Set([...live.querySelectorAll("details[open]")].map(key));
-    const focused = place(document.activeElement);
+    const opened = new Set([...live.querySelectorAll("details[open]")].map(summaryOf));
+    const focused = live.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+    const scrolled = new Map([...live.querySelectorAll(HELD)].map(
+      (each) => [nameOf(each), [each.scrollLeft, each.scrollTop]]));
     const part = new DOMParser().parseFromString(html, "text/html");
-    for (const details of part.querySelectorAll("details")) details.open = opened.has(key(details));
+    for (const details of part.querySelectorAll("details")) details.open = opened.has(summaryOf(details));
     // A picture that is shown already is moved, so that it does not flicker.
     const shown = new Map([...live.querySelectorAll("img")].map((img) => [img.getAttribute("src"), img]));
     for (const img of part.querySelectorAll("img")) {
@@ -40,18 +47,41 @@
       if (old) img.replaceWith(old);
     }
     live.replaceChildren(...part.body.childNodes);
-    if (focused) live.querySelector(focused)?.focus({ preventScroll: true });
+    const held = [...live.querySelectorAll(HELD)];
+    for (const each of held) [each.scrollLeft, each.scrollTop] = scrolled.get(nameOf(each)) ?? [0, 0];
+    if (focused) held.find((each) => nameOf(each) === focused)?.focus({ preventScroll: true });
   };
 
+  // A browser tries again by itself only while it gets no answer; these are answers.
+  const REFUSED = {
+    401: "Not live: this browser is logged out. Reload the page to see how to log in.",
+    404: "Not live: this page is not there any more. Reload it.",
+    503: "Not live: too many live pages are open. Trying again.",
+  };
+  const AGAIN_MS = 10000;
+
   let source = null;
+  let again = 0;
   const open = () => {
     source = new EventSource(address);
     source.addEventListener("part", (event) => { show(event.data); say("Live."); });
     source.addEventListener("trouble", (event) => say(`Not up to date: ${event.data}`, true));
     source.addEventListener("over", () => { source.close(); say("Ended: nothing changes any more."); });
-    source.addEventListener("error", () => say("Not connected: trying again.", true));
+    source.addEventListener("error", (event) => {
+      if (event.target.readyState === EventSource.CLOSED) tellRefusal(event.target);
+      else say("Not connected: trying again.", true);
+    });
   };
-  const close = () => { source?.close(); source = null; };
+  const close = () => { source?.close(); source = null; clearTimeout(again); };
+  const tellRefusal = async (refused) => {
+    const asked = new AbortController();
+    const answer = await fetch(address, { signal: asked.signal }).catch(() => null);
+    asked.abort();
+    if (source !== refused) return;
+    say(REFUSED[answer?.status] ?? "Not connected: trying again.", true);
+    if ([401, 404].includes(answer?.status)) return;
+    again = setTimeout(() => { close(); open(); }, AGAIN_MS);
+  };
 
   // A page that nobody looks at asks for nothing.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : source || open()));

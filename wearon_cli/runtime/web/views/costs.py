@@ -1,18 +1,19 @@
 """What was paid for pictures, from the book of purchases."""
 
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from wearon_cli.core.errors import InputError
-from wearon_cli.core.operator.costs import Cost, GroupBy, costs
-from wearon_cli.core.purchases import BookRow
+from wearon_cli.core.operator.costs import GroupBy, costs
+from wearon_cli.core.operator.days import whole_days
+from wearon_cli.core.purchases import B2C_OWNER, BookRow
 from wearon_cli.core.session import utc_now
 from wearon_cli.runtime.web import charts
 from wearon_cli.runtime.web.site import Site
 
-SPANS: Final = {"7d": 7, "30d": 30, "90d": 90}
+SPANS: Final = {f"{n}d": timedelta(days=n) for n in (7, 30, 90)}
 #: Tones of the outcomes, from the bottom of a bar: what has a picture, and what was lost.
 _TONES: Final = {
     "kept": "done",
@@ -31,52 +32,49 @@ def routes(site: Site) -> APIRouter:
     async def page(request: Request) -> Response:
         span = request.query_params.get("since", "30d")
         try:
-            days, by = SPANS[span], GroupBy(request.query_params.get("by", "model"))
+            length, by = SPANS[span], GroupBy(request.query_params.get("by", "model"))
         except (KeyError, ValueError) as exc:
-            raise InputError("this address asks for something that there is not") from exc
-        last = utc_now().astimezone(UTC).date()
-        first = last - timedelta(days=days - 1)
+            raise InputError("this address has a value that the page does not know") from exc
+        first, last = whole_days(length, now=utc_now())
         rows = list(await site.tools.book.rows(first, last))
         return site.page(
             request,
             "costs.html",
             since=span,
-            spans=[f"{n} days" for n in SPANS.values()],
-            span_names=list(SPANS),
+            spans={name: f"last {length.days} days" for name, length in SPANS.items()},
+            first=first,
+            last=last,
             by=by.value,
             groups=[each.value for each in GroupBy],
             lines=costs(rows, by),
-            names=await _names(site, costs(rows, by), by),
+            names=await _names(site, rows, by),
             total_usd=sum(row.cost_usd for row in rows),
             purchases=sum(row.count for row in rows),
             lost_usd=sum(row.cost_usd for row in rows if row.outcome not in {"kept", "fetched"}),
             outcomes=costs(rows, GroupBy.OUTCOME),
             days=costs(rows, GroupBy.DAY),
             tones=_TONES,
-            chart=_chart(rows, first, days),
+            chart=_chart(rows, first, last),
         )
 
     return router
 
 
-async def _names(site: Site, lines: list[Cost], by: GroupBy) -> dict[str, str]:
+async def _names(site: Site, rows: list[BookRow], by: GroupBy) -> dict[str, str]:
     """Shop domains of the lines that are stores."""
     if by is not GroupBy.STORE:
         return {}
-    stores = [line.name for line in lines if len(line.name) == len(str(_NO_ID))]
+    stores = {row.owner for row in rows if row.owner != B2C_OWNER}
     return dict(await site.tools.sessions.store_domains(stores))
 
 
-_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
-
-
-def _chart(rows: list[BookRow], first: date, days: int) -> Any:
+def _chart(rows: list[BookRow], first: date, last: date) -> Any:
     sums: dict[date, dict[str, float]] = {}
     for row in rows:
         paid = sums.setdefault(row.day, dict.fromkeys(_TONES, 0.0))
         paid[row.outcome] = paid.get(row.outcome, 0.0) + row.cost_usd
     bars = []
-    for n in range(days):
+    for n in range((last - first).days + 1):
         day = first + timedelta(days=n)
         parts = sums.get(day, {})
         bars.append(

@@ -27,7 +27,7 @@ def routes(site: Site) -> APIRouter:
     async def reconcile(request: Request) -> Response:
         span = request.query_params.get("since", "")
         if span and span not in SPANS:
-            raise InputError("this address asks for something that there is not")
+            raise InputError("this address has a value that the page does not know")
         facts = await _compared(site, span) if span else {"cases": None}
         spans = {name: words for name, (_, words) in SPANS.items()}
         return site.page(request, "reconcile.html", since=span, spans=spans, **facts)

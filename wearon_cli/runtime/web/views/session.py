@@ -70,6 +70,7 @@ async def session_facts(site: Site, report: SessionReport) -> dict[str, Any]:
         "location": LOCATION_WORDS[report.location],
         "is_open": report.location is not JobLocation.ENDED,
         "moments": moments(report.timeline),
+        "suspicions": (await tools.inspector.suspicions([row]))[0],
         "pictures": _pictures(report, [(each.kind, each.state) for each in inputs]),
         "payload": _payload(report),
         "prompt": row.prompt_system or default_prompt(max(1, len(inputs))),

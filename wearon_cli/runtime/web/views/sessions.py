@@ -80,7 +80,7 @@ def wanted_of(asked: dict[str, str]) -> Wanted:
         span = SPANS[asked.get("since", "")]
         before = _cursor(asked["before"]) if asked.get("before") else None
     except (ValueError, KeyError) as exc:
-        raise InputError("this address asks for something that there is not") from exc
+        raise InputError("this address has a value that the page does not know") from exc
     return Wanted(
         text=asked.get("q", "")[:MOST_CHARS],
         since=utc_now() - span if span else None,
