@@ -127,7 +127,7 @@ class Meters:
         self.outages = self._counter(
             "outages", "Passes of consume that failed because of an outage.", "error"
         )
-        self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
+        self.job_time = self._histogram("job_seconds", "First claim to completed row.", LONG_BUCKETS)
 
     def _add_call_counters(self) -> None:
         self.calls = self._counter(
