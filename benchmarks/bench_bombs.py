@@ -86,7 +86,7 @@ def family_mb(worker: psutil.Process) -> float:
 
 
 def rain(bombs: list[bytes], photo: bytes) -> tuple[float, float, Counter[str], Counter[str]]:
-    """(peak MB, seconds, what became of the bombs, what became of the photos)."""
+    """(peak MB, seconds, outcomes of the bombs, outcomes of the photos)."""
     mixed: list[tuple[bool, bytes]] = []
     for number, bomb in enumerate(bombs):
         mixed += [(True, bomb), *([(False, photo)] if number % 3 == 0 else [])]

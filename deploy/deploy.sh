@@ -1,13 +1,13 @@
 #!/bin/sh
-# On the host: run IMAGE, and go back to what ran before when it does not become healthy.
-# Jobs under way are finished or handed back on the way (stop_grace_period); none is lost.
+# On the host: run IMAGE, and roll back to the previous image if it does not become healthy.
+# Running jobs are finished or handed back meanwhile (stop_grace_period); none is lost.
 set -eu
 cd "$(dirname "$0")"
 : "${IMAGE:?names the image to run}"
 
 compose() { docker compose --file compose.yaml --env-file .env "$@"; }
 
-# Healthy: `serve` measures, Redis answers it, and `wearon doctor` passes.
+# Healthy: `serve` can measure, Redis answers, and `wearon doctor` passes.
 healthy() {
     for _ in $(seq 30); do
         if compose exec -T serve python -m wearon_cli.runtime.ops.probe &&

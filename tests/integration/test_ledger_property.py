@@ -1,6 +1,6 @@
 """
-Whatever is pushed, fails, crashes, is repeated and recovered, in whatever order: what was deducted
-is what was completed plus what was refunded, for every owner.
+Jobs that are pushed, fail, crash, are repeated and recovered in any order: for every owner, the
+credits deducted equal those of completed sessions plus refunds.
 """
 
 import asyncio

@@ -665,7 +665,7 @@ async def test_workers_are_listed_with_their_jobs(queue: Queue, redis: Client) -
 async def test_a_plain_job_costs_few_commands(
     queue: Queue, redis: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those inside of scripts included; beside it are the intake's two and Celery's own."""
+    """Including those inside scripts; the intake's two and Celery's own come in addition."""
     monkeypatch.setattr(redis_breakers, "LOOK_LASTS_S", 1000)  # however slow this machine is
 
     async def plain(session_id: str) -> None:
@@ -705,7 +705,7 @@ async def test_an_idle_pass_costs_few_commands(queue: Queue, redis: Client) -> N
 
 
 async def commands(redis: Client) -> dict[str, int]:
-    """Calls of each command so far, those inside of scripts included."""
+    """Calls of each command so far, including those inside scripts."""
     found = await redis.info("commandstats")
     return {
         name.removeprefix("cmdstat_"): int(facts["calls"])

@@ -131,7 +131,7 @@ def test_fitting_the_photo_into_the_frame_is_not_a_zoom(scale: float, shift: flo
 
 
 def test_a_half_body_is_compared_by_its_shoulders() -> None:
-    """Hips outside of the picture are guesses: here twice as far away in one of the two."""
+    """Hips outside the picture are guesses: here twice as far away in one of the two."""
     near, far = person(top=150), person(top=150)
     far.points[[Landmark.LEFT_HIP, Landmark.RIGHT_HIP], 1] += 100
     assert not near.has_hips or not far.has_hips

@@ -255,8 +255,8 @@ def test_an_extra_refund_is_counted() -> None:
 @dataclass
 class History:
     """
-    One b2c or b2b session and its ledger, with whatever else befalls the owner. Whoever looks
-    gives back what `credit_of` calls owed, as often as they like.
+    One b2c or b2b session and its ledger, with other events of its owner. Any process may refund
+    what `credit_of` calls owed, any number of times.
     """
 
     channel: Channel

@@ -77,7 +77,7 @@ def test_the_status_fits_the_width_and_says_the_same_without_colours(width: int)
     lines = drawn(status_table(look()), width=width)
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
-    for shown in ("✗ NONE: start `wearon celery`", "✓ go out", "✗ 2 in the last hour", "! 1"):
+    for shown in ("✗ NONE: start `wearon celery`", "✓ accepted", "✗ 2 in the last hour", "! 1"):
         assert shown in text
     assert "██████████" in text  # half of the rate limit
     done, failed = (line for line in lines if "█" in line and "limit" not in line)

@@ -83,7 +83,7 @@ def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
 
 def _calls(halt: "HaltState") -> Text:
     lines = halt.lines()
-    return Tone.HALTED.text("\n".join(lines)) if lines else Tone.OK.text("go out")
+    return Tone.HALTED.text("\n".join(lines)) if lines else Tone.OK.text("accepted")
 
 
 def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:

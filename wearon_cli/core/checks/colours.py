@@ -51,13 +51,13 @@ def worn_colours(rgb: Rgb, person: Person) -> Colours:
 
 
 def head_colours(rgb: Rgb, person: Person) -> Colours:
-    """(5, 5, 3): a square around the head; NaN outside of the picture."""
+    """(5, 5, 3): a square around the head; NaN outside the picture."""
     middle = person.points[Landmark.NOSE] + (0.0, _HEAD_UP * person.trunk_px)
     return _square(rgb, middle, person.trunk_px * _HEAD_SIDE)
 
 
 def end_colours(rgb: Rgb, person: Person) -> Colours:
-    """(4, 5, 5, 3): squares around hands and feet; NaN outside of the picture."""
+    """(4, 5, 5, 3): squares around hands and feet; NaN outside the picture."""
     side_px = person.trunk_px * _END_SIDE
     return np.stack([_square(rgb, middle, side_px) for middle in person.points[_ENDS]])
 

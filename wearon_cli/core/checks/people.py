@@ -28,7 +28,7 @@ _BREADTH_PER_NECK: Final = 1.3
 class Person:
     """One person in a picture of known size."""
 
-    points: Array  # (33, 2) float64: x and y in pixels; those outside of the picture are guesses
+    points: Array  # (33, 2) float64: x and y in pixels; those outside the picture are guesses
     visibility: Array  # (33,) float64, 0..1
     width_px: int
     height_px: int
@@ -96,7 +96,7 @@ def person_of(told: dict[str, Any]) -> Person:
 
 
 def box(person: Person) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of a person's landmarks inside of the picture, in pixels."""
+    """Left, top, right, bottom of a person's landmarks inside the picture, in pixels."""
     limits = (person.width_px, person.height_px)
     inside = np.clip(person.points, 0, limits)
     left, top = inside.min(axis=0)

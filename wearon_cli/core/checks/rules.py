@@ -195,7 +195,7 @@ def _zoom(before: Person, after: Person) -> float:
 
 
 def _is_cut(before: Person, after: Person) -> bool:
-    """Whether a joint is outside of the drawn picture that was well inside of the photo."""
+    """Whether a joint is outside the drawn picture although it was well inside the photo."""
     was_inside = (_inside(before, CUT_MARGIN) & (before.visibility > VISIBLE))[_CUT]
     return bool((was_inside & ~_inside(after, -CUT_MARGIN)[_CUT]).any())
 

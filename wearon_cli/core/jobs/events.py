@@ -60,7 +60,7 @@ class JobCrashed(ErrorEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobCompleted(Event):
     """
-    The row is completed, `took_ms` after the claim.
+    The row is completed, `took_ms` after the job's first claim.
 
     Without provider, model and cost when the picture was stored before, and its purchase is not
     known.

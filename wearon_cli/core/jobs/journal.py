@@ -304,7 +304,7 @@ class Journal(Protocol):
         Args:
             claim: The job.
             usage: What the picture cost.
-            outcome: What became of its purchase.
+            outcome: The outcome of its purchase.
             facts: Further ones of this line of the timeline.
         """
 

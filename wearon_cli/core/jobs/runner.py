@@ -1,5 +1,5 @@
 """
-One attempt at a job, from the claim to its end or its next place.
+One attempt at a job, from the claim to its end or until it is handed back.
 
 Turns every error into the reaction that the error tree defines: settle, retry, wait, halt, yield or
 drop. The one broad `except` of the worker is here. The worker process holds one lease for all its

@@ -1,4 +1,4 @@
-"""Finds the garment in a photo: on floors, beds and hangers, on cloth of any colour."""
+"""Separates the garment in a photo from floors, beds and hangers, on backgrounds of any colour."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ from wearon_cli.core.preview.rasters import (
 
 #: Longest side at which the garment is looked for, and at which its outline is then drawn.
 SEARCH_PX, OUTLINE_PX = 240, 480
-#: Sizes of the place where a garment is expected, tried in turn: shares of the photo's half sides.
+#: Sizes of the area where a garment is expected, tried in turn: shares of the photo's half sides.
 EXPECTED_SIZES: Final = (0.6, 0.8, 1.0)
 #: How sure a first finding is: the least and most likely that a pixel is cloth.
 DOUBT: Final = (0.15, 0.85)
@@ -82,7 +82,9 @@ def _resized(values: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def _expected(shape: tuple[int, ...], size: float) -> Floats:
-    """How likely each pixel is cloth by its place: in the middle, hardly ever at the border."""
+    """How likely each pixel is cloth by its position: likely in the middle, unlikely at the
+    border.
+    """
     y, x = (np.abs(np.linspace(-1, 1, count)) for count in shape[:2])
     out = np.maximum(y[:, None], x[None])
     return np.interp(out / size, [0.3, 0.6, 0.9, 1.0], [0.9, 0.6, 0.3, 0.04])
@@ -116,7 +118,7 @@ def _whole(cloth: Mask) -> Mask:
 
 def find_worn_cloth(rgb: Rgb, wearer: PoseReading, *, longest_px: int = OUTLINE_PX) -> Mask:
     """
-    Separate a top from the person who wears it: no face, no hands, no trousers.
+    Separate a top from the person who wears it, without face, hands and trousers.
 
     Args:
         rgb: (rows, cols, 3) uint8, RGB.
@@ -130,13 +132,13 @@ def find_worn_cloth(rgb: Rgb, wearer: PoseReading, *, longest_px: int = OUTLINE_
     shown = _resized(soften(wearer.mask.astype(float), 2), fine.shape[:2])
     prior = _resized(_worn_prior(wearer), fine.shape[:2])
     prior = np.clip(prior * np.interp(shown, [0.2, 0.6], [0.0, 1.0]), 0, 1)
-    # The backdrop is told by the wearer's outline; colours have to tell skin and trousers.
+    # The wearer's outline separates the background; skin and trousers are separated by colour.
     cloth = _whole(cut_out(fine, prior, start=prior**3, within=shown) > 0.5)
     return np.asarray(_resized(soften(cloth.astype(float), 1), rgb.shape[:2]) > 0.5)
 
 
 def _worn_prior(wearer: PoseReading) -> Floats:
-    """How likely each pixel is the top by its place on the wearer."""
+    """How likely each pixel is the top by its position on the wearer."""
     points = wearer.pixels().astype(float)
     joints = points[[Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER]]
     hips = points[[Landmark.LEFT_HIP, Landmark.RIGHT_HIP]]

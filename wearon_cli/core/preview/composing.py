@@ -1,4 +1,4 @@
-"""Makes a preview: the person in the garment where that can be done well, a card where not."""
+"""Makes a preview: the person in the garment if that works well, otherwise a card."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ def compose(
 
     Returns:
         The person's picture with the garment laid on it; or, where that would mislead, both
-        pictures side by side and why.
+        pictures side by side with the reason.
     """
     if wearer is not None and wearer.mask.mean() < WEARER_SHARE:
         wearer = None
@@ -58,7 +58,7 @@ def compose(
 
 def require_good(dressed: Dressed, pose: PoseReading) -> None:
     """
-    Look over a finished preview.
+    Check a finished preview.
 
     Raises:
         NotDressable: The face was touched, too much of the person's own top shows, or the garment
@@ -69,7 +69,7 @@ def require_good(dressed: Dressed, pose: PoseReading) -> None:
     right, bottom = np.maximum(face.max(0), 0).astype(int)
     if dressed.changed[top : bottom + 1, left : right + 1].any():
         raise NotDressable("the garment would cover the face")
-    # Arms in front of it hide cloth; they do not tear it. Every second pixel tells enough.
+    # Arms in front of cloth hide it without tearing it. Every second pixel is enough.
     cloth, arms = (dressed.cover > 0.5)[::2, ::2], dressed.arms[::2, ::2]
     lost = (cloth & ~largest(cloth | arms)) | (holes(cloth | arms) & dressed.body[::2, ::2])
     if not cloth.any() or lost.sum() > MOST_TORN * cloth.sum():
@@ -85,7 +85,7 @@ def require_good(dressed: Dressed, pose: PoseReading) -> None:
 
 
 def _below_face(garment: Rgb, wearer: PoseReading) -> Rgb:
-    """A garment's picture without the head of the one who wears it, where that leaves enough."""
+    """A garment's picture without its wearer's head, if enough of the picture remains."""
     points = wearer.pixels()
     mouth = float(points[[Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT], 1].max())
     shoulders = float(points[[Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER], 1].min())

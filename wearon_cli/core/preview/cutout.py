@@ -1,5 +1,5 @@
 """
-Separates one thing from the rest of a photo by colour, place and edges.
+Separates one object from the rest of a photo by colour, position and edges.
 
 Colours of both sides are learnt as histograms and the labels are smoothed along the photo's edges,
 in turn, as GrabCut does; a random walk takes the place of the graph cut, so that NumPy is enough.
@@ -37,7 +37,7 @@ def cut_out(
     rounds: int = ROUNDS,
 ) -> Floats:
     """
-    Label the pixels of one thing.
+    Label the pixels of one object.
 
     Args:
         rgb: (rows, cols, 3) uint8.

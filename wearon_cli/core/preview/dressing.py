@@ -1,4 +1,4 @@
-"""Dresses a person's photo: places the garment, lays its pieces, keeps the light."""
+"""Dresses the person in a photo: positions the garment, places its pieces, keeps the light."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ type Frame = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dressed:
-    """The composite, and what a check of it needs."""
+    """The composite, and the data to check it."""
 
     rgb: Rgb
     changed: Mask  # (rows, cols) pixels of the photo
@@ -58,7 +58,7 @@ class Dressed:
 
 def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
     """
-    Lay a garment on a person.
+    Place a garment on a person.
 
     Args:
         rgb: (rows, cols, 3) uint8, RGB: the person's photo.

@@ -119,7 +119,7 @@ class Figure:
 
 
 def is_seated(pose: PoseReading, torso_px: float) -> bool:
-    """True when the thighs do not hang down."""
+    """True when the person is seated: the thighs do not point down."""
     y = pose.pixels()[:, 1]
     drops = y[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]] - y[list(_HIPS)]
     return bool(drops.max() < SEATED_DROP * torso_px)
@@ -127,7 +127,7 @@ def is_seated(pose: PoseReading, torso_px: float) -> bool:
 
 def read_figure(pose: PoseReading) -> Figure:
     """
-    Find the places on a person where a top is laid.
+    Find the positions on a person where a top is placed.
 
     Raises:
         NotDressable: Shoulders and hips are not both where a torso has them.

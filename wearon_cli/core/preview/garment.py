@@ -117,7 +117,7 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
         wearer: The person who wears it in that photo, if it is worn.
 
     Raises:
-        NotDressable: It is no top, or its parts cannot be made out.
+        NotDressable: It is not a top, or its parts cannot be recognised.
     """
     cloth = eroded(cloth, max(2, round(MARGIN * int(cloth.any(1).sum()))))
     rows = np.flatnonzero(cloth.any(1))
@@ -207,7 +207,7 @@ def _inwards(extent: Floats, first: int, height: int, stop: int, least: float) -
 
 
 def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[Floats, Floats]:
-    """Columns of the body's sides. A half whose sleeve does not stand out mirrors the other one."""
+    """Columns of the body's sides. A half whose sleeve is not visible mirrors the other one."""
     whole = [half for half in halves if half.armpit is not None] or halves
     reaches = []
     for half in halves:
@@ -225,7 +225,7 @@ def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[
 
 
 def _bled(rgb: Rgb, cloth: Mask) -> Rgb:
-    """The photo with its backdrop painted over by cloth, mirrored at its edge in each row."""
+    """The photo with its background replaced by cloth, mirrored at the edge in each row."""
     columns = np.arange(cloth.shape[1])
     before = np.maximum.accumulate(np.where(cloth, columns, -1), axis=1)
     after = np.minimum.accumulate(np.where(cloth, columns, 2**30)[:, ::-1], axis=1)[:, ::-1]
@@ -312,7 +312,7 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
 def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool) -> None:
     """
     Raises:
-        NotDressable: By its proportions it is no top that lies open.
+        NotDressable: Its proportions are not those of a spread out top.
     """
     border = max(2, len(cloth) // 60)
     if cloth[:border].any() or (cloth[-border:].any() and not is_worn):

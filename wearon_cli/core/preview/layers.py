@@ -28,7 +28,7 @@ CREW_DEPTH: Final = 0.55
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
-    """A piece of cloth ready to be laid: colour and cover for each pixel of the frame."""
+    """A piece of cloth ready to be placed: colour and opacity for each pixel of the frame."""
 
     colour: Floats  # (rows, cols, 3), 0..255
     cover: Floats  # (rows, cols), 0..1
@@ -49,7 +49,7 @@ class Shoulders:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """What every piece looks at: a frame of the photo around torso and arms, and the garment."""
+    """The input of every piece: a frame of the photo around torso and arms, and the garment."""
 
     figure: Figure
     garment: Garment
@@ -189,7 +189,7 @@ def _bridged(garment: Garment) -> Floats:
 
 
 def _below_crew(scene: Scene) -> Floats:
-    """Pixels under a crew neck; everywhere when the garment shows a neckline of its own."""
+    """Pixels under a crew neck; everywhere when the garment has a visible neckline."""
     garment, shoulders = scene.garment, scene.shoulders
     depth = (garment.top - _bridged(garment)).max()
     if depth > OPEN_NECK * garment.length:

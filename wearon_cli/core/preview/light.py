@@ -1,4 +1,4 @@
-"""The light on a person's own top, to be laid on a new one."""
+"""The shading of a person's own top, to be applied to the new one."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The word in the corner that says what a preview is."""
+"""The word in the corner that marks a preview."""
 
 from typing import Final
 

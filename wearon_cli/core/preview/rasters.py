@@ -1,4 +1,4 @@
-"""Small tools on arrays of pixels: blurring, growing, pieces, and reading between pixels."""
+"""Small operations on arrays of pixels: blurring, growing, connected pieces, interpolation."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,5 +1,5 @@
 """
-One log for every role: structlog's and the libraries' lines in one form, on stderr.
+One log format for every role: structlog's and the libraries' lines, on stderr.
 
 JSON for programs, text for people. Keys, tokens, signatures of addresses and e-mail addresses are
 removed from every value, tracebacks included.

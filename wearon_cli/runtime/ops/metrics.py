@@ -1,5 +1,5 @@
 """
-Metrics of a role, counted from its log events, whatever the level of the log.
+Metrics of a role, counted from its log events at any log level.
 
 So nothing in `core` depends on metrics, and every figure on a dashboard can be traced in the log.
 What waits in Redis is read at each scrape.
@@ -127,7 +127,9 @@ class Meters:
         self.outages = self._counter(
             "outages", "Passes of consume that failed because of an outage.", "error"
         )
-        self.job_time = self._histogram("job_seconds", "Claim to completed row.", LONG_BUCKETS)
+        self.job_time = self._histogram(
+            "job_seconds", "First claim to completed row.", LONG_BUCKETS
+        )
 
     def _add_call_counters(self) -> None:
         self.calls = self._counter(

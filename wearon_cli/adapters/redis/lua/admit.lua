@@ -1,5 +1,5 @@
 -- ARGV: name, probe_s
--- 'closed': calls may go. 'probe': this one may, to see. Else seconds until the next probe.
+-- Returns 'closed' (calls are allowed), 'probe' (only this one is), or seconds until the next probe.
 local text = redis.call('HGET', BREAKERS, ARGV[1])
 if not text then return 'closed' end
 local breaker, now = cjson.decode(text), time()

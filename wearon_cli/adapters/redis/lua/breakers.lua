@@ -1,6 +1,6 @@
--- Put after common.lua, before the scripts about breakers.
+-- Included after common.lua, before the scripts about breakers.
 
--- The breakers in the way of the PAID lane, whose names follow in ARGV: that of storage, or those
+-- The breakers that block the PAID lane, whose names follow in ARGV: that of storage, or those
 -- of all providers. `until_at` is when a job may go to probe them.
 local function gate(first_name)
   local flat, open = redis.call('HGETALL', BREAKERS), {}

@@ -1,5 +1,5 @@
 -- ARGV: session_id, token, facts, ending, error_code, cost in micro-USD or ''
--- Forgets the entry. What is kept goes into the timeline, the session's record and the book.
+-- Deletes the entry. The timeline, the session's record and the book remain.
 local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
 local now = time()
 local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'failed_by_us',
@@ -9,7 +9,7 @@ local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again
 if job.token ~= token then return 0 end
 
--- Count this job in its minute. What was dropped had ended before.
+-- Count this job in its minute. A dropped job had ended before.
 local function count_ending()
   if ending == 'dropped' then return end
   local key = MINUTES .. math.floor(now / 3600)
@@ -19,7 +19,7 @@ local function count_ending()
 end
 
 local completed = ending == 'completed'
-if job.purchase ~= '' then -- its end could not be written down
+if job.purchase ~= '' then -- its end was not recorded
   local changes = ended(job, now, completed and 'kept' or 'lost', micro_usd)
   for name, value in pairs(changes) do job[name] = value end
 end

@@ -1,9 +1,9 @@
--- Put before each script that works on jobs, with the names of the keys (keys.py).
+-- Included before each script that works on jobs, with the names of the keys (keys.py).
 --
 -- Every open job is a member of the sorted set JOBS, and its score says in which state it is:
-local RELEASED = -1e11 -- plus its deadline: its message is out, and no worker has claimed it
+local RELEASED = -1e11 -- plus its deadline: its message was sent, and no worker has claimed it
 local FREE_HEAD = -2e10 -- plus a time: ready, in front of the FREE lane
-local FREE = -1e10 -- plus the time it came: ready, in the FREE lane
+local FREE = -1e10 -- plus its time of arrival: ready, in the FREE lane
 local PAID = 0 -- from here: ready, in the PAID lane; its round of the fair order
 local WAITING = 1e9 -- from here: the time when it is due
 local RUNNING = 1e11 -- plus the number of its worker
@@ -62,12 +62,12 @@ local function keep_lines(id, lines)
   redis.call('SET', key, table.concat(kept, '\n', first) .. '\n', 'EX', TIMELINE_LIFE_S)
 end
 
--- Have one consumer look for jobs to release.
+-- Wake one consumer to look for jobs to release.
 local function signal()
   if redis.call('LPUSH', SIGNAL, 1) > 1 then redis.call('LTRIM', SIGNAL, 0, 0) end
 end
 
--- What the last release wanted, and could not have: 'job' (any ready one), 'free' (a ready job of
+-- What the last release lacked: 'job' (any ready one), 'free' (a ready job of
 -- the FREE lane), 'slot' (of a worker). The first that comes is signalled.
 local function offered(what, wanted)
   if wanted == what or (what == 'free' and wanted == 'job') then
@@ -91,7 +91,7 @@ local function head(lane, now, round)
   return (tonumber(round) or 0) - 0.5
 end
 
--- Add to a count in the hash of a day, which lives from its first one.
+-- Add to a count in the hash of a day, which expires counted from its first one.
 local function count_of_day(key, field, step)
   if redis.call('HINCRBY', key, field, string.format('%.0f', step)) == step then
     redis.call('EXPIRE', key, BOOK_LIFE_S)
@@ -141,7 +141,7 @@ local function ended(job, now, outcome, micro_usd, model, cause)
   changes.micro_usd = string.format('%.0f', (tonumber(job.micro_usd) or 0) + entry.micro_usd)
   if outcome == 'lost' then changes.lost = (tonumber(job.lost) or 0) + 1 end
   if has_picture then
-    if job.booked ~= '' then -- the picture that it was drawn again for
+    if job.booked ~= '' then -- the picture that the new one replaces
       local old = cjson.decode(job.booked)
       book(old, old.outcome, -1)
       book(old, 'replaced', 1)

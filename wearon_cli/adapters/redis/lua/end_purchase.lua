@@ -11,7 +11,7 @@ if job.purchase == '' and usage == '' or job.stored ~= '' then return 1 end -- s
 local changes = {}
 if job.purchase ~= '' then
   changes = ended(job, now, outcome, micro_usd, model ~= '' and model or nil, cause)
-  -- The timeline calls a purchase of a preview what it is.
+  -- In the timeline, the purchase of a preview is called a preview.
   if cjson.decode(job.purchase).free then facts = string.gsub(facts, '"purchase_', '"preview_', 1) end
 end
 if usage ~= '' then

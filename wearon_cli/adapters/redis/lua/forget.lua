@@ -1,6 +1,6 @@
 -- ARGV: session_id, facts
--- Deletes what is kept of a session without an open job, for good. The record keeps its sums and
--- what the credit's state depends on, the timeline this one line. Returns 0 for an open job.
+-- Permanently deletes the data of a session without an open job. The record keeps its totals and
+-- what the credit's state depends on, the timeline this one event. Returns 0 for an open job.
 local id, facts = unpack(ARGV)
 if redis.call('ZSCORE', JOBS, id) then return 0 end
 local now = time()

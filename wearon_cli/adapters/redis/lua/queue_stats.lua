@@ -1,5 +1,5 @@
 -- ARGV: silence_s of a consumer, window_s
--- What waits and what runs, in one look. Changes nothing.
+-- The numbers of waiting and running jobs. Changes nothing.
 local silence_s, window_s = unpack(ARGV)
 local now = time()
 local next_id = redis.call('ZRANGEBYSCORE', JOBS, FREE_HEAD, '(' .. WAITING, 'LIMIT', 0, 1)[1]

@@ -12,7 +12,7 @@ if #leases > 0 then
       local worker = cjson.decode(flat[2 * i])
       local count = let_go(worker.number, time(), limit - orphaned, facts, true)
       orphaned = orphaned + count
-      if orphaned < limit then -- else the next pass takes the rest
+      if orphaned < limit then -- otherwise the next pass takes the rest
         redis.call('HDEL', WORKERS, flat[2 * i - 1])
         lost = lost + 1
       end

@@ -1,4 +1,4 @@
--- Put after common.lua and breakers.lua, before the scripts that release jobs.
+-- Included after common.lua and breakers.lua, before the scripts that release jobs.
 
 -- Claims are not signalled, so a burst into many free slots is released a few jobs in each pass.
 local UNCLAIMED_PAUSE_S = 0.2
@@ -58,7 +58,7 @@ local function return_late(found, now, round, limit)
   return due, unclaimed
 end
 
--- How many more jobs the workers have room for.
+-- The number of free slots of all workers.
 local function room(found, state, with)
   local most = math.min(with.limit, with.most_unclaimed - #found.released)
   if #found.ready == 0 or most <= 0 then return most end
@@ -66,7 +66,7 @@ local function room(found, state, with)
   return math.min(most, state.slots - running - #found.released)
 end
 
--- Let a PAID job pass, and take its time from the pace; or return the seconds it has to wait.
+-- Let a PAID job pass and move the pace forward, or return the seconds that it has to wait.
 local function paid_wait_s(job, left, now, state, barrier, with)
   if #barrier.names > 0 and barrier.until_at > now then return barrier.until_at - now end
   local gap_s = with.request_gap_s
@@ -89,7 +89,7 @@ local function paid_wait_s(job, left, now, state, barrier, with)
   return 0
 end
 
--- Owners without a ready job are forgotten, now and then.
+-- Owners without a ready job are removed from time to time.
 local function forget_owners(round)
   local all = redis.call('HGETALL', DISPATCH)
   for i = 1, #all, 2 do

@@ -1,5 +1,5 @@
 -- KEYS: consumers, tasks    ARGV: own id, intake key prefix, silence_s
--- Says that this consumer is alive and puts the payloads of silent ones back, oldest rightmost.
+-- Records that this consumer is alive and returns the payloads of silent ones, oldest rightmost.
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 redis.call('ZADD', KEYS[1], now, ARGV[1])

@@ -1,7 +1,7 @@
 -- ARGV: session_id, token, facts, number, purchase, window_s, most requests, pictures, most pictures
 -- Two moving windows over all workers, as logs of the newest permits: 13 digits each, in
--- milliseconds. Never more than so many permits in any window, wherever it begins.
--- Returns '0' when the purchase is written down, 'lost' when the job is another's, else seconds.
+-- milliseconds. There are never more than this many permits in any window, wherever it begins.
+-- Returns '0' when the purchase is recorded, 'lost' when the job is another's, otherwise seconds.
 local id, token, facts, number, purchase = unpack(ARGV, 1, 5)
 local window_s, most_requests, pictures, most_pictures = unpack(ARGV, 6)
 pictures = tonumber(pictures)
@@ -12,7 +12,7 @@ if (tonumber(job.purchases) or 0) >= tonumber(number) then return '0' end -- sen
 
 local DIGITS = 13
 local function missing_s(log, wanted, most)
-  local in_the_way = (most - wanted + 1) * DIGITS -- this newest one has to leave the window first
+  local in_the_way = (most - wanted + 1) * DIGITS -- the permit that has to leave the window first
   if #log < in_the_way then return 0 end
   local at_ms = string.sub(log, -in_the_way, DIGITS - 1 - in_the_way)
   return at_ms / 1000 + window_s - now
@@ -23,7 +23,7 @@ local function grant(key, log, wanted, most)
   redis.call('SET', key, log, 'EX', LIMIT_LIFE_S)
 end
 
-local is_free = cjson.decode(purchase).free -- a preview: no request leaves
+local is_free = cjson.decode(purchase).free -- a preview: no request is sent
 local requests_log, pictures_log = redis.call('GET', REQUESTS) or '', ''
 local wait_s = missing_s(requests_log, 1, most_requests)
 if pictures > 0 then
@@ -36,7 +36,7 @@ if not is_free then grant(REQUESTS, requests_log, 1, most_requests) end
 if pictures > 0 then grant(PICTURES, pictures_log, pictures, most_pictures) end
 
 local changes = {}
-if job.purchase ~= '' then changes = ended(job, now, 'lost', '') end -- its end was not written down
+if job.purchase ~= '' then changes = ended(job, now, 'lost', '') end -- its end was not recorded
 changes.purchase = string.format('{"started_at":%.3f,%s', now, string.sub(purchase, 2))
 changes.purchases = number
 changes.ticket = ''

@@ -1,6 +1,6 @@
--- Put after common.lua, before the scripts about workers.
+-- Included after common.lua, before the scripts about workers.
 
--- Write down how many slots there are, of all workers that are registered.
+-- Record the number of slots of all registered workers.
 local function count_slots()
   local slots = 0
   for _, text in ipairs(redis.call('HVALS', WORKERS)) do slots = slots + cjson.decode(text).slots end

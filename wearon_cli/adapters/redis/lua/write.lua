@@ -1,5 +1,5 @@
 -- ARGV: session_id, token, facts, field, value, further fields and values...
--- Writes fields of a job that is held, unless the first has this value already.
+-- Writes fields of a claimed job, unless the first one already has this value.
 local id, token, facts, field, value = unpack(ARGV, 1, 5)
 local now = time()
 local job = read(id, 'token', 'lines', field)
