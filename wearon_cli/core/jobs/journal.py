@@ -392,7 +392,7 @@ class Dispatcher(Protocol):
 
     async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
         """
-        Make ready what a dead worker held.
+        Make ready what dead workers held: all jobs of one, then those of the next up to `limit`.
 
         While breakers have held back the PAID lane for longer than `max_wait_s`, jobs opened
         longer ago than that move to the FREE lane, marked `expired`: a worker fails them.
