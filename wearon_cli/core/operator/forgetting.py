@@ -21,6 +21,7 @@ from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inputs import row_urls
 from wearon_cli.core.operator.inspector import BATCH, Inspector, JobLocation, SessionReport
+from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.payloads import salvage
 from wearon_cli.core.providers import Provider, Ticket
 from wearon_cli.core.session import Session
@@ -137,10 +138,10 @@ class Forgetter:
             provider_copies=len(asked),
             not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
         )
-        async with self.lock.hold(f"undo-{row.session_id}") as free:  # an undo moves its pictures
+        async with self.lock.hold(pictures_lock(row.session_id)) as free:
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: an undo is in progress",
+                    f"session {row.session_id}: an undo or a redraw is in progress",
                     hint="try again in a minute",
                 )
             await self._delete(plan, receipt, by)
@@ -161,8 +162,8 @@ class Forgetter:
         )
         if not forgotten:
             raise SessionRunning(
-                f"session {plan.session.session_id} was replayed meanwhile",
-                hint="its pictures are gone, so it will fail; then forget it again",
+                f"session {plan.session.session_id} was started again meanwhile",
+                hint="its pictures are gone; forget it again after its job has ended",
             )
 
     async def _stored(self, paths: Sequence[str]) -> int:
