@@ -27,7 +27,7 @@ from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture
 from wearon_cli.core.jobs.last_writes import end_purchase, write_last
-from wearon_cli.core.pictures.marking import Marking, SourceType
+from wearon_cli.core.pictures.marking import Marking
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket, Usage
 
@@ -261,8 +261,7 @@ class Retriever:
                 await self.journal.note(
                     claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
                 )
-        made = SourceType.COMPOSITE if picture.usage.is_preview else SourceType.GENERATED
-        marked = await self.marking.mark(jpeg, answer=picture.data, source_type=made)
+        marked = await self.marking.mark_drawn(jpeg, picture)
         return BoughtPicture(
             jpeg=marked.jpeg,
             usage=picture.usage,
