@@ -276,6 +276,15 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert (await world.journal.record(other.session_id)) is not None
 
 
+async def test_pictures_in_the_folder_of_another_owner_stay(world: World) -> None:
+    """A payload may name any picture of the bucket; what others uploaded is theirs."""
+    of_store, own = f"stores/{STORE}/uploads/{uuid4()}.jpg", f"uploads/{USER}/{uuid4()}.jpg"
+    key = await sold(world, (own, of_store))
+    await forget(world, key)
+    assert await is_there(world, of_store)
+    assert not await is_there(world, own)
+
+
 async def test_pictures_that_only_another_sessions_job_names_stay(world: World) -> None:
     """A b2b row keeps no accessories, and the platform overwrites the addresses of old b2c rows."""
     accessory = f"stores/{STORE}/uploads/{uuid4()}.jpg"

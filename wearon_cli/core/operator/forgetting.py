@@ -9,6 +9,7 @@ that `credit_of` reads from the record. An owed credit must be settled before: f
 decides about money.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,7 @@ from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_pa
 MOST_LETTERS: Final = 100_000
 #: Results are in folders of this name. A payload may name a result as an input: it is kept.
 _RESULTS: Final = "generated"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class ForgetPlan:
     session: Session
     inputs: tuple[str, ...]  # paths in our bucket
     results: tuple[str, ...]  # the same, of its picture and of earlier ones
-    kept_inputs: int  # in our bucket, and used by other sessions
+    kept_inputs: int  # in our bucket, and used by other sessions or another owner's
     letters: tuple[str, ...]  # ids of dead letters
     tickets: tuple[Ticket, ...]
 
@@ -97,11 +99,13 @@ class Forgetter:
         _require_ended(report, around)
         letters = [each for each in around.letters if _session_of(each) == row.session_id]
         inputs = self._input_paths(report, letters)
+        kept = {path for path in inputs if _is_of_another(path, row.owner_id)}
+        kept |= inputs & around.shared_paths
         return ForgetPlan(
             session=row,
-            inputs=tuple(sorted(inputs - around.shared_paths)),
+            inputs=tuple(sorted(inputs - kept)),
             results=_result_paths(row),
-            kept_inputs=len(inputs & around.shared_paths),
+            kept_inputs=len(kept),
             letters=tuple(each.letter_id for each in letters),
             tickets=_tickets(report),
         )
@@ -216,6 +220,12 @@ def _require_ended(report: SessionReport, around: Surroundings) -> None:
 def _result_paths(row: Session) -> tuple[str, ...]:
     path = row.result_path
     return path, previous_path(path), swap_path(path)
+
+
+def _is_of_another(path: str, owner_id: str) -> bool:
+    """Whether it lies in a folder that is named for another user or merchant store."""
+    folders = path.lower().split("/")[:-1]
+    return any(_UUID.fullmatch(part) and part != owner_id.lower() for part in folders)
 
 
 def _is_result(path: str) -> bool:
