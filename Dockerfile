@@ -9,8 +9,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 RUN python -m venv /opt/wearon
-COPY requirements-build.lock requirements.lock ./
-RUN /opt/wearon/bin/pip install --require-hashes --no-deps -r requirements-build.lock -r requirements.lock
+# The image's lock file is requirements.lock with the extra c2pa, which signs pictures.
+COPY requirements-build.lock requirements-image.lock ./
+RUN /opt/wearon/bin/pip install --require-hashes --no-deps -r requirements-build.lock -r requirements-image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY wearon_cli wearon_cli
 RUN /opt/wearon/bin/pip install --no-deps --no-build-isolation . \

@@ -37,16 +37,16 @@ class Certificate:
 
 
 @cache
-def certificate(owner: str = "Test Shop", *, expired: bool = False) -> Certificate:
+def certificate(owner: str = "Test Shop", *, days: int = 90) -> Certificate:
     """
     A certificate as C2PA requires it: version 3, for e-mail protection, by an authority.
 
     Args:
         owner: Its organisation.
-        expired: It was valid until yesterday.
+        days: It is valid for so many from now; -1: it was until yesterday.
     """
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    until = timedelta(days=-1 if expired else 30)
+    until = timedelta(days=days)
     authority = (
         _named("Test authority", "Test authority", until)
         .public_key(authority_key.public_key())

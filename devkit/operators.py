@@ -49,7 +49,8 @@ class Operators:
     @property
     def replayer(self) -> Replayer:
         journal = self._world.fuse.wrap(self._world.journal)
-        return operator_replayer(self.inspector, journal, self._world.settings)
+        lock = RedisRefundLock(self._world.redis)
+        return operator_replayer(self.inspector, journal, lock, self._world.settings)
 
     @property
     def undo(self) -> Undo:

@@ -1,7 +1,7 @@
 """Each provider over its loopback API, in process: for the contract tests and benchmarks."""
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,11 +93,15 @@ class LoopbackTransport(httpx.ASGITransport):
     """An application in process, and a network that can fail."""
 
     failure: Exception | None = None
+    answered: Callable[[httpx.Request], Awaitable[None]] | None = None  # before the answer arrives
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.failure is not None:
             raise self.failure
-        return await super().handle_async_request(request)
+        answer = await super().handle_async_request(request)
+        if self.answered is not None:
+            await self.answered(request)
+        return answer
 
 
 @asynccontextmanager

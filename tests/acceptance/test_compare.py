@@ -12,6 +12,7 @@ import pytest
 
 import wearon_cli
 from devkit import pictures as kit
+from devkit.credentials import certificate
 from devkit.servers.image_api import KEY
 from devkit.servers.image_api_process import (
     ImageApiProcess,
@@ -20,6 +21,10 @@ from devkit.servers.image_api_process import (
 )
 from devkit.servers.runware_api import KEY as RUNWARE_KEY
 from devkit.waiting import LONGEST_S
+from wearon_cli.adapters.provenance.reading import read_credentials
+from wearon_cli.core.pictures.credentials import SignatureState
+from wearon_cli.core.pictures.marking import SourceType
+from wearon_cli.core.pictures.marks import read_marks
 
 pytestmark = pytest.mark.slow
 
@@ -101,8 +106,36 @@ def test_the_same_pair_is_drawn_by_several_models(
     assert data["total_usd"] == pytest.approx(sum(r["cost_usd"] or 0 for r in results.values()))
     sheet = kit.decode((tmp_path / data["sheet"]).read_bytes())
     assert sheet.size == (1352, 1584), "six cards: two rows of three"
+    files = {name: each["picture"] for name, each in results.items() if each["picture"]}
+    assert {name: saved_marks(tmp_path / file) for name, file in files.items()} == {
+        "openai:gpt-image-2.6-flare": "C2PA",
+        "runware:p-image": "XMP trainedAlgorithmicMedia",
+        "preview": "XMP compositeSynthetic",
+    }
+    assert saved_marks(tmp_path / data["sheet"]) == "XMP compositeWithTrainedAlgorithmicMedia"
+    assert results["runware:p-image"]["marked_by"] == "worker"
     assert json.loads((tmp_path / "out" / "compare.json").read_text()) == data
     assert openai.book()["billed"] == runware.book()["billed"] == 1
+
+
+def test_pictures_are_signed_where_a_certificate_is_set(
+    keys: dict[str, str], tmp_path: Path
+) -> None:
+    signing = certificate()
+    for name, pem in (("CERTIFICATE", signing.chain), ("KEY", signing.key)):
+        (tmp_path / name).write_bytes(pem)
+        keys[f"WEARON_C2PA_{name}"] = str(tmp_path / name)
+    data = compare(tmp_path, keys, "--with", "runware:p-image", "--out", "out", "--yes")["data"]
+    (result,) = data["results"]
+    for file, kind in ((result["picture"], "generated"), (data["sheet"], "collage")):
+        signed = read_credentials((tmp_path / file).read_bytes())
+        assert signed is not None
+        assert (signed.state, signed.signed_by) == (SignatureState.VALID, "Test Shop")
+        assert signed.source_type == SourceType[kind.upper()]
+
+
+def saved_marks(file: Path) -> str:
+    return str(read_marks(file.read_bytes()))
 
 
 def test_nothing_is_bought_without_a_yes_to_the_price(

@@ -10,7 +10,7 @@ import pytest
 from devkit.stores import SHOPPER, StoreUnderTest
 from wearon_cli.core.credits import refund_text, replay_request_id, replay_text
 from wearon_cli.core.errors import NoCreditLeft, StoreRefused
-from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer, payer_for
+from wearon_cli.core.ledger import BY_HAND, EntryKind, LedgerEntry, Payer, payer_for
 from wearon_cli.core.session import Channel, NewSession, Session, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -47,6 +47,24 @@ async def test_a_session_id_is_found_in_any_description(store: StoreUnderTest) -
     await store.ledger.refund(payer, by_cron)
     (entry,) = await store.ledger.entries_of(row)
     assert (entry.kind, entry.description) == (EntryKind.REFUND, by_cron)
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("shopper_pays", [False, True], ids=["owner pays", "shopper pays"])
+async def test_a_credit_taken_by_hand_tells_its_session(
+    store: StoreUnderTest, channel: Channel, shopper_pays: bool
+) -> None:
+    begun = utc_now() - timedelta(minutes=1)
+    new = store.new(channel, **({"shopper_email": SHOPPER} if channel is Channel.B2B else {}))
+    payer = payer_for(new, shopper_pays=shopper_pays and channel is Channel.B2B)
+    await store.ledger.take(payer, f"{BY_HAND}{new.session_id}")
+    await sold(store, channel)  # by the platform
+    found = await store.ledger.taken_by_hand(since=begun, limit=100)
+    (taken,) = [each for each in found if each.owner_id == new.owner_id]  # others share the store
+    assert (taken.session_id, taken.channel) == (new.session_id, channel)
+    assert taken.entry.request_id == new.request_id
+    assert await store.ledger.taken_by_hand(since=utc_now(), limit=10) == []
+    assert await store.ledger.taken_by_hand(since=begun, limit=0) == []
 
 
 async def test_a_users_refund_is_not_idempotent(store: StoreUnderTest) -> None:

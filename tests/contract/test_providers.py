@@ -12,6 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -338,6 +339,24 @@ async def test_a_purchase_that_appears_late_is_found_by_a_later_lookup(
 ) -> None:
     async with open_provider(kind, blind_looks=blind_looks, faults="lose_submit:1:1") as one:
         await bought(one)
+        assert one.purchases() == {"s1": 1}
+
+
+async def test_an_order_that_arrives_between_two_looks_is_found() -> None:
+    """Its caller had given up on it. Whether it runs was asked before the pause, and not after."""
+    async with open_provider("responses", faults="hold") as one, another_process(one) as other:
+        marker = await one.provider.prepare("s1")
+        assert marker is not None
+        looks = 0
+
+        async def arrive(asked: httpx.Request) -> None:
+            nonlocal looks
+            looks += asked.method == "GET"
+            if looks == 2 and not one.api.drawings.taken:
+                await other.provider.submit(request(), model=one.model, marker=marker)
+
+        one.network.answered = arrive
+        assert await one.provider.find(model=one.model, marker=marker) is not None
         assert one.purchases() == {"s1": 1}
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wearon_cli.core.pictures.marking import MarkedBy, Marking, SourceType
 from wearon_cli.core.pictures.marks import XMP_START, Marks, read_marks
 from wearon_cli.core.pictures.prepare import verify
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.ops.certificate_checks import check_certificate
 from wearon_cli.wiring.provenance import open_marking
 
 pytestmark = pytest.mark.anyio
@@ -206,7 +208,7 @@ def test_unreadable_credentials_are_reported(
 
 def test_a_certificate_that_cannot_sign_is_refused_at_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot sign"):
-        open_marking(settings_with(certificate("Late Shop", expired=True), tmp_path))
+        open_marking(settings_with(certificate("Late Shop", days=-1), tmp_path))
 
 
 def test_a_certificate_and_its_key_go_together(tmp_path: Path) -> None:
@@ -220,3 +222,50 @@ def test_an_invalid_key_is_reported(key: bytes) -> None:
     with pytest.raises(ConfigError, match="not a readable private key") as caught:
         C2paSigner(certificate=certificate().chain, key=key)
     assert caught.value.hint
+
+
+# ------------------------------------------------------------------ what the doctor says of it
+
+
+@pytest.mark.parametrize(
+    ("days", "ok", "warning", "words"),
+    [
+        pytest.param(90, True, False, "in 90 days", id="valid"),
+        pytest.param(31, True, False, "in 31 days", id="for a month"),
+        pytest.param(30, True, True, "in 30 days", id="not for long"),
+        pytest.param(-1, False, False, "expired on", id="expired"),
+    ],
+)
+async def test_the_doctor_tells_when_the_certificate_expires(
+    tmp_path: Path, days: int, ok: bool, warning: bool, words: str
+) -> None:
+    settings = settings_with(certificate(days=days), tmp_path)
+    (found,) = await check_certificate(settings, today=datetime.now(UTC).date())
+    assert (found.ok, found.warning) == (ok, warning)
+    assert words in found.detail
+    assert bool(found.hint) is (warning or not ok)
+
+
+@pytest.mark.parametrize("file", ["chain.pem", "key.pem"])
+@pytest.mark.parametrize("content", [None, b"no certificate"], ids=["gone", "garbage"])
+async def test_the_doctor_tells_of_a_certificate_that_cannot_be_read(
+    tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    settings = settings_with(certificate(), tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(ConfigError) as told:
+        await check_certificate(settings, today=datetime.now(UTC).date())
+    assert told.value.hint
+    assert str(tmp_path) not in f"{told.value} {told.value.hint}"
+
+
+async def test_the_doctor_says_nothing_where_no_certificate_is_set() -> None:
+    assert await check_certificate(Settings(), today=datetime.now(UTC).date()) == ()
+
+
+async def test_a_key_without_its_certificate_is_told_of(tmp_path: Path) -> None:
+    settings = settings_with(certificate(), tmp_path).model_copy(update={"c2pa_certificate": None})
+    with pytest.raises(ConfigError, match="needs its key"):
+        await check_certificate(settings, today=datetime.now(UTC).date())

@@ -23,7 +23,6 @@ from wearon_cli.core.errors import (
     SessionError,
     SessionRunning,
     StoreRefused,
-    WearonError,
 )
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.operator import reconcile
@@ -240,18 +239,22 @@ async def test_an_unfinished_session_is_refused(world: World, operators: Operato
 
 
 async def test_a_job_opened_meanwhile_is_reported(world: World, operators: Operators) -> None:
+    """By the platform, which pushes as it likes. A replay is refused as long as it lasts."""
     key = await sold(world, new_paths())
+    plan = await operators.plan(key, force=True)
 
     async def opened_meanwhile(method: Callable[..., Awaitable[None]], path: str) -> None:
         if not await world.open_jobs():
-            await operators.replay(key, force=True)
+            with pytest.raises(SessionRunning):
+                await operators.replayer.run(plan)
+            await world.push(key, USER, "req-again")
+            await world.take_all_in()
         await method(path)
 
     forgetting = replace(forgetter(world), storage=Faulty(world.storage, remove=opened_meanwhile))
-    with pytest.raises(SessionRunning, match="replayed meanwhile"):
+    with pytest.raises(SessionRunning, match="started again meanwhile"):
         await forgetting.run(await world.row(key), await forgetting.look_around(), {})
-    world.fetcher.plan = [WearonError()] * 2  # its photos are gone
-    await world.run_all()
+    assert await world.run_all() == [Ending.DROPPED]
     assert (await world.row(key)).status is Status.COMPLETED
 
 
@@ -271,6 +274,15 @@ async def test_pictures_of_other_sessions_stay(world: World) -> None:
     assert await is_there(world, result)
     assert len(await world.dead_letters.list(limit=10)) == 1
     assert (await world.journal.record(other.session_id)) is not None
+
+
+async def test_pictures_in_the_folder_of_another_owner_stay(world: World) -> None:
+    """A payload may name any picture of the bucket; what others uploaded is theirs."""
+    of_store, own = f"stores/{STORE}/uploads/{uuid4()}.jpg", f"uploads/{USER}/{uuid4()}.jpg"
+    key = await sold(world, (own, of_store))
+    await forget(world, key)
+    assert await is_there(world, of_store)
+    assert not await is_there(world, own)
 
 
 async def test_pictures_that_only_another_sessions_job_names_stay(world: World) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from devkit import pictures as kit
 from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_USER_ID
+from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.app import app
 from wearon_cli.core.errors import ConsentMissing, InputError, NeedsAPerson, SessionRunning
 from wearon_cli.core.pictures.marking import SourceType, with_source_type
@@ -35,7 +36,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings
 
 
-async def make(settings: Settings, *, garment: str = "", ended: bool = True) -> Session:
+async def make(
+    settings: Settings, *, garment: str = "", ended: bool = True, owner_id: str = DEMO_USER_ID
+) -> Session:
     """A session whose picture is stored, as after a job."""
     async with open_operator_tools(settings) as tools:
         paths = (f"uploads/{uuid4()}.jpg", garment or f"uploads/{uuid4()}.jpg")
@@ -46,7 +49,7 @@ async def make(settings: Settings, *, garment: str = "", ended: bool = True) -> 
             NewSession(
                 session_id=str(uuid4()),
                 channel=Channel.B2C,
-                owner_id=DEMO_USER_ID,
+                owner_id=owner_id,
                 model_image_url=person_url,
                 outfit_image_url=garment_url,
             )
@@ -121,6 +124,20 @@ def test_an_input_of_another_session_stays(stack: Settings) -> None:
     (receipt,) = answer(run(stack, "forget", one.session_id, "--yes", "--json"))["forgotten"]
     assert receipt["pictures"] == 2
     assert {garment, other.result_path} <= files(stack)
+
+
+def test_an_input_of_an_open_session_of_another_owner_stays(stack: Settings) -> None:
+    """Only the owner's own sessions were looked at: the other job then found no picture."""
+    garment, other_user = f"uploads/{uuid4()}.jpg", str(uuid4())
+    assert stack.local_dir is not None
+    ledger = LocalLedger(stack.local_dir / "wearon.db")
+    asyncio.run(ledger.add_user(other_user, credits=1))
+    ledger.close()
+    one = made(stack, garment=garment)
+    made(stack, garment=garment, owner_id=other_user, ended=False)
+    (receipt,) = answer(run(stack, "forget", one.session_id, "--yes", "--json"))["forgotten"]
+    assert receipt["pictures"] == 2
+    assert garment in files(stack)
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,13 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.jobs import purchasing
 from wearon_cli.core.jobs.journal import Claim, Ending, HandBack, JobState, Purchase
-from wearon_cli.core.providers import Pending, Powers, Ticket, TryOnRequest, Usage
+from wearon_cli.core.providers import HeldPicture, Pending, Powers, Ticket, TryOnRequest, Usage
 from wearon_cli.core.session import Channel, Status, fail, requeue, utc_now
 
 pytestmark = pytest.mark.anyio
 
 MANY_TRIES = "5e2f9c1d-8a47-4c3b-b6d0-9a1e7f4c2b84"
+HELD = HeldPicture(jpeg=PICTURE, usage=Usage(model="m", cost_usd=0.05), number=1)
 
 
 async def balance(world: World) -> int:
@@ -107,7 +108,7 @@ async def test_a_picture_held_while_storage_was_down_is_stored_by_another_worker
     key = await world.sell(owner_id=USER)
     await world.take_all_in()
     claim = await claimed(world)
-    await world.journal.keep_picture(claim, PICTURE, Usage(model="gpt-image-1.5", cost_usd=0.05))
+    await world.journal.keep_picture(claim, HELD)
     await world.kill_worker()
     assert await world.run_all() == [Ending.COMPLETED]
     assert world.generator.paid == []
@@ -125,7 +126,7 @@ async def test_a_held_picture_of_a_session_that_ended_meanwhile_is_kept_for_a_pe
         number=1, provider="openai", model="m", started_at=utc_now(), expected_usd=0.07
     )
     assert await world.journal.start_purchase(claim, purchase, pictures=2) == 0
-    await world.journal.keep_picture(claim, PICTURE, Usage(model="m", cost_usd=0.05))
+    await world.journal.keep_picture(claim, HELD)
     await world.kill_worker()
     await world.sessions.apply(key, fail("The platform took it for stuck."))
     assert await world.run_all() == [Ending.DROPPED]

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devkit.accounts import STORE, USER, credits_left
 from devkit.crashes import absorb, b2c, resell
-from devkit.faults import Crash
+from devkit.faults import Crash, Faulty
 from devkit.operators import Operators
 from devkit.world import PICTURE, World, picture
 from wearon_cli.core.credits import CreditState
@@ -283,6 +285,38 @@ async def stored(world: World, path: str) -> bytes | None:
     return (
         await world.storage.get(path) if await Operators(world).inspector.is_stored(path) else None
     )
+
+
+async def test_an_undo_and_the_start_of_a_redraw_exclude_each_other(
+    world: World, operators: Operators
+) -> None:
+    """Opened in the same moment, a redraw stored its picture while the undo swapped the others."""
+    key = await b2c(world)
+    row = await completed(world, key)
+    await operators.replay(key, force=True)
+    await world.run_all()
+    plan = await operators.plan(key, force=True)
+    tried = []
+
+    async def redraw_meanwhile(put: Any, *args: Any, **kwargs: Any) -> None:
+        tried.append("redraw")
+        with pytest.raises(SessionRunning):
+            await operators.replayer.run(plan)
+        await put(*args, **kwargs)
+
+    async def undo_meanwhile(really_open: Any, *args: Any) -> bool:
+        tried.append("undo")
+        with pytest.raises(SessionRunning):
+            await operators.undo.run(row)
+        return bool(await really_open(*args))
+
+    undo = replace(operators.undo, storage=Faulty(world.storage, put=redraw_meanwhile))
+    await undo.run(row)
+    assert await world.open_jobs() == 0
+    journal = Faulty(world.journal, open=undo_meanwhile)
+    await replace(operators.replayer, journal=journal).run(plan)
+    assert await world.open_jobs() == 1
+    assert {*tried} == {"redraw", "undo"}
 
 
 async def test_nothing_to_undo_is_reported(world: World, operators: Operators) -> None:

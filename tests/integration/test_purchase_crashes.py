@@ -314,3 +314,24 @@ async def test_a_purchase_that_stays_unresolved_is_lost_before_the_job_is_settle
     (letter,) = await world.dead_letters.list(limit=10)
     assert letter.error_code == "purchase_unresolved"
     assert sold_by.provider.name in letter.reason
+
+
+async def test_a_purchase_of_the_attempt_that_gives_up_is_stopped_at_its_provider(
+    make_world: MakeWorld, sold_by: ProviderUnderTest
+) -> None:
+    """Only one that an earlier attempt had left was cancelled: this one was drawn, and billed."""
+    limits = {"max_wait_s": 0.3, "openai_timeout_s": 0.1}
+    world = await make_world(sold_by=sold_by, **limits)
+    key = await b2c(world)
+    sold_by.api.drawings.rules = BackgroundRule.parse_all("rate_limited:1:1,hold")
+    outcomes = await world.run_all()
+    await asyncio.sleep(limits["max_wait_s"])
+    await world.pass_time()
+    outcomes += await world.run_all()
+    assert outcomes == [HandBack.WAITING, Ending.FAILED]
+    assert (await world.row(key)).status is Status.FAILED
+    (booked,) = await book(world)
+    assert (booked.outcome, booked.count) == ("lost", 1)
+    if sold_by.kind == "responses":
+        (drawing,) = sold_by.api.drawings.taken.values()
+        assert drawing.cancelled

@@ -10,6 +10,7 @@ import pytest
 
 from devkit.accounts import SHOPPER, STORE, USER, credits_left
 from devkit.crashes import absorb, b2c, overage, resell
+from devkit.faults import Crash
 from devkit.operators import DAY, Operators
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis import keys
@@ -20,6 +21,7 @@ from wearon_cli.core.ledger import Payer
 from wearon_cli.core.operator import reconcile
 from wearon_cli.core.operator.inspector import JobLocation, SessionReport
 from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
+from wearon_cli.core.operator.try_on import Order, Upload
 from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -361,3 +363,55 @@ async def test_a_failed_session_with_a_picture_is_not_a_failure(
     (case,) = await found(operators)
     assert (case.discrepancy, case.is_left) == (Discrepancy.UNUSED_PICTURE, False)
     assert replace(case, fixed="x").is_left is False
+
+
+# ------------------------------------------------------------------ a try-on that was killed
+
+PICTURES = (Upload(data=b"person", content_type="image/jpeg"),) * 2
+BY_HAND = pytest.mark.parametrize(
+    "order",
+    [
+        pytest.param(Order(channel=Channel.B2C, owner_id=USER, pictures=PICTURES), id="b2c"),
+        pytest.param(Order(channel=Channel.B2B, owner_id=STORE, pictures=PICTURES), id="b2b"),
+        pytest.param(
+            Order(
+                channel=Channel.B2B,
+                owner_id=STORE,
+                pictures=PICTURES,
+                shopper_email=SHOPPER,
+                shopper_pays=True,
+            ),
+            id="b2b, the shopper pays",
+        ),
+    ],
+)
+
+
+@BY_HAND
+async def test_a_credit_taken_for_a_session_that_was_never_made_is_found_and_returned(
+    world: World, operators: Operators, order: Order
+) -> None:
+    """`kill -9` of `try-on` between the credit and the row: nobody saw it."""
+    before = await credits_left(world)
+    world.fuse.crash_in = "insert"
+    with pytest.raises(Crash):
+        await operators.orders.place(order)
+    world.fuse.crash_in = None
+    assert await credits_left(world) == before - 1
+    assert await kinds(operators) == [Discrepancy.NO_SESSION]
+    assert [case.fixed for case in await fix_all(operators)] == ["credit returned"]
+    assert await credits_left(world) == before
+    assert await found(operators) == []
+    assert await fix_all(operators) == []
+
+
+@BY_HAND
+async def test_a_session_made_by_hand_is_no_case_even_when_its_row_was_deleted(
+    world: World, operators: Operators, order: Order, tmp_path: Path
+) -> None:
+    row = await operators.orders.place(order)
+    assert await found(operators) == []
+    await world.run_all()
+    assert await found(operators) == []
+    forget(tmp_path, f"DELETE FROM {row.channel.table} WHERE id = ?", row.session_id)
+    assert await found(operators) == []

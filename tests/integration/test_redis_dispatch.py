@@ -509,13 +509,23 @@ async def test_the_slots_of_a_dead_worker_are_not_used(queue: Queue) -> None:
     assert await queue.release() == ["a"]
 
 
-async def test_many_jobs_of_a_dead_worker_are_recovered_in_several_passes(queue: Queue) -> None:
+async def test_a_dead_worker_loses_all_its_jobs_in_one_pass(queue: Queue) -> None:
+    """Of ten, six were given to others, and it could still renew its lease for all of them."""
     await queue.running(*(f"{n:02}" for n in range(10)))
     await queue.let_lease_run_out()
-    first = await queue.recover(limit=6)
-    assert (first.orphaned, first.workers_lost) == (6, 0)
-    second = await queue.recover(limit=6)
-    assert (second.orphaned, second.workers_lost) == (4, 1)
+    found = await queue.recover(limit=6)
+    assert await queue.workers.renew("w") is False
+    assert (found.orphaned, found.workers_lost) == (10, 1)
+
+
+async def test_many_dead_workers_are_recovered_in_several_passes(queue: Queue) -> None:
+    await queue.register("v")
+    await queue.running(*(f"v{n}" for n in range(4)), worker="v")
+    await queue.running(*(f"w{n}" for n in range(4)))
+    await queue.let_lease_run_out("v")
+    await queue.let_lease_run_out()
+    passes = [await queue.recover(limit=3) for _ in range(3)]
+    assert [(each.orphaned, each.workers_lost) for each in passes] == [(4, 1), (4, 1), (0, 0)]
 
 
 async def test_a_worker_that_leaves_returns_its_jobs_without_a_death(queue: Queue) -> None:

@@ -26,13 +26,14 @@ from wearon_cli.core.jobs.journal import (
     SettlementIntent,
 )
 from wearon_cli.core.jobs.workers import Worker
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import HeldPicture, Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio
 
 ID = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d02"
 USAGE = Usage(model="gpt-image-9", input_tokens=1, output_tokens=2, cost_usd=0.05)
+HELD = HeldPicture(jpeg=b"jpeg", usage=USAGE, number=1)
 INTENT = SettlementIntent(error_code="x", shopper_message="Sorry.", detail="d")
 COMPLETED = Closing(ending=Ending.COMPLETED)
 FAILED = Closing(ending=Ending.FAILED, error_code="picture_unusable")
@@ -208,7 +209,8 @@ async def test_every_write_of_a_late_worker_is_refused(journal: RedisJournal) ->
         lambda: journal.picture_stored(late, USAGE, PurchaseOutcome.KEPT),
         lambda: journal.previous_kept(late),
         lambda: journal.charged(late),
-        lambda: journal.keep_picture(late, b"jpeg", USAGE),
+        lambda: journal.keep_picture(late, HELD),
+        lambda: journal.open_purchase(late),
         lambda: journal.intend(late, INTENT),
         lambda: journal.close(late, COMPLETED),
     )
@@ -356,12 +358,25 @@ async def test_a_held_picture_is_there_for_another_worker_until_the_job_ends(
 ) -> None:
     claim = await opened(journal)
     jpeg = b"\xff\xd8\n\x00not text"
-    await journal.keep_picture(claim, jpeg, USAGE)
-    assert await journal.kept_picture(ID) == (jpeg, USAGE)
+    held = HeldPicture(jpeg=jpeg, usage=USAGE, number=2)
+    assert await journal.keep_picture(claim, held)
+    assert await journal.kept_picture(ID) == held
     assert 0 < await redis.ttl(keys.held_picture(ID)) <= 3600
     await journal.close(claim, COMPLETED)
     assert await journal.kept_picture(ID) is None
     assert await redis.zcard(keys.HELD_PICTURES) == 0
+
+
+async def test_a_purchase_begun_since_the_claim_is_known_with_its_ticket(
+    journal: RedisJournal,
+) -> None:
+    claim = await opened(journal)
+    assert await journal.open_purchase(claim) is None
+    await journal.start_purchase(claim, purchase(), pictures=1)
+    await journal.purchase_submitted(claim, "ticket")
+    found = await journal.open_purchase(claim)
+    assert found is not None
+    assert (found.number, found.provider, found.ticket) == (1, purchase().provider, "ticket")
 
 
 async def test_few_pictures_are_held_at_once(journal: RedisJournal, redis: Client) -> None:
@@ -369,11 +384,11 @@ async def test_few_pictures_are_held_at_once(journal: RedisJournal, redis: Clien
     others = {f"s{n}": far for n in range(MOST_HELD_PICTURES)}
     await redis.zadd(keys.HELD_PICTURES, others)
     claim = await opened(journal)
-    await journal.keep_picture(claim, b"jpeg", USAGE)
+    await journal.keep_picture(claim, HELD)
     assert await journal.kept_picture(ID) is None
     await redis.zadd(keys.HELD_PICTURES, {"s0": 1})  # expired
-    await journal.keep_picture(claim, b"jpeg", USAGE)
-    assert await journal.kept_picture(ID) == (b"jpeg", USAGE)
+    await journal.keep_picture(claim, HELD)
+    assert await journal.kept_picture(ID) == HELD
 
 
 # ---------------------------------------------------------------------- what remains

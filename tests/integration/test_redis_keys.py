@@ -18,9 +18,15 @@ from wearon_cli.adapters.redis.journal import RedisJournal
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.adapters.redis.workers import RedisWorkers
 from wearon_cli.core.jobs.breakers import STORAGE
-from wearon_cli.core.jobs.journal import Closing, Ending, NewJob, Purchase, PurchaseOutcome
+from wearon_cli.core.jobs.journal import (
+    Closing,
+    Ending,
+    NewJob,
+    Purchase,
+    PurchaseOutcome,
+)
 from wearon_cli.core.jobs.workers import Worker
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import HeldPicture, Usage
 from wearon_cli.core.session import Channel, SessionKey, utc_now
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +114,7 @@ async def test_every_key_in_redis_is_in_the_table_and_every_row_is_in_redis(
     assert claim is not None
     purchase = Purchase(number=1, provider="p", model="m", started_at=utc_now())
     await journal.start_purchase(claim, purchase, pictures=2)
-    await journal.keep_picture(claim, b"jpeg", USAGE)
+    await journal.keep_picture(claim, HeldPicture(jpeg=b"jpeg", usage=USAGE, number=1))
     async with RedisRefundLock(redis).hold("s1"):
         await census.take()
     await journal.picture_stored(claim, USAGE, PurchaseOutcome.KEPT)

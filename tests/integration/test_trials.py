@@ -17,7 +17,8 @@ from wearon_cli.core.errors import (
 from wearon_cli.core.image_models import image_model
 from wearon_cli.core.jobs.offers import Offer
 from wearon_cli.core.operator.trials import Retrieval, Trial, Trials
-from wearon_cli.core.pictures.marks import Marks
+from wearon_cli.core.pictures.marking import MarkedBy, Marking, SourceType
+from wearon_cli.core.pictures.marks import Marks, read_marks
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ ALL_WORKS = Retrieval(found_while_drawn=True, found_after=True, fetched_again=Tr
 @pytest.fixture
 async def trials() -> AsyncIterator[Trials]:
     pixels = PixelProcesses(1)
-    yield Trials(pixels=pixels, within_s=20.0)
+    yield Trials(pixels=pixels, marking=Marking(), within_s=20.0)
     await pixels.aclose()
 
 
@@ -55,6 +56,10 @@ async def test_a_picture_has_its_price_and_marks_and_can_be_fetched_again(
         assert trial.price_differs is (kind != "runware")
         assert trial.marks == Marks(has_c2pa=kind != "runware")
         assert trial.keeps_marks
+        by_us = kind == "runware"  # its pictures come without a mark
+        assert trial.marked_by is (MarkedBy.WORKER if by_us else MarkedBy.PROVIDER)
+        source_type = SourceType.GENERATED if by_us else None
+        assert read_marks(trial.jpeg) == Marks(has_c2pa=not by_us, source_type=source_type)
         assert trial.retrieval == (Retrieval() if kind == "images" else ALL_WORKS)
         assert list(one.purchases().values()) == [1]
         if isinstance(one.api, ResponsesApi):

@@ -49,7 +49,7 @@ CATCH_ALL = {
     "app": "the top of the command line: reported, and the process ends",
     "core.events": "an event that cannot be counted: logged, and the job that logs it goes on",
     "adapters.pixels.child": "one picture in a pixel process: told to its worker",
-    "core.jobs.runner": "the worker's loop: logged, the job settled, and the loop goes on",
+    "core.jobs.crashes": "a step of a job: logged; the job is settled, or goes on without the step",
     "runtime.worker.job_loop": "handed over to the thread that waits for this one's start",
 }
 

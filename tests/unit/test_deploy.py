@@ -4,6 +4,7 @@ import asyncio
 import configparser
 import json
 import re
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,3 +173,14 @@ def test_grafana_can_read_the_dashboard() -> None:
     assert len(ids) == len(set(ids)) > 15
     source = read("grafana/provisioning/datasources/prometheus.yaml")["datasources"][0]["uid"]
     assert {panel["datasource"]["uid"] for panel in board["panels"]} == {source}
+
+
+def test_the_image_installs_what_signs_pictures() -> None:
+    """The extra `c2pa` of pyproject.toml, locked."""
+    locks = re.findall(r"-r (\S+\.lock)", (ROOT / "Dockerfile").read_text("utf-8"))
+    locked = "".join((ROOT / name).read_text("utf-8") for name in locks)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for wanted in project["optional-dependencies"]["c2pa"]:
+        assert f"\n{re.split('[<>=]', wanted)[0]}==" in locked
+    for name in locks:
+        assert f"!{name}\n" in (ROOT / ".dockerignore").read_text("utf-8")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wearon_cli.core.operator.trials import Trial
     from wearon_cli.core.operator.try_on import Upload
     from wearon_cli.core.pictures.contact_sheet import Card
+    from wearon_cli.core.pictures.marking import SourceType
     from wearon_cli.core.pictures.ports import PreparedPicture
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.trials import OpenTrials
@@ -68,8 +69,9 @@ async def run(asked: CompareCommand, settings: "Settings", *, yes: bool) -> Resu
             trials = await _bought(asked, opened, inputs, shown)
             cards = _input_cards(inputs)
             cards += [await _card(trial, opened, max_px=max_px) for trial in trials]
-    sheet = contact_sheet(cards, title="Try-on comparison", subtitle=_summary(trials))
-    (asked.out / SHEET).write_bytes(sheet)
+        sheet = contact_sheet(cards, title="Try-on comparison", subtitle=_summary(trials))
+        marked = await opened.trials.marking.mark(sheet, answer=sheet, source_type=_made_of(trials))
+    (asked.out / SHEET).write_bytes(marked.jpeg)
     data = _facts(asked, trials)
     (asked.out / FACTS).write_text(f"{json.dumps(data, indent=2)}\n", encoding="utf-8")
     drawn = any(trial.error is None for trial in trials)
@@ -174,6 +176,14 @@ async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> "Card":
     return Card(name=trial.name, facts=facts, jpeg=shown.jpeg)
 
 
+def _made_of(trials: "Sequence[Trial]") -> "SourceType":
+    from wearon_cli.core.pictures.marking import SourceType
+
+    drawn = [trial for trial in trials if trial.picture]
+    is_drawn = any(not trial.picture.usage.is_preview for trial in drawn if trial.picture)
+    return SourceType.COLLAGE if is_drawn else SourceType.COMPOSITE
+
+
 def _cost_words(trial: "Trial") -> str:
     usage = trial.picture.usage if trial.picture else None
     if usage is None:
@@ -228,5 +238,6 @@ def _result(asked: CompareCommand, trial: "Trial") -> dict[str, object]:
         "is_preview": usage.is_preview if usage else None,
         "has_c2pa": trial.marks.has_c2pa,
         "source_type": trial.marks.source_type,
+        "marked_by": trial.marked_by,
         "error": {"code": error.code, "message": str(error), "hint": error.hint} if error else None,
     }

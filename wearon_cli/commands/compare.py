@@ -52,8 +52,8 @@ def compare(
     Draw one try-on with several models and show the pictures side by side.
 
     Sends the same pictures to every model at once and saves the results to a folder: each picture
-    as received, sheet.jpg with the inputs and all results (with model, time and price, or the
-    error), and compare.json with the same data.
+    as a job would store it, with the marks of AI pictures; sheet.jpg with the inputs and all
+    results (with model, time and price, or the error); and compare.json with the same data.
 
     Creates no session and takes no credit. The pictures cost money, so it shows the price and asks
     first; without a terminal it needs --yes. With --local and no key it draws a preview, a

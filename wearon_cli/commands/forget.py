@@ -19,7 +19,7 @@ from wearon_cli.core.errors import (
     SessionError,
     WearonError,
 )
-from wearon_cli.core.session import RowQuery
+from wearon_cli.core.session import RowQuery, utc_now
 
 if TYPE_CHECKING:
     from wearon_cli.core.operator.forgetting import ForgetPlan, Forgetter, Receipt, Surroundings
@@ -68,7 +68,7 @@ def forget(
     The row and its ledger entries belong to the platform and stay. A summary with costs and counts
     and one timeline line remain, without personal data. Refuses a session that a worker holds, and
     one whose credit is still owed: return it first. Keeps input pictures that another session of
-    the owner uses.
+    the owner or an open one of anybody uses, and those in another owner's folder.
 
     Exit codes: 5 some sessions could not be forgotten.
     """
@@ -121,11 +121,20 @@ async def _rows_of(tools: "OperatorTools", owners: Collection[str]) -> "Sequence
     return rows
 
 
+async def _open_rows(tools: "OperatorTools") -> "Sequence[Session]":
+    """Of any owner: a picture that one of them names may be about to be fetched."""
+    return await tools.sessions.open_before(utc_now(), limit=MOST_ROWS)
+
+
 async def _planned(
     tools: "OperatorTools", forgetting: "Forgetter", rows: "Sequence[Session]"
 ) -> _Request:
     chosen, owners = {row.session_id for row in rows}, {row.owner_id for row in rows}
-    others = [row for row in await _rows_of(tools, owners) if row.session_id not in chosen]
+    others = [
+        row
+        for row in (*await _rows_of(tools, owners), *await _open_rows(tools))
+        if row.session_id not in chosen
+    ]
     around = await forgetting.look_around(shared_paths=await forgetting.paths_used_by(others))
     plans: list[ForgetPlan] = []
     refused: list[WearonError] = []

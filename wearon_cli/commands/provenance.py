@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _IN_WORDS: Final = {
     "trainedAlgorithmicMedia": "drawn by a trained model",
     "compositeSynthetic": "a composite with synthetic parts",
+    "compositeWithTrainedAlgorithmicMedia": "photos beside pictures drawn by a trained model",
 }
 _STATES: Final = {
     "trusted": "a valid signature, on a trust list, of",

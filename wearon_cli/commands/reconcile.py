@@ -77,7 +77,7 @@ def _facts(case: Case) -> dict[str, object]:
         "session_id": row.session_id,
         "channel": row.channel,
         "owner_id": row.owner_id,
-        "status": row.status,
+        "status": None if case.discrepancy is Discrepancy.NO_SESSION else row.status,
         "discrepancy": case.discrepancy,
         "reason": case.reason,
         "needs_a_person": case.is_left,

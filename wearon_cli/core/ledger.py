@@ -9,6 +9,9 @@ from typing import Final, Protocol
 
 from wearon_cli.core.session import Channel, NewSession, Session
 
+#: How `try-on` begins the description of a credit that it takes; the session's id follows.
+BY_HAND: Final = "Try-on by hand: session "
+_BY_HAND: Final = re.compile(BY_HAND + r"(?P<session>[0-9a-f-]{36})\b")
 #: How the platform ends a deduction's description when the shopper's credit was taken.
 _SHOPPER: Final = re.compile(r"\(shopper=(?P<email>[^()\s]+)\)\s*$")
 
@@ -54,6 +57,21 @@ class Payer:
     shopper_email: str | None = None  # b2b resell: the store's shopper instead of the store
     #: b2b: the key under which the ledger takes and returns at most one credit.
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """A credit that `try-on` took, and of whom."""
+
+    channel: Channel
+    owner_id: str
+    entry: LedgerEntry
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that it was taken for."""
+        found = _BY_HAND.match(self.entry.description)
+        return found["session"] if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +127,9 @@ class Ledger(Protocol):
         self, user_id: str, *, since: datetime, until: datetime
     ) -> Sequence[LedgerEntry]:
         """Refunds of a b2c user in a span of time, whatever session they name: the first 100."""
+
+    async def taken_by_hand(self, *, since: datetime, limit: int) -> Sequence[Taking]:
+        """Credits of both channels that `try-on` took (`BY_HAND`), newest first."""
 
     async def refund(self, payer: Payer, description: str) -> bool:
         """

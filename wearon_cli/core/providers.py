@@ -57,6 +57,15 @@ class GeneratedPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPicture:
+    """A bought picture that waits in Redis for whichever worker has its job next."""
+
+    jpeg: bytes
+    usage: Usage
+    number: int  # of its purchase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
     """What a provider supports after an answer was lost."""
 

@@ -18,6 +18,7 @@ from wearon_cli.core.image_models import named_model
 from wearon_cli.core.image_prices import try_on_usd
 from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import JobReader
+from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inputs import InputReader
 from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.operator.letters import LetterTools
@@ -85,7 +86,7 @@ async def open_operator_tools(
         intake = open_intake(stack, redis, settings, wait_s=1.0)
         settlement = open_settlement(redis, store, journal, dead_letters)
         inspector = operator_inspector(store, intake, journal, settings)
-        replayer = operator_replayer(inspector, journal, settings)
+        replayer = operator_replayer(inspector, journal, settlement.refund_lock, settings)
         yield OperatorTools(
             inspector=inspector,
             replayer=replayer,
@@ -136,13 +137,16 @@ def operator_inspector(
     )
 
 
-def operator_replayer(inspector: Inspector, journal: RedisJournal, settings: Settings) -> Replayer:
+def operator_replayer(
+    inspector: Inspector, journal: RedisJournal, lock: RefundLock, settings: Settings
+) -> Replayer:
     """The replayer over these adapters."""
     return Replayer(
         inspector=inspector,
         sessions=inspector.sessions,
         journal=journal,
         jobs=journal,
+        lock=lock,
         price=partial(_price, settings),
         b2c_buy_within_s=settings.b2c_buy_within_s,
     )

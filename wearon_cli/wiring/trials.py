@@ -12,6 +12,7 @@ from wearon_cli.core.jobs.offers import Offer
 from wearon_cli.core.operator.trials import Trials
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_fetcher
+from wearon_cli.wiring.provenance import open_marking
 from wearon_cli.wiring.providers import open_providers
 
 
@@ -33,8 +34,8 @@ async def open_trials(settings: Settings, names: Sequence[str]) -> AsyncIterator
         names: PROVIDER:MODEL, each.
 
     Raises:
-        ConfigError: A name is not a model's, a provider has no key, or a model cannot draw this
-            size and quality.
+        ConfigError: A name is not a model's, a provider has no key, a model cannot draw this size
+            and quality, or the C2PA certificate cannot sign.
     """
     models = tuple(map(named_model, names))
     require_models(models, size=settings.image_size, quality=settings.image_quality)
@@ -45,6 +46,10 @@ async def open_trials(settings: Settings, names: Sequence[str]) -> AsyncIterator
         pixels = PixelProcesses()
         stack.push_async_callback(pixels.aclose)
         yield OpenTrials(
-            trials=Trials(pixels=pixels, within_s=settings.openai_timeout_s),
+            trials=Trials(
+                pixels=pixels,
+                marking=open_marking(settings),
+                within_s=settings.openai_timeout_s,
+            ),
             offers=tuple(Offer(provider=providers[m.provider], model=m) for m in models),
         )

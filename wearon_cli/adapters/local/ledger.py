@@ -15,10 +15,11 @@ from wearon_cli.adapters.rows.ledger import (
     entry_from_row,
     is_id,
     refund_key,
+    taking_from_row,
 )
 from wearon_cli.core.credits import replay_request_id
 from wearon_cli.core.errors import InputError, NoCreditLeft, StoreRefused
-from wearon_cli.core.ledger import Account, LedgerEntry, Payer
+from wearon_cli.core.ledger import BY_HAND, Account, LedgerEntry, Payer, Taking
 from wearon_cli.core.session import Channel, Session
 
 #: By channel and whether an id is given: the query for the owner's row and for its credits.
@@ -35,6 +36,17 @@ _ACCOUNTS: Final = {
         for by_id, column in ((True, "id"), (False, "shop_domain"))
     },
 }
+#: Columns that only one of the tables has are NULL for the other.
+_TAKEN_BY_HAND: Final = """
+SELECT user_id, NULL AS store_id, NULL AS request_id, type, amount, description, created_at
+FROM credit_transactions
+WHERE type = 'generation' AND created_at >= :since AND instr(description, :text) = 1
+UNION ALL
+SELECT NULL, store_id, request_id, type, amount, description, created_at
+FROM store_credit_transactions
+WHERE type = 'deduction' AND created_at >= :since AND instr(description, :text) = 1
+ORDER BY created_at DESC LIMIT :limit
+"""
 
 
 class LocalLedger:
@@ -93,6 +105,15 @@ class LocalLedger:
             "ORDER BY created_at LIMIT 100"
         )
         return await self._entries(sql, uuid_text(user_id), time_text(since), time_text(until))
+
+    async def taken_by_hand(self, *, since: datetime, limit: int) -> Sequence[Taking]:
+        """See `Ledger.taken_by_hand`."""
+
+        def look(db: sqlite3.Connection) -> list[sqlite3.Row]:
+            values = {"since": time_text(since), "text": BY_HAND, "limit": limit}
+            return db.execute(_TAKEN_BY_HAND, values).fetchall()
+
+        return [taking_from_row(dict(row)) for row in await self._db.read(look)]
 
     async def refund(self, payer: Payer, description: str) -> bool:
         """See `Ledger.refund`."""

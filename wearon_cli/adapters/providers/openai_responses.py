@@ -220,7 +220,8 @@ class OpenAIResponses:
         Whether a response runs in a conversation, and the items of those that have ended.
 
         The lock is checked before the items, so that whatever ran before is among them. In the
-        other order, a picture finished in between would be missed and bought again.
+        other order, a picture finished in between would be missed and bought again. It is checked
+        again after the pause: an order whose answer was lost may have arrived only then.
         """
         items = await self._conversation_items(conversation)
         if _has_image_call(items):
@@ -230,6 +231,8 @@ class OpenAIResponses:
         items = await self._conversation_items(conversation)
         if not _has_image_call(items):  # whether the lock is released first is not documented
             await asyncio.sleep(self._look_again_s)
+            if await self._is_locked(conversation):
+                return True, []
             items = await self._conversation_items(conversation)
         return False, items
 

@@ -50,7 +50,7 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
         purchases=_number(job, b"purchases"),
         faults=_number(job, b"faults"),
         waiting_since=_moment(job, b"waiting_since"),
-        purchase=_purchase(job),
+        purchase=purchase_of(job),
         stored=bool(job.get(b"stored")),
         picture_held=bool(job.get(b"picture_held")),
         drawn_again=bool(job.get(b"drawn_again")),
@@ -78,7 +78,7 @@ def entry_of(session_id: str, score: float, job: Fields) -> JobEntry:
         worker_id=_text(job, b"worker"),
         due_at=datetime.fromtimestamp(score, UTC) if state is JobState.WAITING else None,
         waiting_since=_moment(job, b"waiting_since"),
-        purchase=_purchase(job),
+        purchase=purchase_of(job),
         intent=_intent(job),
     )
 
@@ -162,7 +162,8 @@ def purchase_json(purchase: Purchase) -> str:
     return json.dumps(facts)
 
 
-def _purchase(job: Fields) -> Purchase | None:
+def purchase_of(job: Fields) -> Purchase | None:
+    """The open purchase, with its ticket."""
     if not job.get(b"purchase"):
         return None
     facts = json.loads(job[b"purchase"])

@@ -20,8 +20,8 @@ from wearon_cli.adapters.redis.entries import (
     micro_usd,
     open_arguments,
     purchase_json,
+    purchase_of,
     timeline_facts,
-    usage_of,
 )
 from wearon_cli.adapters.redis.job_reader import RedisJobReader
 from wearon_cli.adapters.redis.job_scripts import JobScripts
@@ -36,7 +36,7 @@ from wearon_cli.core.jobs.journal import (
     PurchaseOutcome,
     SettlementIntent,
 )
-from wearon_cli.core.providers import Usage
+from wearon_cli.core.providers import HeldPicture, Usage
 
 #: A minute, plus a second for the varying time between a permit and the request's arrival at the
 #: API. It costs 1.6 % of the limit; with half of it, 302 requests were measured in a minute at a
@@ -160,26 +160,38 @@ class RedisJournal(RedisJobReader):
     async def charged(self, claim: Claim) -> None:
         await self._write(claim, "charged", "1", timeline_facts("charged"))
 
-    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
+    async def open_purchase(self, claim: Claim) -> Purchase | None:
+        names = ["token", "purchase", "ticket"]
+        with redis_errors():
+            values = await self._redis.hmget(keys.job(claim.session_id), names)
+        job = {name.encode(): value for name, value in zip(names, values, strict=True)}
+        _fence(job[b"token"] == claim.token.encode())
+        return purchase_of(job)
+
+    async def keep_picture(self, claim: Claim, picture: HeldPicture) -> bool:
+        usage = picture.usage
+        facts = {**asdict(usage), "number": picture.number}
         answer = await self._scripts.run(
             "hold_picture",
             claim.session_id,
             claim.token,
             timeline_facts("picture_held", provider=usage.provider, model=usage.model),
-            json.dumps(asdict(usage)).encode() + b"\n" + jpeg,
+            json.dumps(facts).encode() + b"\n" + picture.jpeg,
             MOST_HELD_PICTURES,
             keys.HELD_PICTURE_LIFE_S,
         )
         _fence(answer != b"lost")
         return bool(answer == b"held")
 
-    async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
+    async def kept_picture(self, session_id: str) -> HeldPicture | None:
         with redis_errors():
             held = await self._redis.get(keys.held_picture(session_id))
         if held is None:
             return None
-        usage, _, jpeg = held.partition(b"\n")
-        return jpeg, usage_of(usage)
+        text, _, jpeg = held.partition(b"\n")
+        facts = json.loads(text)
+        number = facts.pop("number")
+        return HeldPicture(jpeg=jpeg, usage=Usage(**facts), number=number)
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
         facts = timeline_facts(

@@ -258,9 +258,9 @@ KEYS: Final = (
         pattern=refund_lock("{session_id}"),
         type="string",
         expires_s=REFUND_LOCK_LIFE_S,
-        life="until the refund is booked",
+        life="until the refund is booked, or the pictures are moved",
         written_by=_CELERY,
-        holds="a b2c refund is under way",
+        holds="a refund is under way; under `pictures-ID`: an undo, or the start of a redraw",
     ),
     RedisKey(
         pattern=BREAKERS,
@@ -277,7 +277,8 @@ KEYS: Final = (
         expires_s=HELD_PICTURE_LIFE_S,
         life="until the job is closed",
         written_by=_CELERY,
-        holds="a bought picture that storage did not take yet: its usage, a line feed, the JPEG",
+        holds="a bought picture that is not stored yet: its usage and the number of its purchase, "
+        "a line feed, the JPEG",
     ),
     RedisKey(
         pattern=HELD_PICTURES,

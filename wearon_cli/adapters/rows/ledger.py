@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from wearon_cli.core.errors import StoreRefused
-from wearon_cli.core.ledger import Account, EntryKind, LedgerEntry
+from wearon_cli.core.ledger import Account, EntryKind, LedgerEntry, Taking
 from wearon_cli.core.session import Channel
 
 _KINDS = {kind.value: kind for kind in EntryKind}
@@ -29,6 +29,21 @@ def entry_from_row(row: Mapping[str, Any]) -> LedgerEntry:
         )
     except (KeyError, ValueError, TypeError) as exc:
         raise _unreadable(exc) from exc
+
+
+def taking_from_row(row: Mapping[str, Any]) -> Taking:
+    """
+    Read one row of either ledger, and whose it is.
+
+    Raises:
+        StoreRefused: A column is missing or has an invalid value.
+    """
+    store = row.get("store_id")
+    return Taking(
+        channel=Channel.B2B if store else Channel.B2C,
+        owner_id=str(store or row.get("user_id")),
+        entry=entry_from_row(row),
+    )
 
 
 def account_from_rows(

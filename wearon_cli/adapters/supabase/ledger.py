@@ -11,11 +11,12 @@ from wearon_cli.adapters.rows.ledger import (
     entry_from_row,
     is_id,
     refund_key,
+    taking_from_row,
 )
 from wearon_cli.adapters.supabase.client import Supabase, rows_of
 from wearon_cli.core.credits import replay_request_id
 from wearon_cli.core.errors import InputError, NoCreditLeft, StoreRefused, StoreUnavailable
-from wearon_cli.core.ledger import Account, EntryKind, LedgerEntry, Payer
+from wearon_cli.core.ledger import BY_HAND, Account, EntryKind, LedgerEntry, Payer, Taking
 from wearon_cli.core.session import Channel, Session
 
 #: Credits one try-on costs.
@@ -23,6 +24,8 @@ CREDIT: Final = 1
 
 _USER_LEDGER: Final = "credit_transactions"
 _STORE_LEDGER: Final = "store_credit_transactions"
+#: What a credit taken is called in each.
+_TAKINGS: Final = {_USER_LEDGER: EntryKind.GENERATION, _STORE_LEDGER: EntryKind.DEDUCTION}
 
 
 class SupabaseLedger:
@@ -98,14 +101,33 @@ class SupabaseLedger:
             ),
         )
 
+    async def taken_by_hand(self, *, since: datetime, limit: int) -> Sequence[Taking]:
+        """See `Ledger.taken_by_hand`."""
+
+        def narrow(query: Any) -> Any:
+            query = query.like("description", f"{BY_HAND}*").gte("created_at", since.isoformat())
+            return query.order("created_at", desc=True).limit(limit)
+
+        found = [
+            taking_from_row(row)
+            for table, kind in _TAKINGS.items()
+            for row in await self._rows(table, narrow)
+            if row.get("type") == kind.value  # not a refund of these words
+        ]
+        return sorted(found, key=lambda each: each.entry.created_at, reverse=True)[:limit]
+
     async def _entries(self, table: str, narrow: Callable[[Any], Any]) -> list[LedgerEntry]:
+        rows = await self._rows(table, lambda query: narrow(query).order("created_at"))
+        return [entry_from_row(row) for row in rows]
+
+    async def _rows(self, table: str, narrow: Callable[[Any], Any]) -> list[dict[str, Any]]:
         what = f"select {table}"
 
         async def look() -> list[dict[str, Any]]:
             query = narrow(self._supabase.client.table(table).select("*"))
-            return rows_of(what, (await query.order("created_at").execute()).data)
+            return rows_of(what, (await query.execute()).data)
 
-        return [entry_from_row(row) for row in await self._supabase.repeatable(what, look)]
+        return await self._supabase.repeatable(what, look)
 
     async def refund(self, payer: Payer, description: str) -> bool:
         """See `Ledger.refund`."""

@@ -7,6 +7,7 @@ to the second, the first can still be delivered. If it cannot be held, no second
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,7 @@ from functools import partial
 from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
-    GeneratorError,
     JobTooOld,
-    LeaseLost,
     QueueUnavailable,
     ResultRefused,
     SessionFinal,
@@ -33,6 +32,7 @@ from wearon_cli.core.jobs.checking import (
     better,
     emit_suspect,
 )
+from wearon_cli.core.jobs.crashes import result_of
 from wearon_cli.core.jobs.events import HeldPictureFound, PicturesLeftOut
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
@@ -117,11 +117,12 @@ class Drawing:
         held = await self.journal.kept_picture(claim.session_id) if claim.picture_held else None
         if held is None:
             return None
-        jpeg, usage = held
-        # The open purchase of a job that draws again is the second one.
-        purchase = None if claim.drawn_again else claim.purchase
+        purchase = claim.purchase if is_of_open_purchase(claim, held.number) else None
         return BoughtPicture(
-            jpeg=jpeg, usage=usage, ticket=ticket_of(purchase) if purchase else None
+            jpeg=held.jpeg,
+            usage=held.usage,
+            number=held.number,
+            ticket=ticket_of(purchase) if purchase else None,
         )
 
     async def _bought(self, job: _Job, *, never_bought: Purchase | None = None) -> BoughtPicture:
@@ -200,8 +201,10 @@ class Drawing:
         """The picture to keep: this one, or one that was bought to replace it."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
-        if claim.drawn_again and job.is_held and claim.purchase is not None:
-            return await self._second_recovered(job, picture, findings)
+        if job.is_held and claim.purchase and not is_of_open_purchase(claim, picture.number):
+            # A worker died while the second picture was drawn.
+            second = self.retriever.recover(claim)
+            return await self._better_or_first(job, picture, findings, second)
         if not findings:
             return picture
         if mode == "fail":
@@ -250,51 +253,52 @@ class Drawing:
         try:
             await self.journal.draw_again(job.claim, first.usage, findings=words)
         except QueueUnavailable:
-            return first
-        await self.retriever.forget(first.ticket)
-        try:
-            second = await self._bought(job)
-        except LeaseLost:
-            raise
-        except WearonError:
-            return await self._only_first(job, first, findings)
-        return await self._better(job, first, findings, second)
-
-    async def _second_recovered(
-        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
-    ) -> BoughtPicture:
-        """A worker died while the second picture was drawn."""
-        try:
-            second = await self.retriever.recover(job.claim)
-        except GeneratorError:
-            second = None
-        if not isinstance(second, BoughtPicture):
-            return await self._only_first(job, first, findings)
-        return await self._better(job, first, findings, second)
-
-    async def _only_first(
-        self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
-    ) -> BoughtPicture:
-        """There is no second picture, or it is not available in time: its purchase has ended."""
-        await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
-        if findings:
             await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
-        return first
+            return first
+        return await self._better_or_first(job, first, findings, self._second(job, first))
 
-    async def _better(
+    async def _second(self, job: _Job, first: BoughtPicture) -> BoughtPicture:
+        await self.retriever.forget(first.ticket)
+        return await self._bought(job)
+
+    async def _better_or_first(
         self,
         job: _Job,
         first: BoughtPicture,
         findings: tuple[PictureFinding, ...],
-        second: BoughtPicture,
+        second: Awaitable[BoughtPicture | PurchaseOutcome | None],
     ) -> BoughtPicture:
-        of_second = await self._findings(job, second)
-        kept, left = (second, of_second) if better(findings, of_second) else (first, findings)
-        if kept is first:
-            await end_purchase(
-                self.journal, job.claim, PurchaseOutcome.UNUSED, cost_usd=second.usage.cost_usd
-            )
-            await self.retriever.forget(second.ticket)
+        """
+        The second picture if it is better; else the first. Whatever happens to the second one, the
+        first is delivered, and does not wait for it longer than for a purchase.
+        """
+        found = await result_of(second)
+        if not isinstance(found, BoughtPicture):
+            found = await result_of(self.retriever.give_up(job.claim))
+        kept, left = first, findings
+        if isinstance(found, BoughtPicture):
+            of_second = await result_of(self._findings(job, found))
+            of_second = () if isinstance(of_second, WearonError) else of_second  # not checked
+            if better(findings, of_second):
+                kept, left = found, of_second
+            else:
+                await self._leave(job, found)
+        else:  # it is over, unless a crash left it open
+            await end_purchase(self.journal, job.claim, PurchaseOutcome.LOST)
         if left:
             await self.checker.tell(job.claim, Stage.RESULT, left, CheckAction.FLAGGED)
         return kept
+
+    async def _leave(self, job: _Job, second: BoughtPicture) -> None:
+        """It was paid for, and is worse than the first."""
+        cost_usd = second.usage.cost_usd
+        await end_purchase(self.journal, job.claim, PurchaseOutcome.UNUSED, cost_usd=cost_usd)
+        await result_of(self.retriever.forget(second.ticket))
+
+
+def is_of_open_purchase(claim: Claim, number: int) -> bool:
+    """
+    Whether a picture is that of the purchase which an earlier attempt left open. A job that draws
+    again may hold the picture of the purchase before that.
+    """
+    return claim.purchase is not None and claim.purchase.number == number

@@ -11,16 +11,18 @@ from typing import Final
 
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
+    JobGaveUp,
     ObjectNotFound,
     SessionFinal,
     SessionNotFound,
+    StorageRefused,
     StoreUnavailable,
 )
 from wearon_cli.core.events import emit
-from wearon_cli.core.jobs.drawing import Drawing
+from wearon_cli.core.jobs.drawing import Drawing, is_of_open_purchase
 from wearon_cli.core.jobs.events import JobCompleted, StoredPictureFound
 from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
-from wearon_cli.core.jobs.keeping import Keeper
+from wearon_cli.core.jobs.keeping import BoughtPicture, Keeper
 from wearon_cli.core.jobs.retrieval import Retriever, ticket_of
 from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.session import (
@@ -68,7 +70,13 @@ class Generation:
         if found is None:
             picture = await self.drawing.picture(claim, task, row)
             redraw = task.replay is not None and task.replay.fresh
-            url = await self.keeper.keep(claim, row, picture, redraw=redraw, max_wait_s=max_wait_s)
+            try:
+                url = await self.keeper.keep(
+                    claim, row, picture, redraw=redraw, max_wait_s=max_wait_s
+                )
+            except (StorageRefused, JobGaveUp):  # the picture is lost: its provider's copy too
+                await self.retriever.forget(picture.ticket)
+                raise
             found = _Found(url=url, usage=picture.usage, ticket=picture.ticket)
         waited_s = (claim.claimed_at - claim.started_at).total_seconds()
         took_s = waited_s + asyncio.get_running_loop().time() - started_s
@@ -90,17 +98,26 @@ class Generation:
     async def _leave(self, claim: Claim, task: Task) -> None:
         """The session has ended: cancel what an earlier attempt bought, or keep it for a person."""
         row = await self.sessions.get(task.key)
-        if claim.purchase is None or row is None:
+        if claim.stored or row is None:
             return
         if row.status is Status.COMPLETED:  # by an attempt that could not record its picture
-            await self._stored_usage(claim, completed=row)
-            await self.retriever.forget(ticket_of(claim.purchase))
+            if claim.purchase is not None:
+                await self._stored_usage(claim, completed=row)
+                await self.retriever.forget(ticket_of(claim.purchase))
             return
-        held = None if claim.drawn_again else await self.drawing.held(claim)
-        picture = held or await self.retriever.abandon(claim)
+        picture = await self._late_picture(claim)
         if picture is not None:
             await self.keeper.keep_for_a_person(claim, row, picture)
             await self.retriever.forget(picture.ticket)
+
+    async def _late_picture(self, claim: Claim) -> BoughtPicture | None:
+        """What was bought for a session that has ended since."""
+        held = await self.drawing.held(claim)
+        if held is None:
+            return await self.retriever.abandon(claim)
+        if claim.purchase is None or is_of_open_purchase(claim, held.number):
+            return held
+        return await self.retriever.give_up(claim) or held  # a second one was being drawn
 
     @property
     def retriever(self) -> Retriever:
@@ -157,11 +174,11 @@ class Generation:
             claim: The job.
             completed: Its row, if that attempt completed it: the cost is in it.
         """
-        if claim.purchase is None:
+        if claim.usage is not None:
             return claim.usage
-        # If it was drawn again, the held picture is not that of the open purchase.
-        held = None if claim.drawn_again else await self.drawing.held(claim)
-        usage = held.usage if held else await self.retriever.bill(claim.purchase)
+        usage = await self._usage_of(claim)
+        if usage is None:
+            return None
         if usage.is_estimate and completed and completed.estimated_cost_usd is not None:
             usage = replace(
                 usage,
@@ -172,6 +189,12 @@ class Generation:
             )
         await self.journal.picture_stored(claim, usage, PurchaseOutcome.KEPT)
         return usage
+
+    async def _usage_of(self, claim: Claim) -> Usage | None:
+        held, purchase = await self.drawing.held(claim), claim.purchase
+        if held and (purchase is None or is_of_open_purchase(claim, held.number)):
+            return held.usage
+        return await self.retriever.bill(purchase) if purchase else None
 
     async def _is_redrawn(self, claim: Claim, row: Session) -> bool:
         """Whether an earlier attempt stored the new picture and was killed before it recorded

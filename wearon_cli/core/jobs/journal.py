@@ -16,7 +16,7 @@ from typing import Protocol
 
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.failures import FailedCall
-from wearon_cli.core.providers import Ticket, Usage
+from wearon_cli.core.providers import HeldPicture, Ticket, Usage
 from wearon_cli.core.session import Channel, SessionKey
 
 
@@ -105,7 +105,7 @@ class Claim:
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
     picture_held: bool = False  # a bought picture is held: `Journal.kept_picture`
-    drawn_again: bool = False  # its picture was suspect; an open purchase is the second one
+    drawn_again: bool = False  # its picture was suspect: another one is, or was, bought
     previous_kept: bool = False  # a redraw: the picture that it replaces was put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -314,12 +314,13 @@ class Journal(Protocol):
     async def charged(self, claim: Claim) -> None:
         """Record that a replay's own credit was taken."""
 
-    async def keep_picture(self, claim: Claim, jpeg: bytes, usage: Usage) -> bool:
-        """Hold a bought picture for the next worker of this job, for an hour at most. False: there
-        is no room.
-        """
+    async def open_purchase(self, claim: Claim) -> Purchase | None:
+        """The purchase that is open now; `claim` has that of an earlier attempt."""
 
-    async def kept_picture(self, session_id: str) -> tuple[bytes, Usage] | None:
+    async def keep_picture(self, claim: Claim, picture: HeldPicture) -> bool:
+        """Hold a bought picture for an hour at most; its lane becomes FREE. False: no room."""
+
+    async def kept_picture(self, session_id: str) -> HeldPicture | None:
         """The picture held for this session; None: there was none, or it has expired."""
 
     async def hand_back(self, claim: Claim, *, after_s: float, why: HandBack, error: str) -> None:
@@ -392,7 +393,7 @@ class Dispatcher(Protocol):
 
     async def recover(self, *, limit: int, max_wait_s: float) -> Recovered:
         """
-        Make ready what a dead worker held.
+        Make ready what dead workers held: all jobs of one, then those of the next up to `limit`.
 
         While breakers have held back the PAID lane for longer than `max_wait_s`, jobs opened
         longer ago than that move to the FREE lane, marked `expired`: a worker fails them.

@@ -29,7 +29,7 @@ from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 from wearon_cli.core.jobs.last_writes import end_purchase
 from wearon_cli.core.pictures.marking import MarkedBy
 from wearon_cli.core.pictures.marks import read_marks
-from wearon_cli.core.providers import Ticket, Usage
+from wearon_cli.core.providers import HeldPicture, Ticket, Usage
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path
 
@@ -54,10 +54,15 @@ class BoughtPicture:
 
     jpeg: bytes
     usage: Usage
+    number: int  # of its purchase
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
     ticket: Ticket | None = None  # where its provider keeps it
     marked_by: MarkedBy | None = None  # None: not known any more
     request_id: str | None = None  # the provider's id of its answer
+
+    @property
+    def to_hold(self) -> HeldPicture:
+        return HeldPicture(jpeg=self.jpeg, usage=self.usage, number=self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +109,7 @@ class Keeper:
         False: it may not be held, because Redis does not answer or has no room.
         """
         try:
-            return await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+            return await self.journal.keep_picture(claim, picture.to_hold)
         except QueueUnavailable:
             return False
 
@@ -203,7 +208,7 @@ class Keeper:
         try:
             if isinstance(error, StoreUnavailable):
                 await self.breakers.trip(STORAGE, error.code)
-            await self.journal.keep_picture(claim, picture.jpeg, picture.usage)
+            await self.journal.keep_picture(claim, picture.to_hold)
         except QueueUnavailable:
             return False
         return True

@@ -1,4 +1,4 @@
-"""Final writes, retried until they succeed, so that nobody has to guess what happened."""
+"""Final writes and reads, retried until they succeed, so that nobody has to guess what happened."""
 
 import asyncio
 import math
@@ -13,9 +13,9 @@ from wearon_cli.core.jobs.journal import Claim, Journal, PurchaseOutcome
 RETRY_PAUSE_S: Final = 1.0
 
 
-async def write_last(write: Callable[[], Awaitable[None]], *, within_s: float = math.inf) -> None:
+async def write_last[T](write: Callable[[], Awaitable[T]], *, within_s: float = math.inf) -> T:
     """
-    Retry a write to the journal while Redis is down.
+    Retry a write to the journal, or a read, while Redis is down.
 
     Raises:
         QueueUnavailable: It was down for the whole time.

@@ -16,7 +16,7 @@ from wearon_cli.core.jobs.intake import Intake
 from wearon_cli.core.jobs.journal import Dispatcher, Journal, Lane, NewJob, Recovered
 from wearon_cli.core.session import SessionKey, Sessions, utc_now
 
-#: Jobs made ready, and rows checked, in one pass.
+#: Jobs made ready, and rows checked, in one pass. The jobs of one worker are never divided.
 BATCH: Final = 500
 
 

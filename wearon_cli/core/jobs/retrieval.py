@@ -8,7 +8,8 @@ purchase that cannot be looked up, or does not exist, counts as lost or never ma
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from wearon_cli.core.errors import (
     CallAmbiguous,
@@ -25,8 +26,8 @@ from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.events import PurchaseFetched, PurchaseLost
 from wearon_cli.core.jobs.journal import Claim, Journal, Purchase, PurchaseOutcome
 from wearon_cli.core.jobs.keeping import BoughtPicture
-from wearon_cli.core.jobs.last_writes import end_purchase
-from wearon_cli.core.pictures.marking import Marking, SourceType
+from wearon_cli.core.jobs.last_writes import end_purchase, write_last
+from wearon_cli.core.pictures.marking import Marking
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Provider, Ticket, Usage
 
@@ -41,10 +42,16 @@ class Retriever:
     marking: Marking
     timeout_s: float  # one purchase, from its ticket to its picture
 
-    async def recover(self, claim: Claim) -> BoughtPicture | PurchaseOutcome | None:
+    async def recover(
+        self, claim: Claim, *, within_s: float | None = None
+    ) -> BoughtPicture | PurchaseOutcome | None:
         """
         The picture of a purchase that an earlier attempt left open, or its outcome: LOST or
         NOT_BILLED. None: there is no open purchase.
+
+        Args:
+            claim: The job.
+            within_s: How long to ask; None: as long as for a new purchase, 0: once.
 
         Raises:
             PurchaseUnresolved: It cannot be told yet.
@@ -58,16 +65,26 @@ class Retriever:
         try:
             if provider is not None and ticket is not None and provider.powers.fetch:
                 state = Pending(ticket=ticket, after_s=0.0)
-                return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
-            return await self.look_up(claim, purchase, CallAmbiguous("its worker died"))
+                return await self._collected(
+                    claim, purchase, state, PurchaseOutcome.FETCHED, within_s=within_s
+                )
+            loss = CallAmbiguous("its worker died")
+            return await self.look_up(claim, purchase, loss, within_s=within_s)
         except CallAmbiguous:
             return PurchaseOutcome.LOST
         except GeneratorUnreachable:
             return PurchaseOutcome.NOT_BILLED
 
-    async def look_up(self, claim: Claim, purchase: Purchase, loss: CallAmbiguous) -> BoughtPicture:
+    async def look_up(
+        self,
+        claim: Claim,
+        purchase: Purchase,
+        loss: CallAmbiguous,
+        *,
+        within_s: float | None = None,
+    ) -> BoughtPicture:
         """
-        Find a purchase whose submit had no answer, by our marker.
+        Find a purchase whose submit had no answer, by our marker. `within_s`: as `recover`.
 
         Raises:
             CallAmbiguous: It cannot be looked up: it is lost.
@@ -91,7 +108,9 @@ class Retriever:
             await end_purchase(self.journal, claim, PurchaseOutcome.NOT_BILLED, cause=loss)
             raise GeneratorUnreachable(f"nothing was bought from {provider.name}") from loss
         state = Pending(ticket=ticket, after_s=0.0)
-        return await self._collected(claim, purchase, state, PurchaseOutcome.FETCHED)
+        return await self._collected(
+            claim, purchase, state, PurchaseOutcome.FETCHED, within_s=within_s
+        )
 
     async def collect(
         self, claim: Claim, purchase: Purchase, state: Pending | GeneratedPicture
@@ -105,7 +124,7 @@ class Retriever:
             GeneratorError: It ended without a picture.
         """
         if isinstance(state, GeneratedPicture):
-            return await self._verified(claim, state, None, PurchaseOutcome.KEPT)
+            return await self._verified(claim, purchase, state, None, PurchaseOutcome.KEPT)
         return await self._collected(claim, purchase, state, PurchaseOutcome.KEPT)
 
     async def bill(self, purchase: Purchase) -> Usage:
@@ -137,25 +156,44 @@ class Retriever:
         Raises:
             PurchaseUnresolved: It cannot be told yet.
         """
+        return await self._stopped(claim, within_s=None)
+
+    async def give_up(self, claim: Claim) -> BoughtPicture | None:
+        """
+        Stop the purchase that is open now: its job does not wait for it. Its picture, if it is
+        there already. Afterwards no purchase is open, unless there is a picture.
+        """
+        claim = await self._with_open(claim)
+        try:
+            return await self._stopped(claim, within_s=0.0)
+        except PurchaseUnresolved as exc:
+            if claim.purchase is not None:
+                await self._lose(claim, claim.purchase, exc)
+                await self.forget(ticket_of(claim.purchase))
+            return None
+
+    async def write_off(self, claim: Claim, cause: WearonError) -> None:
+        """
+        Nothing will ask for the purchase that is open now: it is lost. Its provider still keeps it.
+        """
+        claim = await self._with_open(claim)
+        await self._cancel(claim)
+        if claim.purchase is not None:
+            await self._lose(claim, claim.purchase, cause)
+
+    async def _with_open(self, claim: Claim) -> Claim:
+        """With the purchase that is open now, which this attempt may have begun."""
+        return replace(claim, purchase=await write_last(partial(self.journal.open_purchase, claim)))
+
+    async def _stopped(self, claim: Claim, *, within_s: float | None) -> BoughtPicture | None:
         await self._cancel(claim)
         try:
-            found = await self.recover(claim)
+            found = await self.recover(claim, within_s=within_s)
         except PurchaseUnresolved:
             raise
         except GeneratorError:
             return None
         return found if isinstance(found, BoughtPicture) else None
-
-    async def write_off(self, claim: Claim, cause: WearonError) -> None:
-        """
-        Record an open purchase as lost: nothing will ask for it any more. Its provider still keeps
-        it.
-        """
-        await self._cancel(claim)
-        if claim.purchase is not None:
-            await self._lose(claim, claim.purchase, cause)
-        else:  # made by this attempt, if at all
-            await end_purchase(self.journal, claim, PurchaseOutcome.LOST, cause=cause)
 
     async def _cancel(self, claim: Claim) -> None:
         ticket = ticket_of(claim.purchase) if claim.purchase else None
@@ -165,13 +203,19 @@ class Retriever:
                 await provider.cancel(ticket)
 
     async def _collected(
-        self, claim: Claim, purchase: Purchase, state: Pending, outcome: PurchaseOutcome
+        self,
+        claim: Claim,
+        purchase: Purchase,
+        state: Pending,
+        outcome: PurchaseOutcome,
+        *,
+        within_s: float | None = None,
     ) -> BoughtPicture:
         with suppress(QueueUnavailable):  # it can still be found by its marker
             await self.journal.purchase_submitted(claim, state.ticket.provider_id)
         provider = self.providers[purchase.provider]
         clock = asyncio.get_running_loop().time
-        give_up_s = clock() + self.timeout_s
+        give_up_s = clock() + (self.timeout_s if within_s is None else within_s)
         while True:
             await asyncio.sleep(min(state.after_s, self.timeout_s))
             try:
@@ -185,7 +229,7 @@ class Retriever:
                 await self.forget(state.ticket)
                 raise
             if isinstance(answer, GeneratedPicture):
-                return await self._verified(claim, answer, state.ticket, outcome)
+                return await self._verified(claim, purchase, answer, state.ticket, outcome)
             state = answer
             if clock() + state.after_s > give_up_s:
                 raise PurchaseUnresolved(
@@ -196,6 +240,7 @@ class Retriever:
     async def _verified(
         self,
         claim: Claim,
+        purchase: Purchase,
         picture: GeneratedPicture,
         ticket: Ticket | None,
         outcome: PurchaseOutcome,
@@ -216,11 +261,11 @@ class Retriever:
                 await self.journal.note(
                     claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
                 )
-        made = SourceType.COMPOSITE if picture.usage.is_preview else SourceType.GENERATED
-        marked = await self.marking.mark(jpeg, answer=picture.data, source_type=made)
+        marked = await self.marking.mark_drawn(jpeg, picture)
         return BoughtPicture(
             jpeg=marked.jpeg,
             usage=picture.usage,
+            number=purchase.number,
             marked_by=marked.by,
             outcome=outcome,
             ticket=ticket,

@@ -2,14 +2,13 @@
 One attempt at a job, from the claim to its end or until it is handed back.
 
 Turns every error into the reaction that the error tree defines: settle, retry, wait, halt, yield or
-drop. The one broad `except` of the worker is here. The worker process holds one lease for all its
-jobs (`runtime.worker`); when it is lost, their attempts are cancelled.
+drop. The worker process holds one lease for all its jobs (`runtime.worker`); when it is lost, their
+attempts are cancelled.
 """
 
 import asyncio
 import math
 import random
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,10 +35,10 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.events import emit
+from wearon_cli.core.jobs.crashes import result_of
 from wearon_cli.core.jobs.dead_letters import DeadLetters
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
-    JobCrashed,
     JobLeftToRecovery,
     JobStarted,
     JobStopped,
@@ -129,21 +128,10 @@ class JobRunner:
 
     async def _attempt(self, attempt: "_Attempt") -> Disposition:
         """Always returns a disposition: without one the job would be stuck."""
-        end = await self._end_of(self._work(attempt))
+        end = await result_of(self._work(attempt))
         if isinstance(end, WearonError):
-            end = await self._end_of(self._react(attempt, end))
+            end = await result_of(self._react(attempt, end))
         return self._unfinished(attempt, end) if isinstance(end, WearonError) else end
-
-    async def _end_of(self, step: Awaitable[Disposition]) -> Disposition | WearonError:
-        try:
-            return await step
-        except LeaseLost:
-            raise
-        except WearonError as error:
-            return error
-        except Exception as exc:  # noqa: BLE001 - logged, and the job settled
-            emit(JobCrashed(kind=type(exc).__name__), exc_info=exc)
-            return WearonError(f"unexpected {type(exc).__name__}")
 
     async def _work(self, attempt: "_Attempt") -> Disposition:
         claim = attempt.claim
@@ -312,7 +300,8 @@ def _may_have_completed(claim: Claim, task: Task | None) -> bool:
     was sent twice.
     """
     was_replayed = task is not None and task.replay is not None and claim.attempt > 1
-    return claim.stored or claim.purchase is not None or was_replayed
+    bought = claim.purchase is not None or claim.drawn_again
+    return claim.stored or bought or was_replayed
 
 
 def _backoff_s(faults: int) -> float:

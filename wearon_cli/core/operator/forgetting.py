@@ -9,6 +9,7 @@ that `credit_of` reads from the record. An owed credit must be settled before: f
 decides about money.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from wearon_cli.core.jobs.journal import Journal
 from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inputs import row_urls
 from wearon_cli.core.operator.inspector import BATCH, Inspector, JobLocation, SessionReport
+from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.payloads import salvage
 from wearon_cli.core.providers import Provider, Ticket
 from wearon_cli.core.session import Session
@@ -30,6 +32,7 @@ from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_pa
 MOST_LETTERS: Final = 100_000
 #: Results are in folders of this name. A payload may name a result as an input: it is kept.
 _RESULTS: Final = "generated"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class ForgetPlan:
     session: Session
     inputs: tuple[str, ...]  # paths in our bucket
     results: tuple[str, ...]  # the same, of its picture and of earlier ones
-    kept_inputs: int  # in our bucket, and used by other sessions
+    kept_inputs: int  # in our bucket, and used by other sessions or another owner's
     letters: tuple[str, ...]  # ids of dead letters
     tickets: tuple[Ticket, ...]
 
@@ -96,11 +99,13 @@ class Forgetter:
         _require_ended(report, around)
         letters = [each for each in around.letters if _session_of(each) == row.session_id]
         inputs = self._input_paths(report, letters)
+        kept = {path for path in inputs if _is_of_another(path, row.owner_id)}
+        kept |= inputs & around.shared_paths
         return ForgetPlan(
             session=row,
-            inputs=tuple(sorted(inputs - around.shared_paths)),
+            inputs=tuple(sorted(inputs - kept)),
             results=_result_paths(row),
-            kept_inputs=len(inputs & around.shared_paths),
+            kept_inputs=len(kept),
             letters=tuple(each.letter_id for each in letters),
             tickets=_tickets(report),
         )
@@ -137,10 +142,10 @@ class Forgetter:
             provider_copies=len(asked),
             not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
         )
-        async with self.lock.hold(f"undo-{row.session_id}") as free:  # an undo moves its pictures
+        async with self.lock.hold(pictures_lock(row.session_id)) as free:
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: an undo is in progress",
+                    f"session {row.session_id}: an undo or a redraw is in progress",
                     hint="try again in a minute",
                 )
             await self._delete(plan, receipt, by)
@@ -161,8 +166,8 @@ class Forgetter:
         )
         if not forgotten:
             raise SessionRunning(
-                f"session {plan.session.session_id} was replayed meanwhile",
-                hint="its pictures are gone, so it will fail; then forget it again",
+                f"session {plan.session.session_id} was started again meanwhile",
+                hint="its pictures are gone; forget it again after its job has ended",
             )
 
     async def _stored(self, paths: Sequence[str]) -> int:
@@ -215,6 +220,12 @@ def _require_ended(report: SessionReport, around: Surroundings) -> None:
 def _result_paths(row: Session) -> tuple[str, ...]:
     path = row.result_path
     return path, previous_path(path), swap_path(path)
+
+
+def _is_of_another(path: str, owner_id: str) -> bool:
+    """Whether it lies in a folder that is named for another user or merchant store."""
+    folders = path.lower().split("/")[:-1]
+    return any(_UUID.fullmatch(part) and part != owner_id.lower() for part in folders)
 
 
 def _is_result(path: str) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import RefundRefused, UpstreamError
 from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.ledger import Taking
 from wearon_cli.core.operator.inspector import AT_ONCE, Inspector, JobLocation, SessionReport
 from wearon_cli.core.session import Session, Status, utc_now
 
@@ -39,6 +40,7 @@ class Discrepancy(StrEnum):
     OVERAGE = "overage"  # failed, but charged outside the credits
     NO_PICTURE = "no_picture"  # completed, but no picture is stored
     UNUSED_PICTURE = "unused_picture"  # failed, but its picture is stored
+    NO_SESSION = "no_session"  # `try-on` took a credit, and was killed before it made the session
 
 
 HINTS: Final = {
@@ -50,6 +52,7 @@ HINTS: Final = {
     Discrepancy.OVERAGE: "a person must refund the charge where it was made",
     Discrepancy.NO_PICTURE: "`wearon replay-task SESSION --force` draws it again",
     Discrepancy.UNUSED_PICTURE: "`wearon replay-task SESSION` completes it at no cost, if wanted",
+    Discrepancy.NO_SESSION: "--fix returns the credit",
 }
 
 
@@ -74,6 +77,7 @@ class Case:
             Discrepancy.STUCK,
             Discrepancy.OWED,
             Discrepancy.REFUND_REFUSED,
+            Discrepancy.NO_SESSION,
         }
 
     @property
@@ -106,7 +110,34 @@ class Reconciler:
             return cases
 
         found = await asyncio.gather(*map(judge, rows))
-        return len(rows), [case for cases in found for case in cases]
+        missing = await self._never_made(since, limit=limit, rows=rows)
+        return len(rows), [*(case for cases in found for case in cases), *missing]
+
+    async def _never_made(
+        self, since: datetime, *, limit: int, rows: Sequence[Session]
+    ) -> list[Case]:
+        """Credits that `try-on` took for sessions that do not exist, and that were not returned."""
+        taken = await self.inspector.credits.ledger.taken_by_hand(since=since, limit=limit)
+        known = {row.session_id for row in rows}
+        found = []
+        for each in taken:
+            row = _as_row(each)
+            if row is None or row.session_id in known or utc_now() - row.created_at < YOUNG:
+                continue
+            if await self._is_owed_without_row(row):
+                reason = "try-on took a credit for it, and it was never created"
+                case = Case(session=row, discrepancy=Discrepancy.NO_SESSION, reason=reason)
+                found.append(case)
+        return found
+
+    async def _is_owed_without_row(self, row: Session) -> bool:
+        """A session that had a job once was created, and its row deleted later."""
+        if await self.inspector.sessions.get(row.key) is not None:
+            return False
+        if await self.inspector.jobs.record(row.session_id) is not None:
+            return False
+        credit = await self.settlement.credit(row, failed_by_us=True)
+        return credit.state is CreditState.OWED
 
     async def cases(self, row: Session, *, queued: Collection[str] | None = None) -> Sequence[Case]:
         """What is wrong with this row; nothing while it may still be changing."""
@@ -136,6 +167,8 @@ class Reconciler:
                     return await self._give_back(case, by)
                 case Discrepancy.STUCK:
                     return await self._hand_over(case, by)
+                case Discrepancy.NO_SESSION:
+                    return await self._return_unused(case, by)
         except RefundRefused as exc:
             return replace(case, discrepancy=Discrepancy.REFUND_REFUSED, refused=str(exc))
         except UpstreamError as exc:
@@ -161,10 +194,19 @@ class Reconciler:
             given += 1
         if not given:
             return replace(case, fixed="nothing left to do")
+        return await self._noted(case, given, by)
+
+    async def _noted(self, case: Case, given: int, by: str) -> Case:
         await self.journal.note(
             case.session.session_id, "reconciled", credits_returned=given, by=by or None
         )
         return replace(case, fixed="credit returned" if given == 1 else f"{given} credits returned")
+
+    async def _return_unused(self, case: Case, by: str) -> Case:
+        if not await self._is_owed_without_row(case.session):
+            return replace(case, fixed="nothing left to do")
+        await self.settlement.return_credit(case.session, failed_by_us=True)
+        return await self._noted(case, 1, by)
 
     async def _hand_over(self, case: Case, by: str) -> Case:
         from wearon_cli.core.jobs.recovery import orphan_job  # imports the contract
@@ -175,6 +217,20 @@ class Reconciler:
         row = report.session
         await self.journal.open(orphan_job(row.key, row.owner_id, by=by))
         return replace(case, fixed="handed to the workers")
+
+
+def _as_row(taking: Taking) -> Session | None:
+    """The session that a credit was taken for, as if it had failed; None: it names none."""
+    if taking.session_id is None:
+        return None
+    return Session(
+        session_id=taking.session_id,
+        channel=taking.channel,
+        owner_id=taking.owner_id,
+        status=Status.FAILED,
+        created_at=taking.entry.created_at,
+        request_id=taking.entry.request_id,
+    )
 
 
 def _credit_cases(report: SessionReport) -> list[Case]:

@@ -22,6 +22,7 @@ from wearon_cli.core.errors import (
     SessionRunning,
 )
 from wearon_cli.core.jobs.journal import JobReader, Journal, Lane, NewJob
+from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inputs import InputPicture, InputState
 from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionReport
 from wearon_cli.core.operator.replay_plan import (
@@ -33,6 +34,7 @@ from wearon_cli.core.operator.replay_plan import (
     ReplayPrice,
     age_words,
 )
+from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
 
 #: Placeholder for a missing input that is not needed; no host answers there (RFC 2606).
@@ -59,6 +61,7 @@ class Replayer:
     sessions: Sessions
     journal: Journal
     jobs: JobReader
+    lock: RefundLock
     #: Price of a try-on by model (None: the configured ones) and number of input pictures.
     price: Callable[[str | None, int], ReplayPrice]
     b2c_buy_within_s: float  # age at which the platform will end an open b2c session itself
@@ -101,18 +104,27 @@ class Replayer:
             SessionRunning: The session has changed since it was planned; nothing was written.
             QueueUnavailable: The job may or may not be open: call it again, or check.
         """
+        session_id = plan.session.session_id
+        async with self.lock.hold(pictures_lock(session_id)) as free:
+            opened = free and await self._opened(plan)
+        if not free:
+            raise SessionRunning(
+                f"session {session_id}: an undo or another replay is in progress",
+                hint="try again in a minute",
+            )
+        if not opened:
+            raise SessionRunning(f"session {session_id} changed meanwhile; nothing was changed")
+
+    async def _opened(self, plan: Plan) -> bool:
+        """False: the session is no longer as it was planned for, or another job is open."""
         row = await self.sessions.get(plan.session.key)
-        moved = SessionRunning(
-            f"session {plan.session.session_id} changed meanwhile; nothing was changed"
-        )
         if row is None or row.status is not plan.session.status:
-            raise moved
+            return False
         job = _job(plan)
         if await self.journal.open(job):
-            return
+            return True
         entry = await self.jobs.entry(row.session_id)
-        if entry is None or entry.payload != job.payload:
-            raise moved
+        return entry is not None and entry.payload == job.payload
 
     def _require_free(self, report: SessionReport, options: ReplayOptions) -> None:
         row, where = report.session, report.location

@@ -12,6 +12,7 @@ from typing import Final
 
 from wearon_cli.core.errors import CallAmbiguous, GeneratorError, PictureProblem, WearonError
 from wearon_cli.core.jobs.offers import Offer
+from wearon_cli.core.pictures.marking import MarkedBy, Marking
 from wearon_cli.core.pictures.marks import Marks, read_marks
 from wearon_cli.core.pictures.ports import PixelPool
 from wearon_cli.core.providers import GeneratedPicture, Pending, Ticket, TryOnRequest, collected
@@ -43,7 +44,8 @@ class Trial:
     took_s: float
     expected_usd: float | None  # by our table; None: the model is not in it
     picture: GeneratedPicture | None = None
-    jpeg: bytes = b""  # the verified picture: what a job would store
+    jpeg: bytes = b""  # the picture verified and marked: what a job would store
+    marked_by: MarkedBy | None = None
     error: WearonError | None = None  # why there is none
     retrieval: Retrieval = Retrieval()
 
@@ -69,7 +71,7 @@ class Trial:
     @property
     def keeps_marks(self) -> bool:
         """A job would store the picture with the marks it arrived with."""
-        return read_marks(self.jpeg) == self.marks
+        return not self.marks.any or read_marks(self.jpeg) == self.marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Trials:
     """Tries offers. Nothing here touches a session, a credit or the book of purchases."""
 
     pixels: PixelPool
+    marking: Marking
     within_s: float  # one purchase, start to end
 
     async def try_out(
@@ -109,7 +112,9 @@ class Trials:
             trial = replace(trial, picture=picture, took_s=clock() - started_s)
             if look_again:
                 trial = replace(trial, retrieval=await purchase.retrieval(picture))
-            trial = replace(trial, jpeg=await self.pixels.verify(picture.data))
+            verified = await self.pixels.verify(picture.data)
+            marked = await self.marking.mark_drawn(verified, picture)
+            trial = replace(trial, jpeg=marked.jpeg, marked_by=marked.by)
         except (GeneratorError, PictureProblem) as exc:
             trial = replace(trial, error=exc, took_s=trial.took_s or clock() - started_s)
         await purchase.forget()

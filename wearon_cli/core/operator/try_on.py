@@ -2,7 +2,8 @@
 Creates a session by hand, the way the platform does: upload, take a credit, insert, push.
 
 If the push fails, it is undone as the platform does it: the row is failed and the credit returned,
-and the row's compare-and-swap decides who may do that.
+and the row's compare-and-swap decides who may do that. Killed between the credit and the row, it
+leaves a ledger entry that names the session: `wearon reconcile` finds it.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from wearon_cli.core.ledger import Ledger, Payer, payer_for
+from wearon_cli.core.ledger import BY_HAND, Ledger, Payer, payer_for
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -118,7 +119,7 @@ class OrderService:
 
     async def _take(self, new: NewSession, payer: Payer) -> None:
         try:
-            taken = await self.ledger.take(payer, f"Try-on by hand: session {new.session_id}")
+            taken = await self.ledger.take(payer, f"{BY_HAND}{new.session_id}")
         except StoreUnavailable as exc:
             if not exc.unsent:
                 await self._return_if_taken(new, payer)

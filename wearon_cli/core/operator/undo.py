@@ -20,6 +20,11 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path, s
 JPEG: Final = "image/jpeg"
 
 
+def pictures_lock(session_id: str) -> str:
+    """Name of the lock that an undo, the start of a redraw, and forgetting have one at a time."""
+    return f"pictures-{session_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
     """Restores earlier pictures."""
@@ -61,10 +66,10 @@ class Undo:
         Raises:
             SessionRunning: A worker has it, or another undo is running.
         """
-        async with self.lock.hold(f"undo-{row.session_id}") as free:
+        async with self.lock.hold(pictures_lock(row.session_id)) as free:
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: another undo is in progress",
+                    f"session {row.session_id}: another undo or a redraw is in progress",
                     hint="try again in a minute",
                 )
             await self._require_free(row)

@@ -16,6 +16,7 @@ from wearon_cli.core.events import emit
 from wearon_cli.core.pictures.events import PictureNotSigned
 from wearon_cli.core.pictures.headers import jpeg_segments
 from wearon_cli.core.pictures.marks import XMP_SEGMENT, XMP_START, Marks, read_marks
+from wearon_cli.core.providers import GeneratedPicture
 
 #: Where IPTC's source types are defined: newscodes/digitalsourcetype.
 SOURCE_TYPE_SCHEME: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -30,6 +31,7 @@ class SourceType(StrEnum):
 
     GENERATED = "trainedAlgorithmicMedia"  # drawn by a trained model
     COMPOSITE = "compositeSynthetic"  # composed of photos, with synthetic parts
+    COLLAGE = "compositeWithTrainedAlgorithmicMedia"  # photos beside pictures drawn by a model
 
 
 class MarkedBy(StrEnum):
@@ -74,6 +76,11 @@ class Marking:
     """Marks pictures before they are stored. One instance serves all jobs of a process."""
 
     signer: Signer | None = None
+
+    async def mark_drawn(self, jpeg: bytes, picture: GeneratedPicture) -> MarkedPicture:
+        """Mark what a provider drew, verified as `jpeg`. Otherwise as `mark`."""
+        made = SourceType.COMPOSITE if picture.usage.is_preview else SourceType.GENERATED
+        return await self.mark(jpeg, answer=picture.data, source_type=made)
 
     async def mark(self, jpeg: bytes, *, answer: bytes, source_type: SourceType) -> MarkedPicture:
         """

@@ -19,6 +19,7 @@ from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.ops.certificate_checks import check_certificate
 from wearon_cli.runtime.ops.platform_checks import check_platform_fit
 from wearon_cli.runtime.ops.provider_checks import check_providers
 from wearon_cli.wiring.parts import open_pose_reader, redis_url
@@ -45,6 +46,7 @@ async def examine(settings: Settings, *, today: date | None = None) -> list[Find
         ("workers", _workers),
         ("supabase", _store),
         ("image providers", partial(check_providers, today=day)),
+        ("C2PA certificate", partial(check_certificate, today=day)),
         ("pose model", _pose_model),
         ("this machine", _machine),
     ]

@@ -3,7 +3,7 @@
 local id, token, facts, ending, error_code, micro_usd = unpack(ARGV)
 local now = time()
 local names = {'token', 'lines', 'attempt', 'booked', 'input_paths', 'event', 'failed_by_us',
-               'picture_held', 'earlier', 'failed_call', 'to_forget',
+               'earlier', 'failed_call', 'to_forget',
                unpack(PURCHASE)}
 local job = read(id, unpack(names))
 if job.token == '' and redis.call('EXISTS', JOB .. id) == 0 then return 1 end -- sent again

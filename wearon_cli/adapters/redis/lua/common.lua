@@ -108,9 +108,10 @@ end
 
 -- End the open purchase of a job: into the book, and into the job's own sums. Returns the changes
 -- of its fields. `micro_usd` is '' when the bill is not known; `cause` is a JSON object that says why
--- there is no picture, or ''. A job without a picture is PAID again. A free purchase (a preview) is
+-- there is no picture, or ''. A job without any picture is PAID again. A free purchase (a preview) is
 -- in no book and no sum.
-local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd', 'booked'}
+local PURCHASE = {'purchase', 'ticket', 'purchases', 'book_owner', 'lost', 'micro_usd', 'booked',
+                  'picture_held'}
 local function ended(job, now, outcome, micro_usd, model, cause)
   local changes = {purchase = '', ticket = ''}
   if job.ticket ~= '' then
@@ -118,7 +119,8 @@ local function ended(job, now, outcome, micro_usd, model, cause)
     changes.to_forget = ticket .. string.sub(job.purchase, 2)
   end
   local has_picture = outcome == 'kept' or outcome == 'fetched'
-  if job.ticket ~= '' and not has_picture then changes.lane = 'paid' end
+  local has_none = not has_picture and job.picture_held == ''
+  if job.ticket ~= '' and has_none then changes.lane = 'paid' end
   local purchase = cjson.decode(job.purchase)
   if not has_picture then
     local failed = cause and cause ~= '' and cjson.decode(cause) or {}

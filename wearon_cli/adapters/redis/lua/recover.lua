@@ -1,4 +1,5 @@
 -- ARGV: limit, max_wait_s, facts, expired facts, providers...
+-- The limit is looked at before each worker and each job held back; a worker's jobs go together.
 -- Returns how many jobs were made ready that a dead worker held, how many workers died, and how
 -- many jobs breakers have held back for too long.
 local limit, max_wait_s, facts, expired_facts = unpack(ARGV, 1, 4)
@@ -10,12 +11,9 @@ if #leases > 0 then
   for i, lease in ipairs(redis.call('MGET', unpack(leases))) do
     if not lease and orphaned < limit then
       local worker = cjson.decode(flat[2 * i])
-      local count = let_go(worker.number, time(), limit - orphaned, facts, true)
-      orphaned = orphaned + count
-      if orphaned < limit then -- otherwise the next pass takes the rest
-        redis.call('HDEL', WORKERS, flat[2 * i - 1])
-        lost = lost + 1
-      end
+      orphaned = orphaned + let_go(worker.number, time(), facts, true)
+      redis.call('HDEL', WORKERS, flat[2 * i - 1])
+      lost = lost + 1
     end
   end
   if lost > 0 then count_slots() end

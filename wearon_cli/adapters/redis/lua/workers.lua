@@ -7,10 +7,11 @@ local function count_slots()
   redis.call('HSET', DISPATCH, 'slots', slots)
 end
 
--- Make a worker's jobs ready again, at the head of their lanes. Returns how many.
-local function let_go(number, now, limit, facts, died)
+-- Make all jobs of a worker ready again, at the head of their lanes. Returns how many. Never a part
+-- of them: the worker could then renew its lease, and go on with jobs that others have.
+local function let_go(number, now, facts, died)
   local score = RUNNING + number
-  local held = redis.call('ZRANGEBYSCORE', JOBS, score, score, 'LIMIT', 0, limit)
+  local held = redis.call('ZRANGEBYSCORE', JOBS, score, score)
   local state = redis.call('HMGET', DISPATCH, 'round', 'wanted')
   for _, id in ipairs(held) do
     local job = read(id, 'lane', 'lines', 'attempt', 'earlier', 'deaths', 'token')
