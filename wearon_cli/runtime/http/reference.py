@@ -96,22 +96,35 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     401: _problem(
         "The bearer token is missing or wrong.",
-        unauthorized=_refused("the bearer token is missing or wrong", "unauthorized"),
+        unauthorized=_refused(
+            "the bearer token is missing or wrong",
+            "unauthorized",
+            "send the header Authorization: Bearer TOKEN",
+        ),
     ),
     408: _problem(
         "The request did not arrive in time.",
-        request_timeout=_refused("the request did not arrive in time", "request_timeout"),
+        request_timeout=_refused(
+            "the request did not arrive in time",
+            "request_timeout",
+            "send it over a faster connection, or with smaller photos",
+        ),
     ),
     413: _problem(
         "The request is too large.",
-        request_too_large=_refused("a request may have at most 65536 bytes", "request_too_large"),
+        request_too_large=_refused(
+            "a request may have at most 65536 bytes",
+            "request_too_large",
+            "send fewer or smaller photos",
+        ),
     ),
     415: _problem(
         "The content type is not supported.",
         unsupported_media_type=_refused(
+            "the content type is not supported",
+            "unsupported_media_type",
             "send JSON (Content-Type: application/json), a form (multipart/form-data), "
             "or a photo itself (image/jpeg, image/png, image/webp)",
-            "unsupported_media_type",
         ),
     ),
     422: _problem(
@@ -133,7 +146,11 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     429: _problem(
         "This caller sends too many requests.",
-        too_many_requests=_refused("too many requests from this address", "too_many_requests"),
+        too_many_requests=_refused(
+            "too many requests from this address",
+            "too_many_requests",
+            "wait as long as Retry-After says",
+        ),
     ),
     503: _problem(
         "Not available now: no pose model yet, or too many photos wait.",
