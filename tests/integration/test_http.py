@@ -161,6 +161,15 @@ async def test_every_answer_has_the_headers_that_guard_a_browser() -> None:
     assert [a.status_code for a in answers] == [200, 404, 404]
 
 
+async def test_head_is_answered_where_get_is() -> None:
+    """Monitors of availability and load balancers ask so; they were told 405."""
+    async with client() as caller:
+        answers = [await caller.head(path) for path in ("/health", "/health/ready", "/nothing")]
+        post_only = await caller.head("/estimate-body")
+    assert [answer.status_code for answer in answers] == [200, 200, 404]
+    assert (post_only.status_code, post_only.headers["allow"]) == (405, "POST")
+
+
 async def test_the_reference_is_shown_only_when_asked_for() -> None:
     async with client(settings=Settings(http_docs=True)) as caller:
         page, document = await caller.get("/docs"), await caller.get("/openapi.json")

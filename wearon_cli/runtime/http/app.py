@@ -52,6 +52,10 @@ from wearon_cli.runtime.ops.metrics import Meters
 #: The sentence that existing callers expect for a photo that cannot be fetched.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
 
+_FIELDS_HINT: Final = "docs/http.md lists the fields"
+_URL_HINT: Final = (
+    "send an https address from which anybody can fetch the photo, or the photo itself"
+)
 #: The router's own refusals, by status: detail and hint.
 _ROUTING: Final = {
     404: ("there is no such path", "docs/http.md lists the paths"),
@@ -200,7 +204,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def wrong_request(_: Request, exc: RequestValidationError) -> JSONResponse:
         faults: Sequence[Fault] = exc.errors()
-        hint = next((each.hint for each in faults if each.hint), "")
+        hint = next((each.hint for each in faults if each.hint), _FIELDS_HINT)
         return _problem(422, told(faults), "invalid_request", hint=hint, faults=faults)
 
     @app.exception_handler(HTTPException)
@@ -216,12 +220,14 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(WearonError)
     async def failed(request: Request, exc: WearonError) -> JSONResponse:
         status, detail, code = _status(exc)
+        hint = exc.hint
         if status == 400 and not is_upload(request.scope):
             detail = f"{BAD_PHOTO}: {detail}"
+            hint = hint or _URL_HINT
         headers = None
         if isinstance(exc, MeasuringUnavailable):
             headers = {"Retry-After": str(max(1, round(exc.retry_after_s)))}
-        return _problem(status, detail, code, hint=exc.hint, headers=headers)
+        return _problem(status, detail, code, hint=hint, headers=headers)
 
     @app.exception_handler(Exception)
     async def unexpected_error(_: Request, __: Exception) -> JSONResponse:

@@ -55,10 +55,14 @@ class BoundedConnection(H11Protocol):
         self._reading.cancel()
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:
-        """In the form of every other refusal. h11 does not say what was wrong."""
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        body = problem_body(400, msg, hint=_MALFORMED)
+    def send_400_response(self, _: str) -> None:
+        """In the form of every other refusal."""
+        body = problem_body(400, "the request is not valid HTTP", hint=_MALFORMED)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
         with suppress(h11.LocalProtocolError):  # an answer is under way
             for event in (
                 h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),

@@ -90,10 +90,17 @@ class EdgeMiddleware:
         answer = _Answer(send, request_id, self._headers)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             begun_s = time.perf_counter()
+            # What GET answers, HEAD does too; the server leaves the body out.
+            asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             try:
-                await self._answer(scope, receive, answer)
+                await self._answer(asked, receive, answer)
             finally:
-                _log_request(scope, answer.status, time.perf_counter() - begun_s)
+                _log_request(
+                    scope["method"],
+                    _known_path(asked),
+                    answer.status,
+                    time.perf_counter() - begun_s,
+                )
 
     async def _answer(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
         if _content_encoding(scope) not in {b"", b"identity"}:
@@ -271,13 +278,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _log_request(scope: Scope, status: int, duration_s: float) -> None:
-    path = _known_path(scope)
+def _log_request(method: str, path: str, status: int, duration_s: float) -> None:
     if path.startswith(_QUIET_PATHS) and status < 400:
         return
     emit(
         HttpRequestAnswered(
-            method=scope["method"],
+            method=method,
             path=path,
             status=status,
             duration_ms=round(duration_s * 1000),

@@ -32,6 +32,8 @@ _WANTED: Final = {
     "side_image": "a JPEG, PNG or WebP file; with curl: --form side_image=@side.jpg",
 }
 _FORM_HINT: Final = "let the HTTP library build the form; with curl: --form image=@front.jpg"
+#: Our own message for what the parser takes without a word.
+CUT_FORM: Final = "No end"
 #: How the form parser's messages begin, with ours.
 _FORM_FAULTS: Final = {
     "Missing boundary": "the form has no boundary in its Content-Type",
@@ -40,6 +42,7 @@ _FORM_FAULTS: Final = {
     "Part exceeded": "a text field of the form is too large",
     "The Content-Disposition": "a part of the form has no name",
     "Invalid multipart": "the form is damaged",
+    CUT_FORM: "the form ends before its last boundary",
 }
 #: Parts of a fault's place that name a form of `chart` instead of a field.
 _TAGS: Final = frozenset({"name", "chart"})
@@ -58,11 +61,10 @@ def faults_of(error: ValidationError, names: Sequence[str]) -> list[Fault]:
 def form_fault(message: str) -> Fault:
     """
     Args:
-        message: The form parser's; empty when the form has no end.
+        message: The form parser's, or `CUT_FORM`.
     """
     ours = (text for begin, text in _FORM_FAULTS.items() if message.startswith(begin))
-    cut = "the form ends before its last boundary"
-    return Fault(field="", detail=next(ours, cut), hint=_FORM_HINT)
+    return Fault(field="", detail=next(ours, "the form cannot be read"), hint=_FORM_HINT)
 
 
 def told(faults: Sequence[Fault]) -> str:
@@ -73,8 +75,9 @@ def told(faults: Sequence[Fault]) -> str:
 
 
 def _sentence(fault: Fault) -> str:
-    place = f"{fault.field}: " if fault.field else ""
-    return f"{place}{fault.detail}" + (f" ({fault.hint})" if fault.hint else "")
+    if not fault.field:
+        return fault.detail
+    return f"{fault.field}: {fault.detail}" + (f" ({fault.hint})" if fault.hint else "")
 
 
 def _fault(found: ErrorDetails, names: Sequence[str]) -> Fault:

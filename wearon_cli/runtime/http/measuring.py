@@ -127,7 +127,11 @@ class Measuring:
             FetchFailed: A photo could not be fetched this time.
         """
         if self._reader is None:
-            raise MeasuringUnavailable("the pose model is not loaded", retry_after_s=LOOK_AGAIN_S)
+            raise MeasuringUnavailable(
+                "the pose model is not loaded",
+                hint=f"try again in {LOOK_AGAIN_S:g} seconds",
+                retry_after_s=LOOK_AGAIN_S,
+            )
         with self._inside.of(caller) as place:
             if not place.take(1):
                 raise MeasuringUnavailable(

@@ -87,6 +87,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         picture_unavailable=_refused(
             "Invalid or inaccessible image URL: The picture is no longer available at its link.",
             "picture_unavailable",
+            "send an https address from which anybody can fetch the photo, or the photo itself",
         ),
         picture_unusable=_refused(
             "this is not a supported picture",
@@ -154,7 +155,9 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     503: _problem(
         "Not available now: no pose model yet, or too many photos wait.",
-        measuring_unavailable=_refused("the pose model is not loaded", "measuring_unavailable"),
+        measuring_unavailable=_refused(
+            "the pose model is not loaded", "measuring_unavailable", "try again in 30 seconds"
+        ),
     ),
 }
 

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from wearon_cli.core.body.estimate import EstimateRequest
@@ -28,7 +28,7 @@ from wearon_cli.runtime.http.edge import (
     media_type_of,
     too_large,
 )
-from wearon_cli.runtime.http.faults import MOST_NAME_CHARS, faults_of, form_fault
+from wearon_cli.runtime.http.faults import CUT_FORM, MOST_NAME_CHARS, faults_of, form_fault
 from wearon_cli.runtime.http.measuring import Photos
 from wearon_cli.runtime.http.schemas import (
     EstimateBody,
@@ -143,13 +143,26 @@ def _misplaced(request: Request) -> list[Fault]:
 
 
 class _InMemory(MultiPartParser):
-    """Bodies are bounded already: no photo is put on a disk."""
+    """Puts no photo on a disk, since bodies are bounded, and takes no form without its end."""
 
     spool_max_size = 2**31
-    is_whole = False
+
+    def __init__(
+        self, headers: Headers, stream: AsyncGenerator[bytes, None], **limits: int
+    ) -> None:
+        super().__init__(headers, self._up_to_the_end(stream), **limits)
+        self._is_whole = False
 
     def on_end(self) -> None:
-        self.is_whole = True
+        self._is_whole = True
+
+    async def _up_to_the_end(
+        self, stream: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        async for part in stream:
+            yield part
+        if not self._is_whole:
+            raise MultiPartException(CUT_FORM)
 
 
 async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> dict[str, str | bytes]:
@@ -166,8 +179,6 @@ async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> dic
         form = await parser.parse()
     except MultiPartException as exc:
         raise RequestValidationError([form_fault(exc.message)]) from exc
-    if not parser.is_whole:
-        raise RequestValidationError([form_fault("")])
     items = [
         (name, await value.read() if isinstance(value, UploadFile) else value)
         for name, value in form.multi_items()
