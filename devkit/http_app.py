@@ -20,10 +20,11 @@ from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.core.errors import ConfigError, PictureForbidden, PictureUnavailable
 from wearon_cli.core.jobs.halts import HaltState, halt_state
+from wearon_cli.core.pictures.ports import Reserve
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.http.app import make_app
 from wearon_cli.runtime.http.health import Health
-from wearon_cli.runtime.http.measuring import Measuring
+from wearon_cli.runtime.http.measuring import Measuring, PhotoFetcher
 from wearon_cli.runtime.ops.metrics import Meters
 
 ASSETS: Final = Path(wearon_cli.__file__).parent / "assets"
@@ -31,23 +32,25 @@ PERSON: Final = "https://photos.example/person.jpg"
 
 
 class Photos:
-    """Implements `Fetcher` over a dictionary."""
+    """Implements `PhotoFetcher` over a dictionary."""
 
     def __init__(self, photos: Mapping[str, bytes], *, delay: asyncio.Event | None = None) -> None:
         self._photos = photos
         self._delay = delay
         self.asked = 0
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, *, reserve: Reserve) -> bytes:
         self.asked += 1
         if self._delay is not None:
             await self._delay.wait()
         if not url.startswith("https://"):
             raise PictureForbidden("the picture's link is not https")
         try:
-            return self._photos[url]
+            photo = self._photos[url]
         except KeyError as exc:
             raise PictureUnavailable from exc
+        reserve(len(photo))
+        return photo
 
 
 PHOTOS: Final = Photos(
@@ -76,15 +79,18 @@ async def client(
     *,
     settings: Settings | None = None,
     reader: Callable[[], MediaPipePose] = open_reader,
-    photos: Photos = PHOTOS,
+    photos: PhotoFetcher = PHOTOS,
     look_for_halts: Callable[[], Awaitable[HaltState | None]] = here,
     files: LocalStorage | None = None,
     peer: str = "203.0.113.9",
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(Measuring(reader, photos))
+        settings = settings or Settings()
+        pool = await stack.enter_async_context(
+            Measuring(reader, photos, max_picture_bytes=settings.max_picture_bytes)
+        )
         health = await stack.enter_async_context(Health(pool, look_for_halts))
-        app = make_app(settings or Settings(), pool, health, files, Meters())
+        app = make_app(settings, pool, health, files, Meters())
         transport = httpx.ASGITransport(app, client=(peer, 1), raise_app_exceptions=False)
         caller = httpx.AsyncClient(transport=transport, base_url="http://worker")
         await stack.enter_async_context(caller)

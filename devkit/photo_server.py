@@ -38,7 +38,7 @@ async def serve(photos: dict[bytes, bytes]) -> None:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 photo = photos.get(head.split(b" ", 2)[1].rpartition(b"/")[2])
                 if photo is None:
-                    writer.write(b"HTTP/1.1 404 Not RecoveryPass\r\nContent-Length: 0\r\n\r\n")
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                     continue
                 length = str(len(photo)).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n")

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
@@ -33,13 +34,21 @@ def server_programs() -> dict[str, str]:
 class RedisServer:
     """Start, kill and restart one server; its data survives a restart (append-only file)."""
 
-    def __init__(self, folder: Path, *, program: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        program: str | None = None,
+        options: Sequence[str] = ("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+    ) -> None:
         """
         Args:
             folder: Holds its data.
             program: The server to run; the one that `--local` runs when none is named.
+            options: How it keeps them.
         """
         self._folder = folder
+        self._options = options
         self.program = program or redis_program()
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -54,7 +63,7 @@ class RedisServer:
                 self.program,
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
                 *("--unixsocket", str(self.socket_path)),
-                *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+                *self._options,
             ],
             stdout=subprocess.DEVNULL,
         )

@@ -16,6 +16,7 @@ from devkit.world import PICTURE
 from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 from wearon_cli.core.errors import (
     FetchFailed,
+    MeasuringUnavailable,
     PictureForbidden,
     PictureTooLarge,
     PictureUnavailable,
@@ -250,14 +251,14 @@ SLOW = {drip, silent}
 
 ANSWERS: dict[str, tuple[Serve, type[WearonError]]] = {
     "a redirect inside": (
-        answer("HTTP/1.1 302 RecoveryPass\nLocation: http://127.0.0.1/\nContent-Length: 0"),
+        answer("HTTP/1.1 302 Found\nLocation: http://127.0.0.1/\nContent-Length: 0"),
         PictureForbidden,
     ),
     "a permanent redirect": (
         answer("HTTP/1.1 308 Permanent Redirect\nLocation: /b.jpg\nContent-Length: 0"),
         PictureForbidden,
     ),
-    "gone": (answer("HTTP/1.1 404 Not RecoveryPass\nContent-Length: 0"), PictureUnavailable),
+    "gone": (answer("HTTP/1.1 404 Not Found\nContent-Length: 0"), PictureUnavailable),
     "an expired link": (answer("HTTP/1.1 400 Bad Request\nContent-Length: 0"), PictureUnavailable),
     "an outage": (answer("HTTP/1.1 503 Service Unavailable\nContent-Length: 0"), FetchFailed),
     "HTML with status 200": (ok(b"<html>", kind="text/html"), PictureUnusable),
@@ -314,6 +315,25 @@ async def test_a_picture_is_served_completely() -> None:
     async with host(ok(PICTURE)) as origin:
         guarded = plain(origin)
         assert await guarded.fetch(f"{origin}/a.jpg?token=x") == PICTURE
+        await guarded.aclose()
+
+
+async def test_memory_is_reserved_for_what_arrives_and_its_refusal_ends_the_download() -> None:
+    reserved: list[int] = []
+
+    def reserve(size_bytes: int) -> None:
+        reserved.append(size_bytes)
+        if sum(reserved) > 50_000:
+            raise MeasuringUnavailable
+
+    async with host(ok(PICTURE)) as origin, host(endless) as too_much:
+        guarded = GuardedFetcher(
+            trusted_origins=(origin, too_much), max_bytes=2**40, total_timeout_s=LONGEST_S
+        )
+        await guarded.fetch(f"{origin}/a.jpg", reserve=reserve)
+        assert sum(reserved) == len(PICTURE)
+        with pytest.raises(MeasuringUnavailable):
+            await guarded.fetch(f"{too_much}/a.jpg", reserve=reserve)
         await guarded.aclose()
 
 

@@ -64,7 +64,8 @@ async def test_each_documented_refusal_is_the_real_answer(name: str) -> None:
     (status, value), (parts, request) = EXAMPLES[name], REQUESTS[name]
     async with client(**{"reader": open_reader, **parts}) as caller:
         if name == "too_many_requests":
-            await ask(caller)
+            for _ in range(2):  # one too many is let through where a minute begins
+                await ask(caller)
         answer = await request(caller)
     assert (answer.status_code, answer.json()) == (status, value)
 

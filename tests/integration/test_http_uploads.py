@@ -3,7 +3,10 @@
 import asyncio
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -14,11 +17,12 @@ from pydantic import SecretStr
 
 from devkit.http_app import ASSETS, ask, client
 from devkit.waiting import LONGEST_S, reached
+from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
 from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.settings import Settings
-from wearon_cli.runtime.http import edge, uploads
+from wearon_cli.runtime.http import edge, measuring
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -110,7 +114,7 @@ async def test_uploads_have_the_same_gates_as_fetched_photos() -> None:
             {"files": {"photo": PHOTO}, "data": {"height": "170", "weight_kg": "5"}},
             {
                 ("height_cm", ""),
-                ("weight_kg", ""),
+                ("weight_kg", "a number of kilograms, 25 to 300"),
                 ("image", ""),
                 ("height", "did you mean height_cm?"),
                 ("photo", "did you mean image?"),
@@ -173,7 +177,7 @@ async def test_an_unsupported_body_type_lists_the_supported_ones(kind: str) -> N
             "/estimate-body", content=b'{"height_cm": 170}', headers={"content-type": kind}
         )
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
-    assert "application/json" in answer.json()["detail"]
+    assert "application/json" in answer.json()["hint"]
 
 
 async def test_uploads_have_the_size_limits_of_fetched_photos() -> None:
@@ -257,21 +261,103 @@ async def test_an_upload_that_never_ends_times_out(monkeypatch: pytest.MonkeyPat
     assert answer.headers["connection"] == "close"
 
 
-async def test_slow_uploads_do_not_delay_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
-    bodies = [Body(PHOTO), Body(PHOTO)]
-    url = "/estimate-body?height_cm=170"
+async def test_an_upload_that_stalls_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before the time limit of an upload that goes on."""
+    monkeypatch.setattr(edge, "UPLOAD_TIMEOUT_S", 2 * LONGEST_S)
+    monkeypatch.setattr(edge, "UPLOAD_STALL_S", 0.05)
     async with client() as caller:
+        answer = await caller.post("/estimate-body", content=Body(b"x"), headers=JPEG)
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+
+
+async def test_bytes_that_arrive_extend_the_time_limit() -> None:
+    sizes_bytes = (0, 160 * 1024, 320 * 1024, 20 * 2**20)
+    assert [*map(edge.upload_allowed_s, sizes_bytes)] == [10, 20, 30, 30]
+
+
+PROXY = "203.0.113.9"  # the peer of the client of these tests
+PROXIED = Settings(max_picture_bytes=len(PHOTO), http_trusted_proxies=(ip_network(PROXY),))
+
+
+def of(caller: str) -> dict[str, str]:
+    return {"x-forwarded-for": caller}
+
+
+async def test_slow_uploads_do_not_block_others() -> None:
+    """Seen: sixteen of them kept everybody else at 503."""
+    bodies = [Body(PHOTO[:1000]) for _ in range(40)]
+    url = "/estimate-body?height_cm=170"
+    async with client(settings=PROXIED) as caller:
         slow = [asyncio.create_task(caller.post(url, content=b, headers=JPEG)) for b in bodies]
         await reached(lambda: all(body.asked for body in bodies))
-        refused, fetched = await as_body(caller), await ask(caller)
+        answers = [await as_body(caller), await by_form(caller), await ask(caller)]
         for body in bodies:
             body.go_on.set()
-        served = await asyncio.gather(*slow)
-        again = await as_body(caller)
-    assert (refused.status_code, fetched.status_code) == (503, 200)
-    assert int(refused.headers["retry-after"]) > 0
-    assert [answer.status_code for answer in (*served, again)] == [200, 200, 200]
+        await asyncio.gather(*slow)
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_one_caller_gets_half_of_the_memory_for_photos() -> None:
+    """The rest is for others, also while it sends as much as it may."""
+    photo = (SHIRT * 2)[: len(PHOTO)]
+    many = {"content-type": "image/jpeg", **of("198.51.100.1")}
+    bodies = [Body(photo) for _ in range(2 * measuring.MOST_LARGEST)]
+    url = "/estimate-body?height_cm=170"
+    async with client(settings=PROXIED) as caller:
+        held = [asyncio.create_task(caller.post(url, content=b, headers=many)) for b in bodies]
+        await reached(lambda: sum(task.done() for task in held) >= measuring.MOST_LARGEST)
+        refused = [task.result() for task in held if task.done()]
+        others = await caller.post(url, content=PHOTO, headers={**JPEG, **of("198.51.100.2")})
+        fetched = await ask(caller)
+        for body in bodies:
+            body.go_on.set()
+        await asyncio.gather(*held)
+        again = await caller.post(url, content=PHOTO, headers=many)
+    assert {answer.status_code for answer in refused} == {503}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert "memory" in refused[0].json()["detail"]
+    assert [each.status_code for each in (others, fetched, again)] == [200, 200, 200]
+
+
+@asynccontextmanager
+async def slow_host(go_on: asyncio.Event) -> AsyncIterator[str]:
+    """A host that keeps the last byte of every photo back until it is told to go on."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        length = f"Content-Length: {len(PHOTO)}\r\nConnection: close\r\n\r\n"
+        head = "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n" + length
+        writer.write(head.encode() + PHOTO[:-1])
+        await go_on.wait()
+        writer.write(PHOTO[-1:])
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def test_photos_that_are_fetched_share_the_same_memory() -> None:
+    """Seen: 64 requests at a time could each fetch two photos of 10 MiB."""
+    go_on, most = asyncio.Event(), measuring.MOST_LARGEST
+    async with slow_host(go_on) as origin, AsyncExitStack() as stack:
+        fetcher = GuardedFetcher(
+            trusted_origins=(origin,), max_bytes=len(PHOTO), total_timeout_s=LONGEST_S
+        )
+        stack.push_async_callback(fetcher.aclose)
+        caller = await stack.enter_async_context(client(settings=PROXIED, photos=fetcher))
+        asked = {"image_url": f"{origin}/a.jpg", "height_cm": 170}
+        held = [asyncio.create_task(caller.post("/estimate-body", json=asked)) for _ in range(40)]
+        await reached(lambda: sum(task.done() for task in held) >= 40 - most)
+        other = await caller.post(
+            "/estimate-body?height_cm=170", content=PHOTO, headers={**JPEG, **of("198.51.100.2")}
+        )
+        go_on.set()
+        statuses = Counter(answer.status_code for answer in await asyncio.gather(*held))
+    assert statuses == {200: most, 503: 40 - most}
+    assert other.status_code == 200
 
 
 class SlowPose(MediaPipePose):
@@ -286,14 +372,14 @@ class SlowPose(MediaPipePose):
         return super().read(rgb)
 
 
-async def test_the_number_of_waiting_photos_is_bounded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Seen: uploads freed their slot once read, so 64 of 20 MiB waited in memory in addition to
-    those being read.
-    """
-    monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
-    async with client(reader=lambda: SlowPose(require_model(Settings()))) as caller:
+def slow_reader() -> SlowPose:
+    return SlowPose(require_model(Settings()))
+
+
+async def test_photos_that_wait_to_be_measured_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen: uploads gave their memory back once read, so 64 of 20 MiB waited in addition."""
+    monkeypatch.setattr(measuring, "MOST_LARGEST", 2)  # two photos for one caller
+    async with client(settings=PROXIED, reader=slow_reader) as caller:
 
         async def is_ready() -> bool:
             return (await caller.get("/health/ready")).status_code == 200

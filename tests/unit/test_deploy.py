@@ -7,12 +7,14 @@ import re
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devkit.compose import read_compose
 from devkit.idle_queue import IDLE
 from scripts.configuration import environment_name
 from wearon_cli.core.jobs.breakers import Halt
@@ -23,6 +25,7 @@ from wearon_cli.runtime.ops.metrics import PORT_OFFSETS, Meters, QueueCollector
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+NO_SUBNET = {"WEARON_EDGE_SUBNET": ""}
 COMPOSE = ["compose.yaml", "compose.dev.yaml"]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 #: The values that a scrape reads from Redis.
@@ -84,9 +87,25 @@ def test_production_services_are_restricted_and_drain_before_they_are_killed() -
         assert "ports" not in service  # only the proxy is public
 
 
+def test_serve_believes_the_proxys_network_and_no_other() -> None:
+    compose = read_compose(DEPLOY / "compose.yaml", dict.fromkeys(variables(), "x") | NO_SUBNET)
+    subnet = compose["networks"]["edge"]["ipam"]["config"][0]["subnet"]
+    on_edge = {n for n, each in compose["services"].items() if "edge" in each.get("networks", [])}
+    assert compose["services"]["serve"]["environment"]["WEARON_HTTP_TRUSTED_PROXIES"] == subnet
+    assert on_edge == {"serve", "proxy"}
+    assert ip_network(subnet).is_private
+    for role in ("consume", "celery"):
+        assert "WEARON_HTTP_TRUSTED_PROXIES" not in compose["services"][role]["environment"]
+
+
+def variables() -> set[str]:
+    return set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text("utf-8")))
+
+
 def test_every_variable_that_compose_asks_for_is_in_the_example() -> None:
-    asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text("utf-8")))
-    asked |= {secret["environment"] for secret in read("compose.yaml")["secrets"].values()}
+    asked = variables() | {
+        secret["environment"] for secret in read("compose.yaml")["secrets"].values()
+    }
     given = set(re.findall(r"^(\w+)=", (DEPLOY / ".env.example").read_text("utf-8"), re.MULTILINE))
     assert asked == given
 

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wearon_cli.core.cross_checks import cross_checks
@@ -235,6 +242,11 @@ class Settings(BaseSettings):
     http_requests_per_minute: int = Field(
         3000, ge=1, description="Photos per minute that one caller (IP address) may have measured."
     )
+    http_trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (),
+        description="Networks of the proxies in front of `serve`, comma separated. X-Forwarded-For "
+        "is believed from these alone; without it a proxy's callers share one limit.",
+    )
     http_docs: bool = Field(False, description="Show the HTTP reference at /docs.")
     bucket: str = Field("virtual-tryon-images", description="Storage bucket of inputs and results.")
     pose_model: Path | None = Field(None, description="Pose model file instead of the cached one.")
@@ -258,7 +270,12 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "openai_image_models", "runware_models", "providers", "fetch_origins", mode="before"
+        "openai_image_models",
+        "runware_models",
+        "providers",
+        "fetch_origins",
+        "http_trusted_proxies",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -11,6 +11,7 @@ from wearon_cli.core.session_store import SessionStore
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
     from wearon_cli.adapters.local.storage import LocalStorage
     from wearon_cli.adapters.pose.checks import CheckProcess
     from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from wearon_cli.adapters.redis.journal import RedisJournal
     from wearon_cli.core.jobs.dead_letters import DeadLetters
     from wearon_cli.core.jobs.settlement import Settlement
-    from wearon_cli.core.pictures.ports import Fetcher
     from wearon_cli.core.settings import Settings
 
 
@@ -157,7 +157,7 @@ def local_origin(settings: Settings) -> str:
     return f"http://{'127.0.0.1' if everywhere else settings.host}:{settings.port}"
 
 
-async def open_fetcher(stack: AsyncExitStack, settings: Settings) -> Fetcher:
+async def open_fetcher(stack: AsyncExitStack, settings: Settings) -> GuardedFetcher:
     """Fetches input pictures: from our own storage, and from public addresses."""
     from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
 

@@ -9,11 +9,11 @@ from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import ConfigError, QueueUnavailable
 from wearon_cli.core.jobs.halts import HaltState, halt_state
-from wearon_cli.core.pictures.ports import Fetcher
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import local_storage, open_fetcher, redis_url
 
 if TYPE_CHECKING:
+    from wearon_cli.adapters.fetch.guarded_http import GuardedFetcher
     from wearon_cli.adapters.local.storage import LocalStorage
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ServeAdapters:
     """What the `serve` role works with, beside the pose model."""
 
-    fetcher: Fetcher
+    fetcher: "GuardedFetcher"
     #: What is halted right now; None when Redis does not answer. Never raises.
     look_for_halts: Callable[[], Awaitable[HaltState | None]]
     files: "LocalStorage | None"  # the local stack's pictures

@@ -27,6 +27,7 @@ from wearon_cli.core.errors import (
     PictureUnusable,
 )
 from wearon_cli.core.pictures.headers import Kind, sniff
+from wearon_cli.core.pictures.ports import Reserve
 
 #: Signed addresses have about 600 characters.
 MAX_URL_CHARS: Final = 8192
@@ -156,11 +157,11 @@ class GuardedFetcher:
             ),
         )
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, *, reserve: Reserve = lambda _: None) -> bytes:
         target = read_target(url, self._trusted)
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._get(target)
+                return await self._get(target, reserve)
         except TimeoutError as exc:
             raise FetchFailed("a picture did not arrive in time") from exc
         except _HTTPCORE_ERRORS as exc:
@@ -170,7 +171,7 @@ class GuardedFetcher:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _get(self, target: Target) -> bytes:
+    async def _get(self, target: Target, reserve: Reserve) -> bytes:
         origin = target.origin
         url = httpcore.URL(
             scheme=origin.scheme.encode(),
@@ -183,15 +184,22 @@ class GuardedFetcher:
         async with self._pool.stream("GET", url, headers=headers, extensions=extensions) as answer:
             _require_picture(answer.status)
             expected = _expected_kind(answer.headers, max_bytes=self._max_bytes)
-            data = await self._read(answer)
+            reserved_bytes = _announced_bytes(answer.headers)
+            reserve(reserved_bytes)
+            data = await self._read(answer, reserve, reserved_bytes)
         if sniff(data) is not expected:
             raise PictureUnusable("the picture does not match its content type")
         return data
 
-    async def _read(self, answer: httpcore.Response) -> bytes:
+    async def _read(
+        self, answer: httpcore.Response, reserve: Reserve, reserved_bytes: int
+    ) -> bytes:
         body = bytearray()
         async for chunk in answer.aiter_stream():
             body += chunk
+            if len(body) > reserved_bytes:
+                reserve(len(body) - reserved_bytes)
+                reserved_bytes = len(body)
             if len(body) > self._max_bytes:
                 raise _too_large(self._max_bytes)
         return bytes(body)
@@ -316,12 +324,17 @@ def _require_picture(status: int) -> None:
     raise PictureUnavailable(f"the picture's link no longer works ({status})")
 
 
+def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Content-Length; 0 without a usable one."""
+    lengths = _values(headers, b"content-length")
+    return int(lengths[0]) if lengths and lengths[0].isdecimal() else 0
+
+
 def _expected_kind(headers: Sequence[tuple[bytes, bytes]], *, max_bytes: int) -> Kind:
     """The announced kind of picture, if it is allowed."""
     if _values(headers, b"content-encoding") not in ([], ["identity"]):
         raise PictureUnusable("the picture's host used a content encoding")
-    lengths = _values(headers, b"content-length")
-    if lengths and lengths[0].isdigit() and int(lengths[0]) > max_bytes:
+    if _announced_bytes(headers) > max_bytes:
         raise _too_large(max_bytes)
     types = [value.partition(";")[0].strip() for value in _values(headers, b"content-type")]
     kind = _CONTENT_TYPES.get(types[0]) if len(types) == 1 else None

@@ -121,7 +121,7 @@ def _what_it_is(data: bytes) -> str:
     name = name or next((n for first, n in _OTHER_KINDS if start.startswith(first)), None)
     if name is None:
         return "this is not a supported picture"
-    return f"this is a {name} file; only JPEG, PNG and WebP pictures are supported"
+    return f"{name} files are not supported, only JPEG, PNG and WebP pictures"
 
 
 def broken(how: str) -> PictureUnusable:

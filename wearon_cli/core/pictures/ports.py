@@ -1,7 +1,12 @@
 """The ports of picture work: a fetcher, and processes that read pictures."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+#: Called with the announced bytes of a picture before it is read, and with those of each part that
+#: exceeds them. What it raises ends the reading.
+Reserve = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,7 +247,7 @@ def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "--bind": "127.0.0.1",
         "--dir": str(folder),
         "--appendonly": "yes",
-        "--appendfsync": "everysec",  # kill -9 loses nothing; a power cut at most one second
+        "--appendfsync": "everysec",  # its death on a busy disk loses 2 s of writes
         "--save": "",
         "--maxmemory-policy": "noeviction",
         "--loglevel": "warning",

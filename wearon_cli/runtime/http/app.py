@@ -32,18 +32,35 @@ from wearon_cli.core.errors import (
     WearonError,
 )
 from wearon_cli.core.settings import Settings
+from wearon_cli.runtime.http.callers import Callers
 from wearon_cli.runtime.http.docs_page import CONTENT_SECURITY_POLICY, render
-from wearon_cli.runtime.http.edge import UPLOAD_PATH, EdgeMiddleware, code_of, is_upload
+from wearon_cli.runtime.http.edge import (
+    UPLOAD_PATH,
+    EdgeMiddleware,
+    Refused,
+    code_of,
+    is_upload,
+)
 from wearon_cli.runtime.http.faults import MOST_FAULTS, told
 from wearon_cli.runtime.http.health import Health
 from wearon_cli.runtime.http.measuring import Measuring
 from wearon_cli.runtime.http.reference import PROBLEMS, REQUESTS, describe_uploads
 from wearon_cli.runtime.http.schemas import EstimateAnswer, Fault, HealthAnswer, Problem, Standing
-from wearon_cli.runtime.http.uploads import Uploads
+from wearon_cli.runtime.http.uploads import read_request
 from wearon_cli.runtime.ops.metrics import Meters
 
 #: The sentence that existing callers expect for a photo that cannot be fetched.
 BAD_PHOTO: Final = "Invalid or inaccessible image URL"
+
+_FIELDS_HINT: Final = "docs/http.md lists the fields"
+_URL_HINT: Final = (
+    "send an https address from which anybody can fetch the photo, or the photo itself"
+)
+#: The router's own refusals, by status: detail and hint.
+_ROUTING: Final = {
+    404: ("there is no such path", "docs/http.md lists the paths"),
+    405: ("this path does not take this method", "the header Allow names the method"),
+}
 
 _bearer: Final = HTTPBearer(auto_error=False, description="WEARON_HTTP_TOKEN, when it is set.")
 
@@ -63,6 +80,7 @@ def make_app(
         docs_url=None,  # FastAPI's own page loads scripts from elsewhere
         openapi_url="/openapi.json" if settings.http_docs else None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would name a host that the caller chose
     )
     _answer_errors(app)
     _add_estimate(app, settings, measuring)
@@ -96,8 +114,8 @@ def _add_health(app: FastAPI, health: Health) -> None:
 
 
 def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> None:
-    guards = [Depends(_token_guard(settings)), Depends(_rate_guard(settings))]
-    uploads = Uploads(max_picture_bytes=settings.max_picture_bytes)
+    callers = Callers(settings.http_trusted_proxies)
+    guards = [Depends(_token_guard(settings)), Depends(_rate_guard(settings, callers))]
 
     @app.post(
         UPLOAD_PATH,
@@ -115,8 +133,14 @@ def _add_estimate(app: FastAPI, settings: Settings, measuring: Measuring) -> Non
         parameters. Weight, sex and a photo from the side narrow the bands. `confidence` is the
         probability that the recommended size is right. Photos are not kept.
         """
-        async with uploads.read(request) as asked:
-            measured = await measuring.estimate(asked.photos, asked.request)
+        caller = callers.of(request.scope)
+        with measuring.memory_for(caller) as reserve:
+            asked = await read_request(
+                request, max_picture_bytes=settings.max_picture_bytes, reserve=reserve
+            )
+            measured = await measuring.estimate(
+                asked.photos, asked.request, caller=caller, reserve=reserve
+            )
         return EstimateAnswer.model_validate(measured.to_response())
 
 
@@ -150,21 +174,28 @@ def _token_guard(settings: Settings) -> Any:
         if wanted is None:
             return
         if given is None or not hmac.compare_digest(given.credentials.encode(), wanted):
-            raise HTTPException(
-                401, "the bearer token is missing or wrong", {"WWW-Authenticate": "Bearer"}
+            raise Refused(
+                401,
+                "the bearer token is missing or wrong",
+                hint="send the header Authorization: Bearer TOKEN",
+                headers={"WWW-Authenticate": "Bearer"},
             )
 
     return guard
 
 
-def _rate_guard(settings: Settings) -> Any:
+def _rate_guard(settings: Settings, callers: Callers) -> Any:
     limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
     limit: RateLimitItem = RateLimitItemPerMinute(settings.http_requests_per_minute)
 
     async def guard(request: Request) -> None:
-        caller = request.client.host if request.client else "unknown"
-        if not await limiter.hit(limit, caller):
-            raise HTTPException(429, "too many requests from this address", {"Retry-After": "10"})
+        if not await limiter.hit(limit, callers.of(request.scope)):
+            raise Refused(
+                429,
+                "too many requests from this address",
+                hint="wait as long as Retry-After says",
+                headers={"Retry-After": "10"},
+            )
 
     return guard
 
@@ -173,24 +204,30 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def wrong_request(_: Request, exc: RequestValidationError) -> JSONResponse:
         faults: Sequence[Fault] = exc.errors()
-        hint = next((each.hint for each in faults if each.hint), "")
+        hint = next((each.hint for each in faults if each.hint), _FIELDS_HINT)
         return _problem(422, told(faults), "invalid_request", hint=hint, faults=faults)
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, exc: HTTPException) -> JSONResponse:
+        if isinstance(exc, Refused):
+            detail, hint = exc.detail, exc.hint
+        else:
+            detail, hint = _ROUTING.get(exc.status_code, (exc.detail, ""))
         return _problem(
-            exc.status_code, str(exc.detail), code_of(exc.status_code), headers=exc.headers
+            exc.status_code, detail, code_of(exc.status_code), hint=hint, headers=exc.headers
         )
 
     @app.exception_handler(WearonError)
     async def failed(request: Request, exc: WearonError) -> JSONResponse:
         status, detail, code = _status(exc)
+        hint = exc.hint
         if status == 400 and not is_upload(request.scope):
             detail = f"{BAD_PHOTO}: {detail}"
+            hint = hint or _URL_HINT
         headers = None
         if isinstance(exc, MeasuringUnavailable):
             headers = {"Retry-After": str(max(1, round(exc.retry_after_s)))}
-        return _problem(status, detail, code, hint=exc.hint, headers=headers)
+        return _problem(status, detail, code, hint=hint, headers=headers)
 
     @app.exception_handler(Exception)
     async def unexpected_error(_: Request, __: Exception) -> JSONResponse:

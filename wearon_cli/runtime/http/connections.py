@@ -6,10 +6,13 @@ who never reads its answer, would each hold a connection indefinitely. Bodies ar
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from wearon_cli.runtime.http.edge import problem_body
 
 #: The headers of a request must be complete this long after the connection, or their first byte.
 HEADERS_TIMEOUT_S: Final = 10.0
@@ -17,6 +20,7 @@ HEADERS_TIMEOUT_S: Final = 10.0
 KEEP_ALIVE_S: Final = 5
 #: A caller has this time to take what was written to it, where that is more than a buffer holds.
 READ_TIMEOUT_S: Final = 30.0
+_MALFORMED: Final = "send HTTP/1.1 with less than 64 KiB of headers"
 
 
 class BoundedConnection(H11Protocol):
@@ -50,6 +54,23 @@ class BoundedConnection(H11Protocol):
     def resume_writing(self) -> None:
         self._reading.cancel()
         super().resume_writing()
+
+    def send_400_response(self, _: str) -> None:
+        """In the form of every other refusal."""
+        body = problem_body(400, "the request is not valid HTTP", hint=_MALFORMED)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        with suppress(h11.LocalProtocolError):  # an answer is under way
+            for event in (
+                h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
         """Closing waits a limited time for the caller to read what was written."""

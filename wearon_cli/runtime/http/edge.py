@@ -32,6 +32,10 @@ _UPLOAD_TYPES: Final = ("image/", "multipart/form-data", "application/octet-stre
 MOST_PHOTOS: Final = 2
 #: A phone's upload of two photos: 20 MiB at 6 Mbit/s take this long.
 UPLOAD_TIMEOUT_S: Final = 30.0
+#: An upload may stall for this time in all, and is otherwise at least this fast: at this rate a
+#: small photo (320 KiB) takes the whole time limit.
+UPLOAD_STALL_S: Final = 10.0
+UPLOAD_BYTES_PER_S: Final = 16 * 1024
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 #: Of every answer of `serve`, unless it has its own.
 _HEADERS: Final = (
@@ -44,9 +48,18 @@ _HEADERS: Final = (
 _NO_STORE: Final = (b"cache-control", b"no-store")
 #: The rest of the request is not read.
 _CLOSE: Final = (b"connection", b"close")
-_TOO_SLOW: Final = "the request did not arrive in time"
 #: Probes and scrapes come every few seconds and are not logged.
 _QUIET_PATHS: Final = ("/health", "/metrics")
+
+
+class Refused(HTTPException):
+    """A request that is refused for what HTTP says of it."""
+
+    def __init__(
+        self, status: int, detail: str, *, hint: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.hint = hint
 
 
 class EdgeMiddleware:
@@ -67,7 +80,7 @@ class EdgeMiddleware:
         """
         self._app = app
         self._headers = headers
-        self._max_upload_bytes = MOST_PHOTOS * max_picture_bytes + MAX_BODY_BYTES
+        self._max_upload_bytes = max_upload_bytes(max_picture_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,12 +90,22 @@ class EdgeMiddleware:
         answer = _Answer(send, request_id, self._headers)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             begun_s = time.perf_counter()
+            # What GET answers, HEAD does too; the server leaves the body out.
+            asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
             try:
-                await self._answer(scope, receive, answer)
+                await self._answer(asked, receive, answer)
             finally:
-                _log_request(scope, answer.status, time.perf_counter() - begun_s)
+                _log_request(
+                    scope["method"],
+                    _known_path(asked),
+                    answer.status,
+                    time.perf_counter() - begun_s,
+                )
 
     async def _answer(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
+        if _content_encoding(scope) not in {b"", b"identity"}:
+            await send.refuse(_compressed())
+            return
         if is_upload(scope):
             upload = _Upload(receive, max_bytes=self._max_upload_bytes)
             send.upload = upload
@@ -92,10 +115,10 @@ class EdgeMiddleware:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await _read_body(receive)
         except TimeoutError:
-            await send.refuse(408, _TOO_SLOW)
+            await send.refuse(_too_slow())
             return
         if body is None:
-            await send.refuse(413, _too_large(MAX_BODY_BYTES))
+            await send.refuse(too_large(MAX_BODY_BYTES))
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -106,27 +129,27 @@ class _Upload:
     def __init__(self, receive: Receive, *, max_bytes: int) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
-        self._ends_at_s = asyncio.get_running_loop().time() + UPLOAD_TIMEOUT_S
+        self._begun_s = asyncio.get_running_loop().time()
         self._size_bytes = 0
         self.is_read = False
 
     async def __call__(self) -> Message:
         """
         Raises:
-            HTTPException: The body is too large, comes too slowly, or ends early.
+            Refused: The body is too large, comes too slowly, or ends early.
         """
         if self.is_read:
             return await self._receive()
         try:
-            async with asyncio.timeout_at(self._ends_at_s):
+            async with asyncio.timeout_at(self._begun_s + upload_allowed_s(self._size_bytes)):
                 message = await self._receive()
         except TimeoutError as exc:
-            raise HTTPException(408, _TOO_SLOW) from exc
+            raise _too_slow() from exc
         if message["type"] == "http.disconnect":
-            raise HTTPException(400, "the request ended early")
+            raise Refused(400, "the request ended early", hint="send it again")
         self._size_bytes += len(message.get("body", b""))
         if self._size_bytes > self._max_bytes:
-            raise HTTPException(413, _too_large(self._max_bytes))
+            raise too_large(self._max_bytes)
         self.is_read = not message.get("more_body")
         return message
 
@@ -151,8 +174,9 @@ class _Answer:
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def refuse(self, status: int, detail: str) -> None:
-        body = json.dumps({"detail": detail, "code": code_of(status), "hint": ""}).encode()
+    async def refuse(self, refusal: Refused) -> None:
+        status = refusal.status_code
+        body = problem_body(status, refusal.detail, hint=refusal.hint)
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -160,6 +184,16 @@ class _Answer:
         ]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
+
+
+def upload_allowed_s(arrived_bytes: int) -> float:
+    """How long after its begin the next part of an upload may arrive; what arrives adds time."""
+    return min(UPLOAD_TIMEOUT_S, UPLOAD_STALL_S + arrived_bytes / UPLOAD_BYTES_PER_S)
+
+
+def problem_body(status: int, detail: str, *, hint: str) -> bytes:
+    """A refusal as JSON, where the app does not write it."""
+    return json.dumps({"detail": detail, "code": code_of(status), "hint": hint}).encode()
 
 
 def code_of(status: int) -> str:
@@ -180,8 +214,33 @@ def is_upload(scope: Scope) -> bool:
     return scope["path"] == UPLOAD_PATH and media_type_of(scope).startswith(_UPLOAD_TYPES)
 
 
-def _too_large(most_bytes: int) -> str:
-    return f"a request may have at most {most_bytes} bytes"
+def max_upload_bytes(max_picture_bytes: int) -> int:
+    """The largest body with photos: those, and some fields."""
+    return MOST_PHOTOS * max_picture_bytes + MAX_BODY_BYTES
+
+
+def too_large(most_bytes: int) -> Refused:
+    """A body of more bytes."""
+    return Refused(
+        413, f"a request may have at most {most_bytes} bytes", hint="send fewer or smaller photos"
+    )
+
+
+def _too_slow() -> Refused:
+    return Refused(
+        408,
+        "the request did not arrive in time",
+        hint="send it over a faster connection, or with smaller photos",
+    )
+
+
+def _compressed() -> Refused:
+    return Refused(415, "the body is compressed", hint="send it as it is, without Content-Encoding")
+
+
+def _content_encoding(scope: Scope) -> bytes:
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    return headers.get(b"content-encoding", b"").strip().lower()
 
 
 def _request_id(scope: Scope) -> str:
@@ -219,13 +278,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _log_request(scope: Scope, status: int, duration_s: float) -> None:
-    path = _known_path(scope)
+def _log_request(method: str, path: str, status: int, duration_s: float) -> None:
     if path.startswith(_QUIET_PATHS) and status < 400:
         return
     emit(
         HttpRequestAnswered(
-            method=scope["method"],
+            method=method,
             path=path,
             status=status,
             duration_ms=round(duration_s * 1000),

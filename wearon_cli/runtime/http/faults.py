@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from wearon_cli.core.body.stated import HEIGHT_RANGE_CM, WEIGHT_RANGE_KG
 from wearon_cli.runtime.http.schemas import Fault
 
 #: Most errors listed.
@@ -23,6 +24,26 @@ _TEXTS: Final = {
     "model_type": "the request is not a JSON object",
     "model_attributes_type": "the request is not a JSON object",
 }
+#: What a value that cannot be used should have been, by field.
+_WANTED: Final = {
+    "height_cm": "a number of centimetres, {:g} to {:g}".format(*HEIGHT_RANGE_CM),
+    "weight_kg": "a number of kilograms, {:g} to {:g}".format(*WEIGHT_RANGE_KG),
+    "image": "a JPEG, PNG or WebP file; with curl: --form image=@front.jpg",
+    "side_image": "a JPEG, PNG or WebP file; with curl: --form side_image=@side.jpg",
+}
+_FORM_HINT: Final = "let the HTTP library build the form; with curl: --form image=@front.jpg"
+#: Our own message for what the parser takes without a word.
+CUT_FORM: Final = "No end"
+#: How the form parser's messages begin, with ours.
+_FORM_FAULTS: Final = {
+    "Missing boundary": "the form has no boundary in its Content-Type",
+    "Too many fields": "the form has too many fields",
+    "Too many files": "the form has too many files",
+    "Part exceeded": "a text field of the form is too large",
+    "The Content-Disposition": "a part of the form has no name",
+    "Invalid multipart": "the form is damaged",
+    CUT_FORM: "the form ends before its last boundary",
+}
 #: Parts of a fault's place that name a form of `chart` instead of a field.
 _TAGS: Final = frozenset({"name", "chart"})
 
@@ -37,6 +58,15 @@ def faults_of(error: ValidationError, names: Sequence[str]) -> list[Fault]:
     return [_fault(each, names) for each in found]
 
 
+def form_fault(message: str) -> Fault:
+    """
+    Args:
+        message: The form parser's, or `CUT_FORM`.
+    """
+    ours = (text for begin, text in _FORM_FAULTS.items() if message.startswith(begin))
+    return Fault(field="", detail=next(ours, "the form cannot be read"), hint=_FORM_HINT)
+
+
 def told(faults: Sequence[Fault]) -> str:
     """All of them in one text."""
     further = len(faults) - MOST_FAULTS
@@ -45,16 +75,20 @@ def told(faults: Sequence[Fault]) -> str:
 
 
 def _sentence(fault: Fault) -> str:
-    place = f"{fault.field}: " if fault.field else ""
-    return f"{place}{fault.detail}" + (f" ({fault.hint})" if fault.hint else "")
+    if not fault.field:
+        return fault.detail
+    return f"{fault.field}: {fault.detail}" + (f" ({fault.hint})" if fault.hint else "")
 
 
 def _fault(found: ErrorDetails, names: Sequence[str]) -> Fault:
     field = _place(found["loc"])
     text = _TEXTS.get(found["type"]) or found["msg"].removeprefix("Value error, ")
     is_unknown = found["type"] == "extra_forbidden" and len(found["loc"]) == 1
-    near = _near_name(field, names) if is_unknown else None
-    return Fault(field=field, detail=text, hint=f"did you mean {near}?" if near else "")
+    if is_unknown:
+        near = _near_name(field, names)
+        return Fault(field=field, detail=text, hint=f"did you mean {near}?" if near else "")
+    hint = "" if found["type"] == "missing" else _WANTED.get(field, "")
+    return Fault(field=field, detail=text, hint=hint)
 
 
 def _near_name(field: str, names: Sequence[str]) -> str | None:

@@ -87,6 +87,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         picture_unavailable=_refused(
             "Invalid or inaccessible image URL: The picture is no longer available at its link.",
             "picture_unavailable",
+            "send an https address from which anybody can fetch the photo, or the photo itself",
         ),
         picture_unusable=_refused(
             "this is not a supported picture",
@@ -96,22 +97,35 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     401: _problem(
         "The bearer token is missing or wrong.",
-        unauthorized=_refused("the bearer token is missing or wrong", "unauthorized"),
+        unauthorized=_refused(
+            "the bearer token is missing or wrong",
+            "unauthorized",
+            "send the header Authorization: Bearer TOKEN",
+        ),
     ),
     408: _problem(
         "The request did not arrive in time.",
-        request_timeout=_refused("the request did not arrive in time", "request_timeout"),
+        request_timeout=_refused(
+            "the request did not arrive in time",
+            "request_timeout",
+            "send it over a faster connection, or with smaller photos",
+        ),
     ),
     413: _problem(
         "The request is too large.",
-        request_too_large=_refused("a request may have at most 65536 bytes", "request_too_large"),
+        request_too_large=_refused(
+            "a request may have at most 65536 bytes",
+            "request_too_large",
+            "send fewer or smaller photos",
+        ),
     ),
     415: _problem(
         "The content type is not supported.",
         unsupported_media_type=_refused(
+            "the content type is not supported",
+            "unsupported_media_type",
             "send JSON (Content-Type: application/json), a form (multipart/form-data), "
             "or a photo itself (image/jpeg, image/png, image/webp)",
-            "unsupported_media_type",
         ),
     ),
     422: _problem(
@@ -133,11 +147,17 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     ),
     429: _problem(
         "This caller sends too many requests.",
-        too_many_requests=_refused("too many requests from this address", "too_many_requests"),
+        too_many_requests=_refused(
+            "too many requests from this address",
+            "too_many_requests",
+            "wait as long as Retry-After says",
+        ),
     ),
     503: _problem(
         "Not available now: no pose model yet, or too many photos wait.",
-        measuring_unavailable=_refused("the pose model is not loaded", "measuring_unavailable"),
+        measuring_unavailable=_refused(
+            "the pose model is not loaded", "measuring_unavailable", "try again in 30 seconds"
+        ),
     ),
 }
 

@@ -48,7 +48,11 @@ async def _serve(
             open_serve(settings, fetch_timeout_s=FETCH_TIMEOUT_S)
         )
         measuring = await stack.enter_async_context(
-            Measuring(lambda: open_pose_reader(settings), adapters.fetcher)
+            Measuring(
+                lambda: open_pose_reader(settings),
+                adapters.fetcher,
+                max_picture_bytes=settings.max_picture_bytes,
+            )
         )
         health = await stack.enter_async_context(Health(measuring, adapters.look_for_halts))
         server = AnnouncingServer(
@@ -57,6 +61,7 @@ async def _serve(
                 log_config=None,  # ours is already set up
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # `callers` reads them
                 timeout_graceful_shutdown=GRACE_S,
                 lifespan="off",
                 http=BoundedConnection,

@@ -1,12 +1,11 @@
 """
 Reads the body of `POST /estimate-body`: JSON with addresses, a form with photos, or one photo.
 
-An upload is read only after authentication, in bounded memory and time, and never written to disk.
+An upload is read only after authentication, in memory that was set aside for it, and never written
+to disk.
 """
 
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,14 +14,21 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from wearon_cli.core.body.estimate import EstimateRequest
-from wearon_cli.core.errors import MeasuringUnavailable, PictureTooLarge
-from wearon_cli.runtime.http.edge import MAX_BODY_BYTES, is_upload, media_type_of
-from wearon_cli.runtime.http.faults import MOST_NAME_CHARS, faults_of
+from wearon_cli.core.errors import PictureTooLarge
+from wearon_cli.core.pictures.ports import Reserve
+from wearon_cli.runtime.http.edge import (
+    MAX_BODY_BYTES,
+    Refused,
+    is_upload,
+    max_upload_bytes,
+    media_type_of,
+    too_large,
+)
+from wearon_cli.runtime.http.faults import CUT_FORM, MOST_NAME_CHARS, faults_of, form_fault
 from wearon_cli.runtime.http.measuring import Photos
 from wearon_cli.runtime.http.schemas import (
     EstimateBody,
@@ -32,8 +38,6 @@ from wearon_cli.runtime.http.schemas import (
     Stated,
 )
 
-#: Uploads being read or measured at once. With two photos of 10 MiB each they take 320 MiB at most.
-MOST_UPLOADS: Final = 16
 #: A form has two files and a handful of fields; a few more are read so that all can be named.
 _MOST_FILES: Final = 4
 _MOST_FIELDS: Final = 32
@@ -47,98 +51,126 @@ class Asked:
     request: EstimateRequest
 
 
-class Uploads:
-    """Reads requests; bounds how many uploads are in memory at once."""
+async def read_request(request: Request, *, max_picture_bytes: int, reserve: Reserve) -> Asked:
+    """
+    Read a request.
 
-    def __init__(self, *, max_picture_bytes: int) -> None:
-        """
-        Args:
-            max_picture_bytes: Largest photo, as for one that is fetched.
-        """
-        self._max_picture_bytes = max_picture_bytes
-        self._inside = 0
+    Args:
+        request: Its body is not read yet.
+        max_picture_bytes: Largest photo, as for one that is fetched.
+        reserve: Of the memory for this request.
 
-    @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[Asked]:
-        """
-        Read a request. Its photos have their place in memory until the context is left.
-
-        Raises:
-            RequestValidationError: Naming every fault.
-            PictureTooLarge, MeasuringUnavailable, ChartUnusable: It is refused.
-            HTTPException: Its body is too large, too slow, or of no kind that is read here.
-        """
-        if not is_upload(request.scope):
-            yield await _read_json(request)
-            return
-        with self._place():
-            if media_type_of(request.scope) == "multipart/form-data":
-                yield self._of_form(await _read_form(request))
-            else:
-                yield self._of_photo(await request.body(), request)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._inside >= MOST_UPLOADS:
-            raise MeasuringUnavailable("too many photos are being uploaded")
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-
-    def _of_form(self, given: Mapping[str, str | bytes]) -> Asked:
-        form = _checked(EstimateForm, given)
-        for photo in (form.image, form.side_image):
-            self._require_small(photo or b"")
-        return Asked(
-            photos=Photos(front=form.image, side=form.side_image), request=form.to_request()
-        )
-
-    def _of_photo(self, photo: bytes, request: Request) -> Asked:
-        query = _single(request.query_params.multi_items())
-        missing = () if photo else (Fault(field="", detail="the photo is missing"),)
-        asked = _checked(EstimateQuery, _with_chart(query), further=missing)
-        self._require_small(photo)
-        return Asked(photos=Photos(front=photo), request=asked.to_request())
-
-    def _require_small(self, photo: bytes) -> None:
-        if len(photo) > self._max_picture_bytes:
+    Raises:
+        RequestValidationError: Naming every fault.
+        PictureTooLarge, MeasuringUnavailable, ChartUnusable: It is refused.
+        Refused: Its body is too large, too slow, or of no kind that is read here.
+    """
+    if not is_upload(request.scope):
+        return await _read_json(request)
+    body = _stream(request, max_upload_bytes(max_picture_bytes), reserve)
+    if media_type_of(request.scope) == "multipart/form-data":
+        asked = _of_form(await _read_form(request, body), further=_misplaced(request))
+    else:
+        asked = _of_photo(b"".join([part async for part in body]), request)
+    for photo in (asked.photos.front, asked.photos.side or b""):
+        if len(photo) > max_picture_bytes:
             raise PictureTooLarge(
-                f"the picture has more than {self._max_picture_bytes} bytes",
-                hint="send a smaller one",
+                f"the picture has more than {max_picture_bytes} bytes", hint="send a smaller one"
             )
+    return asked
+
+
+async def _stream(
+    request: Request, most_bytes: int, reserve: Reserve
+) -> AsyncGenerator[bytes, None]:
+    """
+    The body in parts. Memory is reserved for all of it at once where its size is announced: if
+    many began to read, and all were refused on the way, none would be answered.
+    """
+    reserved_bytes = int(request.headers.get("content-length", 0))
+    if reserved_bytes > most_bytes:
+        raise too_large(most_bytes)
+    reserve(reserved_bytes)
+    size_bytes = 0
+    async for part in request.stream():
+        size_bytes += len(part)
+        if size_bytes > reserved_bytes:
+            reserve(size_bytes - reserved_bytes)
+            reserved_bytes = size_bytes
+        yield part
+
+
+def _of_form(given: Mapping[str, str | bytes], *, further: Sequence[Fault]) -> Asked:
+    form = _checked(EstimateForm, given, further=further)
+    return Asked(photos=Photos(front=form.image, side=form.side_image), request=form.to_request())
+
+
+def _of_photo(photo: bytes, request: Request) -> Asked:
+    query = _single(request.query_params.multi_items())
+    missing = () if photo else (Fault(field="", detail="the photo is missing"),)
+    asked = _checked(EstimateQuery, _with_chart(query), further=missing)
+    return Asked(photos=Photos(front=photo), request=asked.to_request())
 
 
 async def _read_json(request: Request) -> Asked:
     if media_type_of(request.scope) != "application/json":
-        raise HTTPException(
+        raise Refused(
             415,
-            "send JSON (Content-Type: application/json), a form (multipart/form-data), "
+            "the content type is not supported",
+            hint="send JSON (Content-Type: application/json), a form (multipart/form-data), "
             "or a photo itself (image/jpeg, image/png, image/webp)",
         )
     try:
         document = from_json(await request.body())
     except ValueError as exc:
         raise RequestValidationError([Fault(field="", detail="the request is not JSON")]) from exc
-    body = _checked(EstimateBody, document)
+    body = _checked(EstimateBody, document, further=_misplaced(request))
     return Asked(
         photos=Photos(front=body.image_url, side=body.side_image_url), request=body.to_request()
     )
 
 
+def _misplaced(request: Request) -> list[Fault]:
+    """Query parameters of a request whose body holds the fields itself."""
+    return [
+        Fault(
+            field=name[:MOST_NAME_CHARS],
+            detail="query parameters are read only with a photo as the body",
+            hint="send it in the body",
+        )
+        for name in request.query_params
+    ]
+
+
 class _InMemory(MultiPartParser):
-    """Bodies are bounded already: no photo is put on a disk."""
+    """Puts no photo on a disk, since bodies are bounded, and takes no form without its end."""
 
     spool_max_size = 2**31
 
+    def __init__(
+        self, headers: Headers, stream: AsyncGenerator[bytes, None], **limits: int
+    ) -> None:
+        super().__init__(headers, self._up_to_the_end(stream), **limits)
+        self._is_whole = False
 
-async def _read_form(request: Request) -> dict[str, str | bytes]:
+    def on_end(self) -> None:
+        self._is_whole = True
+
+    async def _up_to_the_end(
+        self, stream: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        async for part in stream:
+            yield part
+        if not self._is_whole:
+            raise MultiPartException(CUT_FORM)
+
+
+async def _read_form(request: Request, body: AsyncGenerator[bytes, None]) -> dict[str, str | bytes]:
     """The fields of a form; an empty one counts as not sent, as browsers send those left empty."""
     _require_utf_8(request)
     parser = _InMemory(
         request.headers,
-        request.stream(),
+        body,
         max_files=_MOST_FILES,
         max_fields=_MOST_FIELDS,
         max_part_size=MAX_BODY_BYTES,
@@ -146,7 +178,7 @@ async def _read_form(request: Request) -> dict[str, str | bytes]:
     try:
         form = await parser.parse()
     except MultiPartException as exc:
-        raise RequestValidationError([Fault(field="", detail=exc.message)]) from exc
+        raise RequestValidationError([form_fault(exc.message)]) from exc
     items = [
         (name, await value.read() if isinstance(value, UploadFile) else value)
         for name, value in form.multi_items()
@@ -161,11 +193,13 @@ def _require_utf_8(request: Request) -> None:
     errors of their own, and punycode takes a time that grows with the square of a text.
 
     Raises:
-        HTTPException: The form is in another encoding.
+        Refused: The form is in another encoding.
     """
     _, options = parse_options_header(request.headers["content-type"])
     if options.get(b"charset", b"utf-8").lower() not in {b"utf-8", b"utf8"}:
-        raise HTTPException(415, "the text of a form must be UTF-8")
+        raise Refused(
+            415, "the text of a form must be UTF-8", hint="leave out charset in Content-Type"
+        )
 
 
 def _single(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,8 +226,8 @@ def _with_chart(given: dict[str, Any]) -> dict[str, Any]:
     if not text.lstrip().startswith("{"):
         return given
     try:
-        return {**given, "chart": json.loads(text)}
-    except (ValueError, RecursionError) as exc:
+        return {**given, "chart": from_json(text)}
+    except ValueError as exc:
         raise RequestValidationError([Fault(field="chart", detail="is not JSON")]) from exc
 
 
