@@ -41,14 +41,15 @@ _MIDDLE: Final = (0.3, 0.7)
 def spread(rgb: Rgb) -> float:
     """How far apart the colours of a whole picture are: 0 for one flat colour."""
     small = Image.fromarray(rgb).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.BOX)
-    low, high = np.quantile(np.asarray(small), (_OUTLIERS, 1 - _OUTLIERS), axis=(0, 1))
-    return float((high - low).max()) / 255
+    ordered = np.sort(np.asarray(small).reshape(-1, 3), axis=0)
+    left_out = int(_OUTLIERS * len(ordered))
+    return float((ordered[-1 - left_out] - ordered[left_out]).max()) / 255
 
 
 def worn_colours(rgb: Rgb, person: Person) -> Colours:
     """(2, 8, 6, 3): the trunk down to the hips, and on to the ankles; NaN outside the picture."""
-    parts = (trunk_corners(person), leg_corners(person))
-    return np.stack([_cells(rgb, corners, _WORN_CELLS) for corners in parts])
+    parts = np.stack([trunk_corners(person), leg_corners(person)])
+    return _cells(rgb, parts, _WORN_CELLS)
 
 
 def head_colours(rgb: Rgb, person: Person) -> Colours:
@@ -59,9 +60,8 @@ def head_colours(rgb: Rgb, person: Person) -> Colours:
 def end_colours(rgb: Rgb, person: Person) -> Colours:
     """(4, 5, 5, 3): squares around hands and feet; NaN outside of the picture."""
     side_px = person.trunk_px * _END_SIDE
-    return np.stack(
-        [_cells(rgb, _square(middle, side_px), _SQUARE_CELLS) for middle in person.points[_ENDS]]
-    )
+    squares = np.stack([_square(middle, side_px) for middle in person.points[_ENDS]])
+    return _cells(rgb, squares, _SQUARE_CELLS)
 
 
 def trunk_corners(person: Person) -> Colours:
@@ -114,17 +114,17 @@ def share_like(garment: Rgb, worn: Colours, *, within: float) -> float:
 
 def grid(corners: Colours, count: tuple[int, int]) -> Colours:
     """
-    (down, across, 2): x and y of points spread evenly over a four-cornered part.
+    (..., down, across, 2): x and y of points spread evenly over four-cornered parts.
 
     Args:
-        corners: (4, 2): x and y of top left, top right, bottom left, bottom right.
+        corners: (..., 4, 2): x and y of top left, top right, bottom left, bottom right.
         count: Points down and across.
     """
     down, across = ((np.arange(n) + 0.5)[:, None] / n for n in count)
-    top_left, top_right, bottom_left, bottom_right = corners
+    top_left, top_right, bottom_left, bottom_right = np.moveaxis(corners[..., None, :], -3, 0)
     lefts = top_left + down * (bottom_left - top_left)
     rights = top_right + down * (bottom_right - top_right)
-    return np.asarray(lefts[:, None] + across[None] * (rights - lefts)[:, None])
+    return np.asarray(lefts[..., None, :] + across * (rights - lefts)[..., None, :])
 
 
 def _square(middle: Colours, side_px: float) -> Colours:
@@ -134,11 +134,11 @@ def _square(middle: Colours, side_px: float) -> Colours:
 
 def _cells(rgb: Rgb, corners: Colours, cells: tuple[int, int]) -> Colours:
     """
-    Mean colours of the cells of a four-cornered part.
+    Mean colours of the cells of four-cornered parts, (..., rows, columns, 3).
 
     Args:
         rgb: The picture.
-        corners: (4, 2): x and y of top left, top right, bottom left, bottom right.
+        corners: (..., 4, 2): x and y of top left, top right, bottom left, bottom right.
         cells: Rows and columns.
     """
     rows, cols = cells
@@ -148,5 +148,5 @@ def _cells(rgb: Rgb, corners: Colours, cells: tuple[int, int]) -> Colours:
     x, y = np.clip(at, 0, limits - 1).reshape(-1, 2).T
     values = rgb[y, x].reshape(*outside.shape, 3) / 255
     values[outside] = np.nan
-    blocks = values.reshape(rows, _IN_CELL, cols, _IN_CELL, 3)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    blocks = values.reshape(*corners.shape[:-2], rows, _IN_CELL, cols, _IN_CELL, 3)
+    return np.asarray(blocks.mean(axis=(-4, -2)))
