@@ -8,7 +8,8 @@ there are input pictures, and drawn pictures that are right (the trunk painted w
 everything a little brighter, larger, softer, or recoloured, warped and sharpened) or wrong in a
 known way. Writes no files.
 
-Thresholds were chosen on half 1, the people at the odd places of a folder; half 2 judges them.
+With --half every second person is left out: to choose thresholds on one half of the people, and
+judge them on the other.
 """
 
 import argparse
