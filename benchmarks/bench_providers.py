@@ -87,7 +87,7 @@ async def job(provider: Provider, model: str, number: int, photos: tuple[bytes, 
     session_id = f"s{number}"
     marker = await provider.prepare(session_id)
     pictures = tuple(
-        PreparedPicture(jpeg=bytes(bytearray(photo)), width_px=768, height_px=1024)
+        PreparedPicture(jpeg=bytes(bytearray(photo)), small=b"", width_px=768, height_px=1024)
         for photo in photos
     )
     request = TryOnRequest(session_id=session_id, pictures=pictures, prompt="Dress the person.")

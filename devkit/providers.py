@@ -57,7 +57,7 @@ def picture(colour: str = "white") -> PreparedPicture:
     """A small real JPEG."""
     held = io.BytesIO()
     Image.new("RGB", (96, 128), colour).save(held, "JPEG")
-    return PreparedPicture(jpeg=held.getvalue(), width_px=96, height_px=128)
+    return PreparedPicture(jpeg=held.getvalue(), small=held.getvalue(), width_px=96, height_px=128)
 
 
 def request(

@@ -1,11 +1,15 @@
 """
 Measures how well the checks of pictures tell right from wrong, on a labelled set made here.
 
-    python -m scripts.check_pictures [--people FOLDER]... [--garments FOLDER]... [--each]
+    python -m scripts.check_pictures [--people FOLDER]... [--garments FOLDER]... [--half N] [--each]
 
 People and garments are the repository's own; photos in the folders named are added. For each person
 there are input pictures, and drawn pictures that are right (the trunk painted with a garment,
-everything a little brighter, larger, softer) or wrong in a known way. Writes no files.
+everything a little brighter, larger, softer, or recoloured, warped and sharpened) or wrong in a
+known way. Writes no files.
+
+With --half every second person is left out: to choose thresholds on one half of the people, and
+judge them on the other.
 """
 
 import argparse
@@ -77,7 +81,7 @@ def input_cases(
     """Good pairs; then pictures that are unusable for a try-on."""
 
     def case(kind: str, name: str, person: Image.Image, garment: Image.Image, wrong: bool) -> Case:
-        report = check_inputs([jpeg(person), jpeg(garment)], model)
+        report = check_inputs([small(person), small(garment)], model)
         marked = (f"{each}{'!' if each in report.certain else ''}" for each in report.findings)
         return Case(kind=kind, name=name, is_wrong=wrong, findings=tuple(marked))
 
@@ -95,6 +99,11 @@ def input_cases(
         yield case("flat colour as the person", colour, flat, one_garment, True)
         yield case("flat colour as the garment", colour, one_person, flat, True)
     yield case("same picture twice", "", one_person, one_person, True)
+
+
+def small(picture: Image.Image) -> bytes:
+    """What the checks of a job get of an input picture."""
+    return prepare(jpeg(picture)).small
 
 
 def cut(picture: Image.Image, top: float, bottom: float) -> Image.Image:
@@ -131,7 +140,7 @@ def result_cases(
             garment = garments[garment_name]
             drawn = drawings(person, found[0], garment, other, np.random.default_rng(number))
             for kind, is_wrong, picture in drawn:
-                report = check_result(jpeg(picture()), jpeg(person), jpeg(garment), {}, model)
+                report = check_result(jpeg(picture()), small(person), small(garment), {}, model)
                 told = [each.value for each in report.findings]
                 told += [f"({report.not_checked})"] if report.not_checked else []
                 pair = f"{name} + {garment_name}"
@@ -155,7 +164,9 @@ def drawings(
     return [
         ("right: dressed", False, lambda: redrawn(dressed, chance)),
         ("right: dressed, redrawn more", False, lambda: redrawn(dressed, chance, by=2.0)),
+        ("right: dressed, edited", False, lambda: edited(dressed, chance)),
         ("wrong: clothes untouched", True, lambda: redrawn(person, chance)),
+        ("wrong: clothes untouched, edited", True, lambda: edited(person, chance)),
         ("wrong: another person", True, lambda: redrawn(other, chance)),
         (
             "wrong: cut off below the chest",
@@ -216,6 +227,30 @@ def redrawn(picture: Image.Image, chance: np.random.Generator, *, by: float = 1.
     return Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))
 
 
+def edited(picture: Image.Image, chance: np.random.Generator) -> Image.Image:
+    """As a model that changes more: other contrast and tint, warped by a percent, sharpened."""
+    levels = (np.asarray(picture, np.float64) / 255) ** np.exp(chance.uniform(-0.22, 0.22))
+    tinted = np.clip(levels * (1 + chance.uniform(-0.05, 0.05, 3)) * 255, 0, 255)
+    bent = warped(Image.fromarray(tinted.astype(np.uint8)), chance)
+    amount = int(chance.uniform(50, 200))
+    sharp = bent.filter(ImageFilter.UnsharpMask(radius=2, percent=amount, threshold=2))
+    return opened(jpeg(redrawn(sharp, chance, by=1.5), quality=72))
+
+
+def warped(picture: Image.Image, chance: np.random.Generator, cells: int = 4) -> Image.Image:
+    """Each knot of a net inside of the picture moved by up to 0.8 % of its sides."""
+    sides = np.array(picture.size)
+    places = np.stack(np.meshgrid(*[np.linspace(0, 1, cells + 1)] * 2), axis=-1) * sides
+    moved = places.copy()
+    moved[1:-1, 1:-1] += chance.uniform(-0.008, 0.008, (cells - 1, cells - 1, 2)) * sides
+    mesh = []
+    for row, col in np.ndindex(cells, cells):
+        box = (*places[row, col].astype(int), *places[row + 1, col + 1].astype(int))
+        corners = [(row, col), (row + 1, col), (row + 1, col + 1), (row, col + 1)]
+        mesh.append((tuple(map(int, box)), [float(v) for at in corners for v in moved[at]]))
+    return picture.transform(picture.size, Image.Transform.MESH, mesh, Image.Resampling.BICUBIC)
+
+
 # ------------------------------------------------------------------------------------- the table
 
 
@@ -239,10 +274,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[1])
     parser.add_argument("--people", type=Path, action="append", default=[])
     parser.add_argument("--garments", type=Path, action="append", default=[])
+    parser.add_argument("--half", type=int, choices=(1, 2), help="Only every second person.")
     parser.add_argument("--each", action="store_true", help="Name every picture judged wrongly.")
     args = parser.parse_args()
     model = require_model(load_settings())
     people, garments = photos([*PEOPLE, *args.people]), photos([*GARMENTS, *args.garments])
+    if args.half:
+        people = dict(list(people.items())[args.half - 1 :: 2])
     for cases in (input_cases, result_cases):
         report(list(cases(people, garments, model)), each=args.each)
         print()

@@ -100,7 +100,7 @@ def stamped_picture(
     size: tuple[int, int], output_format: str, stamp: bytes, *, marks: bytes = b""
 ) -> bytes:
     """A picture of this size; a JPEG carries the stamp as its comment, and these segments."""
-    drawn = _draw(size, output_format)
+    drawn = drawing(size, output_format)
     if output_format != "jpeg":
         return drawn
     comment = b"\xff\xfe" + (len(stamp) + 2).to_bytes(2, "big") + stamp
@@ -108,7 +108,7 @@ def stamped_picture(
 
 
 @cache
-def _draw(size: tuple[int, int], output_format: str) -> bytes:
+def drawing(size: tuple[int, int], output_format: str) -> bytes:
     """About as large as a photo: the bundled person in other colours, with grain."""
     file = files("wearon_cli.assets").joinpath("person.jpg").open("rb")
     with file, Image.open(file) as person:

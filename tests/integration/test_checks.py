@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 ASSETS = Path(wearon_cli.__file__).parent / "assets"
 PERSON = ASSETS.joinpath("person.jpg").read_bytes()
+BODY = Path(__file__).parents[1] / "data" / "bodies" / "front.jpg"
 GARMENT = ASSETS.joinpath("garment_tee.jpg").read_bytes()
 
 
@@ -178,6 +179,39 @@ async def test_a_suspect_picture_is_delivered_and_flagged(
     assert await world.run_all() == [Ending.COMPLETED]
     assert await told(world, key) == [("result", finding, "flagged")]
     assert await outcomes(world) == {"kept": 1}
+
+
+def lower_half() -> bytes:
+    """The dressed person from the hips down."""
+    whole = Image.open(io.BytesIO(RIGHT))
+    return jpeg(whole.crop((0, whole.height // 2, *whole.size)))
+
+
+def own_cloth() -> bytes:
+    """A garment of the very cloth that the bundled person wears."""
+    person = Image.open(io.BytesIO(PERSON)).convert("RGB")
+    wide, high = person.size
+    box = (int(0.42 * wide), int(0.25 * high), int(0.58 * wide), int(0.45 * high))
+    return jpeg(person.crop(box).resize((600, 800)))
+
+
+@pytest.mark.parametrize(
+    ("drawn", "garment", "finding"),
+    [
+        pytest.param(PERSON, own_cloth(), "not_applied", id="untouched, in its own cloth"),
+        pytest.param(lower_half(), GARMENT, "framed_otherwise", id="the legs alone"),
+        pytest.param(BODY.read_bytes(), GARMENT, "other_person", id="someone else"),
+    ],
+)
+async def test_what_colours_alone_do_not_tell_is_flagged(
+    make_world: MakeWorld, drawn: bytes, garment: bytes, finding: str
+) -> None:
+    """Seen: of none of them anything was said, and the legs alone were not checked."""
+    world = await make_world(drawn, check_results="flag")
+    world.fetcher.plan = [PERSON, garment]
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.COMPLETED]
+    assert await told(world, key) == [("result", finding, "flagged")]
 
 
 async def test_with_fail_the_credit_is_refunded_and_the_purchase_counted(

@@ -155,11 +155,35 @@ def test_a_bad_pose_is_refused(name: str, reason: str) -> None:
     refused(reason, BODIES / f"{name}.jpg", *HEIGHT)
 
 
+@pytest.mark.parametrize(
+    ("name", "bottom", "reason"),
+    [
+        pytest.param("seated", 0.86, "not_standing", id="seated, the feet cut off"),
+        pytest.param("seated", 0.75, "not_standing", id="seated, the shanks cut off"),
+        pytest.param("seated", 0.66, "not_standing", id="seated, cut off below the knees"),
+        pytest.param("seated", 0.52, "cut_off", id="seated, the half body"),
+        pytest.param("seated", 0.36, "no_person", id="seated, head and shoulders"),
+        pytest.param("front", 0.75, "cut_off", id="standing, the shanks cut off"),
+        pytest.param("front", 0.52, "cut_off", id="standing, the half body"),
+        pytest.param("front", 0.36, "cut_off", id="standing, head and shoulders"),
+    ],
+)
+def test_seated_and_half_bodies_are_told_that_the_whole_body_is_wanted(
+    name: str, bottom: float, reason: str, tmp_path: Path
+) -> None:
+    """Somebody who sits was told to step back, or that the camera is tilted."""
+    photo = Image.open(BODIES / f"{name}.jpg")
+    path = tmp_path / "cut.png"
+    photo.crop((0, 0, photo.width, round(bottom * photo.height))).save(path)
+    assert "whole body must be in the picture, standing" in refused(reason, path, *HEIGHT)
+
+
 def test_a_front_photo_is_not_accepted_as_a_side_photo() -> None:
     refused("not_from_side", FRONT, *HEIGHT, "--side", FRONT)
 
 
-def refused(reason: str, *words: object) -> None:
+def refused(reason: str, *words: object) -> str:
+    """Checks the answer for a photo that is not measured; returns its hint."""
     result = run(*words, "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 4
@@ -167,6 +191,7 @@ def refused(reason: str, *words: object) -> None:
     assert document["error"]["code"] == "photo_refused"
     assert document["error"]["hint"]
     assert "measurements" not in document["data"]
+    return str(document["error"]["hint"])
 
 
 # --------------------------------------------------------------------------- EXIF, drawing, many

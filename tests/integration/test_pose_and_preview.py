@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from PIL import Image
 
 import wearon_cli
-from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose
-from wearon_cli.adapters.pose.model_file import pull_model, require_model
+from wearon_cli.adapters.pose.mediapipe_pose import MediaPipePose, load_landmarker
+from wearon_cli.adapters.pose.model_file import LANDMARKS, aligned_zip, pull_model, require_model
+from wearon_cli.adapters.pose.outline import without_outline
 from wearon_cli.adapters.providers.preview import PreviewImages
 from wearon_cli.core.body.pose import Landmark
 from wearon_cli.core.errors import (
@@ -68,13 +70,13 @@ def prepared(name: str) -> PreparedPicture:
     with Image.open(ASSETS / name) as picture:
         width, height = picture.size
     data = (ASSETS / name).read_bytes()
-    return PreparedPicture(jpeg=data, width_px=width, height_px=height)
+    return PreparedPicture(jpeg=data, small=data, width_px=width, height_px=height)
 
 
 def blank() -> PreparedPicture:
     out = io.BytesIO()
     Image.new("RGB", (300, 400), (120, 140, 160)).save(out, "JPEG")
-    return PreparedPicture(jpeg=out.getvalue(), width_px=300, height_px=400)
+    return PreparedPicture(jpeg=out.getvalue(), small=out.getvalue(), width_px=300, height_px=400)
 
 
 def request(*pictures: PreparedPicture) -> TryOnRequest:
@@ -167,6 +169,46 @@ def test_threads_get_the_answers_that_one_caller_gets(reader: MediaPipePose) -> 
         assert (readings[0].landmarks == alone[index % 2]).all()
 
 
+def test_without_its_outline_the_model_finds_the_same_landmarks(model: Path) -> None:
+    """What the checks of pictures read; the mask alone takes a quarter of the time."""
+    trimmed = without_outline(model)
+    whole = model.read_bytes()
+    assert whole != trimmed
+    landmarks = []
+    for each in (model, trimmed):
+        landmarker = load_landmarker(each)
+        from mediapipe import Image as MediaPipeImage
+        from mediapipe import ImageFormat
+
+        picture = MediaPipeImage(image_format=ImageFormat.SRGB, data=pixels("person.jpg"))
+        (found,) = landmarker.detect(picture).pose_landmarks
+        landmarker.close()
+        landmarks.append([(p.x, p.y, p.z, p.visibility) for p in found])
+    assert landmarks[0] == landmarks[1]
+
+
+def test_without_an_outline_to_leave_out_a_network_stays_as_it_is(
+    model: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(model) as bundle:
+        detector = bundle.read("pose_detector.tflite")
+    other = tmp_path / "other.task"
+    other.write_bytes(aligned_zip({LANDMARKS: detector}))
+    with zipfile.ZipFile(io.BytesIO(without_outline(other))) as bundle:
+        assert bundle.read(LANDMARKS) == detector
+
+
+@pytest.mark.parametrize("content", [None, b"PK nothing of use"], ids=["missing", "damaged"])
+def test_a_model_whose_outline_cannot_be_left_out_is_a_config_error(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    wrong = tmp_path / "wrong.task"
+    if content:
+        wrong.write_bytes(content)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        without_outline(wrong)
+
+
 def test_native_libraries_stay_off_the_terminal(
     model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,7 +261,7 @@ async def test_a_preview_of_the_sample_wears_the_garment(
         pytest.param([prepared("person.jpg")], "no garment", id="a person alone"),
         pytest.param([blank(), prepared("garment_tee.jpg")], "no person", id="nobody"),
         pytest.param(
-            [PreparedPicture(jpeg=b"GIF89a", width_px=1, height_px=1), blank()],
+            [PreparedPicture(jpeg=b"GIF89a", small=b"", width_px=1, height_px=1), blank()],
             "cannot be read",
             id="no picture at all",
         ),

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wearon_cli.core.body.pose import Landmark
-from wearon_cli.core.checks.colours import share_like, spread, worn_colours
+from wearon_cli.core.checks.colours import inner, share_like, spread, trunk_corners, worn_colours
+from wearon_cli.core.checks.detail import likeness, structure
 from wearon_cli.core.checks.findings import CERTAIN, WORDS, PictureFinding, Report, refusal
 from wearon_cli.core.checks.people import Person, person_of
 from wearon_cli.core.checks.rules import (
@@ -16,6 +17,7 @@ from wearon_cli.core.checks.rules import (
     Looked,
     compared,
     different_people,
+    glimpsed_findings,
     is_blank,
     judged,
     result_findings,
@@ -51,8 +53,11 @@ SAME = Comparison(
     zoom=1.0,
     is_cut=False,
     moved=0.05,
+    turned_round=False,
     head_change=0.02,
+    head_likeness=None,
     worn_change=0.3,
+    worn_likeness=None,
     end_change=0.02,
     garment_likeness=0.0,
 )
@@ -67,7 +72,29 @@ SAME = Comparison(
         pytest.param({"zoom": 1.4}, (), id="somewhat nearer"),
         pytest.param({"is_cut": True}, (PictureFinding.FRAMED_OTHERWISE,), id="feet cut off"),
         pytest.param({"moved": 0.9}, (PictureFinding.OTHER_PERSON,), id="another pose"),
-        pytest.param({"head_change": 0.4}, (PictureFinding.OTHER_PERSON,), id="another head"),
+        pytest.param(
+            {"head_change": 0.4, "head_likeness": 0.6},
+            (PictureFinding.OTHER_PERSON,),
+            id="another head",
+        ),
+        pytest.param(
+            {"moved": 0.12, "head_change": 0.14, "head_likeness": 0.3},
+            (PictureFinding.OTHER_PERSON,),
+            id="a like pose and like colours, another head",
+        ),
+        pytest.param({"head_change": 0.13, "head_likeness": 0.7}, (), id="a new hat"),
+        pytest.param({"moved": 0.3, "head_change": 0.15}, (), id="hardly the same, in part"),
+        pytest.param({"turned_round": True}, (PictureFinding.OTHER_PERSON,), id="from behind"),
+        pytest.param(
+            {"worn_change": 0.02, "worn_likeness": 0.96, "garment_likeness": 1.0},
+            (PictureFinding.NOT_APPLIED,),
+            id="untouched, and the garment has its colours",
+        ),
+        pytest.param(
+            {"worn_change": 0.02, "worn_likeness": 0.8, "garment_likeness": 1.0},
+            (),
+            id="another white shirt for a white one",
+        ),
         pytest.param({"worn_change": 0.01}, (PictureFinding.NOT_APPLIED,), id="untouched"),
         pytest.param({"worn_change": 0.01, "end_change": 0.3}, (), id="other shoes, or a hat"),
         pytest.param({"worn_change": 0.01, "garment_likeness": 0.9}, (), id="white for white"),
@@ -137,6 +164,57 @@ def test_a_half_body_is_compared_by_its_shoulders() -> None:
     assert not near.has_hips or not far.has_hips
     seen = compared(photo(RED), near, photo(BLUE), far, GARMENT)
     assert seen.zoom == pytest.approx(1.0)
+
+
+def checked(rgb: np.ndarray) -> np.ndarray:
+    """With a pattern of its own on the cloth."""
+    pattern = np.random.default_rng(3).integers(-40, 40, (39, 13)).repeat(4, axis=0)
+    cloth = rgb.astype(int)
+    cloth[66:222, 70:122] += pattern.repeat(4, axis=1)[..., None]
+    made: np.ndarray = np.clip(cloth, 0, 255).astype(np.uint8)
+    return made
+
+
+def test_untouched_clothes_are_seen_when_the_garment_has_their_colours() -> None:
+    before = Looked(rgb=checked(photo(RED)), people=[person()])
+    untouched = Looked(rgb=np.roll(checked(photo(RED, light=1.04)), 2, axis=1), people=[person()])
+    alike = np.full((96, 96, 3), RED, np.uint8)
+    assert result_findings(before, untouched, alike) == (PictureFinding.NOT_APPLIED,)
+    plain = Looked(rgb=photo(RED), people=[person()])
+    assert result_findings(before, plain, alike) == ()
+
+
+def test_structure_is_found_again_a_few_pixels_off_and_in_other_light() -> None:
+    rgb = checked(photo(RED))
+    part = trunk_corners(person())
+    was = structure(rgb, person().trunk_px)
+    moved = structure(np.roll((rgb * 0.8).astype(np.uint8), (2, -2), (0, 1)), person().trunk_px)
+    assert (likeness(was, part, moved, part, person().trunk_px) or 0) > 0.9
+    turned = structure(rgb[::-1].copy(), person().trunk_px)
+    assert (likeness(was, part, turned, part, person().trunk_px) or 0) < 0.5
+    plain = structure(photo(RED), person().trunk_px)
+    assert likeness(plain, inner(part), was, inner(part), person().trunk_px) is None
+
+
+def test_left_and_right_that_changed_places_are_no_other_pose() -> None:
+    """Of people seen from behind the network guesses which side is which."""
+    before, after = person(), person()
+    for part in ("ELBOW", "WRIST", "KNEE", "ANKLE"):
+        pair = [Landmark[f"LEFT_{part}"], Landmark[f"RIGHT_{part}"]]
+        after.points[pair] = before.points[pair[::-1]]
+    seen = compared(photo(RED), before, photo(BLUE), after, GARMENT)
+    assert seen.moved == pytest.approx(0.0)
+
+
+def test_of_who_is_hardly_found_the_framing_is_judged_not_the_clothes() -> None:
+    before = Looked(rgb=photo(RED), people=[person()])
+    legs = person(tall=400, top=-210)
+    assert glimpsed_findings(before, Looked(rgb=photo(RED), people=[legs])) == (
+        PictureFinding.FRAMED_OTHERWISE,
+    )
+    assert glimpsed_findings(before, Looked(rgb=photo(RED), people=[person()])) == ()
+    crowd = Looked(rgb=photo(RED), people=[person(left=50), person(left=140)])
+    assert glimpsed_findings(crowd, Looked(rgb=photo(RED), people=[legs])) == ()
 
 
 def test_people_survive_json() -> None:

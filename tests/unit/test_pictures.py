@@ -216,6 +216,24 @@ def ssim(one: Image.Image, other: Image.Image) -> float:
 
 
 @pytest.mark.parametrize(
+    ("size", "small"),
+    [
+        pytest.param((768, 1024), (192, 256), id="a prepared photo"),
+        pytest.param((750, 1000), (188, 250), id="a photo of 12 megapixels, an eighth of it"),
+        pytest.param((300, 400), (300, 400), id="a small one, as it is"),
+    ],
+)
+def test_the_copy_for_the_checks_is_the_same_picture_at_about_256_px(
+    size: tuple[int, int], small: tuple[int, int]
+) -> None:
+    made = prepare(kit.encode(Image.open(kit.PERSON).convert("RGB").resize(size), quality=95))
+    copy = kit.decode(made.small)
+    assert copy.size == small
+    full = kit.decode(made.jpeg).resize(small, Image.Resampling.BOX)
+    assert ssim(full, copy) >= 0.98
+
+
+@pytest.mark.parametrize(
     "size", [(3000, 4000), (3024, 4032), (2448, 3264)], ids=["quarter", "quarter of 4032", "filter"]
 )
 def test_a_phone_photo_stays_sharp(size: tuple[int, int]) -> None:

@@ -12,6 +12,7 @@ from wearon_cli.adapters.pose.check_jobs import check_inputs, check_result, foun
 from wearon_cli.core.checks.drawing import annotated
 from wearon_cli.core.checks.findings import Report
 from wearon_cli.core.errors import InputError, PictureProblem
+from wearon_cli.core.pictures.ports import PreparedPicture
 from wearon_cli.core.pictures.prepare import prepare, verify
 
 JPEG_QUALITY: Final = 90
@@ -37,13 +38,14 @@ def checked_files(
         PictureProblem: A file is not a picture.
     """
     inputs = [_prepared(path, max_px) for path in (person, garment) if path]
-    said = check_inputs(inputs, model)
+    pictures, small = [each.jpeg for each in inputs], [each.small for each in inputs]
+    said = check_inputs(small, model)
     if result is None:
-        return CheckedFiles(inputs=said, result=None, pictures=tuple(inputs))
+        return CheckedFiles(inputs=said, result=None, pictures=tuple(pictures))
     drawn = verify(_read(result))
-    cloth = inputs[1] if garment else None
-    of_result = check_result(drawn, inputs[0], cloth, said.seen, model)
-    return CheckedFiles(inputs=said, result=of_result, pictures=(*inputs, drawn))
+    cloth = small[1] if garment else None
+    of_result = check_result(drawn, small[0], cloth, said.seen, model)
+    return CheckedFiles(inputs=said, result=of_result, pictures=(*pictures, drawn))
 
 
 def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], model: Path) -> None:
@@ -66,10 +68,10 @@ def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], m
         raise InputError(f"cannot write {path}: {exc.strerror or 'not as a picture'}") from exc
 
 
-def _prepared(path: Path, max_px: int) -> bytes:
+def _prepared(path: Path, max_px: int) -> PreparedPicture:
     data = _read(path)
     try:
-        return prepare(data, max_px=max_px).jpeg
+        return prepare(data, max_px=max_px)
     except PictureProblem as exc:
         raise type(exc)(f"{path}: {exc}", hint=exc.hint) from exc
 

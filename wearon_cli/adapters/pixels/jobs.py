@@ -13,7 +13,12 @@ def _prepare(
     data: bytes, *, max_px: int, longest_px: int = LONGEST_PX
 ) -> tuple[dict[str, Any], bytes]:
     made = prepare(data, longest_px=longest_px, max_px=max_px)
-    return {"width_px": made.width_px, "height_px": made.height_px}, made.jpeg
+    note = {
+        "width_px": made.width_px,
+        "height_px": made.height_px,
+        "small_bytes": len(made.small),
+    }
+    return note, made.jpeg + made.small
 
 
 def _verify(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -109,11 +109,15 @@ class PixelProcesses:
         self, data: bytes, *, max_px: int, longest_px: int = LONGEST_PX
     ) -> PreparedPicture:
         need_bytes = prepare_need(data, longest_px=longest_px, max_px=max_px)
-        note, jpeg = await self.run(
+        note, both = await self.run(
             "prepare", data, need_bytes=need_bytes, max_px=max_px, longest_px=longest_px
         )
+        jpeg_bytes = len(both) - int(note["small_bytes"])
         return PreparedPicture(
-            jpeg=jpeg, width_px=int(note["width_px"]), height_px=int(note["height_px"])
+            jpeg=both[:jpeg_bytes],
+            small=both[jpeg_bytes:],
+            width_px=int(note["width_px"]),
+            height_px=int(note["height_px"]),
         )
 
     async def verify(self, data: bytes) -> bytes:

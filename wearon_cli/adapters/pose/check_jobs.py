@@ -18,14 +18,10 @@ from wearon_cli.adapters.pose.people_finder import PeopleFinder
 from wearon_cli.core.checks.colours import Rgb
 from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.checks.people import Person, person_of
-from wearon_cli.core.checks.rules import Looked, is_blank, result_findings
+from wearon_cli.core.checks.rules import Looked, glimpsed_findings, is_blank, result_findings
 from wearon_cli.core.errors import ConfigError
+from wearon_cli.core.pictures.prepare import SMALL_PX
 
-#: Longest side of the pictures that are checked: the network reads 224 pixels of a picture and 256
-#: of a body, and decoding a JPEG of 1024 at a quarter costs half as much as at a half.
-LONGEST_PX: Final = 256
-#: Longest side where only the spread of colours matters.
-SPREAD_PX: Final = 96
 #: Why a check could not look for people.
 NO_MODEL: Final = "no_pose_model"
 
@@ -35,23 +31,23 @@ def check_inputs(pictures: Sequence[bytes], model: Path) -> Report:
     Check the pictures of a job, the person's first.
 
     Args:
-        pictures: JPEG files, prepared.
+        pictures: The small copies of the prepared ones, JPEG files.
         model: The pose model.
     """
     person, *others = pictures
     findings = []
     if person in others:
         findings.append(PictureFinding.SAME_PICTURE)
-    if any(is_blank(_decoded(each, SPREAD_PX)) for each in others):
+    if any(is_blank(_decoded(each)) for each in others):
         findings.append(PictureFinding.GARMENT_BLANK)
-    photo = _decoded(person, LONGEST_PX)
+    photo = _decoded(person)
     if is_blank(photo):
         return Report(findings=(PictureFinding.PHOTO_BLANK, *findings))
     try:
         people = finder(model).find(photo)
         if not people:
-            unclear = finder(model).may_show_someone(photo)
-            findings.append(PictureFinding.PERSON_UNCLEAR if unclear else PictureFinding.NO_PERSON)
+            glimpsed = finder(model).glimpse(photo)
+            findings.append(PictureFinding.PERSON_UNCLEAR if glimpsed else PictureFinding.NO_PERSON)
     except ConfigError:
         return Report(findings=tuple(findings), not_checked=NO_MODEL)
     seen = {"people": [each.to_json() for each in people]}
@@ -66,25 +62,29 @@ def check_result(
 
     Args:
         drawn: A JPEG file, verified.
-        person: The person's photo, prepared.
-        garment: The garment's picture, prepared; None: it is in the person's photo.
+        person: The person's photo, its small copy.
+        garment: The same of the garment's; None: it is in the person's photo.
         seen: Who is in the person's photo, from `check_inputs`; empty: found now.
         model: The pose model.
     """
-    photo = _decoded(person, LONGEST_PX)
+    picture, photo = _decoded(drawn), _decoded(person)
+    if is_blank(picture):
+        return Report(findings=(PictureFinding.RESULT_BLANK,))
     try:
         people = tuple(map(person_of, seen["people"])) if seen else finder(model).find(photo)
-        picture = _decoded(drawn, LONGEST_PX)
-        if not people and not is_blank(picture):
+        if not people:
             return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
         after = finder(model).find(picture)
-        if not after and finder(model).may_show_someone(picture):
-            return Report(not_checked=PictureFinding.PERSON_UNCLEAR.value)
+        glimpsed = None if after else finder(model).glimpse(picture)
     except ConfigError:
         return Report(not_checked=NO_MODEL)
-    cloth = _decoded(garment, SPREAD_PX) if garment else None
-    before, result = Looked(rgb=photo, people=people), Looked(rgb=picture, people=after)
-    return Report(findings=result_findings(before, result, cloth))
+    before = Looked(rgb=photo, people=people)
+    if glimpsed:
+        findings = glimpsed_findings(before, Looked(rgb=picture, people=[glimpsed]))
+        unclear = None if findings else PictureFinding.PERSON_UNCLEAR.value
+        return Report(findings=findings, not_checked=unclear)
+    cloth = _decoded(garment) if garment else None
+    return Report(findings=result_findings(before, Looked(rgb=picture, people=after), cloth))
 
 
 def found_in(jpeg: bytes, model: Path) -> tuple[Person, ...]:
@@ -94,7 +94,7 @@ def found_in(jpeg: bytes, model: Path) -> tuple[Person, ...]:
     Raises:
         ConfigError: The network cannot be loaded.
     """
-    return finder(model).find(_decoded(jpeg, LONGEST_PX))
+    return finder(model).find(_decoded(jpeg))
 
 
 @cache
@@ -103,12 +103,13 @@ def finder(model: Path) -> PeopleFinder:
     return PeopleFinder(model)
 
 
-def _decoded(jpeg: bytes, longest_px: int) -> Rgb:
+def _decoded(jpeg: bytes) -> Rgb:
+    """At most `SMALL_PX`: a JPEG of 1024 is decoded at a quarter for half of what a half costs."""
     with Image.open(io.BytesIO(jpeg)) as picture:
-        scale = max(1.0, max(picture.size) / longest_px)
+        scale = max(1.0, max(picture.size) / SMALL_PX)
         picture.draft("RGB", (int(picture.width / scale), int(picture.height / scale)))
         small = picture.convert("RGB")
-    small.thumbnail((longest_px, longest_px), Image.Resampling.BOX)
+    small.thumbnail((SMALL_PX, SMALL_PX), Image.Resampling.BOX)
     return np.asarray(small)
 
 

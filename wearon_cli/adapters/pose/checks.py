@@ -11,8 +11,8 @@ from wearon_cli.core.cross_checks import CHECK_S
 from wearon_cli.core.errors import WearonError
 
 JOBS: Final = "wearon_cli.adapters.pose.check_jobs"
-#: Memory limit of the process: MediaPipe with its network and the stacks of its threads takes 190
-#: MB, three small pictures another 10.
+#: Memory limit of the process: MediaPipe with its network and the stacks of its threads takes 200
+#: MB, looking leniently 80 more, three small pictures another 10.
 CHILD_BYTES: Final = 420_000_000
 #: Memory of one check, without the network's.
 NEED_BYTES: Final = 20_000_000

@@ -74,17 +74,18 @@ class MediaPipePose:
         self.close()
 
 
-def load_landmarker(model: Path, **options: Any) -> Any:
+def load_landmarker(model: Path | bytes, **options: Any) -> Any:
     """
     MediaPipe's own landmarker.
 
     Args:
-        model: The model file.
+        model: The model file, or what is in it.
         options: Passed to its `PoseLandmarkerOptions`.
 
     Raises:
         ConfigError: The model, or MediaPipe itself, cannot be loaded.
     """
+    path = None if isinstance(model, bytes) else str(model)
     try:
         with guarded_import():
             from mediapipe.tasks.python.core.base_options import BaseOptions
@@ -93,7 +94,7 @@ def load_landmarker(model: Path, **options: Any) -> Any:
                 PoseLandmarkerOptions,
             )
 
-        base = BaseOptions(model_asset_path=str(model))
+        base = BaseOptions(model_asset_path=path, model_asset_buffer=None if path else model)
         return PoseLandmarker.create_from_options(
             PoseLandmarkerOptions(base_options=base, **options)
         )
@@ -104,8 +105,9 @@ def load_landmarker(model: Path, **options: Any) -> Any:
             hint="install the named system library (docs/deployment.md lists all of them)",
         ) from exc
     except (ValueError, RuntimeError) as exc:
+        which = f": {path}" if path else ""
         raise ConfigError(
-            f"the pose model cannot be loaded: {model}", hint="run `wearon model pull --again`"
+            f"the pose model cannot be loaded{which}", hint="run `wearon model pull --again`"
         ) from exc
 
 

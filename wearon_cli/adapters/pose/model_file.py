@@ -58,6 +58,10 @@ _INDEX_HINT: Final = (
 )
 
 
+#: The bundle's member that is the network of landmarks.
+LANDMARKS: Final = "pose_landmarks_detector.tflite"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """One network: where it is in the wheel, what it is called in the bundle."""
@@ -83,7 +87,7 @@ NETWORKS: Final = (
     Network(
         wheel_member="mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
         sha256="e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
-        bundle_member="pose_landmarks_detector.tflite",
+        bundle_member=LANDMARKS,
         mean=0.0,
         std=255.0,
     ),
@@ -185,7 +189,7 @@ def build_bundle(wheel: Path) -> bytes:
                 members[network.bundle_member] = _with_metadata(data, network)
     except (zipfile.BadZipFile, KeyError) as exc:
         raise _other_wheel() from exc
-    return _aligned_zip(members)
+    return aligned_zip(members)
 
 
 def _other_wheel() -> UpstreamError:
@@ -335,7 +339,7 @@ def _aligned_builder(size_bytes: int) -> Any:
     return AlignedBuilder(size_bytes)
 
 
-def _aligned_zip(members: dict[str, bytes]) -> bytes:
+def aligned_zip(members: dict[str, bytes]) -> bytes:
     """An uncompressed zip whose members are aligned to 64 bytes, so that they are mapped, not
     copied.
     """

@@ -1,27 +1,36 @@
 """Finding people in a picture quickly: the pose landmarker without masks, on a small picture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from wearon_cli.adapters.pose.mediapipe_pose import MOST_PEOPLE, load_landmarker, quietly
+from wearon_cli.adapters.pose.outline import without_outline
 from wearon_cli.core.checks.colours import Rgb
-from wearon_cli.core.checks.people import Person
+from wearon_cli.core.checks.people import Array, Person
 from wearon_cli.core.errors import PictureUnusable
 
 #: Confidence of its detector from which a person counts, MediaPipe's default: of 46 pictures
 #: without people one is taken for a person at it, of 298 photos of people one is missed.
 SURE: Final = 0.5
-#: The lowest confidence at which people are looked for: with `_looks` no photo of a person is
+#: The lowest confidence at which people are looked for: with `_LOOKS` no photo of a person is
 #: missed, and every fourth picture without a person is recognised as such (docs/checks.md).
 LENIENT: Final = 0.1
 #: Border around a picture that is shown smaller: a face that fills its photo needs it.
 _GREY: Final = (127, 127, 127)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A way to look at a picture, and where in it something is that is seen so (shares of it)."""
+
+    show: Callable[[Image.Image], Image.Image]
+    back: Callable[[Array, Array], tuple[Array, Array]]
 
 
 class PeopleFinder:
@@ -41,20 +50,11 @@ class PeopleFinder:
             PictureUnusable: It cannot process this picture.
         """
         self._sure = self._sure or self._load(SURE, MOST_PEOPLE)
-        return tuple(
-            Person(
-                points=points[:, :2] * (rgb.shape[1], rgb.shape[0]),
-                visibility=points[:, 2],
-                width_px=rgb.shape[1],
-                height_px=rgb.shape[0],
-            )
-            for points in _detected(self._sure, rgb)
-        )
+        return tuple(_person(points, rgb) for points in _detected(self._sure, rgb))
 
-    def may_show_someone(self, rgb: Rgb) -> bool:
+    def glimpse(self, rgb: Rgb) -> Person | None:
         """
-        Whether there may be a person after all: small, very near, turned, with the head cut off, or
-        in the dark.
+        Who may be there after all: small, very near, turned, with the head cut off, or in the dark.
 
         For a picture in which none was found. Takes up to six searches instead of one.
 
@@ -63,26 +63,30 @@ class PeopleFinder:
         """
         self._lenient = self._lenient or self._load(LENIENT, 1)
         picture = Image.fromarray(rgb)
-        return any(_detected(self._lenient, np.asarray(look(picture))) for look in _looks())
+        for look in _LOOKS:
+            for points in _detected(self._lenient, np.asarray(look.show(picture))):
+                x, y = look.back(*points[:, :2].T)
+                return _person(np.column_stack([x, y, points[:, 2]]), rgb)
+        return None
 
     def _load(self, confidence: float, people: int) -> Any:
         with quietly():
             return load_landmarker(
-                self._model,
+                without_outline(self._model),
                 num_poses=people,
                 min_pose_detection_confidence=confidence,
                 min_pose_presence_confidence=confidence,
             )
 
 
-def _looks() -> Iterator[Callable[[Image.Image], Image.Image]]:
-    """The most likely first."""
-    yield lambda picture: picture
-    yield _smaller
-    yield _middle
-    turns = Image.Transpose
-    for turn in (turns.ROTATE_90, turns.ROTATE_270, turns.ROTATE_180):
-        yield partial(Image.Image.transpose, method=turn)
+def _person(points: Array, rgb: Rgb) -> Person:
+    height_px, width_px = rgb.shape[:2]
+    return Person(
+        points=points[:, :2] * (width_px, height_px),
+        visibility=points[:, 2],
+        width_px=width_px,
+        height_px=height_px,
+    )
 
 
 def _smaller(picture: Image.Image) -> Image.Image:
@@ -97,7 +101,22 @@ def _middle(picture: Image.Image) -> Image.Image:
     return picture.crop((wide // 4, high // 4, wide - wide // 4, high - high // 4))
 
 
-def _detected(landmarker: Any, rgb: Rgb) -> list[NDArray[np.float64]]:
+def _turned(turn: Image.Transpose) -> Callable[[Image.Image], Image.Image]:
+    return partial(Image.Image.transpose, method=turn)
+
+
+#: The most likely first.
+_LOOKS: Final = (
+    _Look(show=lambda picture: picture, back=lambda x, y: (x, y)),
+    _Look(show=_smaller, back=lambda x, y: (2 * x - 0.5, 2 * y - 0.5)),
+    _Look(show=_middle, back=lambda x, y: (x / 2 + 0.25, y / 2 + 0.25)),
+    _Look(show=_turned(Image.Transpose.ROTATE_90), back=lambda x, y: (1 - y, x)),
+    _Look(show=_turned(Image.Transpose.ROTATE_270), back=lambda x, y: (y, 1 - x)),
+    _Look(show=_turned(Image.Transpose.ROTATE_180), back=lambda x, y: (1 - x, 1 - y)),
+)
+
+
+def _detected(landmarker: Any, rgb: Rgb) -> list[Array]:
     """For each person (33, 3): x and y as shares of the picture's sides, visibility."""
     from mediapipe import Image as MediaPipeImage
     from mediapipe import ImageFormat

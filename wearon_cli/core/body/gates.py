@@ -42,7 +42,7 @@ class Refusal(StrEnum):
 WORDS: Final = {
     Refusal.NO_PERSON: (
         "no person was found in the photo",
-        "Take a photo of yourself standing, head to feet, almost filling the height of the photo.",
+        "Your whole body must be in the picture, standing, and almost fill its height.",
     ),
     Refusal.SEVERAL_PEOPLE: (
         "there is more than one person in the photo",

@@ -24,6 +24,10 @@ _IN_CELL: Final = 4
 #: negative) in the same unit. Reaches from the chin over the hair.
 _HEAD_SIDE: Final = 0.5
 _HEAD_UP: Final = -0.05
+#: Sides of the middle of a part, over its own.
+_INNER: Final = 0.8
+#: The same of the face, around the nose.
+_FACE_SIDE: Final = 0.28
 #: Side of the squares around hands and feet, over the length of the trunk.
 _END_SIDE: Final = 0.35
 _ENDS: Final = [
@@ -37,29 +41,57 @@ _MIDDLE: Final = (0.3, 0.7)
 def spread(rgb: Rgb) -> float:
     """How far apart the colours of a whole picture are: 0 for one flat colour."""
     small = Image.fromarray(rgb).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.BOX)
-    low, high = np.quantile(np.asarray(small), (_OUTLIERS, 1 - _OUTLIERS), axis=(0, 1))
-    return float((high - low).max()) / 255
+    ordered = np.sort(np.asarray(small).reshape(-1, 3), axis=0)
+    left_out = int(_OUTLIERS * len(ordered))
+    return float((ordered[-1 - left_out] - ordered[left_out]).max()) / 255
 
 
 def worn_colours(rgb: Rgb, person: Person) -> Colours:
     """(2, 8, 6, 3): the trunk down to the hips, and on to the ankles; NaN outside the picture."""
-    left_shoulder, right_shoulder, left_hip, right_hip = person.trunk
-    left_ankle, right_ankle = person.points[_ANKLES]
-    trunk = np.array([right_shoulder, left_shoulder, right_hip, left_hip])
-    legs = np.array([right_hip, left_hip, right_ankle, left_ankle])
-    return np.stack([_cells(rgb, corners, _WORN_CELLS) for corners in (trunk, legs)])
+    parts = np.stack([trunk_corners(person), leg_corners(person)])
+    return _cells(rgb, parts, _WORN_CELLS)
 
 
 def head_colours(rgb: Rgb, person: Person) -> Colours:
     """(5, 5, 3): a square around the head; NaN outside the picture."""
-    middle = person.points[Landmark.NOSE] + (0.0, _HEAD_UP * person.trunk_px)
-    return _square(rgb, middle, person.trunk_px * _HEAD_SIDE)
+    return _cells(rgb, head_corners(person), _SQUARE_CELLS)
 
 
 def end_colours(rgb: Rgb, person: Person) -> Colours:
     """(4, 5, 5, 3): squares around hands and feet; NaN outside the picture."""
     side_px = person.trunk_px * _END_SIDE
-    return np.stack([_square(rgb, middle, side_px) for middle in person.points[_ENDS]])
+    squares = np.stack([_square(middle, side_px) for middle in person.points[_ENDS]])
+    return _cells(rgb, squares, _SQUARE_CELLS)
+
+
+def trunk_corners(person: Person) -> Colours:
+    """Of the trunk from the shoulders to the hips; corners of parts are (4, 2), as for `grid`."""
+    left_shoulder, right_shoulder, left_hip, right_hip = person.trunk
+    return np.array([right_shoulder, left_shoulder, right_hip, left_hip])
+
+
+def leg_corners(person: Person) -> Colours:
+    """From the hips to the ankles."""
+    left_hip, right_hip = person.trunk[2:]
+    left_ankle, right_ankle = person.points[_ANKLES]
+    return np.array([right_hip, left_hip, right_ankle, left_ankle])
+
+
+def inner(corners: Colours) -> Colours:
+    """The middle of a part, without what its edges have of other things."""
+    middle = corners.mean(axis=0)
+    return np.asarray(middle + _INNER * (corners - middle))
+
+
+def head_corners(person: Person) -> Colours:
+    """Of a square around the head."""
+    middle = person.points[Landmark.NOSE] + (0.0, _HEAD_UP * person.trunk_px)
+    return _square(middle, person.trunk_px * _HEAD_SIDE)
+
+
+def face_corners(person: Person) -> Colours:
+    """Of a square around eyes, nose and mouth."""
+    return _square(person.points[Landmark.NOSE], person.trunk_px * _FACE_SIDE)
 
 
 def difference(one: Colours, other: Colours) -> Colours:
@@ -80,38 +112,41 @@ def share_like(garment: Rgb, worn: Colours, *, within: float) -> float:
     return float((nearest < within).mean())
 
 
-def _square(rgb: Rgb, middle: Colours, side_px: float) -> Colours:
-    x, y = middle
+def grid(corners: Colours, count: tuple[int, int]) -> Colours:
+    """
+    (..., down, across, 2): x and y of points spread evenly over four-cornered parts.
+
+    Args:
+        corners: (..., 4, 2): x and y of top left, top right, bottom left, bottom right.
+        count: Points down and across.
+    """
+    down, across = ((np.arange(n) + 0.5)[:, None] / n for n in count)
+    top_left, top_right, bottom_left, bottom_right = np.moveaxis(corners[..., None, :], -3, 0)
+    lefts = top_left + down * (bottom_left - top_left)
+    rights = top_right + down * (bottom_right - top_right)
+    return np.asarray(lefts[..., None, :] + across * (rights - lefts)[..., None, :])
+
+
+def _square(middle: Colours, side_px: float) -> Colours:
     half = side_px / 2
-    corners = [
-        (x - half, y - half),
-        (x + half, y - half),
-        (x - half, y + half),
-        (x + half, y + half),
-    ]
-    return _cells(rgb, np.array(corners), _SQUARE_CELLS)
+    return middle + half * np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
 
 
 def _cells(rgb: Rgb, corners: Colours, cells: tuple[int, int]) -> Colours:
     """
-    Mean colours of the cells of a four-cornered part.
+    Mean colours of the cells of four-cornered parts, (..., rows, columns, 3).
 
     Args:
         rgb: The picture.
-        corners: (4, 2): x and y of top left, top right, bottom left, bottom right.
+        corners: (..., 4, 2): x and y of top left, top right, bottom left, bottom right.
         cells: Rows and columns.
     """
-    down, across = ((np.arange(n * _IN_CELL) + 0.5)[:, None] / (n * _IN_CELL) for n in cells)
-    top_left, top_right, bottom_left, bottom_right = corners
-    lefts = top_left + down * (bottom_left - top_left)
-    rights = top_right + down * (bottom_right - top_right)
-    points = lefts[:, None] + across[None] * (rights - lefts)[:, None]
-    at = np.floor(points).astype(np.intp)
+    rows, cols = cells
+    at = np.floor(grid(corners, (rows * _IN_CELL, cols * _IN_CELL))).astype(np.intp)
     limits = np.array([rgb.shape[1], rgb.shape[0]])
     outside = ((at < 0) | (at >= limits)).any(axis=-1)
     x, y = np.clip(at, 0, limits - 1).reshape(-1, 2).T
     values = rgb[y, x].reshape(*outside.shape, 3) / 255
     values[outside] = np.nan
-    rows, cols = cells
-    blocks = values.reshape(rows, _IN_CELL, cols, _IN_CELL, 3)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    blocks = values.reshape(*corners.shape[:-2], rows, _IN_CELL, cols, _IN_CELL, 3)
+    return np.asarray(blocks.mean(axis=(-4, -2)))

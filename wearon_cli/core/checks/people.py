@@ -17,11 +17,15 @@ _DECIMALS: Final = 4
 VISIBLE: Final = 0.6
 _SHOULDERS: Final = [Landmark.LEFT_SHOULDER, Landmark.RIGHT_SHOULDER]
 _HIPS: Final = [Landmark.LEFT_HIP, Landmark.RIGHT_HIP]
+_KNEES: Final = [Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]
 _TRUNK: Final = [*_SHOULDERS, *_HIPS]
 _BUST: Final = [Landmark.NOSE, *_SHOULDERS]
 #: Breadth of the shoulders over the distance from nose to neck, seen from the front: for those who
 #: are seen from the side. Bundled person and renders: 1.2 to 1.7.
 _BREADTH_PER_NECK: Final = 1.3
+#: Breadth of the shoulders over the length of the trunk from the front, at least. Bundled people:
+#: 0.56 to 0.67, from behind -0.55, from the side 0.1.
+_LEAST_BREADTH: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,9 +56,28 @@ class Person:
     @property
     def has_hips(self) -> bool:
         """Whether both hips are in the picture; outside of it they are guesses."""
-        hips = self.points[_HIPS]
-        inside = ((hips >= 0) & (hips < (self.width_px, self.height_px))).all()
-        return bool(inside and (self.visibility[_HIPS] > VISIBLE).all())
+        return self._has(_HIPS)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body is seen from the front, down to the knees."""
+        return self._breadth > _LEAST_BREADTH and self.has_hips and self._has(_KNEES)
+
+    @property
+    def is_from_behind(self) -> bool:
+        """Whether the body is seen from behind."""
+        return self._breadth < -_LEAST_BREADTH and self.has_hips
+
+    @property
+    def _breadth(self) -> float:
+        """Of the shoulders over the length of the trunk; negative from behind."""
+        left, right = self.points[_SHOULDERS]
+        return float(left[0] - right[0]) / self.trunk_px
+
+    def _has(self, joints: list[Landmark]) -> bool:
+        points = self.points[joints]
+        inside = ((points >= 0) & (points < (self.width_px, self.height_px))).all()
+        return bool(inside and (self.visibility[joints] > VISIBLE).all())
 
     def with_nominal_hips(self) -> "Person":
         """For half-length pictures: the hips are placed one shoulder breadth below the

@@ -19,7 +19,7 @@ class PictureChecks(Protocol):
         Check the pictures of a job before money is spent.
 
         Args:
-            pictures: JPEG files, prepared; the person's first.
+            pictures: The small copies of the prepared ones; the person's first.
         """
 
     async def result(
@@ -30,7 +30,7 @@ class PictureChecks(Protocol):
 
         Args:
             drawn: A JPEG file, verified.
-            person: The person's photo, prepared.
-            garment: The garment's picture, prepared; None: it is in the person's photo.
+            person: The person's photo, its small copy.
+            garment: The same of the garment's; None: it is in the person's photo.
             seen: From the report on the inputs; empty: there is none.
         """

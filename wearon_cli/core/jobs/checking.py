@@ -68,7 +68,7 @@ class Checker:
         mode = self.settings.check_inputs
         if mode == "off":
             return CheckedInputs(request=request)
-        report = await self.checks.inputs([each.jpeg for each in request.pictures])
+        report = await self.checks.inputs([each.small for each in request.pictures])
         await self._tell_not_checked(claim, Stage.INPUTS, report)
         refused = report.certain if mode == "refuse" else ()
         if report.findings:
@@ -95,8 +95,8 @@ class Checker:
             person, *others = inputs.request.pictures
             report = await self.checks.result(
                 jpeg,
-                person=person.jpeg,
-                garment=others[0].jpeg if others else None,
+                person=person.small,
+                garment=others[0].small if others else None,
                 seen=inputs.seen,
             )
         await self._tell_not_checked(claim, Stage.RESULT, report)

@@ -14,6 +14,7 @@ class PreparedPicture:
     """An input picture made safe and small: sRGB JPEG, upright, no metadata."""
 
     jpeg: bytes
+    small: bytes  # the same as a JPEG of about 256 px, for the checks
     width_px: int
     height_px: int
 
