@@ -315,6 +315,14 @@ def test_a_thing_without_an_edge_is_no_garment() -> None:
         find_cloth(np.repeat(shade[..., None], 3, axis=2))
 
 
+def test_parts_at_unlike_scales_do_not_pass() -> None:
+    person, pose = drawn_person()
+    dressed = dress(person, pose, laid(drawn_garment(RED)))
+    body, left, right = dressed.scales
+    with pytest.raises(NotDressable, match="stretched"):
+        require_good(replace(dressed, scales=(body, 4 * left, right)), pose)
+
+
 def test_a_sleeve_at_another_scale_than_the_body_is_shown_on_a_card() -> None:
     with Image.open(ASSETS / "garment_sweater.jpg") as picture:
         sweater = laid(np.asarray(picture.convert("RGB")))
