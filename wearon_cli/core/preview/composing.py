@@ -22,7 +22,7 @@ MOST_OLD: Final = 0.07  # share of the person's own top that may still be seen
 MOST_TORN: Final = 0.04  # share of the cloth that is in loose pieces or missing in holes (0.018)
 MOST_STRETCH: Final = 2.2, 4.5  # larger over smaller scale of the garment's body (1.7) and sleeves
 MOST_LIMBS: Final = 0.1  # share of arms and hands below the sleeves that cloth covers
-MOST_UNEVEN: Final = 2.8  # larger over smaller scale of its parts (2.4)
+MOST_UNEVEN: Final = 2.6  # larger over smaller scale of its parts (2.4)
 
 
 def compose(
