@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from wearon_cli.core.body.pose import PoseReader, PoseReading
 from wearon_cli.core.errors import ConfigError, GeneratorFault, PictureProblem, RequestRejected
 from wearon_cli.core.image_models import PREVIEW
+from wearon_cli.core.preview.card import mark
 from wearon_cli.core.preview.composing import compose
-from wearon_cli.core.preview.mark import mark
 from wearon_cli.core.preview.rasters import Rgb
 from wearon_cli.core.providers import GeneratedPicture, OneShot, TryOnRequest, Usage
 

@@ -1,4 +1,4 @@
-"""The card: person and garment side by side, with the reason why they are not composed."""
+"""The card, person and garment side by side with the reason; and the mark on every preview."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ GAP_SHARE: Final = 0.04
 TEXT_SHARE: Final = 0.03
 LEAST_TEXT_PX: Final = 11
 TALLEST_PX: Final = 1024  # height of both pictures: as the person's, and at most this
-SMALLER: Final = 0.7  # height of the garment's picture over the person's
+MARK: Final = "PREVIEW"
 
 
 def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
@@ -30,9 +30,10 @@ def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
     """
     height = min(len(person), TALLEST_PX)
     gap = max(4, round(GAP_SHARE * height))
-    left = ImageOps.contain(Image.fromarray(person), (2 * height, height), Image.Resampling.LANCZOS)
-    small = height, max(1, round(SMALLER * height))
-    right = ImageOps.contain(Image.fromarray(garment), small, Image.Resampling.LANCZOS)
+    left, right = (
+        ImageOps.contain(Image.fromarray(each), (2 * height, height), Image.Resampling.LANCZOS)
+        for each in (person, garment)
+    )
     text_px = max(LEAST_TEXT_PX, round(TEXT_SHARE * height))
     size = 3 * gap + left.width + right.width, 2 * gap + height + round(2.4 * text_px)
     card = Image.new("RGB", size, PAPER)
@@ -45,3 +46,17 @@ def draw_card(person: Rgb, garment: Rgb, why: str) -> Image.Image:
         font = ImageFont.load_default(text_px)
     ImageDraw.Draw(card).text((gap, height + round(1.6 * gap)), words, font=font, fill=INK)
     return card
+
+
+def mark(picture: Image.Image) -> None:
+    """Write the word in the lower right corner of an RGB picture, in place."""
+    size_px = max(LEAST_TEXT_PX, round(TEXT_SHARE * min(picture.size)))
+    font = ImageFont.load_default(size_px)
+    left, top, right, bottom = font.getbbox(MARK)
+    pad = size_px * 0.45
+    width, height = right - left + 2 * pad, bottom - top + 2 * pad
+    x, y = picture.width - width - pad, picture.height - height - pad
+    box = (x, y, x + width, y + height)
+    draw = ImageDraw.Draw(picture, "RGBA")
+    draw.rounded_rectangle(box, radius=pad, fill=(20, 22, 26, 165))
+    draw.text((x + pad - left, y + pad - top), MARK, font=font, fill=(255, 255, 255, 235))

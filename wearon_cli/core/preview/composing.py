@@ -17,11 +17,12 @@ from wearon_cli.core.preview.rasters import Rgb, holes, largest
 #: A person is wearing the garment when this much of its picture is that person; a printed face is
 #: smaller.
 WEARER_SHARE: Final = 0.12
-MOST_OLD: Final = 0.15  # share of the person's own top that may still be seen
+MOST_OLD: Final = 0.07  # share of the person's own top that may still be seen
 # No source for these: well above what good previews of real tops have (in brackets).
 MOST_TORN: Final = 0.04  # share of the cloth that is in loose pieces or missing in holes (0.018)
-MOST_STRETCH: Final = 2.2  # larger over smaller scale of the garment's body (1.7)
-MOST_UNEVEN: Final = 2.8  # larger over smaller scale of its parts (2.4)
+MOST_STRETCH: Final = 2.2, 4.5  # larger over smaller scale of the garment's body (1.7) and sleeves
+MOST_LIMBS: Final = 0.1  # share of arms and hands below the sleeves that cloth covers
+MOST_UNEVEN: Final = 2.6  # larger over smaller scale of its parts (2.4)
 
 
 def compose(
@@ -61,14 +62,16 @@ def require_good(dressed: Dressed, pose: PoseReading) -> None:
     Check a finished preview.
 
     Raises:
-        NotDressable: The face was touched, too much of the person's own top shows, or the garment
-            is torn or stretched.
+        NotDressable: The face was touched, an arm is covered, too much of the person's own top
+            shows, or the garment is torn or stretched.
     """
     face = pose.pixels()[: Landmark.MOUTH_RIGHT + 1]
     left, top = np.maximum(face.min(0), 0).astype(int)
     right, bottom = np.maximum(face.max(0), 0).astype(int)
     if dressed.changed[top : bottom + 1, left : right + 1].any():
         raise NotDressable("the garment would cover the face")
+    if dressed.limbs.any() and (dressed.cover[dressed.limbs] > 0.5).mean() > MOST_LIMBS:
+        raise NotDressable("the garment would cover an arm")
     # Arms in front of cloth hide it without tearing it. Every second pixel is enough.
     cloth, arms = (dressed.cover > 0.5)[::2, ::2], dressed.arms[::2, ::2]
     lost = (cloth & ~largest(cloth | arms)) | (holes(cloth | arms) & dressed.body[::2, ::2])
@@ -77,10 +80,11 @@ def require_good(dressed: Dressed, pose: PoseReading) -> None:
     own = dressed.own_top
     if own.any() and (dressed.cover[own] < 0.5).mean() > MOST_OLD:
         raise NotDressable("the person's own top would show under it")
-    body, sizes = dressed.scales[0], [np.sqrt(part.prod(1)) for part in dressed.scales]
-    usual = [float(np.median(size)) for size in sizes if len(size)]
-    is_distorted = (body[:, 0] > MOST_STRETCH * body[:, 1]).sum() > len(body) / 2
-    if is_distorted or max(usual) > MOST_UNEVEN * min(usual):
+    parts = [part for part in dressed.scales if len(part)]
+    drawn_out = [float(np.median(part[:, 0] / np.maximum(part[:, 1], 1e-6))) for part in parts]
+    usual = [float(np.median(np.sqrt(part.prod(1)))) for part in parts]
+    is_drawn_out = drawn_out[0] > MOST_STRETCH[0] or max(drawn_out) > MOST_STRETCH[1]
+    if is_drawn_out or max(usual) > MOST_UNEVEN * min(usual):
         raise NotDressable("the garment would be stretched out of shape")
 
 

@@ -1,6 +1,5 @@
 """Dresses the person in a photo: positions the garment, places its pieces, keeps the light."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +8,7 @@ from PIL import Image
 
 from wearon_cli.core.body.pose import PoseReading
 from wearon_cli.core.preview.cloth import find_worn_cloth
-from wearon_cli.core.preview.figure import Figure, is_seated, read_figure
+from wearon_cli.core.preview.figure import Figure, read_figure
 from wearon_cli.core.preview.garment import Garment
 from wearon_cli.core.preview.layers import (
     Layer,
@@ -26,18 +25,16 @@ from wearon_cli.core.preview.rasters import Floats, Mask, Rgb, soften, soften_li
 # How cloth hangs. No source: set by eye on rendered people.
 EASE: Final = 0.05  # wider than the body
 WIDEST_DRAPE: Final = 1.25  # ends at this share of the upper half's usual breadth
-NECKLINE: Final = 1.7  # farthest from the neck's middle, in half necks, that a neckline shows skin
 LEAST_DRAPE: Final = 0.9  # cloth hangs from the chest: at least this share of its breadth wide
 USUAL_LENGTH: Final = 1.35  # of a top, over its width
 USUAL_HEM: Final = 1.06  # where that ends, in torsos below the shoulder joints
 SLEEVE_START: Final = 0.1  # of a short sleeve, added to its length, in torsos
+LONGER: Final = 0.35  # most that is added, in torsos, to hide the sleeve of the person's own top
 BELT: Final = 0.075  # where legs begin to part, in torsos above the hip joints
-OWN_TOP_PX: Final = 360  # longest side of the photo in which the person's own top is looked for
 SCALE_STEP: Final = 8  # pixels between the places where the laid garment's scale is read
-#: Skin and an old top nearer than this (0..255) look the same in a chin's shadow.
-LEAST_CONTRAST: Final = 45
 
 type Frame = tuple[slice, slice]
+type OnArms = tuple[tuple[Floats, Floats], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +48,7 @@ class Dressed:
     own_top: Mask  # the person's own top
     body: Mask  # between the sides of the garment's body
     arms: Mask  # bare ones in front of it
+    limbs: Mask  # the middle of forearms and hands below the sleeves
     #: Body, then sleeves: (n, 2) larger and smaller scale at some places, in pixels of the
     #: garment's photo for one of the person's.
     scales: tuple[Floats, ...]
@@ -69,12 +67,18 @@ def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
     """
     figure = read_figure(pose)
     frame = _frame(figure)
-    own = find_worn_cloth(rgb, pose, longest_px=OWN_TOP_PX)[frame]
-    scene = _scene(rgb[frame].astype(float), pose, figure, garment, frame, own)
+    y, x = np.mgrid[frame].astype(float)
+    on_arms = tuple(arm.along_across(x, y) for arm in figure.arms)
+    own = find_worn_cloth(rgb, pose)[frame]
+    elbows = np.array([1.1 * arm.starts[1] for arm in figure.arms])
+    own = own & ~_arms_below(figure, on_arms, elbows, 1.2)
+    scene = _scene(rgb[frame].astype(float), pose, figure, garment, frame, own, on_arms)
     bare = arms_in_front(scene)
+    ends = np.array(scene.sleeve_ends) + 0.05 * figure.torso_px
+    limbs = _arms_below(figure, on_arms, np.maximum(ends, elbows), 0.4) & (scene.shown > 0.5)
     layers = [body_layer(scene, bare)]
-    if garment.sleeves:
-        layers += [sleeve_layer(scene, at, sleeve) for at, sleeve in enumerate(garment.sleeves)]
+    if garment.sleeve:
+        layers += [sleeve_layer(scene, at, garment.sleeve) for at in (0, 1)]
     cover = np.asarray(np.max([layer.cover for layer in layers], axis=0), float)
     leftover = leftover_layer(scene, layers[0], cover)
     layers.insert(0, leftover)
@@ -93,8 +97,19 @@ def dress(rgb: Rgb, pose: PoseReading, garment: Garment) -> Dressed:
         cover=cover,
         body=body,
         arms=np.asarray((bare > 0.5) & body),
+        limbs=limbs,
         scales=tuple(_scales(layer) for layer in layers[1:]),
     )
+
+
+def _arms_below(figure: Figure, on_arms: OnArms, starts: Floats, breadth: float) -> Mask:
+    """Arms that can be seen, from some way down to the fingers, at a share of their breadth."""
+    found = np.zeros(on_arms[0][0].shape, bool)
+    for arm, (way, across), start in zip(figure.arms, on_arms, starts, strict=True):
+        if not arm.is_hidden:
+            inside = np.abs(across) < breadth * arm.radius_at(way)
+            found |= inside & (way > start) & (way < arm.starts[3])
+    return found
 
 
 def _scales(layer: Layer) -> Floats:
@@ -120,12 +135,18 @@ def _frame(figure: Figure) -> Frame:
 
 
 def _scene(
-    person: Floats, pose: PoseReading, figure: Figure, garment: Garment, frame: Frame, own: Mask
+    person: Floats,
+    pose: PoseReading,
+    figure: Figure,
+    garment: Garment,
+    frame: Frame,
+    own: Mask,
+    on_arms: OnArms,
 ) -> Scene:
     y, x = np.mgrid[frame].astype(float)
     shown = pose.mask[frame].astype(float)
-    hem = _hem(figure, pose, garment, own, y, x)
-    on_arms = tuple(arm.along_across(x, y) for arm in figure.arms)
+    hem = _hem(figure, garment, own, y, x)
+    near = np.clip(soften(shown, 0.024 * figure.torso_px) * 6 - 0.6, 0, 1)
     left, right = _drape(figure, y[:, 0], hem)
     scale = min(1.0, 1.3 * float(np.median(right - left)) / garment.width)
     rows, cols = garment.rgb.shape[:2]
@@ -138,7 +159,7 @@ def _scene(
         cloth_scale=scale,
         person=person,
         shown=shown,
-        closeness=np.clip(soften(shown, 0.024 * figure.torso_px) * 6 - 0.6, 0, 1),
+        closeness=np.where(y < figure.armpit, near, 1),
         x=x,
         y=y,
         left=left,
@@ -152,9 +173,7 @@ def _scene(
     )
 
 
-def _hem(
-    figure: Figure, pose: PoseReading, garment: Garment, own: Mask, y: Floats, x: Floats
-) -> float:
+def _hem(figure: Figure, garment: Garment, own: Mask, y: Floats, x: Floats) -> float:
     """Row where the garment ends: by its length, and not above the person's own top."""
     start, torso = float(figure.joints[:, 1].mean()), figure.torso_px
     longer = float(np.clip(0.6 * (garment.length / garment.width - USUAL_LENGTH), -0.06, 0.3))
@@ -164,29 +183,23 @@ def _hem(
     if not len(worn):
         return usual
     end = float(y[worn[-1], 0])
-    if is_seated(pose, torso):
-        return float(np.clip(end, start + 0.75 * torso, start + 1.05 * torso))
+    if figure.is_seated:
+        return float(np.clip(end, start + 0.75 * torso, start + 0.95 * torso))
     return float(np.clip(end, usual, usual + 0.2 * torso))
 
 
-def _sleeve_ends(
-    figure: Figure, garment: Garment, own: Mask, on_arms: Sequence[tuple[Floats, Floats]]
-) -> tuple[float, ...]:
+def _sleeve_ends(figure: Figure, garment: Garment, own: Mask, on_arms: OnArms) -> tuple[float, ...]:
     """How far down each arm the sleeves go, in pixels from the shoulder joint."""
-    if not garment.sleeves:
+    if not garment.sleeve:
         return (0.0, 0.0)
     if garment.has_long_sleeves:
         return tuple(float(arm.starts[2]) for arm in figure.arms)
-    torso = figure.torso_px
-    length = torso * (SLEEVE_START + 1.3 * garment.sleeve_share)
+    length = figure.torso_px * (SLEEVE_START + 1.3 * garment.sleeve_share)
     ends = []
     for arm, (way, across) in zip(figure.arms, on_arms, strict=True):
-        # A little longer where that hides the sleeve of the person's own top.
-        bins = np.arange(0, 0.35 * torso, max(2.0, 0.02 * torso)) + length
-        inner = own & (np.abs(across) < 0.5 * arm.radius_at(way))
-        worn = np.histogram(way[inner], bins)[0]
-        end = length if worn[0] == 0 else float(bins[1:][np.flatnonzero(worn)[-1]])
-        ends.append(min(end + 0.02 * torso, float(arm.starts[2])))
+        worn = own & (np.abs(across) < 0.5 * arm.radius_at(way))
+        worn &= way < length + LONGER * figure.torso_px
+        ends.append(min(float(way[worn].max(initial=length)), float(arm.starts[2])))
     return tuple(ends)
 
 
@@ -236,12 +249,11 @@ def _neck_skin(scene: Scene, cover: Floats) -> Layer:
     off_px, up = np.abs(scene.x - figure.neck_x), line - scene.y
     neck = (off_px < 0.8 * figure.neck_half) & (up > 0) & (up < 0.5 * figure.neck_half)
     neck = neck & (scene.shown > 0.5) & (scene.own < 0.3)
-    near = (off_px < NECKLINE * figure.neck_half) & (scene.y < figure.armpit)
+    near = (off_px < scene.shoulders.half) & (scene.y < figure.armpit)
     old = near & (cover < 0.99) & (soften(scene.own, 0.01 * figure.torso_px) > 0.1)
     colour, seen = scene.person, np.zeros_like(old)
     if neck.any() and old.any():
         # Just above the old collar, where the chin's shadow ends.
         skin = np.quantile(scene.person[neck], 0.6, axis=0)
-        if np.abs(skin - np.median(scene.person[old], axis=0)).max() >= LEAST_CONTRAST:
-            colour, seen = np.broadcast_to(skin, colour.shape), old & (scene.shown > 0.5)
+        colour, seen = np.broadcast_to(skin, colour.shape), old & (scene.shown > 0.5)
     return Layer(colour=colour, cover=soften(seen.astype(float), 1.0))

@@ -74,7 +74,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Figure:
-    """A standing person, as far as a top needs it."""
+    """A person, as far as a top needs it."""
 
     torso_px: float
     joints: Floats  # (2, 2) shoulder joints, left and right
@@ -83,6 +83,7 @@ class Figure:
     armpit: float  # row
     neck_x: float
     neck_half: float
+    is_seated: bool  # the thighs do not hang down
     person: Mask  # (rows, cols)
 
     def sides(self, rows: Floats) -> tuple[Floats, Floats]:
@@ -118,19 +119,12 @@ class Figure:
         return np.asarray(middle + side * extent)
 
 
-def is_seated(pose: PoseReading, torso_px: float) -> bool:
-    """True when the person is seated: the thighs do not point down."""
-    y = pose.pixels()[:, 1]
-    drops = y[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE]] - y[list(_HIPS)]
-    return bool(drops.max() < SEATED_DROP * torso_px)
-
-
 def read_figure(pose: PoseReading) -> Figure:
     """
     Find the positions on a person where a top is placed.
 
     Raises:
-        NotDressable: Shoulders and hips are not both where a torso has them.
+        NotDressable: Shoulders and hips are not both where a torso has them, or seen from behind.
     """
     points = pose.pixels().astype(float)
     person = np.asarray(pose.mask > 0.5)
@@ -143,11 +137,14 @@ def read_figure(pose: PoseReading) -> Figure:
     upright = hips[:, 1].min() > joints[:, 1].max() + 0.3 * torso_px
     if not inside or not upright or torso_px < LEAST_TORSO_PX:
         raise NotDressable("the person's upper body cannot be seen well enough")
+    if points[Landmark.LEFT_SHOULDER, 0] < points[Landmark.RIGHT_SHOULDER, 0]:
+        raise NotDressable("the person is seen from behind")
     left, right = (
         _arm(points[list(arm)], pose.visibility[list(arm)].astype(float), person, side, torso_px)
         for arm, side in zip(arms, (-1, 1), strict=True)
     )
     neck_x, neck_half = _neck(points, joints, person)
+    drops = points[[Landmark.LEFT_KNEE, Landmark.RIGHT_KNEE], 1] - points[list(_HIPS), 1]
     return Figure(
         torso_px=torso_px,
         joints=joints,
@@ -156,6 +153,7 @@ def read_figure(pose: PoseReading) -> Figure:
         armpit=float(joints[:, 1].mean() + ARMPIT_DOWN * torso_px),
         neck_x=neck_x,
         neck_half=neck_half,
+        is_seated=bool(drops.max() < SEATED_DROP * torso_px),
         person=person,
     )
 
@@ -188,13 +186,12 @@ def _neck(points: Floats, joints: Floats, person: Mask) -> tuple[float, float]:
     mouth = points[[Landmark.MOUTH_LEFT, Landmark.MOUTH_RIGHT]].mean(0)
     base = joints.mean(0)
     rows = np.arange(*np.clip([mouth[1], base[1]], 0, len(person) - 1).astype(int))
-    around = np.interp(rows, [mouth[1], base[1]], [mouth[0], base[0]])[:, None]
-    column, outside = np.arange(person.shape[1]), ~person[rows]
-    first = np.where(outside & (column < around), column, -np.inf).max(1)
-    last = np.where(outside & (column >= around), column, np.inf).min(1)
-    thinnest = int((last - first).argmin()) if len(rows) else 0
-    if not len(rows) or np.isinf(last - first)[thinnest]:
+    if not len(rows):
         return float(base[0]), NECK_HALF[0] * span
-    half = span * float(np.clip((last - first)[thinnest] / (2 * span), *NECK_HALF))
-    middle = (first + last)[thinnest] / 2
+    column = np.interp(rows, [mouth[1], base[1]], [mouth[0], base[0]])
+    start = np.column_stack([column, rows])
+    left, right = (reach(person, start, np.array([side, 0]), int(span)) for side in (-1, 1))
+    at = int((left + right).argmin())
+    half = span * float(np.clip((left + right)[at] / (2 * span), *NECK_HALF))
+    middle = float(column[at] + (right - left)[at] / 2)
     return float(np.clip(middle, base[0] - 0.1 * span, base[0] + 0.1 * span)), half

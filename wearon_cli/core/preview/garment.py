@@ -23,7 +23,6 @@ MARGIN: Final = 0.012
 # How tops lie on floors and hangers. No source: set by eye on phone photos.
 #: Rows of the shoulders, as shares of the height: they show where the middle is.
 SHOULDERS: Final = (0.06, 0.16)
-WORN_HEM: Final = 0.05  # where a worn top ends at the latest, in torsos below the hip joints
 COLLAR: Final = 0.04  # rows of the collar's ends, as a share of the height
 ARMPIT_ROWS: Final = (0.14, 0.68)  # rows where an armpit can be
 #: Where the armpit is when a sleeve lies against the body, which then comes in further down.
@@ -35,8 +34,6 @@ CUFF_STEP: Final = 0.22
 STEP_ROWS: Final = 0.06
 LEAST_SLEEVE: Final = 0.02  # least area of a sleeve, as a share of all cloth
 LONG_SLEEVE: Final = 0.5  # from this share of the body's length on, a sleeve goes to the wrist
-#: A sleeve that is this much longer than the other one shows both: that one is folded.
-FOLDED: Final = 1.4
 #: Length over width of a body that can be a top: least, and most with and without sleeves.
 SHORTEST, LONGEST, LONGEST_VEST = 0.75, 2.0, 1.9
 LEAST_MIDDLE: Final = 0.9  # share of the rows that have cloth in the middle: trousers have a gap
@@ -73,8 +70,8 @@ class Garment:
     hem: Floats
     #: Where the collar ends, left and right, as shares of the way from the left to the right side.
     neck: tuple[float, float]
-    #: Left, right; one photographed sleeve may stand for both. None: it has none.
-    sleeves: tuple[Sleeve, Sleeve] | None
+    #: The longer one stands for both: the other may be folded. None: it has none.
+    sleeve: Sleeve | None
 
     @property
     def width(self) -> float:
@@ -90,7 +87,7 @@ class Garment:
     @property
     def sleeve_share(self) -> float:
         """Length of the sleeves over the body's; 0: it has none."""
-        return max((sleeve.length for sleeve in self.sleeves or ()), default=0.0) / self.length
+        return self.sleeve.length / self.length if self.sleeve else 0.0
 
     @property
     def has_long_sleeves(self) -> bool:
@@ -133,16 +130,22 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
             halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
     else:
         middle = float(wearer.joints[:, 0].mean())
-        halves = _worn_halves(wearer, middle, len(cloth))
+        sides = wearer.sides(np.arange(float(len(cloth))))
+        halves = [
+            _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
+            for side, edge in zip((-1, 1), sides, strict=True)
+        ]
         # Trousers may have the top's colour.
-        hips = float(wearer.hips[:, 1].mean())
-        cloth = cloth & (np.arange(len(cloth)) < hips + WORN_HEM * wearer.torso_px)[:, None]
+        cloth = cloth & (np.arange(len(cloth)) < wearer.hips[:, 1].mean())[:, None]
         rows = np.flatnonzero(cloth.any(1))
     armpits = [half.armpit for half in halves if half.armpit is not None]
     armpit = int(np.mean(armpits)) if armpits else int(rows[0] + 0.33 * len(rows))
     left, right = _sides(halves, middle, armpit, int(rows[-1]))
     top = _edge(ends(cloth.T)[0], left[armpit], right[armpit])
     hem = _edge(ends(cloth.T)[1], left[rows[-1]], right[rows[-1]], corner=0.05)
+    if wearer is not None:
+        # Hands and pockets of the wearer are no part of its cut.
+        hem = np.full_like(hem, np.median(hem))
     garment = Garment(
         rgb=_bled(rgb, cloth),
         armpit=float(armpit),
@@ -151,7 +154,7 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
         top=top,
         hem=hem,
         neck=_neck(top, len(rows)),
-        sleeves=_sleeves(cloth, halves, left, right, armpit, top),
+        sleeve=_longer_sleeve(cloth, halves, left, right, armpit, top),
     )
     _require_top(garment, cloth, middle, is_worn=wearer is not None)
     return garment
@@ -182,14 +185,6 @@ def _half(cloth: Mask, middle: float, side: int, rows: NDArray[np.intp]) -> _Hal
     return _Half(side=side, reach=extent, armpit=armpit)
 
 
-def _worn_halves(wearer: Figure, middle: float, height: int) -> list[_Half]:
-    """The halves of a worn top: where the wearer's arms begin."""
-    return [
-        _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
-        for side, edge in zip((-1, 1), wearer.sides(np.arange(float(height))), strict=True)
-    ]
-
-
 def _inwards(extent: Floats, first: int, height: int, stop: int, least: float) -> int | None:
     """The row where the outline has come in from the sleeve to the body; None: it never does."""
     step = max(2, round(STEP_ROWS * height))
@@ -217,9 +212,6 @@ def _sides(halves: list[_Half], middle: float, armpit: int, last: int) -> tuple[
         widest = np.interp(np.arange(len(extent)), [armpit, last], [1.1, 1.4])
         extent = np.minimum(extent, usual * widest)
         extent[:armpit] = usual
-        # The hem's corners are round; the sides run on to where it hangs lowest.
-        corner = last - height // 14
-        extent[corner:] = np.median(extent[corner - height // 10 : corner + 1])
         reaches.append(median(extent, max(1, height // 20)))
     return middle - reaches[0], middle + reaches[1]
 
@@ -257,33 +249,25 @@ def _neck(top: Floats, height: int) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _sleeves(
+def _longer_sleeve(
     cloth: Mask, halves: list[_Half], left: Floats, right: Floats, armpit: int, top: Floats
-) -> tuple[Sleeve, Sleeve] | None:
+) -> Sleeve | None:
     columns = np.arange(cloth.shape[1])
     parts = (cloth & (columns < left[:, None]), cloth & (columns > right[:, None]))
-    found: list[Sleeve | None] = []
+    found: list[Sleeve] = []
     for half, part, edge, shoulder in zip(
         halves, parts, (left, right), (top[0], top[-1]), strict=True
     ):
         seed = np.zeros_like(part)
         seed[: armpit + 1] = True
         piece = flood(seed, part)
-        if half.armpit is None or piece.sum() < LEAST_SLEEVE * cloth.sum():
-            found.append(None)
-            continue
-        origin = np.array([edge[armpit], (shoulder + armpit) / 2])
-        found.append(_sleeve(cloth, piece, origin, armpit, half.side))
-    longer = max(filter(None, found), key=lambda sleeve: sleeve.length, default=None)
-    if longer is None:
-        return None
-    one, other = (
-        each if each and longer.length <= FOLDED * each.length else longer for each in found
-    )
-    return one, other
+        if half.armpit is not None and piece.sum() > LEAST_SLEEVE * cloth.sum():
+            origin = np.array([edge[armpit], (shoulder + armpit) / 2])
+            found.append(_sleeve(cloth, piece, origin, half.side))
+    return max(found, key=lambda sleeve: sleeve.length, default=None)
 
 
-def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> Sleeve:
+def _sleeve(cloth: Mask, part: Mask, origin: Floats, side: int) -> Sleeve:
     points = np.argwhere(part)[:, ::-1].astype(float) - origin
     along = points.mean(0) / np.hypot(*points.mean(0))
     out = np.array([along[1], -along[0]]) * side
@@ -295,10 +279,7 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, armpit: int, side: int) -> 
     centre = np.bincount(nearest.astype(int), across, SLEEVE_POINTS) / np.maximum(count, 1)
     start = origin + steps[:, None] * along + centre[:, None] * out
     upper = centre + reach(cloth, start, out, most)
-    # Near the body the lower edge is the armpit's height; where it is free, its own.
-    pit = np.array([0, armpit - origin[1]])
-    free = centre - reach(part, start, -out, most)
-    lower = np.where(steps <= pit @ along, pit @ out, free)
+    lower = centre - reach(part, start, -out, most)
     return Sleeve(
         origin=origin,
         along=along,
@@ -318,14 +299,14 @@ def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool)
     if cloth[:border].any() or (cloth[-border:].any() and not is_worn):
         raise NotDressable("the garment is cut off in its picture")
     shape = garment.length / max(garment.width, 1.0)
-    longest = LONGEST if garment.sleeves else LONGEST_VEST
+    longest = LONGEST if garment.sleeve else LONGEST_VEST
     rows = np.arange(int(garment.armpit), int(np.median(garment.hem)))
     if not SHORTEST < shape < longest or cloth[rows, int(middle)].mean() < LEAST_MIDDLE:
         raise NotDressable("only tops are dressed in a preview")
     row = int(garment.armpit)
     if abs(garment.left[row] + garment.right[row] - 2 * middle) > MOST_SKEW * garment.width:
         raise NotDressable("the garment does not lie straight in its picture")
-    if garment.sleeves is None:
+    if garment.sleeve is None:
         depth = np.interp(0.5, np.linspace(0, 1, EDGE_POINTS), garment.top) - garment.top.min()
         if depth < LEAST_NECKLINE * garment.length:
             raise NotDressable("no sleeves and no neckline can be made out")

@@ -13,16 +13,15 @@ import numpy as np
 
 from wearon_cli.core.preview.figure import Arm, Figure
 from wearon_cli.core.preview.garment import EDGE_POINTS, SLEEVE_POINTS, Garment, Sleeve
-from wearon_cli.core.preview.light import likeness, roundness
+from wearon_cli.core.preview.light import likeness
 from wearon_cli.core.preview.rasters import Floats, Mask, soften
 
 # How cloth hangs. No source: set by eye on rendered people.
-#: Wider than the arm, at the shoulder and at the cuff, of short and of long sleeves.
-SHORT_EASE: Final = (0.05, 0.25)
-LONG_EASE: Final = (0.05, 0.12)
-#: A neckline less deep than this (share of the length) is a collar seen with its back: the neck
-#: hides it, down to this depth (share of half its width).
-OPEN_NECK: Final = 0.03
+#: Sleeves are wider than the arm, at the shoulder and at the cuff.
+EASE: Final = (0.05, 0.2)
+#: Most of a photo that a short sleeve is taken from, in its lengths: above it are collar and floor.
+BEYOND_SLEEVE: Final = 1.2
+#: The neck hides the back of a collar, down to this depth (share of half its width).
 CREW_DEPTH: Final = 0.55
 
 
@@ -57,7 +56,7 @@ class Scene:
     cloth_scale: float
     person: Floats  # (rows, cols, 3), 0..255: the photo in this frame
     shown: Floats  # (rows, cols), 0..1: the person's mask in this frame
-    #: (rows, cols), 0..1: how near to the person: cloth lies on shoulders, it does not float.
+    #: (rows, cols), 0..1: how near to the person, above the armpits: cloth does not float.
     closeness: Floats
     x: Floats  # (rows, cols) columns and rows of the photo
     y: Floats
@@ -81,7 +80,8 @@ def body_layer(scene: Scene, bare: Floats) -> Layer:
     shares = np.linspace(0, 1, EDGE_POINTS)
     level = float(np.interp(0.5, shoulders.between, shoulders.line))
     scale = (scene.hem - level) / garment.length
-    hem = np.interp(across, shares, _hem_line(scene, scale))
+    cut = (garment.hem - np.median(garment.hem)) * scale
+    hem = scene.hem + np.interp(across, shares, cut)
     below = y - shoulders.line
     # At the top the collars' ends meet; further down the sides alone count.
     fade = np.clip(1 - below / (0.4 * (scene.hem - level)), 0, 1) ** 2
@@ -96,18 +96,14 @@ def body_layer(scene: Scene, bare: Floats) -> Layer:
     rows = np.arange(len(garment.left))
     left = np.interp(source_y, rows, garment.left)
     right = np.interp(source_y, rows, garment.right)
-    # Under the sleeves it goes on a little, so that nothing shows through the seam.
-    seam = np.where(y < scene.figure.armpit, 2.0, 0.0) if garment.sleeves else 0.0
-    cover = _soft(across * width + seam) * _soft((1 - across) * width + seam)
-    cover = np.where(y < scene.figure.armpit, cover * scene.closeness, cover)
-    cover = cover * _soft(below) * _soft(hem - y)
+    cover = _soft(across * width) * _soft((1 - across) * width)
+    cover = cover * _soft(below) * _soft(hem - y) * scene.closeness
     top = np.interp(source_across, shares, garment.top)
     opening = _soft((source_y - top) * scale) * _soft(_below_crew(scene))
     source_x = left + np.clip(source_across, 0, 1) * (right - left)
     wanted = (cover * opening > 0) | (scene.own > 0)
     return Layer(
-        colour=_pick(scene, source_x, source_y, wanted)
-        * roundness(2 * across - 1, 0.13)[..., None],
+        colour=_pick(scene, source_x, source_y, wanted) * _roundness(across, 0.13),
         cover=cover * opening * (1 - bare),
         source=(source_x, source_y),
     )
@@ -118,14 +114,16 @@ def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     figure, arm = scene.figure, scene.figure.arms[index]
     way, across = scene.on_arms[index]
     length = scene.sleeve_ends[index]
-    ease = LONG_EASE if scene.garment.has_long_sleeves else SHORT_EASE
-    upper = arm.radius_at(way) * (1 + np.interp(way, [0, length], ease))
-    lower = 1.1 * upper + _underarm(scene, arm, way)
+    radius = _tapered(arm, way) if scene.garment.has_long_sleeves else arm.radius_at(way)
+    upper = radius * (1 + np.interp(way, [0, length], EASE))
+    lower = 1.1 * upper
     share = np.clip((across + lower) / (upper + lower), 0, 1)
     steps = np.linspace(0, sleeve.length, SLEEVE_POINTS)
     # From the cuff upwards at the body's scale: a short sleeve begins in the photo's shoulder.
-    is_long = scene.garment.has_long_sleeves
-    scale = sleeve.length / length if is_long else _source_scale(scene)
+    scale = sleeve.length / length
+    if not scene.garment.has_long_sleeves:
+        body_px = max(scene.hem - float(scene.shoulders.line.min()), 1.0)
+        scale = min(scene.garment.length / body_px, BEYOND_SLEEVE * scale)
     source_way = sleeve.length - np.maximum(length - way, 0) * scale
     source_upper = np.interp(source_way, steps, sleeve.upper)
     source_lower = np.interp(source_way, steps, sleeve.lower)
@@ -141,23 +139,15 @@ def sleeve_layer(scene: Scene, index: int, sleeve: Sleeve) -> Layer:
     free = np.maximum(
         outside, _soft(1.1 * arm.radius_at(way) * front - np.abs(across)) * (front > 0)
     )
-    capped = np.where((across > 0) & (way < 0.3 * figure.torso_px), scene.closeness, 1)
-    capped = capped * _soft(scene.y - scene.shoulders.line)
-    cover = _soft(upper - across) * _soft(across + lower) * _soft(length - way) * free * capped
-    shade = roundness(2 * share - 1, 0.3)
-    return Layer(
-        colour=_pick(scene, x, y, cover > 0) * shade[..., None], cover=cover, source=(x, y)
-    )
-
-
-def _source_scale(scene: Scene) -> float:
-    """Pixels of the garment's photo for one on the person."""
-    return scene.garment.length / max(scene.hem - float(scene.shoulders.line.min()), 1.0)
+    cover = _soft(upper - across) * _soft(across + lower) * _soft(length - way) * free
+    cover = cover * _soft(scene.y - scene.shoulders.line) * scene.closeness
+    colour = _pick(scene, x, y, cover > 0) * _roundness(share, 0.3)
+    return Layer(colour=colour, cover=cover, source=(x, y))
 
 
 def leftover_layer(scene: Scene, body: Layer, cover: Floats) -> Layer:
     """More of the garment where the person's own top would still be seen, down to its ends."""
-    torso, clear = scene.figure.torso_px, 1.0 if scene.garment.sleeves else 1.5
+    torso, clear = scene.figure.torso_px, 1.0 if scene.garment.sleeve else 1.5
     allowed = (scene.y > scene.shoulders.line) & (scene.y < scene.hem + 0.2 * torso)
     for (way, across), arm, end in zip(
         scene.on_arms, scene.figure.arms, scene.sleeve_ends, strict=True
@@ -166,14 +156,6 @@ def leftover_layer(scene: Scene, body: Layer, cover: Floats) -> Layer:
     neck = (scene.shoulders.between > 0) & (scene.shoulders.between < 1)
     allowed &= ~(neck & (scene.y < scene.figure.armpit))
     return Layer(colour=body.colour, cover=scene.own * (1 - cover) * allowed)
-
-
-def _hem_line(scene: Scene, scale: float) -> Floats:
-    """Rows of the laid hem from side to side: as it is cut, and lower in the middle."""
-    shares = np.linspace(0, 1, EDGE_POINTS)
-    sag = 0.02 * scene.figure.torso_px * (1 - (2 * shares - 1) ** 2)
-    cut = scene.garment.hem - np.median(scene.garment.hem)
-    return scene.hem + sag + cut * scale
 
 
 def _bridged(garment: Garment) -> Floats:
@@ -189,13 +171,9 @@ def _bridged(garment: Garment) -> Floats:
 
 
 def _below_crew(scene: Scene) -> Floats:
-    """Pixels under a crew neck; everywhere when the garment has a visible neckline."""
-    garment, shoulders = scene.garment, scene.shoulders
-    depth = (garment.top - _bridged(garment)).max()
-    if depth > OPEN_NECK * garment.length:
-        return np.full(scene.x.shape, np.inf)
-    curve = np.maximum(1 - (2 * shoulders.between - 1) ** 2, 0)
-    return scene.y - shoulders.line - CREW_DEPTH * shoulders.half * curve
+    """Pixels under a crew neck, the highest neckline there is."""
+    curve = np.maximum(1 - (2 * scene.shoulders.between - 1) ** 2, 0)
+    return scene.y - scene.shoulders.line - CREW_DEPTH * scene.shoulders.half * curve
 
 
 def arms_in_front(scene: Scene) -> Floats:
@@ -220,18 +198,23 @@ def arms_in_front(scene: Scene) -> Floats:
     return front
 
 
-def _underarm(scene: Scene, arm: Arm, way: Floats) -> Floats:
-    """Cloth under the arm, beyond the arm itself: down to the armpit, then less and less."""
-    row = int(np.clip(scene.figure.armpit - scene.y[0, 0], 0, len(scene.left) - 1))
-    pit = (scene.left if arm.side < 0 else scene.right)[row], np.array(scene.figure.armpit)
-    pit_way, pit_across = arm.along_across(*pit)
-    extra = np.maximum(0, -pit_across - arm.radius_at(pit_way))
-    return extra * np.clip(1 - (way - pit_way) / (0.3 * scene.figure.torso_px), 0, 1)
+def _tapered(arm: Arm, way: Floats) -> Floats:
+    """Radius of a straight tube to the wrist, wide enough for the arm and a short sleeve on it."""
+    wrist = arm.starts[2]
+    steps = np.linspace(0, 0.9 * wrist, SLEEVE_POINTS)
+    thin = float(arm.radius_at(wrist))
+    slope = ((arm.radius_at(steps) - thin) / (wrist - steps)).max()
+    return np.asarray(thin + slope * np.maximum(wrist - way, 0))
 
 
 def _soft(inside_px: Floats) -> Floats:
     """Cover from the distance inside an edge: edges are one pixel wide, not steps."""
     return np.clip(inside_px + 0.5, 0, 1)
+
+
+def _roundness(across: Floats, depth: float) -> Floats:
+    """Darker towards the sides (0 and 1): cloth goes round a body."""
+    return np.asarray(1 - depth * np.abs(2 * np.clip(across, 0, 1) - 1)[..., None] ** 3)
 
 
 def _pick(scene: Scene, x: Floats, y: Floats, wanted: Mask) -> Floats:

@@ -8,6 +8,7 @@ from wearon_cli.core.preview.rasters import Floats, Mask, soften
 
 #: Shares of red, green and blue in brightness (ITU-R BT.601).
 LUMA: Final = np.array([0.299, 0.587, 0.114])
+SMOOTH: Final = 0.02  # finest folds that are kept, in torsos
 #: Share of the old top's shading that is kept, and how far it may go. Set by eye.
 KEPT: Final = 0.85
 DARKEST, BRIGHTEST = 0.5, 1.3
@@ -37,10 +38,9 @@ def read_light(person: Floats, own: Mask, torso_px: float) -> Floats:
     usual = np.median(person[own], axis=0)
     usual_luma = max(float(usual @ LUMA), 1.0)
     same = likeness(person, usual) * own
-    near, sharp = _average(luma, same, max(1.0, 0.012 * torso_px))
-    far, blurred = _average(luma, same, 0.12 * torso_px)
-    sure, fair = np.clip(near * 1.5 - 0.25, 0, 1), np.clip(far * 4, 0, 1)
-    mixed = fair * (sure * sharp + (1 - sure) * blurred) + (1 - fair) * usual_luma
+    # Where little of it is near, its usual brightness is as good a guess.
+    sure = soften(same, SMOOTH * torso_px) + 0.1
+    mixed = (soften(same * luma, SMOOTH * torso_px) + 0.1 * usual_luma) / sure
     # On black cloth shading is hard to separate from noise.
     trust = KEPT * np.clip(usual_luma / 70, 0.25, 1)
     return np.asarray(np.clip(1 + trust * (mixed / usual_luma - 1), DARKEST, BRIGHTEST))
@@ -57,14 +57,3 @@ def likeness(pixels: Floats, usual: Floats) -> Floats:
     # In shadow all colours come closer; so do their differences.
     off = np.abs(pixels - usual * ratio[..., None]).max(-1) / np.clip(ratio, 0.35, 1)
     return np.asarray(np.clip(1.5 - (off + 250 * beyond) / STRANGE, 0, 1))
-
-
-def roundness(across: Floats, depth: float) -> Floats:
-    """Darker towards the sides (-1 and 1): cloth goes round a body."""
-    return 1 - depth * np.clip(np.abs(across), 0, 1) ** 3
-
-
-def _average(values: Floats, weights: Floats, radius: float) -> tuple[Floats, Floats]:
-    """Weights around each pixel, and the weighted mean of the values there."""
-    total = soften(weights, radius)
-    return total, soften(weights * values, radius) / np.maximum(total, 1e-3)

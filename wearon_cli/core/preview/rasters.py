@@ -88,18 +88,10 @@ def eroded(mask: Mask, radius: int) -> Mask:
 
 
 def grown(mask: Mask, radius: int) -> Mask:
-    """With all that is nearer than a radius (an octagon around each pixel)."""
-    for step in range(radius):
-        wider = mask.copy()
-        for axis in (0, 1):
-            # By turns over sides alone, and over corners too.
-            near, out = (
-                (wider.copy() if step % 2 else mask).swapaxes(0, axis),
-                wider.swapaxes(0, axis),
-            )
-            out[1:] |= near[:-1]
-            out[:-1] |= near[1:]
-        mask = wider
+    """With all that is nearer than a radius (a square around each pixel)."""
+    for _ in (0, 1):
+        total = np.cumsum(np.pad(mask.T, ((0, 0), (radius + 1, radius))), axis=1)
+        mask = total[:, 2 * radius + 1 :] > total[:, : -2 * radius - 1]
     return mask
 
 
