@@ -1,7 +1,7 @@
 """Times on the command line: parsing spans, formatting times."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
@@ -51,6 +51,12 @@ SinceOption = Annotated[
         help="How far to look back, such as 15m, 2h or 7d.",
     ),
 ]
+
+
+def whole_days(since: timedelta) -> tuple[date, date]:
+    """The first and the last UTC day of a look back: both count whole."""
+    now = utc_now().astimezone(UTC)
+    return (now - since).date(), now.date()
 
 
 def local(time: datetime) -> str:

@@ -1,19 +1,15 @@
 """`wearon costs`: what was paid for pictures, by day, store, model, provider or outcome."""
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.bars import bars
-from wearon_cli.cli.durations import A_WEEK, SinceOption
+from wearon_cli.cli.durations import A_WEEK, SinceOption, whole_days
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.operator.costs import GroupBy
 from wearon_cli.core.operator.costs import costs as parted
-from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
     from wearon_cli.core.settings import Settings
@@ -39,8 +35,10 @@ def costs(
     """
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
-        now = utc_now().astimezone(UTC)
-        first, last = (now - since).date(), now.date()
+        from wearon_cli.cli.bars import bars
+        from wearon_cli.cli.tables import Column, fitted
+
+        first, last = whole_days(since)
         lines = parted(await tools.book.rows(first, last), by)
         total_usd = sum(line.cost_usd for line in lines)
         purchases = sum(line.purchases for line in lines)

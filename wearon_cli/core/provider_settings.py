@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.image_models import OPENAI, RUNWARE, read_model_name
+from wearon_cli.core.provider_names import OPENAI, RUNWARE
 
 #: Every provider that may be configured, and the environment name of its key.
 PROVIDER_KEYS: Final[Mapping[str, str]] = {
@@ -72,6 +72,8 @@ def read_runware_models(names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         ValueError: One cannot be the name of a model.
     """
+    from wearon_cli.core.image_models import read_model_name
+
     for name in names:
         try:
             read_model_name(f"{RUNWARE}:{name}")

@@ -5,12 +5,20 @@ The only module that reads the environment. Durations are checked against each o
 (`cross_checks`).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from wearon_cli.core.cross_checks import cross_checks
 from wearon_cli.core.errors import ConfigError
@@ -26,19 +34,15 @@ from wearon_cli.core.provider_settings import (
 #: Required settings of a production role, by environment name. The key of each configured image
 #: provider is required too.
 PRODUCTION_NAMES: Final = ("REDIS_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+#: In the working folder; the environment wins over it.
+ENV_FILE = Path(".env")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings of all roles. Environment names are WEARON_<FIELD> unless an alias is given."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="WEARON_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
     )
 
     redis_url: SecretStr | None = Field(
@@ -64,7 +68,7 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_BASE_URL",
         description="Address of OpenAI's API.",
     )
-    openai_image_models: Annotated[tuple[str, ...], NoDecode] = Field(
+    openai_image_models: tuple[str, ...] = Field(
         OPENAI_MODELS,
         validation_alias="OPENAI_IMAGE_MODELS",
         min_length=1,
@@ -88,18 +92,18 @@ class Settings(BaseSettings):
     openai_outer_model: str = Field(
         "gpt-6-luna", description="Text model that calls the image tool (responses only)."
     )
-    runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
+    runware_models: tuple[str, ...] = Field(
         ("p-image",),
         min_length=1,
         description="Runware models, comma separated: p-image, flux-vto, gpt-image-2, "
         "gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
     )
-    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+    providers: tuple[str, ...] = Field(
         ("openai",),
         description="Image providers in order, comma separated: openai, runware. The next one is "
         "used when one is halted, retired or out of credit.",
     )
-    store_providers: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
+    store_providers: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Order of providers for individual merchant stores, as a JSON object: "
         '{"STORE_ID": ["runware", "openai"]}.',
@@ -156,7 +160,7 @@ class Settings(BaseSettings):
     pictures_in_memory: int = Field(
         32, ge=1, description="Original pictures held in memory at once by one Celery process."
     )
-    fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    fetch_origins: tuple[str, ...] = Field(
         (), description="Additional origins that pictures may be fetched from, comma separated."
     )
 
@@ -354,7 +358,7 @@ def load_settings(**overrides: Any) -> Settings:
         ConfigError: Names the invalid variables, never their values.
     """
     try:
-        return Settings(**overrides)
+        return Settings(**{**_environment(), **overrides})
     except ValidationError as exc:
         faults = "; ".join(
             f"{_environment_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}"
@@ -363,8 +367,30 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(faults, hint="docs/configuration.md lists every setting") from exc
 
 
+def _environment() -> dict[str, Any]:
+    """The settings of the environment and of `.env`, as text; empty ones count as unset."""
+    surroundings = os.environ.items()  # noqa: TID251 - the one place
+    found = {**_env_file(), **{name.upper(): text for name, text in surroundings if text}}
+    named = {name: _variable(name) for name in Settings.model_fields}
+    return {name: found[variable] for name, variable in named.items() if variable in found}
+
+
+def _env_file() -> dict[str, str]:
+    if not ENV_FILE.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name.upper(): text for name, text in dotenv_values(ENV_FILE).items() if text}
+
+
+def _variable(name: str) -> str:
+    """The environment name of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"WEARON_{name.upper()}"
+
+
 def _environment_name(location: tuple[int | str, ...]) -> str:
     if not location:
         return ""
     name = str(location[0])
-    return f"{name if name.isupper() else f'WEARON_{name.upper()}'}: "
+    return f"{_variable(name) if name in Settings.model_fields else name}: "

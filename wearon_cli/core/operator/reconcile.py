@@ -88,7 +88,7 @@ class Reconciler:
 
     inspector: Inspector
     journal: Journal
-    settlement: "Settlement"
+    settlement: "Callable[[], Settlement]"  # built only where something is given back
     orphan_age_s: float
 
     async def find(
@@ -155,7 +155,7 @@ class Reconciler:
             if report.credit.state is not CreditState.OWED:
                 break
             # Settlement reads everything once more under its lock, and decides.
-            credit = await self.settlement.return_credit(report.session)
+            credit = await self.settlement().return_credit(report.session)
             if credit.state is not CreditState.RETURNED:
                 break
             given += 1
