@@ -34,7 +34,7 @@ from devkit.redis_use import redis_use
 from devkit.servers.redis_server import RedisServer
 from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 from wearon_cli.adapters.local.accounts import DEMO_STORE_ID, DEMO_USER_ID
-from wearon_cli.core.operator.inspector import Search
+from wearon_cli.core.operator.search import Wanted
 from wearon_cli.core.session import utc_now
 from wearon_cli.core.settings import Settings, load_settings
 from wearon_cli.runtime.all.local_stack import local_services
@@ -198,9 +198,9 @@ def search_s(settings: Settings) -> float:
         async with open_operator_tools(settings) as tools:
             for _ in range(VIEWS):
                 begun_s = time.perf_counter()
-                found = await tools.inspector.search(Search(since=utc_now() - timedelta(days=30)))
+                page = await tools.search.find(Wanted(since=utc_now() - timedelta(days=30)))
                 took.append(time.perf_counter() - begun_s)
-                assert len(found) == 50
+                assert len(page.sessions) == 50
         return took
 
     return statistics.median(asyncio.run(run()))

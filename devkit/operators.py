@@ -5,13 +5,8 @@ from typing import Any
 
 from devkit.world import World
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
-from wearon_cli.adapters.redis.ending_counts import RedisEndingCounts
-from wearon_cli.adapters.redis.failures import RedisFailureCounts
 from wearon_cli.adapters.redis.locks import RedisRefundLock
-from wearon_cli.adapters.redis.queue_stats import RedisQueueStats
-from wearon_cli.adapters.redis.workforce import RedisWorkforce
 from wearon_cli.core.operator.inspector import Inspector, SessionReport
-from wearon_cli.core.operator.letters import LetterTools
 from wearon_cli.core.operator.reconcile import Reconciler
 from wearon_cli.core.operator.replay import Replayer
 from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
@@ -68,7 +63,7 @@ class Operators:
         return Reconciler(
             inspector=self.inspector,
             journal=self._world.fuse.wrap(self._world.journal),
-            settlement=self._world.settlement(),
+            settlement=self._world.settlement,
             orphan_age_s=self._orphan_age_s,
         )
 
@@ -80,29 +75,19 @@ class Operators:
             ledger=store.ledger,
             storage=store.storage,
             intake=self._world.fuse.wrap(self._world.intake),
+            journal=self._world.fuse.wrap(self._world.journal),
         )
 
     @property
     def tools(self) -> OperatorTools:
         """The tools of a command."""
-        world, store = self._world, self.store
+        world = self._world
         return OperatorTools(
-            inspector=self.inspector,
-            replayer=self.replayer,
-            undo=self.undo,
-            reconciler=self.reconciler,
-            orders=self.orders,
-            sessions=store.sessions,
-            storage=store.storage,
-            letters=LetterTools(
-                dead_letters=world.dead_letters, journal=world.journal, replayer=self.replayer
-            ),
-            queue_stats=RedisQueueStats(world.redis, heartbeat_s=10.0),
-            workforce=RedisWorkforce(world.redis),
-            endings=RedisEndingCounts(world.redis),
-            book=RedisPurchaseBook(world.redis),
-            failures=RedisFailureCounts(world.redis),
-            require_whole_view=store.require_whole_view,
+            settings=world.settings,
+            redis=world.redis,
+            store=self.store,
+            intake=world.intake,
+            open_journal=lambda: world.fuse.wrap(world.journal),
         )
 
     async def report(self, key: SessionKey) -> SessionReport:

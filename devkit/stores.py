@@ -133,7 +133,7 @@ def settings_for(server: SupabaseServer, **changes: object) -> Settings:
         "supabase_service_role_key": SecretStr(SERVICE_KEY),
         "bucket": BUCKET,
     }
-    settings = Settings(**values | changes)  # type: ignore[arg-type]
+    settings = Settings(**values | changes)
     if "supabase_timeout_s" in changes:
         return settings
     # A busy machine may answer later than a refund's lock allows in production.

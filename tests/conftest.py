@@ -1,11 +1,12 @@
 """Shared by all tests: hides this machine's settings, and selects asyncio as the event loop."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from wearon_cli.core.settings import PRODUCTION_NAMES, Settings
+from wearon_cli.core.settings import PRODUCTION_NAMES
 
 #: Settings without the prefix, in addition to those that production requires.
 OTHER_NAMES = (
@@ -61,4 +62,4 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("WEARON_"):
             monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setattr("wearon_cli.core.settings.ENV_FILE", Path(os.devnull))

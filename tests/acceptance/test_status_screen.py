@@ -71,9 +71,9 @@ def test_the_screen_refreshes_by_itself_and_ctrl_c_ends_it(
 ) -> None:
     command, _ = stack
     with Terminal(command, columns=60) as terminal:
-        terminal.read_until("looked at")
+        terminal.read_until("as of")
         terminal.shown = b""
-        terminal.read_until("looked at")  # the next look
+        terminal.read_until("as of")  # the next look
         terminal.type("\x03")
         assert terminal.wait() == Interrupted.exit_code
     assert "\x1b[?1049l" in terminal.text  # the screen as it was before

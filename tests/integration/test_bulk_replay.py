@@ -7,9 +7,10 @@ import pytest
 from devkit.crashes import b2c
 from devkit.operators import Operators
 from devkit.world import World
+from wearon_cli.cli.bulk_replaying import replay_many
 from wearon_cli.cli.output import emit
 from wearon_cli.cli.replay_screen import progress_table
-from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
+from wearon_cli.cli.replaying import Replaying, replay_one
 from wearon_cli.core.errors import (
     ConsentMissing,
     GenerationRefused,

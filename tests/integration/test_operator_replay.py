@@ -30,8 +30,9 @@ from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.operator.bulk import Bulk, BulkProgress
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.inputs import EXPIRED
-from wearon_cli.core.operator.inspector import JobLocation, Search
+from wearon_cli.core.operator.inspector import JobLocation, Listed
 from wearon_cli.core.operator.replay_plan import ReplayAction
+from wearon_cli.core.operator.search import Pasted, Wanted
 from wearon_cli.core.session import Session, SessionKey, SessionMove, Status, fail, utc_now
 from wearon_cli.core.storage import previous_path, swap_path
 
@@ -488,16 +489,21 @@ async def test_the_cost_of_lost_calls_is_counted(world: World, operators: Operat
     assert sum(outcomes.values()) == len(world.generator.paid)
 
 
+async def search(operators: Operators, **wanted: Any) -> list[Listed]:
+    page = await operators.tools.search.find(Wanted(**wanted))
+    return list(page.sessions)
+
+
 async def test_a_search_finds_suspect_pictures(world: World, operators: Operators) -> None:
     suspect, _ = [await world.sell(owner_id=USER) for _ in range(2)]
     await world.run_all()
     facts = {"stage": "result", "findings": "not_applied", "action": "flagged"}
     await world.journal.note(suspect.session_id, "picture_suspect", **facts)
     since = utc_now() - timedelta(hours=1)
-    (found,) = await operators.inspector.search(Search(since=since, is_suspect=True))
+    (found,) = await search(operators, since=since, is_suspect=True)
     assert found.session.session_id == suspect.session_id
     assert found.suspicions == ("result: not_applied, flagged",)
-    everything = await operators.inspector.search(Search(since=since))
+    everything = await search(operators, since=since)
     assert [each.suspicions for each in everything] == [(), ()]
 
 
@@ -506,12 +512,31 @@ async def test_a_search_knows_why_sessions_failed(world: World, operators: Opera
     world.generator.plan = [GenerationRefused(), GenerationRefused()]
     await world.run_all()
     since = utc_now() - timedelta(hours=1)
-    found = await operators.inspector.search(Search(since=since, error_class="generation_refused"))
+    found = await search(operators, since=since, cause="generation_refused")
     assert len(found) == 2
-    assert await operators.inspector.search(Search(since=since, error_class="rate_limited")) == []
-    everything = await operators.inspector.search(Search(since=since, owner_id=USER))
+    assert await search(operators, since=since, cause="rate_limited") == []
+    everything = await search(operators, since=since, owner=USER)
     assert {each.session.session_id for each in everything} == {key.session_id for key in keys}
-    assert await operators.inspector.search(Search(since=since, owner_id=STORE)) == []
+    assert await search(operators, since=since, owner=STORE) == []
+
+
+async def test_a_pasted_text_and_every_filter_must_hold(world: World, operators: Operators) -> None:
+    """Seen: a request id or the beginning of a session id found sessions past every filter."""
+    ours = await absorb(world)
+    row = await world.sessions.get(ours)
+    assert row is not None
+    beginning = {"text": ours.session_id[:12]}
+    for pasted in (beginning, {"text": row.request_id}):
+        assert [each.session.key for each in await search(operators, **pasted)] == [ours]
+        assert await search(operators, **pasted, statuses=frozenset({Status.FAILED})) == []
+        assert await search(operators, **pasted, owner=USER) == []
+    whole = await operators.tools.search.find(
+        Wanted(text=ours.session_id, statuses=frozenset({Status.FAILED}))
+    )
+    assert (len(whole.sessions), whole.pasted) == (1, Pasted.SESSION)
+    store = await search(operators, text=STORE)
+    assert [each.session.key for each in store] == [ours]
+    assert await search(operators, text=STORE, owner=USER) == []
 
 
 # ------------------------------------------------------------------ many at once

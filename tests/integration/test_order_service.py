@@ -83,6 +83,15 @@ async def test_it_takes_one_credit_and_queues_one_job(world: World, placed: Orde
     assert kept == ([hat] if placed.channel is Channel.B2C else [])
 
 
+async def test_the_timeline_says_who_ordered_it(world: World) -> None:
+    """Seen: every act of an operator had a name but a try-on by hand."""
+    row = await Operators(world).orders.place(order(by="ann@support"))
+    await world.run_all()
+    first, second, *_ = (await Operators(world).report(row.key)).timeline
+    assert (first["event"], first["by"]) == ("ordered", "ann@support")
+    assert second["event"] == "taken"
+
+
 async def test_a_free_trial_takes_no_credit_and_gives_none_back(world: World) -> None:
     """The store's ledger has no entry for its request id, so nothing is owed, however it ends."""
     free = order(Channel.B2B, is_free=True)

@@ -24,7 +24,7 @@ OUTSIDE = ("devkit", "tests", "benchmarks", "scripts")
 LAYERS = ("core", "adapters", "wiring", "runtime", "cli", "commands", "app")
 
 #: Everything that `core` may import in addition to the standard library.
-CORE_LIBRARIES = {"PIL", "numpy", "pydantic", "pydantic_core", "pydantic_settings", "structlog"}
+CORE_LIBRARIES = {"PIL", "dotenv", "numpy", "pydantic", "pydantic_core", "structlog"}
 
 #: Folders of `core` that everything there may use, in addition to the modules directly in `core`.
 COMMON = {"pictures"}
@@ -37,8 +37,10 @@ MAY_LOOK_AT = {
     "jobs": {"checks"},
 }
 
-#: Who may touch the process environment besides pydantic in `core.settings`, and why.
+#: Who may touch the process environment and why.
 ENVIRONMENT_READERS = {
+    "core.settings": "reads the settings",
+    "app": "has pydantic look for no plugins",
     "runtime.all.local_stack": "builds the environment of the processes it starts",
     "adapters.pose.model_file": "hands pip its user's own settings",
     "adapters.pose.mediapipe_import": "names a proxy to MediaPipe's native library",
@@ -56,7 +58,7 @@ CATCH_ALL = {
 #: Every other library of the package, and who may import it. Those that speak to one external
 #: system belong to its adapter.
 LIBRARIES = {
-    "anyio": ("adapters.local", "adapters.providers"),
+    "anyio": ("adapters.providers",),
     "c2pa": ("adapters.provenance",),
     "celery": ("adapters.celery_app",),
     "click": ("adapters.celery_app",),
@@ -88,7 +90,6 @@ LIBRARIES = {
 LIBRARY_EXCEPTIONS = {
     ("runtime.worker.controller", "celery"): "it extends Celery's own worker: steps, pool, control",
     ("runtime.worker.watchdog", "redis"): "blocking: it watches the event loop from outside",
-    ("runtime.all.local_stack", "redis"): "blocking: it starts the server and waits for it",
 }
 #: Adapters that others may import: code shared by two stores, and the guarded download.
 SHARED_ADAPTERS = {"rows", "fetch"}
@@ -106,8 +107,7 @@ RUNTIME_EXCEPTIONS = {("web", "http"): "one way to listen, and one set of limits
 COMMAND_EXCEPTIONS = {("demo", "try_on"): "a demo is a try-on of the bundled pictures"}
 #: Public names besides the command itself that still have to move to `cli`.
 COMMAND_EXTRAS = {
-    "session": {"row_facts"},
-    "replay_task": {"ReplayCommand", "Search", "run"},
+    "replay_task": {"ReplayCommand", "run"},
     "try_on": {"TryOnCommand", "run"},
 }
 

@@ -35,6 +35,6 @@ def test_a_help_page_shows_what_is_typed(words: tuple[str, ...]) -> None:
 def test_a_flag_has_no_value_and_a_default_can_be_typed_back() -> None:
     shown = page("sessions")
     assert re.search(r"--failed +Only failed sessions", shown)
-    assert "[default: 1h]" in shown
+    assert "[default: 7d]" in page("costs")
     assert "N [1<=x<=10000]" in shown
     assert "[default: 600]" in page("try-on")

@@ -11,7 +11,7 @@ from wearon_cli.cli import status_screen
 from wearon_cli.cli.status_screen import Look, View, screen_of, status_table
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.halts import halt_state
-from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.inspector import Listed
 from wearon_cli.core.operator.minutes import EndingCount
 from wearon_cli.core.operator.session_stats import SessionStats
 from wearon_cli.core.session import Channel, Session, Status, utc_now
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HALT = Halt(name="provider:openai", reason="account_blocked", since=NOW, next_probe_at=NOW)
 
 
-def failure(number: int) -> Found:
+def failure(number: int) -> Listed:
     row = Session(
         session_id=f"0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d0{number}",
         channel=Channel.B2C,
@@ -31,7 +31,7 @@ def failure(number: int) -> Found:
         status=Status.FAILED,
         created_at=utc_now(),
     )
-    return Found(session=row, error_class="generation_refused")
+    return Listed(session=row, cause="generation_refused")
 
 
 def look(*, halted: bool = False, failed: int = 2) -> Look:
@@ -77,7 +77,7 @@ def test_the_status_fits_the_width_and_says_the_same_without_colours(width: int)
     lines = drawn(status_table(look()), width=width)
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
-    for shown in ("✗ NONE: start `wearon celery`", "✓ accepted", "✗ 2 in the last hour", "! 1"):
+    for shown in ("✗ NONE: start `wearon celery`", "✓ not halted", "✗ 2 in the last hour", "! 1"):
         assert shown in text
     assert "██████████" in text  # half of the rate limit
     done, failed = (line for line in lines if "█" in line and "limit" not in line)

@@ -14,7 +14,7 @@ from wearon_cli.cli.looks import STATUS_TONES, Tone, masked_email
 from wearon_cli.cli.output import Result, emit
 from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.cli.timeline import timeline
-from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.inspector import Listed
 from wearon_cli.core.session import Channel, Session, Status, utc_now
 
 ID = "0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d0"
@@ -23,7 +23,7 @@ CAUSE = "picture_unavailable"
 WIDTHS = (60, 80, 200)
 
 
-def found(number: int, status: Status, error_class: str | None = None) -> Found:
+def found(number: int, status: Status, error_class: str | None = None) -> Listed:
     done = status is Status.COMPLETED
     row = Session(
         session_id=f"{ID}{number}",
@@ -35,7 +35,7 @@ def found(number: int, status: Status, error_class: str | None = None) -> Found:
         processing_time_ms=41_000 if done else None,
         shopper_email="ann@shop.example",
     )
-    return Found(session=row, error_class=error_class)
+    return Listed(session=row, cause=error_class)
 
 
 SESSIONS = [

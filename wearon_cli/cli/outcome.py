@@ -3,10 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
-from wearon_cli.cli.looks import status_text
 from wearon_cli.cli.output import Result
 from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
@@ -14,6 +10,8 @@ from wearon_cli.core.operator.words import credit_words
 from wearon_cli.core.session import Session, Status
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from wearon_cli.core.settings import Settings
 
 
@@ -83,7 +81,12 @@ def _failure(ended: Ended) -> TryOnFailed:
     )
 
 
-def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> Table:
+def _table(ended: Ended, picture: Path | None, elapsed_s: float) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from wearon_cli.cli.looks import status_text
+
     row = ended.report.session
     facts: list[tuple[str, str | Text | None]] = [
         ("picture", str(picture) if picture else None),

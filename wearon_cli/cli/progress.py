@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
-
-from rich.status import Status as Spinner
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.cli.output import note, stderr_console
 from wearon_cli.core.jobs.journal import JobEntry, JobState
 from wearon_cli.core.session import Session, Status
+
+if TYPE_CHECKING:
+    from rich.status import Status as Spinner
 
 _ROW_WORDS: Final = {
     Status.QUEUED: "queued: waiting for a consumer",
@@ -29,7 +30,7 @@ _JOB_WORDS: Final = {
 class Progress:
     """What is going on, and for how long."""
 
-    def __init__(self, spinner: Spinner | None) -> None:
+    def __init__(self, spinner: "Spinner | None") -> None:
         self._spinner = spinner
         self._started_s = time.monotonic()
         self._said = ""

@@ -3,21 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.live import Live
 from rich.table import Table
 
 from wearon_cli.cli.durations import span_s
 from wearon_cli.cli.output import note, stderr_console
-from wearon_cli.core.operator.bulk import BulkEnd, BulkProgress, at_most_usd, expected_usd
+from wearon_cli.cli.tables import ByWidth, Column, fitted
+from wearon_cli.core.operator.bulk import BulkEnd, BulkProgress
 from wearon_cli.core.operator.chances import Outcomes, ReplayChance, replay_chance
 from wearon_cli.core.operator.inspector import UNKNOWN
-from wearon_cli.core.operator.replay_plan import Plan
+from wearon_cli.core.operator.replay_plan import Plan, at_most_usd, expected_usd
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+#: Narrowest column of reasons.
+LEAST_REASON: Final = 16
 #: A skipped session: its id, and why.
 type LeftOut = tuple[str, str]
 
@@ -80,16 +83,11 @@ class Screen:
 
 def summary(now: BulkProgress, left_out: Sequence[LeftOut]) -> list[object]:
     """The outcome, grouped by the cause of the first failure."""
-    table = Table("first failed by", "again", "done", "failed", "cost", box=None, pad_edge=False)
-    for cause, ends in _by_cause(now.ends).items():
-        done = sum(end.ended.succeeded for end in ends)
-        cost_usd = sum(end.ended.cost_usd for end in ends)
-        table.add_row(cause, str(len(ends)), str(done), str(len(ends) - done), f"${cost_usd:.2f}")
     head = (
         f"{len(now.ends)} replayed: {now.succeeded} completed, {len(now.ends) - now.succeeded} "
         f"failed, ${now.cost_usd:.2f}"
     )
-    lines: list[object] = [head, "", table] if now.ends else [head]
+    lines: list[object] = [head, "", _causes_table(now.ends)] if now.ends else [head]
     lines += [f"  failed again: {code} ({n})" for code, n in now.failures.most_common()]
     if now.open:
         lines.append(f"{len(now.open)} have not ended and continue in the background")
@@ -171,11 +169,39 @@ def _left_out_lines(left_out: Sequence[LeftOut]) -> list[object]:
     return [f"{count} skipped: {code}" for code, count in counts.most_common()]
 
 
-def _chance_table(found: Sequence[tuple[ReplayChance, int]]) -> Table:
-    table = Table("failed by", "sessions", "chance", "because", box=None, pad_edge=False)
-    for each, count in found:
-        table.add_row(each.error_class, str(count), each.chance.value, each.reason)
-    return table
+def _causes_table(ends: Sequence[BulkEnd]) -> ByWidth:
+    """What became of the replays, by the cause of the first failure."""
+    parts = _by_cause(ends)
+    done = {cause: sum(end.ended.succeeded for end in part) for cause, part in parts.items()}
+    return fitted(
+        [
+            Column(name="first failed by", cells=list(parts)),
+            _counts("replayed", [len(part) for part in parts.values()]),
+            _counts("done", list(done.values())),
+            _counts("failed", [len(part) - done[cause] for cause, part in parts.items()]),
+            Column(name="cost", cells=[_cost(part) for part in parts.values()], is_number=True),
+        ]
+    )
+
+
+def _chance_table(found: Sequence[tuple[ReplayChance, int]]) -> ByWidth:
+    reasons = [each.reason for each, _ in found]
+    return fitted(
+        [
+            Column(name="failed by", cells=[each.error_class for each, _ in found]),
+            _counts("sessions", [count for _, count in found]),
+            Column(name="chance", cells=[each.chance.value for each, _ in found]),
+            Column(name="because", cells=reasons, least=LEAST_REASON, is_prose=True),
+        ]
+    )
+
+
+def _counts(name: str, counts: Sequence[int]) -> Column:
+    return Column(name=name, cells=list(map(str, counts)), is_number=True)
+
+
+def _cost(ends: Sequence[BulkEnd]) -> str:
+    return f"${sum(end.ended.cost_usd for end in ends):.2f}"
 
 
 def _by_cause(ends: Sequence[BulkEnd]) -> dict[str, list[BulkEnd]]:

@@ -12,10 +12,10 @@ from wearon_cli.cli.durations import ago
 from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.looks import Tone, status_text
 from wearon_cli.cli.timeline import timeline
-from wearon_cli.core.image_models import PREVIEW
 from wearon_cli.core.operator.inputs import InputPicture
 from wearon_cli.core.operator.inspector import SessionReport
 from wearon_cli.core.operator.words import LOCATION_WORDS, credit_sentence
+from wearon_cli.core.provider_names import PREVIEW
 from wearon_cli.core.session import Channel, Status
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from rich.text import Text
 from wearon_cli.cli.durations import ago
 from wearon_cli.cli.looks import STATUS_TONES, masked_email, status_text
 from wearon_cli.cli.tables import ByWidth, Column, table_of
-from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.inspector import Listed
 from wearon_cli.core.session import Status
 
 #: Below this width, a failed session's error replaces its status.
 NARROW: Final = 80
 
 
-def sessions_table(found: Sequence[Found], *, selected: Found | None = None) -> RenderableType:
+def sessions_table(found: Sequence[Listed], *, selected: Listed | None = None) -> RenderableType:
     """
     One row per session, in the given order.
 
@@ -35,9 +35,9 @@ def sessions_table(found: Sequence[Found], *, selected: Found | None = None) -> 
     return ByWidth(table)
 
 
-def _columns(found: Sequence[Found], *, narrow: bool) -> list[Column]:
+def _columns(found: Sequence[Listed], *, narrow: bool) -> list[Column]:
     rows = [each.session for each in found]
-    causes = ["; ".join((*filter(None, [each.error_class]), *each.suspicions)) for each in found]
+    causes = ["; ".join((*filter(None, [each.cause]), *each.suspicions)) for each in found]
     ends = [_end(each) if narrow else status_text(each.session.status) for each in found]
     return [
         Column(name="session", cells=[row.session_id for row in rows]),
@@ -65,10 +65,10 @@ def _columns(found: Sequence[Found], *, narrow: bool) -> list[Column]:
     ]
 
 
-def _end(found: Found) -> Text:
+def _end(found: Listed) -> Text:
     status = found.session.status
-    failed = status is Status.FAILED and found.error_class
-    return STATUS_TONES[status].text(found.error_class or "" if failed else status.value)
+    failed = status is Status.FAILED and found.cause
+    return STATUS_TONES[status].text(found.cause or "" if failed else status.value)
 
 
 def _made(at: datetime) -> str:

@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from wearon_cli.cli.bars import bar, sparkline
 from wearon_cli.cli.durations import ago
-from wearon_cli.cli.keyboard import keyboard
 from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.session_table import sessions_table
 from wearon_cli.cli.tables import ByWidth
-from wearon_cli.core.operator.inspector import Found
+from wearon_cli.core.operator.inspector import Listed
 from wearon_cli.core.operator.minutes import EndingCount
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats
@@ -42,7 +40,7 @@ class Look:
     minutes: Sequence[EndingCount]  # each of the last hour
     cost_today_usd: float
     requests_per_minute: int
-    failures: Sequence[Found]  # the newest ones of the hour
+    failures: Sequence[Listed]  # the newest ones of the hour
 
 
 def status_table(look: Look) -> RenderableType:
@@ -58,13 +56,13 @@ def status_table(look: Look) -> RenderableType:
 
 def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
     now = look.stats
-    waited = f", the next one for {ago(now.waiting_since)}" if now.waiting_since else ""
+    waited = f", the oldest for {ago(now.waiting_since)}" if now.waiting_since else ""
     overdue = f"{now.overdue}; check that a consumer is running"
     consumers = Tone.OK.text(str(now.consumers))
     workers = Tone.OK.text(f"{now.workers} with {now.slots} slots")
     share = now.permits_used / look.requests_per_minute
     return [
-        ("queue", f"{now.queued} not taken, {now.ready} ready{waited}"),
+        ("queue", f"{now.queued} queued, {now.ready} ready{waited}"),
         ("jobs", f"{now.released} released, {now.running} running, {now.waiting} waiting"),
         ("overdue", Tone.WARNING.text(overdue) if now.overdue else ""),
         (
@@ -83,7 +81,7 @@ def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
 
 def _calls(halt: "HaltState") -> Text:
     lines = halt.lines()
-    return Tone.HALTED.text("\n".join(lines)) if lines else Tone.OK.text("accepted")
+    return Tone.HALTED.text("\n".join(lines)) if lines else Tone.OK.text("not halted")
 
 
 def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
@@ -94,12 +92,12 @@ def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
     return [
         ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
         ("each minute", _minutes([each.completed for each in look.minutes], Tone.OK)),
-        ("a job takes", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
+        ("job time", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", Tone.FAILED.text(failed) if hour.failed else failed),
         ("each minute", _minutes([each.failed for each in look.minutes], Tone.FAILED)),
         ("dead letters", Tone.WARNING.text(letters) if now.dead_letters else letters),
         ("cost today", f"${look.cost_today_usd:.2f} (of this day, UTC)"),
-        ("looked at", f"{now.at.astimezone():%H:%M:%S}"),
+        ("as of", f"{now.at.astimezone():%H:%M:%S}"),
     ]
 
 
@@ -128,7 +126,7 @@ class View:
     session: Sequence[RenderableType] | None = None  # one failure, instead of everything else
 
     @property
-    def failure(self) -> Found | None:
+    def failure(self) -> Listed | None:
         """The selected failure."""
         found = self.look.failures
         return found[min(self.selected, len(found) - 1)] if found else None
@@ -161,6 +159,10 @@ async def live(
         console: A terminal.
         every_s: Pause between two reads.
     """
+    from rich.live import Live
+
+    from wearon_cli.cli.keyboard import keyboard
+
     with keyboard() as keys, Live(console=console, screen=True, auto_refresh=False) as screen:
         view = View(look=await look())
         while True:

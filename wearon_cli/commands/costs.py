@@ -1,18 +1,16 @@
 """`wearon costs`: what was paid for pictures, by day, store, model, provider or outcome."""
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.bars import bars
 from wearon_cli.cli.durations import A_WEEK, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.operator.costs import GroupBy
 from wearon_cli.core.operator.costs import costs as parted
+from wearon_cli.core.operator.days import whole_days
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
@@ -39,8 +37,10 @@ def costs(
     """
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
-        now = utc_now().astimezone(UTC)
-        first, last = (now - since).date(), now.date()
+        from wearon_cli.cli.bars import bars
+        from wearon_cli.cli.tables import Column, fitted
+
+        first, last = whole_days(since, now=utc_now())
         lines = parted(await tools.book.rows(first, last), by)
         total_usd = sum(line.cost_usd for line in lines)
         purchases = sum(line.purchases for line in lines)

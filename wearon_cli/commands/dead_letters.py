@@ -12,12 +12,12 @@ from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
-from wearon_cli.cli.replaying import plan_facts
-from wearon_cli.cli.tables import ByWidth, Column, fitted
-from wearon_cli.core.jobs.dead_letters import DeadLetter
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from wearon_cli.core.jobs.dead_letters import DeadLetter
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -44,7 +44,7 @@ def list_letters(
     """List dead letters, newest first."""
 
     async def work(tools: "OperatorTools") -> Result:
-        letters = await tools.letters.list(limit=limit)
+        letters = await tools.dead_letters.list(limit=limit)
         data = {"letters": [_facts(letter) for letter in letters]}
         return Result(data=data, lines=[_table(letters)] if letters else ["no dead letters"])
 
@@ -91,6 +91,8 @@ def requeue(
     """
 
     async def work(tools: "OperatorTools") -> Result:
+        from wearon_cli.cli.replaying import plan_facts
+
         letter = await tools.letters.get(letter_id)
         plan = await tools.letters.plan(letter, by=operator_name(operator))
         for sentence in plan.sentences():
@@ -137,7 +139,9 @@ def _with_tools(
     return with_tools(run, local=local, data_dir=data_dir)
 
 
-def _table(letters: Sequence[DeadLetter]) -> ByWidth:
+def _table(letters: "Sequence[DeadLetter]") -> "RenderableType":
+    from wearon_cli.cli.tables import Column, fitted
+
     died = [local_time(letter.died_at) for letter in letters]
     tries = [str(letter.attempts) for letter in letters]
     return fitted(
@@ -152,7 +156,7 @@ def _table(letters: Sequence[DeadLetter]) -> ByWidth:
     )
 
 
-def _facts(letter: DeadLetter) -> dict[str, object]:
+def _facts(letter: "DeadLetter") -> dict[str, object]:
     return {
         "letter_id": letter.letter_id,
         "session_id": letter.session_id,

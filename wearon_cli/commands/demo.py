@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from wearon_cli.cli.model_fetch import ensure_model
+from wearon_cli.cli.operator import operator_name
 from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import progress
@@ -52,7 +53,9 @@ def demo(
     sample = files("wearon_cli.assets")
     with as_file(sample / PERSON) as person, as_file(sample / GARMENT) as garment:
         pictures = read_uploads((person, garment), load_settings())
-    command = try_on.TryOnCommand(pictures=pictures, out=target, timeout_s=timeout)
+    command = try_on.TryOnCommand(
+        pictures=pictures, by=operator_name(), out=target, timeout_s=timeout
+    )
     with (
         progress("starting a temporary stack") as shown,
         tempfile.TemporaryDirectory(prefix="wearon-demo-") as folder,

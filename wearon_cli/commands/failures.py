@@ -1,16 +1,14 @@
 """`wearon failures`: how many jobs failed, by cause, provider's code, model, store or day."""
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.bars import bars
 from wearon_cli.cli.durations import A_WEEK, SinceOption
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.tables import Column, fitted
+from wearon_cli.core.operator.days import whole_days
 from wearon_cli.core.operator.failures import FailuresBy
 from wearon_cli.core.operator.failures import failures as parted
 from wearon_cli.core.session import utc_now
@@ -39,8 +37,10 @@ def failures(
     """
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
-        now = utc_now().astimezone(UTC)
-        first, last = (now - since).date(), now.date()
+        from wearon_cli.cli.bars import bars
+        from wearon_cli.cli.tables import Column, fitted
+
+        first, last = whole_days(since, now=utc_now())
         lines = parted(await tools.failures.failures(first, last), by)
         total = sum(line.jobs for line in lines)
         jobs = [line.jobs for line in lines]

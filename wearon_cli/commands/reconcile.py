@@ -5,20 +5,19 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import A_DAY, SinceOption, ago
-from wearon_cli.cli.looks import Tone
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result
-from wearon_cli.cli.tables import Column, fitted
 from wearon_cli.core.errors import NeedsAPerson
-from wearon_cli.core.operator.reconcile import HINTS, Case, Discrepancy
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
+    from wearon_cli.core.operator.reconcile import Case
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -71,13 +70,13 @@ def reconcile(
     return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)
 
 
-def _facts(case: Case) -> dict[str, object]:
+def _facts(case: "Case") -> dict[str, object]:
     row = case.session
     return {
         "session_id": row.session_id,
         "channel": row.channel,
         "owner_id": row.owner_id,
-        "status": None if case.discrepancy is Discrepancy.NO_SESSION else row.status,
+        "status": row.status if case.was_created else None,
         "discrepancy": case.discrepancy,
         "reason": case.reason,
         "needs_a_person": case.is_left,
@@ -87,10 +86,22 @@ def _facts(case: Case) -> dict[str, object]:
     }
 
 
-def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]:
+def _report_lines(looked_at: int, limit: int, cases: "list[Case]") -> list[object]:
     part = ["there are more sessions: raise --limit"] if looked_at >= limit else []
     if not cases:
         return [f"{looked_at} sessions compared: no discrepancies", *part]
+    return [
+        f"{looked_at} sessions compared, {len(cases)} with discrepancies:",
+        "",
+        *_case_lines(cases),
+        *part,
+    ]
+
+
+def _case_lines(cases: "list[Case]") -> list[object]:
+    from wearon_cli.cli.tables import Column, fitted
+    from wearon_cli.core.operator.reconcile import HINTS, Discrepancy
+
     table = fitted(
         [
             Column(name="session", cells=[case.session.session_id for case in cases]),
@@ -109,14 +120,15 @@ def _report_lines(looked_at: int, limit: int, cases: list[Case]) -> list[object]
         for case in cases
         if not case.fixed and case.discrepancy is Discrepancy.CREDIT_UNCLEAR
     ]
-    head = f"{looked_at} sessions compared, {len(cases)} with discrepancies:"
-    return [head, "", table, "", *hints, *reasons, *part]
+    return [table, "", *hints, *reasons]
 
 
-def _discrepancy(case: Case) -> Text:
+def _discrepancy(case: "Case") -> "Text":
+    from wearon_cli.cli.looks import Tone
+
     tone = Tone.OK if case.fixed else Tone.FAILED if case.is_left else Tone.WARNING
     return tone.text(case.discrepancy.value)
 
 
-def _done(case: Case) -> str:
+def _done(case: "Case") -> str:
     return case.fixed or (f"refused: {case.refused}" if case.refused else "-")

@@ -14,16 +14,14 @@ from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
-from wearon_cli.cli.outcome import check_target
 from wearon_cli.cli.output import Result, note
-from wearon_cli.cli.replaying import Replaying, replay_many, replay_one
 from wearon_cli.core.errors import InputError, SessionError, SessionNotFound
-from wearon_cli.core.operator.filters import checked_error_class, near_owners
-from wearon_cli.core.operator.inspector import AT_ONCE, SEARCHED, Search, checked_session_id
-from wearon_cli.core.operator.replay_plan import Plan, ReplayOptions
 from wearon_cli.core.session import Status, utc_now
 
 if TYPE_CHECKING:
+    from wearon_cli.cli.replaying import Replaying
+    from wearon_cli.core.operator.replay_plan import Plan
+    from wearon_cli.core.operator.search import Wanted
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -79,15 +77,20 @@ class ReplayCommand:
     """What was asked for on the command line, checked."""
 
     session_ids: tuple[str, ...]
-    search: Search | None  # instead of ids
+    search: "Wanted | None"  # instead of ids
     dry_run: bool
     verbose: bool
     undo: bool
-    how: Replaying
+    how: "Replaying"
 
     @property
     def is_one(self) -> bool:
         return len(self.session_ids) == 1
+
+    @property
+    def needs_workers(self) -> bool:
+        """A local stack is started with its workers."""
+        return not (self.dry_run or self.undo or self.how.options.works_here)
 
 
 def replay_task(
@@ -134,6 +137,9 @@ def replay_task(
 
       wearon replay-task SESSION_ID --undo
     """
+    from wearon_cli.cli.replaying import Replaying
+    from wearon_cli.core.operator.replay_plan import ReplayOptions
+
     options = ReplayOptions(
         force=force,
         prompt=prompt,
@@ -143,32 +149,45 @@ def replay_task(
         by=operator_name(operator),
         reason=reason,
     )
-    target = check_target(out) if out else None
-    search = _search(since, store, error, limit) if failed else None
     command = ReplayCommand(
-        session_ids=tuple(dict.fromkeys(map(checked_session_id, session_ids or ()))),
-        search=search,
+        session_ids=_checked(session_ids or ()),
+        search=_search(since, store, error, limit) if failed else None,
         dry_run=dry_run,
         verbose=verbose,
         undo=undo,
         how=Replaying(
-            options=options, yes=yes, out=target, timeout_s=timeout, max_cost_usd=max_cost
+            options=options, yes=yes, out=_target(out), timeout_s=timeout, max_cost_usd=max_cost
         ),
     )
     _check(command)
-    needs_workers = not (dry_run or now or undo)
     return with_tools(
-        partial(run, command), local=local, data_dir=data_dir, needs_workers=needs_workers
+        partial(run, command), local=local, data_dir=data_dir, needs_workers=command.needs_workers
     )
 
 
-def _search(since: timedelta, owner_id: str | None, error: str | None, limit: int) -> Search:
-    return Search(
+def _checked(session_ids: Sequence[str]) -> tuple[str, ...]:
+    from wearon_cli.core.operator.inspector import checked_session_id
+
+    return tuple(dict.fromkeys(map(checked_session_id, session_ids)))
+
+
+def _target(out: Path | None) -> Path | None:
+    from wearon_cli.cli.outcome import check_target
+
+    return check_target(out) if out else None
+
+
+def _search(since: timedelta, owner: str | None, error: str | None, limit: int) -> "Wanted":
+    from wearon_cli.core.operator.filters import checked_error_class
+    from wearon_cli.core.operator.search import MOST_SEARCHED, Wanted
+
+    return Wanted(
         since=utc_now() - since,
-        statuses={Status.FAILED},
-        owner_id=owner_id,
-        error_class=checked_error_class(error),
+        statuses=frozenset({Status.FAILED}),
+        owner=owner or "",
+        cause=checked_error_class(error) or "",
         limit=limit,
+        most_looked_at=MOST_SEARCHED,
     )
 
 
@@ -188,8 +207,12 @@ async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Setting
     if command.undo:
         return await _undo(command, tools)
     if command.is_one:
+        from wearon_cli.cli.replaying import replay_one
+
         plan = await tools.replayer.plan(command.session_ids[0], command.how.options)
         return await replay_one(plan, command.how, tools, settings, dry_run=command.dry_run)
+    from wearon_cli.cli.bulk_replaying import replay_many
+
     plans, left_out = await _plans(await _ids(command, tools), command, tools)
     return await replay_many(
         plans,
@@ -217,11 +240,15 @@ async def _undo(command: ReplayCommand, tools: "OperatorTools") -> Result:
 
 
 async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
-    if command.search is None:
+    search = command.search
+    if search is None:
         return command.session_ids
-    found = await tools.inspector.search(command.search)
-    if not found and (wanted := command.search.owner_id):
-        rows = await tools.sessions.since(command.search.since, limit=SEARCHED)
+    found = (await tools.search.find(search)).sessions
+    if not found and search.since and (wanted := search.owner):
+        from wearon_cli.core.operator.filters import near_owners
+        from wearon_cli.core.operator.search import MOST_SEARCHED
+
+        rows = await tools.sessions.since(search.since, limit=MOST_SEARCHED)
         if near := near_owners(wanted, rows):
             raise SessionNotFound(
                 f"no sessions of {wanted} in this period",
@@ -232,8 +259,11 @@ async def _ids(command: ReplayCommand, tools: "OperatorTools") -> Sequence[str]:
 
 async def _plans(
     session_ids: Sequence[str], command: ReplayCommand, tools: "OperatorTools"
-) -> tuple[list[Plan], list[tuple[str, str]]]:
+) -> "tuple[list[Plan], list[tuple[str, str]]]":
     """What can be replayed, and what is skipped, with the error class that says why."""
+    from wearon_cli.core.operator.inspector import AT_ONCE
+    from wearon_cli.core.operator.replay_plan import Plan
+
     free = asyncio.Semaphore(AT_ONCE)
 
     async def plan(session_id: str) -> Plan | tuple[str, str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Most rows read at once: an hour's worth at 300 a minute.
 MOST_ROWS: Final = 20_000
+#: The newest failures, whose causes are counted.
+MOST_CAUSES: Final = 500
 HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
 
@@ -65,25 +67,25 @@ def status(
 async def _look(tools: "OperatorTools", settings: "Settings") -> "Look":
     from wearon_cli.cli.status_screen import MOST_FAILURES, Look
     from wearon_cli.core.jobs.halts import halt_state
-    from wearon_cli.core.operator.inspector import Found
+    from wearon_cli.core.operator.inspector import Listed
     from wearon_cli.core.operator.session_stats import session_stats
 
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
     book = await tools.book.rows(now.date(), now.date())
     stats = await tools.queue_stats.look()
-    failed = [row for row in rows if row.status is Status.FAILED][:MOST_FAILURES]
+    failed = [row for row in rows if row.status is Status.FAILED][:MOST_CAUSES]
     causes = await tools.inspector.error_classes(failed)
     return Look(
         stats=stats,
         halt=halt_state(stats.halts, settings),
-        hour=await session_stats(rows, tools.inspector.error_class),
+        hour=session_stats(rows, causes),
         minutes=await _minutes(tools, now),
         cost_today_usd=sum(row.cost_usd for row in book),
         requests_per_minute=settings.requests_per_minute,
         failures=[
-            Found(session=row, error_class=each) for row, each in zip(failed, causes, strict=True)
-        ],
+            Listed(session=row, cause=each) for row, each in zip(failed, causes, strict=True)
+        ][:MOST_FAILURES],
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wearon_cli.cli.consent import YesOption, require_consent
-from wearon_cli.cli.options import DataDirOption, LocalOption
+from wearon_cli.cli.operator import operator_name
+from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.outcome import check_target, followed_result, not_followed
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import Progress, progress
@@ -51,6 +52,7 @@ class TryOnCommand:
     shopper_email: str | None = None
     is_free: bool = False
     prompt: str = ""
+    by: str  # the operator
     out: Path | None
     timeout_s: float
 
@@ -76,6 +78,7 @@ def try_on(
         typer.Option(help="Where to save the picture. Default: ./try-on-<session>.jpg."),
     ] = None,
     yes: YesOption = False,
+    operator: OperatorOption = None,
     timeout: Annotated[
         float, typer.Option(min=1, help="Stop following after this many seconds.")
     ] = 600.0,
@@ -114,6 +117,7 @@ def try_on(
         shopper_email=shopper,
         is_free=free,
         prompt=prompt,
+        by=operator_name(operator),
         out=check_target(out) if out else None,
         timeout_s=timeout,
     )
@@ -193,6 +197,7 @@ async def _order(
         shopper_email=command.shopper_email,
         shopper_pays=choice.shopper_pays,
         is_free=choice.is_free,
+        by=command.by,
     )
     placing = asyncio.create_task(tools.orders.place(order))
     try:

@@ -27,11 +27,10 @@ from wearon_cli.core.image_rules import (
     fixed_size,
     free_size,
 )
+from wearon_cli.core.provider_names import OPENAI as OPENAI
+from wearon_cli.core.provider_names import PREVIEW as PREVIEW
+from wearon_cli.core.provider_names import RUNWARE as RUNWARE
 from wearon_cli.core.providers import NO_POWERS, Powers
-
-OPENAI: Final = "openai"
-RUNWARE: Final = "runware"
-PREVIEW: Final = "preview"
 
 #: By provider and, where it offers the same models through two APIs, by API.
 POWERS: Final[Mapping[str, Powers]] = {

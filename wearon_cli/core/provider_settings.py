@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wearon_cli.core.errors import ConfigError
-from wearon_cli.core.image_models import OPENAI, RUNWARE, read_model_name
+from wearon_cli.core.provider_names import OPENAI, RUNWARE
 
 #: Every provider that may be configured, and the environment name of its key.
 PROVIDER_KEYS: Final[Mapping[str, str]] = {
@@ -20,6 +20,13 @@ PROVIDER_KEYS: Final[Mapping[str, str]] = {
 #: day it is asked only when the other two are unavailable, and `wearon doctor` says to remove it.
 OPENAI_MODELS: Final = ("gpt-image-2.6-flare", "gpt-image-2.5-flare", "gpt-image-1.5")
 _NAMES: Final = " and ".join(PROVIDER_KEYS)
+
+
+def read_list(value: Any) -> Any:
+    """A comma separated text as a list; anything else as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
 
 def read_order(names: Sequence[str]) -> tuple[str, ...]:
@@ -72,6 +79,8 @@ def read_runware_models(names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         ValueError: One cannot be the name of a model.
     """
+    from wearon_cli.core.image_models import read_model_name
+
     for name in names:
         try:
             read_model_name(f"{RUNWARE}:{name}")

@@ -5,11 +5,15 @@ The only module that reads the environment. Durations are checked against each o
 (`cross_checks`).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
     Field,
     IPvAnyNetwork,
     SecretStr,
@@ -17,7 +21,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wearon_cli.core.cross_checks import cross_checks
 from wearon_cli.core.errors import ConfigError
@@ -25,6 +28,7 @@ from wearon_cli.core.provider_settings import (
     OPENAI_MODELS,
     PROVIDER_KEYS,
     read_address,
+    read_list,
     read_order,
     read_runware_models,
     read_store_orders,
@@ -33,19 +37,16 @@ from wearon_cli.core.provider_settings import (
 #: Required settings of a production role, by environment name. The key of each configured image
 #: provider is required too.
 PRODUCTION_NAMES: Final = ("REDIS_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+Names = Annotated[tuple[str, ...], BeforeValidator(read_list)]
+#: In the working folder; the environment wins over it.
+ENV_FILE = Path(".env")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings of all roles. Environment names are WEARON_<FIELD> unless an alias is given."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="WEARON_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
     )
 
     redis_url: SecretStr | None = Field(
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
         validation_alias="OPENAI_BASE_URL",
         description="Address of OpenAI's API.",
     )
-    openai_image_models: Annotated[tuple[str, ...], NoDecode] = Field(
+    openai_image_models: Names = Field(
         OPENAI_MODELS,
         validation_alias="OPENAI_IMAGE_MODELS",
         min_length=1,
@@ -95,18 +96,18 @@ class Settings(BaseSettings):
     openai_outer_model: str = Field(
         "gpt-6-luna", description="Text model that calls the image tool (responses only)."
     )
-    runware_models: Annotated[tuple[str, ...], NoDecode] = Field(
+    runware_models: Names = Field(
         ("p-image",),
         min_length=1,
         description="Runware models, comma separated: p-image, flux-vto, gpt-image-2, "
         "gpt-image-2.5-flare, gpt-image-2.5-sunburst, or MAKER:MODEL@VERSION.",
     )
-    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+    providers: Names = Field(
         ("openai",),
         description="Image providers in order, comma separated: openai, runware. The next one is "
         "used when one is halted, retired or out of credit.",
     )
-    store_providers: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
+    store_providers: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Order of providers for individual merchant stores, as a JSON object: "
         '{"STORE_ID": ["runware", "openai"]}.',
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
     pictures_in_memory: int = Field(
         32, ge=1, description="Original pictures held in memory at once by one Celery process."
     )
-    fetch_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    fetch_origins: Names = Field(
         (), description="Additional origins that pictures may be fetched from, comma separated."
     )
 
@@ -242,7 +243,7 @@ class Settings(BaseSettings):
     http_requests_per_minute: int = Field(
         3000, ge=1, description="Photos per minute that one caller (IP address) may have measured."
     )
-    http_trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+    http_trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(read_list)] = Field(
         (),
         description="Networks of the proxies in front of `serve`, comma separated. X-Forwarded-For "
         "is believed from these alone; without it a proxy's callers share one limit.",
@@ -268,20 +269,6 @@ class Settings(BaseSettings):
     local_dir: Path | None = Field(
         None, description="Data folder of the local stack, which replaces Supabase. Set by --local."
     )
-
-    @field_validator(
-        "openai_image_models",
-        "runware_models",
-        "providers",
-        "fetch_origins",
-        "http_trusted_proxies",
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     _order = field_validator("providers")(read_order)
     _store_orders = field_validator("store_providers", mode="before")(read_store_orders)
@@ -371,7 +358,7 @@ def load_settings(**overrides: Any) -> Settings:
         ConfigError: Names the invalid variables, never their values.
     """
     try:
-        return Settings(**overrides)
+        return Settings(**{**_environment(), **overrides})
     except ValidationError as exc:
         faults = "; ".join(
             f"{_environment_name(e['loc'])}{e['msg'].removeprefix('Value error, ')}"
@@ -380,8 +367,30 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(faults, hint="docs/configuration.md lists every setting") from exc
 
 
+def _environment() -> dict[str, Any]:
+    """The settings of the environment and of `.env`, as text; empty ones count as unset."""
+    surroundings = os.environ.items()  # noqa: TID251 - the one place
+    found = {**_env_file(), **{name.upper(): text for name, text in surroundings if text}}
+    named = {name: _variable(name) for name in Settings.model_fields}
+    return {name: found[variable] for name, variable in named.items() if variable in found}
+
+
+def _env_file() -> dict[str, str]:
+    if not ENV_FILE.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name.upper(): text for name, text in dotenv_values(ENV_FILE).items() if text}
+
+
+def _variable(name: str) -> str:
+    """The environment name of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"WEARON_{name.upper()}"
+
+
 def _environment_name(location: tuple[int | str, ...]) -> str:
     if not location:
         return ""
     name = str(location[0])
-    return f"{name if name.isupper() else f'WEARON_{name.upper()}'}: "
+    return f"{_variable(name) if name in Settings.model_fields else name}: "

@@ -14,9 +14,9 @@ def forgetter(tools: OperatorTools) -> Forgetter:
     return Forgetter(
         inspector=tools.inspector,
         storage=tools.storage,
-        journal=tools.undo.journal,
-        dead_letters=tools.letters.dead_letters,
-        lock=tools.undo.lock,
+        journal=tools.journal,
+        dead_letters=tools.dead_letters,
+        lock=tools.refund_lock,
     )
 
 

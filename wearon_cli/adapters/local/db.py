@@ -5,6 +5,7 @@ Write-ahead log, one writer at a time, foreign keys on. Every piece of work is o
 on a worker thread so that the event loop never waits for the disk.
 """
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -16,8 +17,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 from uuid import UUID
-
-from anyio import CapacityLimiter, to_thread
 
 from wearon_cli.adapters.rows import pg_codes
 from wearon_cli.core.errors import StoreRefused, StoreUnavailable
@@ -45,13 +44,14 @@ class LocalDatabase:
         self._path = path
         # Waiters queue in the event loop, not on threads. The thread lock is needed too: a
         # cancelled task releases the first one while its thread still runs.
-        self._turn = CapacityLimiter(1)
+        self._turn = asyncio.Lock()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
     async def read[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a read transaction: it sees a consistent state of the file."""
-        return await to_thread.run_sync(self._run, "BEGIN", work, limiter=self._turn)
+        async with self._turn:
+            return await asyncio.to_thread(self._run, "BEGIN", work)
 
     async def write[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -61,7 +61,8 @@ class LocalDatabase:
             StoreRefused: It violates a constraint; `vendor_code` is PostgreSQL's code for it.
             StoreUnavailable: The file cannot be read or written now.
         """
-        return await to_thread.run_sync(self._run, "BEGIN IMMEDIATE", work, limiter=self._turn)
+        async with self._turn:
+            return await asyncio.to_thread(self._run, "BEGIN IMMEDIATE", work)
 
     def close(self) -> None:
         """Close the file. The next use opens it again."""

@@ -38,6 +38,7 @@ CREATE TABLE generation_sessions (
     estimated_cost_usd real
 );
 CREATE INDEX generation_sessions_open ON generation_sessions (status, created_at);
+CREATE INDEX generation_sessions_newest ON generation_sessions (created_at, id);
 
 CREATE TABLE store_generation_sessions (
     id text PRIMARY KEY,
@@ -61,6 +62,7 @@ CREATE TABLE store_generation_sessions (
     estimated_cost_usd real
 );
 CREATE INDEX store_generation_sessions_open ON store_generation_sessions (status, created_at);
+CREATE INDEX store_generation_sessions_newest ON store_generation_sessions (created_at, id);
 CREATE INDEX store_generation_sessions_request
     ON store_generation_sessions (store_id, request_id);
 

@@ -6,6 +6,7 @@ An address has the platform's form: `.../object/sign/<bucket>/<path>?token=...`.
 these addresses with `open_signed`.
 """
 
+import asyncio
 import hmac
 import os
 import re
@@ -17,8 +18,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
-
-from anyio import to_thread
 
 from wearon_cli.adapters.rows.object_paths import checked_path
 from wearon_cli.core.errors import ObjectNotFound, StoreRefused, StoreUnavailable
@@ -68,11 +67,11 @@ class LocalStorage:
             raise StoreRefused(
                 f"{len(data)} bytes, more than the bucket accepts", vendor_code="413"
             )
-        await to_thread.run_sync(_replace, target, data)
+        await asyncio.to_thread(_replace, target, data)
 
     async def sign(self, path: str, *, life_s: int) -> str:
         """See `Storage.sign`."""
-        if not await to_thread.run_sync((self._folder / checked_path(path)).is_file):
+        if not await asyncio.to_thread((self._folder / checked_path(path)).is_file):
             raise ObjectNotFound
         expires_at = int(self._clock()) + life_s
         token = f"{expires_at}.{self._mark(path, expires_at)}"
@@ -80,11 +79,11 @@ class LocalStorage:
 
     async def get(self, path: str) -> bytes:
         """See `Storage.get`."""
-        return await to_thread.run_sync(_read, self._folder / checked_path(path))
+        return await asyncio.to_thread(_read, self._folder / checked_path(path))
 
     async def remove(self, path: str) -> None:
         """See `Storage.remove`."""
-        await to_thread.run_sync(_unlink, self._folder / checked_path(path))
+        await asyncio.to_thread(_unlink, self._folder / checked_path(path))
 
     def open_signed(self, path: str, token: str) -> bytes:
         """

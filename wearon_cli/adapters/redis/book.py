@@ -8,7 +8,7 @@ from typing import Final
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client
 from wearon_cli.adapters.redis.day_pages import day_pages
-from wearon_cli.adapters.redis.entries import MICRO
+from wearon_cli.adapters.redis.money import MICRO
 from wearon_cli.core.purchases import BookRow
 
 #: A number in the book is the count times this, plus the cost in micro-USD (lua/common.lua).

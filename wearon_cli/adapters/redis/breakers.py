@@ -1,14 +1,13 @@
 """The circuit breakers in Redis: open ones are members of one hash."""
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
+from wearon_cli.adapters.redis.halts import read_halts
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.breakers import Admission, Halt
@@ -68,20 +67,4 @@ class RedisBreakers:
             emit(BreakerClosed(breaker=name))
 
     async def halts(self) -> Sequence[Halt]:
-        with redis_errors():
-            found = await self._redis.hgetall(keys.BREAKERS)
-        halts = [_halt(name.decode(), json.loads(text)) for name, text in found.items()]
-        return sorted(halts, key=lambda halt: halt.since)
-
-
-def _halt(name: str, breaker: dict[str, object]) -> Halt:
-    return Halt(
-        name=name,
-        reason=str(breaker["reason"]),
-        since=_moment(breaker["since"]),
-        next_probe_at=_moment(breaker["probe_at"]),
-    )
-
-
-def _moment(seconds: object) -> datetime:
-    return datetime.fromtimestamp(float(str(seconds)), UTC)
+        return await read_halts(self._redis)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from wearon_cli.adapters.redis.money import MICRO
 from wearon_cli.core.errors import GeneratorError, WearonError
 from wearon_cli.core.jobs.journal import (
     Claim,
@@ -19,7 +20,6 @@ from wearon_cli.core.providers import Ticket, Usage
 from wearon_cli.core.purchases import B2C_OWNER
 from wearon_cli.core.session import Channel
 
-MICRO: Final = 1_000_000
 #: Scores of the set of open jobs, see lua/common.lua.
 RELEASED: Final = -1e11
 FREE_HEAD: Final = -2e10

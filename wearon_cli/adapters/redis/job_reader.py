@@ -39,7 +39,8 @@ from typing import Any
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
-from wearon_cli.adapters.redis.entries import MICRO, Fields, entry_of, ticket_of
+from wearon_cli.adapters.redis.entries import Fields, entry_of, ticket_of
+from wearon_cli.adapters.redis.money import MICRO
 from wearon_cli.core.failures import FailedCall
 from wearon_cli.core.jobs.journal import JobEntry, SessionRecord
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from wearon_cli.adapters.redis.breakers import RedisBreakers
 from wearon_cli.adapters.redis.client import Client
+from wearon_cli.adapters.redis.halts import read_halts
 from wearon_cli.adapters.redis.intake import MISSED_BEATS
 from wearon_cli.adapters.redis.job_scripts import JobScripts
 from wearon_cli.core.operator.queue_stats import QueueStats
@@ -18,7 +18,7 @@ class RedisQueueStats:
 
     def __init__(self, redis: Client, *, heartbeat_s: float) -> None:
         self._scripts = JobScripts(redis)
-        self._breakers = RedisBreakers(redis)
+        self._redis = redis
         self._silence_s = heartbeat_s * MISSED_BEATS
 
     async def look(self) -> QueueStats:
@@ -42,5 +42,5 @@ class RedisQueueStats:
             workers=int(workers),
             slots=int(slots),
             permits_used=int(permits),
-            halts=tuple(await self._breakers.halts()),
+            halts=tuple(await read_halts(self._redis)),
         )

@@ -145,16 +145,5 @@ class Bulk:
         return Ended(report=await inspector.report(row), before=plan.report)
 
 
-def at_most_usd(plans: Iterable[Plan]) -> float | None:
-    """The most that these may cost; None when one has no price."""
-    prices = [plan.price.most_usd for plan in plans]
-    return None if None in prices else sum(price or 0.0 for price in prices)
-
-
-def expected_usd(plans: Iterable[Plan]) -> float:
-    """The approximate cost of these, without those that have no price."""
-    return sum(plan.price.expected_usd or 0.0 for plan in plans)
-
-
 def _chunks(plans: Sequence[Plan], size: int) -> Iterable[Sequence[Plan]]:
     return (plans[start : start + size] for start in range(0, len(plans), size))

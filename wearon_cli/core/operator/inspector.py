@@ -7,8 +7,7 @@ command reads sessions through this module.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -19,7 +18,7 @@ from wearon_cli.core.credits import Credit, CreditFacts, credit_of
 from wearon_cli.core.errors import InputError, ObjectNotFound, SessionNotFound, TaskInvalid
 from wearon_cli.core.jobs.journal import JobEntry, JobReader, JobState, SessionRecord
 from wearon_cli.core.operator.inputs import InputPicture, InputReader
-from wearon_cli.core.session import Channel, RowQuery, Session, Sessions, Status
+from wearon_cli.core.session import Channel, Session, Sessions, Status
 from wearon_cli.core.storage import Storage
 
 if TYPE_CHECKING:
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 
 #: A signed address is only requested to see whether the object exists.
 LOOK_LIFE_S: Final = 60
-#: Most rows that a search reads, rows per read, and sessions inspected together.
-SEARCHED: Final = 10_000
+#: Sessions looked at together: their rows, and all that is known of them.
 BATCH: Final = 500
 AT_ONCE: Final = 16
 #: Most stores that a hint names.
@@ -82,24 +80,13 @@ class SessionReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """Which sessions to find."""
-
-    since: datetime
-    statuses: Collection[Status] = ()  # none: all
-    owner_id: str | None = None
-    error_class: str | None = None  # failed ones only
-    is_suspect: bool = False  # only those with findings of a check
-    limit: int = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A row that a search found."""
+class Listed:
+    """A row with what its record tells."""
 
     session: Session
-    error_class: str | None  # of a failed one
-    suspicions: tuple[str, ...] = ()  # only read on request: "result: not_applied"
+    cause: str | None  # code of the error of a failed one
+    record: SessionRecord | None = None
+    suspicions: tuple[str, ...] = ()  # only looked for when they are wanted: "result: not_applied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,42 +166,6 @@ class Inspector:
             return False
         return True
 
-    async def error_class(self, row: Session) -> str | None:
-        """The class of error of a session's last failure; None when it did not fail."""
-        if row.status is not Status.FAILED:
-            return None
-        record = await self.jobs.record(row.session_id)
-        known = record is not None and record.error_code is not None
-        timeline = () if known else await self.jobs.timeline(row.session_id)
-        return _error_class(row, record, timeline)
-
-    async def search(self, wanted: Search) -> list[Found]:
-        """Sessions of both tables, newest first."""
-        query = RowQuery(
-            since=wanted.since,
-            statuses=frozenset(wanted.statuses),
-            owner_ids=frozenset({await self.owner(wanted.owner_id)} if wanted.owner_id else ()),
-        )
-        found: list[Found] = []
-        looked_at = 0
-        while len(found) < wanted.limit and looked_at < SEARCHED:
-            # Without other filters, every row that is read is shown.
-            is_picky = wanted.error_class is not None or wanted.is_suspect
-            size = BATCH if is_picky else min(BATCH, wanted.limit - len(found))
-            rows = await self.sessions.newest(query, limit=size)
-            classes = await self.error_classes(rows)
-            suspicions = await self.suspicions(rows) if wanted.is_suspect else [()] * len(rows)
-            found += [
-                Found(session=row, error_class=each, suspicions=said)
-                for row, each, said in zip(rows, classes, suspicions, strict=True)
-                if wanted.error_class in {None, each} and (said or not wanted.is_suspect)
-            ]
-            looked_at += len(rows)
-            if len(rows) < size:
-                break
-            query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
-        return found[: wanted.limit]
-
     async def suspicions(self, rows: Sequence[Session]) -> list[tuple[str, ...]]:
         """What checks found in the pictures of each session that has ended."""
         timelines = await self.jobs.timelines([row.session_id for row in rows])
@@ -247,7 +198,7 @@ class Inspector:
         )
 
     async def error_classes(self, rows: Sequence[Session]) -> list[str | None]:
-        """As `error_class`, of many sessions at once."""
+        """The class of error of each session's last failure; None of one that did not fail."""
         failed = [row for row in rows if row.status is Status.FAILED]
         records = await self.jobs.records([row.session_id for row in failed])
         untold = [

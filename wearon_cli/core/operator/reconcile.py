@@ -81,6 +81,11 @@ class Case:
         }
 
     @property
+    def was_created(self) -> bool:
+        """False when the row was never written, so that the session has no status."""
+        return self.discrepancy is not Discrepancy.NO_SESSION
+
+    @property
     def is_left(self) -> bool:
         """True while someone has to act on it."""
         return self.fixed is None and self.discrepancy is not Discrepancy.UNUSED_PICTURE
@@ -92,7 +97,7 @@ class Reconciler:
 
     inspector: Inspector
     journal: Journal
-    settlement: "Settlement"
+    settlement: "Callable[[], Settlement]"  # built only where it is needed
     orphan_age_s: float
 
     async def find(
@@ -136,7 +141,7 @@ class Reconciler:
             return False
         if await self.inspector.jobs.record(row.session_id) is not None:
             return False
-        credit = await self.settlement.credit(row, failed_by_us=True)
+        credit = await self.settlement().credit(row, failed_by_us=True)
         return credit.state is CreditState.OWED
 
     async def cases(self, row: Session, *, queued: Collection[str] | None = None) -> Sequence[Case]:
@@ -188,7 +193,7 @@ class Reconciler:
             if report.credit.state is not CreditState.OWED:
                 break
             # Settlement reads everything once more under its lock, and decides.
-            credit = await self.settlement.return_credit(report.session)
+            credit = await self.settlement().return_credit(report.session)
             if credit.state is not CreditState.RETURNED:
                 break
             given += 1
@@ -205,7 +210,7 @@ class Reconciler:
     async def _return_unused(self, case: Case, by: str) -> Case:
         if not await self._is_owed_without_row(case.session):
             return replace(case, fixed="nothing left to do")
-        await self.settlement.return_credit(case.session, failed_by_us=True)
+        await self.settlement().return_credit(case.session, failed_by_us=True)
         return await self._noted(case, 1, by)
 
     async def _hand_over(self, case: Case, by: str) -> Case:

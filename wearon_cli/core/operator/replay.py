@@ -9,12 +9,9 @@ Everything that can be checked is checked before that one write.
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from pydantic import ValidationError
-
-from wearon_cli.core.contract import ReplayRequest, Task, new_task
 from wearon_cli.core.errors import (
     InputError,
     PictureUnavailable,
@@ -36,6 +33,9 @@ from wearon_cli.core.operator.replay_plan import (
 )
 from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
+
+if TYPE_CHECKING:
+    from wearon_cli.core.contract import Task
 
 #: Placeholder for a missing input that is not needed; no host answers there (RFC 2606).
 NOWHERE: Final = "https://gone.invalid/picture.jpg"
@@ -171,7 +171,11 @@ def _require_inputs(inputs: Sequence[InputPicture]) -> None:
 
 def _task(
     row: Session, inputs: Sequence[InputPicture], options: ReplayOptions, *, fresh: bool
-) -> Task:
+) -> "Task":
+    from pydantic import ValidationError
+
+    from wearon_cli.core.contract import ReplayRequest, new_task  # imports pydantic
+
     try:
         return new_task(
             key=row.key,

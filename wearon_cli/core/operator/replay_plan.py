@@ -1,6 +1,6 @@
 """What a replay would do, as data and as sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -177,3 +177,14 @@ def age_words(age: timedelta) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+def at_most_usd(plans: Iterable[Plan]) -> float | None:
+    """What these cost at most; None when one has no price."""
+    prices = [plan.price.most_usd for plan in plans]
+    return None if None in prices else sum(price or 0.0 for price in prices)
+
+
+def expected_usd(plans: Iterable[Plan]) -> float:
+    """About what these cost, those without a price left out."""
+    return sum(plan.price.expected_usd or 0.0 for plan in plans)

@@ -1,5 +1,5 @@
 """
-Finds sessions by pasted text and by filters.
+Finds sessions by pasted text and by filters: for the page and for every command.
 
 The store applies filters of the row. Cause, model and provider are in the sessions' records, so
 rows are read in batches, newest first, until a page is full or the limit is reached.
@@ -13,13 +13,12 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from wearon_cli.core.jobs.journal import SessionRecord
-from wearon_cli.core.operator.inspector import Inspector
+from wearon_cli.core.operator.inspector import BATCH, Inspector, Listed
 from wearon_cli.core.session import RowQuery, Session, Status
 
-#: Rows read at once when a filter needs their records, and in all for one page.
-BATCH: Final = 500
+#: Rows read when a filter needs their records: for one page of `wearon web`, and for a command.
 MOST_LOOKED_AT: Final = 2_000
+MOST_SEARCHED: Final = 10_000
 #: Most sessions whose timelines are searched for a provider's id.
 MOST_TIMELINES: Final = 20_000
 #: Stores whose domain contains the text.
@@ -62,21 +61,12 @@ class Wanted:
     is_suspect: bool = False  # only those with findings of a check
     before: tuple[datetime, str] | None = None  # `Page.next`: continues there
     limit: int = 50
+    most_looked_at: int = MOST_LOOKED_AT  # rows, when a filter needs their records
 
     @property
     def reads_records(self) -> bool:
         """True when the row alone is not enough."""
         return bool(self.cause or self.model or self.provider or self.is_suspect)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A session of a page."""
-
-    session: Session
-    record: SessionRecord | None
-    cause: str | None  # of a failed one
-    suspicions: tuple[str, ...] = ()  # only read on request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +81,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """An interpreted text: rows that were found, or how to find them."""
+    """An interpreted text: the one session that it names, or how to find rows."""
 
     pasted: Pasted
-    rows: Sequence[Session] = ()
+    row: Session | None = None
     query: RowQuery | None = None
 
 
@@ -113,26 +103,32 @@ class SessionSearch:
         """
         One page.
 
+        A text that names one session finds it, whatever the filters say. Any other text, and every
+        filter, must hold.
+
         Raises:
             InputError: The owner is neither an id nor the domain of a store.
         """
         text = wanted.text.strip()
         reading = await self._read(text) if text else _Reading(pasted=Pasted.NOTHING)
-        if reading.rows:
-            return Page(
-                sessions=await self._listed(reading.rows),
-                pasted=reading.pasted,
-                looked_at=len(reading.rows),
-            )
+        if reading.row is not None:
+            named = await self._listed([reading.row], with_suspicions=wanted.is_suspect)
+            return Page(sessions=named, pasted=reading.pasted, looked_at=1)
         if text and reading.query is None:
             return Page(pasted=reading.pasted)
         query = await self._query(wanted, reading.query or RowQuery())
+        if query is None:
+            return Page(pasted=reading.pasted)
         return replace(await self._page(wanted, query), pasted=reading.pasted)
 
-    async def _query(self, wanted: Wanted, query: RowQuery) -> RowQuery:
+    async def _query(self, wanted: Wanted, query: RowQuery) -> RowQuery | None:
+        """With the filters; None when the text and a filter name different owners."""
         owners = query.owner_ids
         if wanted.owner:
-            owners = frozenset({await self.inspector.owner(wanted.owner.strip())})
+            owner = await self.inspector.owner(wanted.owner.strip())
+            if owners and owner not in owners:
+                return None
+            owners = frozenset({owner})
         statuses = frozenset({Status.FAILED}) if wanted.cause else wanted.statuses
         return replace(
             query,
@@ -146,6 +142,7 @@ class SessionSearch:
         found: list[Listed] = []
         looked_at = 0
         while True:
+            # With nothing else to look for, each row that is read is shown.
             size = BATCH if wanted.reads_records else wanted.limit
             rows = await self.inspector.sessions.newest(query, limit=size)
             looked_at += len(rows)
@@ -154,7 +151,7 @@ class SessionSearch:
             whole = len(rows) < size
             if rows:
                 query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
-            if len(found) >= wanted.limit or whole or looked_at >= MOST_LOOKED_AT:
+            if len(found) >= wanted.limit or whole or looked_at >= wanted.most_looked_at:
                 break
         shown = found[: wanted.limit]
         more = query.before if not whole else None
@@ -185,9 +182,9 @@ class SessionSearch:
         if _UUID.fullmatch(plain):
             return await self._by_uuid(plain, Pasted.SESSION)
         if _PREFIX.fullmatch(plain) and len(plain) >= LEAST_PREFIX:
-            rows = await self.inspector.sessions.newest(RowQuery(id_prefix=plain), limit=50)
-            if rows:
-                return _Reading(pasted=Pasted.PREFIX, rows=rows)
+            query = RowQuery(id_prefix=plain)
+            if await self.inspector.sessions.newest(query, limit=1):
+                return _Reading(pasted=Pasted.PREFIX, query=query)
         if _DOMAIN.fullmatch(plain):
             stores = await self.inspector.sessions.stores_named(plain, limit=MOST_STORES)
             if stores:
@@ -201,7 +198,7 @@ class SessionSearch:
         for found in reversed(_UUID.findall(unquote(urlsplit(address).path))):
             row = await self.inspector.sessions.find(found)
             if row is not None:
-                return _Reading(pasted=Pasted.ADDRESS, rows=[row])
+                return _Reading(pasted=Pasted.ADDRESS, row=row)
         domain = urlsplit(address).hostname or ""
         stores = await self.inspector.sessions.stores_named(domain, limit=2) if domain else {}
         if stores:
@@ -211,19 +208,19 @@ class SessionSearch:
     async def _by_uuid(self, session_id: str, pasted: Pasted) -> _Reading:
         row = await self.inspector.sessions.find(session_id)
         if row is not None:
-            return _Reading(pasted=pasted, rows=[row])
+            return _Reading(pasted=pasted, row=row)
         owned = RowQuery(owner_ids=frozenset({session_id}))
         if await self.inspector.sessions.newest(owned, limit=1):
             return _Reading(pasted=Pasted.OWNER, query=owned)
         return await self._by_request(session_id)
 
     async def _by_request(self, text: str) -> _Reading:
-        rows = await self.inspector.sessions.newest(RowQuery(request_id=text), limit=50)
-        if rows:
-            return _Reading(pasted=Pasted.REQUEST, rows=rows)
+        query = RowQuery(request_id=text)
+        if await self.inspector.sessions.newest(query, limit=1):
+            return _Reading(pasted=Pasted.REQUEST, query=query)
         row = await self._with_in_timeline(text)
         if row is not None:
-            return _Reading(pasted=Pasted.PROVIDER_ID, rows=[row])
+            return _Reading(pasted=Pasted.PROVIDER_ID, row=row)
         stores = await self.inspector.sessions.stores_named(text, limit=MOST_STORES)
         if stores:
             return _Reading(pasted=Pasted.STORE, query=RowQuery(owner_ids=frozenset(stores)))

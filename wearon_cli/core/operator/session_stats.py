@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -26,26 +26,19 @@ class SessionStats:
     failures: dict[str, int] = field(default_factory=dict)  # by class of error
 
 
-async def session_stats(
-    rows: Sequence[Session],
-    error_class: Callable[[Session], Awaitable[str | None]],
-    *,
-    told_failures: int = 50,
-) -> SessionStats:
+def session_stats(rows: Sequence[Session], causes: Iterable[str | None]) -> SessionStats:
     """
     Count sessions by outcome.
 
     Args:
-        rows: The sessions, newest first.
-        error_class: `Inspector.error_class`.
-        told_failures: Most failures whose class is looked up.
+        rows: The sessions.
+        causes: Of those that failed, or of the newest ones, as `Inspector.error_classes` tells.
     """
     recent = utc_now() - RECENT
     completed = [row for row in rows if row.status is Status.COMPLETED]
     failed = [row for row in rows if row.status is Status.FAILED]
     times_ms = [row.processing_time_ms for row in completed if row.processing_time_ms]
     lately = sum(row.completed_at is not None and row.completed_at > recent for row in completed)
-    classes = [await error_class(row) or "" for row in failed[:told_failures]]
     return SessionStats(
         made=len(rows),
         completed=len(completed),
@@ -53,5 +46,5 @@ async def session_stats(
         open=len(rows) - len(completed) - len(failed),
         done_per_minute=lately / (RECENT.total_seconds() / 60),
         median_s=statistics.median(times_ms) / 1000 if times_ms else None,
-        failures=dict(Counter(classes).most_common()),
+        failures=dict(Counter(cause or "" for cause in causes).most_common()),
     )

@@ -38,6 +38,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.intake import Intake
+    from wearon_cli.core.jobs.journal import Journal
 
 #: The shopper's message when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -64,6 +65,7 @@ class Order:
     shopper_email: str | None = None  # b2b
     shopper_pays: bool = False  # b2b resell: the shopper's credit instead of the store's
     is_free: bool = False  # b2b: a trial that takes no credit and returns none
+    by: str = ""  # the operator, for the timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class OrderService:
     ledger: Ledger
     storage: Storage
     intake: "Intake"
+    journal: "Journal"
 
     async def place(self, order: Order) -> Session:
         """
@@ -102,6 +105,7 @@ class OrderService:
             await self._take(new, payer)
         try:
             row = await self.sessions.insert(new)
+            await self.journal.note(row.session_id, "ordered", by=order.by or None)
             await self._push(row, urls, order.prompt)
         except UpstreamError:
             await self._undo(new, payer)

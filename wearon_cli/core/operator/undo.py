@@ -8,16 +8,19 @@ earlier one began. Each picture is in the bucket at all times, whichever process
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.errors import ObjectNotFound, SessionError, SessionRunning
 from wearon_cli.core.jobs.journal import Journal
-from wearon_cli.core.jobs.settlement import RefundLock
 from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.session import Session, Sessions, Status, sign_again
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path, swap_path
 
 JPEG: Final = "image/jpeg"
+
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.settlement import RefundLock
 
 
 def pictures_lock(session_id: str) -> str:
@@ -33,7 +36,7 @@ class Undo:
     sessions: Sessions
     storage: Storage
     journal: Journal
-    lock: RefundLock
+    lock: "RefundLock"
 
     async def check(self, session_id: str) -> Session:
         """

@@ -86,9 +86,7 @@ def _resized(values: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def _expected(shape: tuple[int, ...], size: float) -> Floats:
-    """How likely each pixel is cloth by its position: likely in the middle, unlikely at the
-    border.
-    """
+    """How likely each pixel is cloth by its position: unlikely at the border."""
     y, x = (np.abs(np.linspace(-1, 1, count)) for count in shape[:2])
     out = np.maximum(y[:, None], x[None])
     return np.interp(out / size, [0.3, 0.6, 0.9, 1.0], [0.9, 0.6, 0.3, 0.04])

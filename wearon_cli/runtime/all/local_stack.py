@@ -18,9 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-from redis import Redis
-from redis.exceptions import RedisError
+from urllib.parse import urlsplit
 
 from wearon_cli.adapters.local.expiry import old_pictures_removed
 from wearon_cli.core.errors import ConfigError, UpstreamError
@@ -36,9 +34,11 @@ _PROVIDER_NAMES: Final = frozenset(
 )
 STATE_FILE: Final = "stack.json"
 LOG_FILE: Final = "stack.log"
-#: Longest waits for the Redis server, for the whole stack, and for its exit.
+PONG: Final = b"+PONG\r\n"
+#: Longest waits for the Redis server, for the whole stack, for one answer, and for its exit.
 REDIS_START_S: Final = 10.0
 STACK_START_S: Final = 60.0
+ANSWER_S: Final = 2.0
 STACK_STOP_S: Final = 130.0
 
 
@@ -49,10 +49,7 @@ def attached(data_dir: Path) -> Settings | None:
         redis_url, host, port = str(state["redis_url"]), str(state["host"]), int(state["port"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    try:
-        with Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as redis:
-            redis.ping()
-    except (RedisError, OSError):
+    if not _answers(redis_url):
         return None  # left by a stack that was killed
     return _local_settings(data_dir, redis_url=redis_url, host=host, port=port)
 
@@ -265,17 +262,25 @@ def _start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 def _await_redis(server: subprocess.Popen[bytes], url: str) -> None:
     give_up_s = time.monotonic() + REDIS_START_S
-    with Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as redis:
-        while time.monotonic() < give_up_s and server.poll() is None:
-            try:
-                redis.ping()
-            except (RedisError, OSError):
-                time.sleep(0.02)
-            else:
-                return
+    while time.monotonic() < give_up_s and server.poll() is None:
+        if _answers(url):
+            return
+        time.sleep(0.02)
     raise UpstreamError(
         "the private Redis server did not start", hint="see redis/redis.log in the data folder"
     )
+
+
+def _answers(url: str) -> bool:
+    """Whether a Redis server is there and ready. One line of its protocol needs no client."""
+    try:
+        address = urlsplit(url)
+        place = (address.hostname, address.port or 0)
+        with socket.create_connection(place, timeout=ANSWER_S) as server:
+            server.sendall(b"PING\r\n")
+            return server.recv(len(PONG)) == PONG
+    except (OSError, ValueError):  # nobody listens there; or this is no address
+        return False
 
 
 def _await_stack(process: subprocess.Popen[bytes], ready: int, folder: Path) -> Settings:

@@ -14,7 +14,6 @@ import uvicorn
 
 from wearon_cli.core.events import emit
 from wearon_cli.core.operator.checks import Finding
-from wearon_cli.core.operator.search import SessionSearch
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ServerStopped, WebOpenToOthers, WebReady
 from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
@@ -93,7 +92,7 @@ def _site(settings: Settings, options: WebOptions, tools: WebTools, logins: Logi
     return Site(
         settings=settings,
         tools=operator,
-        search=SessionSearch(inspector=operator.inspector),
+        search=operator.search,
         pictures=Pictures(
             inspector=operator.inspector,
             storage=operator.storage,

@@ -9,6 +9,7 @@ from wearon_cli.runtime.web.templates import span_words, usd
 
 #: (what happened, tone of its mark).
 _EVENTS: Final = {
+    "ordered": ("Ordered by an operator", "act"),
     "taken": ("Received by a consumer", "plain"),
     "replayed": ("Run again by an operator", "act"),
     "adopted": ("The row was open without a job: it is failed and settled", "warn"),
