@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from wearon_cli.core.jobs.dead_letters import DeadLetters
     from wearon_cli.core.jobs.intake import Intake
     from wearon_cli.core.jobs.journal import JobReader
-    from wearon_cli.core.jobs.settlement import RefundLock, Settlement
+    from wearon_cli.core.jobs.settlement import Settlement
+    from wearon_cli.core.locks import RefundLock
     from wearon_cli.core.operator.inspector import Inspector
     from wearon_cli.core.operator.letters import LetterTools
     from wearon_cli.core.operator.minutes import EndingCounts

@@ -4,14 +4,13 @@ Fails a job and refunds its credit, exactly once.
 The order is: write the intent, move the row to failed, refund what `credit_of` says is owed;
 closing the job clears the intent. Any worker that has the job can find a step half done and finish
 it. Only the winner of the move to failed owes the refund. A refund that the ledger refuses is
-parked for a
-person: a dead letter, and the session's record.
+parked for a person: a dead letter, and the session's record.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from wearon_cli.core.contract import Task
 from wearon_cli.core.credit_facts import CreditNotes, CreditReader
@@ -45,22 +44,11 @@ from wearon_cli.core.jobs.journal import (
     SettlementIntent,
 )
 from wearon_cli.core.ledger import EntryKind, Ledger, LedgerEntry, Payer
+from wearon_cli.core.locks import RefundLock
 from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Status, fail, utc_now
 
 #: The platform's cron may have read its rows this long before it writes the last of them.
 CRON_MARGIN_S: Final = 30.0
-
-
-class RefundLock(Protocol):
-    """One writer to the ledger at a time for a session, over all workers and operators."""
-
-    def hold(self, session_id: str) -> AbstractAsyncContextManager[bool]:
-        """
-        Enter with True when the lock was free.
-
-        Released at a clean end only: after an error it is kept until it has outlived every call
-        made under it, so that a refund in flight arrives before the next caller reads the ledger.
-        """
 
 
 def intent_for(error: WearonError, *, dead_letter: bool = False) -> SettlementIntent:

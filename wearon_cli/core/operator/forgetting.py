@@ -12,22 +12,19 @@ decides about money.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from wearon_cli.core.credits import CreditState
 from wearon_cli.core.errors import SessionError, SessionRunning, TaskInvalid
 from wearon_cli.core.jobs.dead_letters import DeadLetter, DeadLetters
 from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.locks import RefundLock, pictures_lock
 from wearon_cli.core.operator.inputs import row_urls
 from wearon_cli.core.operator.inspector import BATCH, Inspector, JobLocation, SessionReport
-from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.payloads import salvage
 from wearon_cli.core.providers import Provider, Ticket
 from wearon_cli.core.session import Session
 from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_path
-
-if TYPE_CHECKING:
-    from wearon_cli.core.jobs.settlement import RefundLock
 
 #: Most dead letters that are searched; more do not accumulate in 30 days.
 MOST_LETTERS: Final = 100_000
@@ -78,7 +75,7 @@ class Forgetter:
     storage: Storage
     journal: Journal
     dead_letters: DeadLetters
-    lock: "RefundLock"
+    lock: RefundLock
 
     async def look_around(self, *, shared_paths: frozenset[str] = frozenset()) -> Surroundings:
         """Read what `plan` needs besides the session."""

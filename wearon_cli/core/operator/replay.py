@@ -19,7 +19,7 @@ from wearon_cli.core.errors import (
     SessionRunning,
 )
 from wearon_cli.core.jobs.journal import JobReader, Journal, Lane, NewJob
-from wearon_cli.core.jobs.settlement import RefundLock
+from wearon_cli.core.locks import RefundLock, pictures_lock
 from wearon_cli.core.operator.inputs import InputPicture, InputState
 from wearon_cli.core.operator.inspector import Inspector, JobLocation, SessionReport
 from wearon_cli.core.operator.replay_plan import (
@@ -31,7 +31,6 @@ from wearon_cli.core.operator.replay_plan import (
     ReplayPrice,
     age_words,
 )
-from wearon_cli.core.operator.undo import pictures_lock
 from wearon_cli.core.session import Channel, Session, Sessions, Status, utc_now
 
 if TYPE_CHECKING:

@@ -8,24 +8,16 @@ earlier one began. Each picture is in the bucket at all times, whichever process
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from wearon_cli.core.errors import ObjectNotFound, SessionError, SessionRunning
 from wearon_cli.core.jobs.journal import Journal
+from wearon_cli.core.locks import RefundLock, pictures_lock
 from wearon_cli.core.operator.inspector import Inspector
 from wearon_cli.core.session import Session, Sessions, Status, sign_again
 from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage, previous_path, swap_path
 
 JPEG: Final = "image/jpeg"
-
-
-if TYPE_CHECKING:
-    from wearon_cli.core.jobs.settlement import RefundLock
-
-
-def pictures_lock(session_id: str) -> str:
-    """Name of the lock that an undo, the start of a redraw, and forgetting have one at a time."""
-    return f"pictures-{session_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +28,7 @@ class Undo:
     sessions: Sessions
     storage: Storage
     journal: Journal
-    lock: "RefundLock"
+    lock: RefundLock
 
     async def check(self, session_id: str) -> Session:
         """
