@@ -215,7 +215,7 @@ async def _order(
             picture.write_bytes(await tools.storage.get(row.result_path))
     except asyncio.CancelledError:
         raise not_followed(row, settings) from None
-    return followed_result(ended, picture=picture, elapsed_s=shown.elapsed_s)
+    return followed_result(ended, settings, picture=picture, elapsed_s=shown.elapsed_s)
 
 
 def _channel(user: str | None, store: str | None, shopper: str | None, *, free: bool) -> Channel:
