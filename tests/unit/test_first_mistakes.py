@@ -34,6 +34,11 @@ def test_a_look_in_a_folder_without_a_stack_makes_no_stack(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_height_in_metres_is_told_the_unit() -> None:
+    result = CliRunner().invoke(app, ["estimate", "me.jpg", "--height", "1.75"])
+    assert "Height without shoes, in cm; try 'wearon estimate --help'" in result.stderr
+
+
 def test_a_failed_try_on_names_the_command_for_its_own_stack(tmp_path: Path) -> None:
     row = SimpleNamespace(session_id="ID", status=Status.FAILED)
     ended = cast(

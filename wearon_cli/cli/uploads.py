@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: As many as a payload may have (the queue contract).
 MAX_PICTURES: Final = 10
 #: The hint when a file is missing.
-CHECK_PATH: Final = "check the name, and that it is in this folder"
+CHECK_PATH: Final = "check the name and the folder"
 
 
 def read_uploads(paths: Sequence[Path], settings: "Settings") -> tuple[Upload, ...]:
