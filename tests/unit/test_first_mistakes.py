@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from wearon_cli.adapters.redis.checks import _encryption
 from wearon_cli.app import app
-from wearon_cli.cli.outcome import _failure
+from wearon_cli.cli.outcome import _failure, lost_sight
 from wearon_cli.core.errors import ConfigError, GeneratorUnreachable, QueueUnavailable
 from wearon_cli.core.operator.follow import Ended
-from wearon_cli.core.session import Status
+from wearon_cli.core.session import Session, Status
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops import provider_checks
 from wearon_cli.runtime.worker.job_loop import JobLoop
@@ -47,6 +47,14 @@ def test_a_failed_try_on_names_the_command_for_its_own_stack(tmp_path: Path) -> 
     hint = _failure(ended, Settings(local_dir=tmp_path)).hint
     assert f"`wearon session ID --local --data-dir {tmp_path}`" in hint
     assert "`wearon session ID`" in _failure(ended, Settings()).hint
+
+
+def test_a_stack_that_stopped_is_told_with_the_session_that_was_followed(tmp_path: Path) -> None:
+    row = cast(Session, SimpleNamespace(session_id="ID"))
+    told = lost_sight(row, Settings(local_dir=tmp_path))
+    assert str(told) == "the local stack stopped while session ID was followed"
+    assert f"`wearon all --local --data-dir {tmp_path}` continues it" in told.hint
+    assert "`wearon session ID`" in lost_sight(row, Settings()).hint
 
 
 def test_a_worker_without_redis_ends_its_thread_before_it_ends(tmp_path: Path) -> None:

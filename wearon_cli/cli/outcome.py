@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wearon_cli.cli.output import Result
-from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
+from wearon_cli.core.errors import InputError, Interrupted, QueueUnavailable, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
 from wearon_cli.core.operator.words import credit_words
 from wearon_cli.core.session import Session, Status
@@ -67,6 +67,20 @@ def not_followed(row: Session, settings: "Settings") -> Interrupted:
         told,
         hint=f"it continues: `wearon session {row.session_id}` shows its state; if it fails, use "
         f"`wearon replay-task {row.session_id}`",
+    )
+
+
+def lost_sight(row: Session, settings: "Settings") -> QueueUnavailable:
+    """What to tell someone whose Redis stopped answering while a session was followed."""
+    if local := _local_words(settings):
+        return QueueUnavailable(
+            f"the local stack stopped while session {row.session_id} was followed",
+            hint=f"`wearon all{local}` continues it; `wearon session {row.session_id}{local}` "
+            "shows its state",
+        )
+    return QueueUnavailable(
+        f"Redis stopped answering while session {row.session_id} was followed",
+        hint=f"check Redis, then look: `wearon session {row.session_id}`",
     )
 
 

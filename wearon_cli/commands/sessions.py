@@ -117,7 +117,9 @@ def _listed_facts(listed: "Listed", *, suspect: bool) -> dict[str, object]:
 
 async def _lines(page: "Page", wanted: "Wanted", tools: "OperatorTools") -> list[object]:
     if not page.sessions:
-        back = f" in the last {ago(wanted.since)} (--since looks further back)" if wanted.since else ""
+        back = (
+            f" in the last {ago(wanted.since)} (--since looks further back)" if wanted.since else ""
+        )
         return [f"no sessions found{back}", *await _reasons(page, wanted, tools)]
     from wearon_cli.cli.session_table import sessions_table
 
