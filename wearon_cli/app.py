@@ -228,9 +228,17 @@ def _usage_failure(exc: typer.TyperException, call: Invocation) -> Failure:
     return Failure(
         code="usage",
         message=exc.format_message().replace("Value error, ", ""),  # pydantic's prefix
-        hint=f"try '{path} --help'",
+        hint=f"{_meaning(exc)}try '{path} --help'",
         exit_code=USAGE_EXIT,
     )
+
+
+def _meaning(exc: typer.TyperException) -> str:
+    """The first sentence of the help of an option whose number is out of range; it has the unit."""
+    if not isinstance(exc, typer.BadParameter) or "Input should be" not in exc.format_message():
+        return ""
+    told, _, _ = str(getattr(exc.param, "help", None) or "").partition(". ")
+    return f"{told.rstrip('.')}; " if told else ""
 
 
 def _log_traceback(exc: Exception) -> None:

@@ -396,5 +396,6 @@ def test_the_log_holds_neither_token_nor_search(stack: PageStack) -> None:
 
 
 def test_it_works_with_a_data_folder_that_no_stack_runs_in(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
     with web_page(tmp_path / "data") as page, page.client() as client:
         assert "No consumer is running" in client.get("/").text

@@ -33,7 +33,7 @@ BAD = {
     "no garment": ("{} --garment shoes", 2, "garment"),
     "no such chart": ("{} --chart none.json", 4, "there is no size chart"),
     "a chart without the girth": ("{} --garment bottom", 4, "has no waist or hip"),
-    "no such photo": ("none.jpg", 4, "no such file"),
+    "no such photo": ("none.jpg", 4, "there is no file none.jpg"),
     "one missing of two": ("{} none.jpg", 4, "none.jpg"),
     "no photo": ("", 2, "IMAGE"),
 }

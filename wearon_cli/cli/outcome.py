@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wearon_cli.cli.output import Result
-from wearon_cli.core.errors import InputError, Interrupted, TryOnFailed
+from wearon_cli.core.errors import InputError, Interrupted, QueueUnavailable, TryOnFailed
 from wearon_cli.core.operator.follow import Ended
 from wearon_cli.core.operator.words import credit_words
 from wearon_cli.core.session import Session, Status
@@ -29,7 +29,9 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> Result:
+def followed_result(
+    ended: Ended, settings: "Settings", *, picture: Path | None, elapsed_s: float
+) -> Result:
     """The answer of a command that followed a session to its end."""
     row = ended.report.session
     data = {
@@ -48,19 +50,18 @@ def followed_result(ended: Ended, *, picture: Path | None, elapsed_s: float) -> 
         "processing_time_ms": row.processing_time_ms,
         "elapsed_s": round(elapsed_s, 2),
     }
-    error = None if ended.succeeded else _failure(ended)
+    error = None if ended.succeeded else _failure(ended, settings)
     return Result(data=data, lines=[_table(ended, picture, elapsed_s)], error=error)
 
 
 def not_followed(row: Session, settings: "Settings") -> Interrupted:
     """What to tell someone who stopped following: which session, and how to continue."""
     told = f"session {row.session_id} is queued; stopped following it"
-    if settings.is_local:
-        local = f"--local --data-dir {settings.local_dir}"
+    if local := _local_words(settings):
         return Interrupted(
             told,
-            hint=f"`wearon all {local}` continues it if no stack runs; `wearon session "
-            f"{row.session_id} {local}` shows its state",
+            hint=f"it continues in the running stack, or when `wearon all{local}` starts one; "
+            f"`wearon session {row.session_id}{local}` shows its state",
         )
     return Interrupted(
         told,
@@ -69,7 +70,26 @@ def not_followed(row: Session, settings: "Settings") -> Interrupted:
     )
 
 
-def _failure(ended: Ended) -> TryOnFailed:
+def lost_sight(row: Session, settings: "Settings") -> QueueUnavailable:
+    """What to tell someone whose Redis stopped answering while a session was followed."""
+    if local := _local_words(settings):
+        return QueueUnavailable(
+            f"the local stack stopped while session {row.session_id} was followed",
+            hint=f"`wearon all{local}` continues it; `wearon session {row.session_id}{local}` "
+            "shows its state",
+        )
+    return QueueUnavailable(
+        f"Redis stopped answering while session {row.session_id} was followed",
+        hint=f"check Redis, then look: `wearon session {row.session_id}`",
+    )
+
+
+def _local_words(settings: "Settings") -> str:
+    """The options that name the same local stack, with a space in front; "" in production."""
+    return f" --local --data-dir {settings.local_dir}" if settings.is_local else ""
+
+
+def _failure(ended: Ended, settings: "Settings") -> TryOnFailed:
     why = f" ({ended.error_class})" if ended.error_class else ""
     row = ended.report.session
     if row.status is Status.COMPLETED:
@@ -77,7 +97,8 @@ def _failure(ended: Ended) -> TryOnFailed:
             f"no new picture was drawn{why}", hint="the session keeps its current picture"
         )
     return TryOnFailed(
-        f"the try-on failed{why}", hint=f"`wearon session {row.session_id}` shows what happened"
+        f"the try-on failed{why}",
+        hint=f"`wearon session {row.session_id}{_local_words(settings)}` shows what happened",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from wearon_cli.cli.uploads import CHECK_PATH
 from wearon_cli.core.body.drawing import annotate
 from wearon_cli.core.body.estimate import Estimate, EstimateRequest, estimate
 from wearon_cli.core.body.photo import read_photo
@@ -44,7 +45,7 @@ def find_photo_sets(
     """
     for image in images:
         if not image.exists():  # before the model is loaded or fetched
-            raise InputError(f"cannot read {image}: no such file")
+            raise InputError(f"there is no file {image}", hint=CHECK_PATH)
     if not is_batch(images):
         return [PhotoSet(front=images[0], side=side, drawing=drawing)]
     if side is not None and not side.is_dir():

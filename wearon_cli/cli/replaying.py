@@ -50,7 +50,7 @@ async def replay_one(
     if ended.succeeded and how.out:
         picture = await tools.storage.get(plan.session.result_path)
         saved = _save(how.out, picture)
-    return followed_result(ended, picture=saved, elapsed_s=elapsed_s)
+    return followed_result(ended, settings, picture=saved, elapsed_s=elapsed_s)
 
 
 async def _followed(

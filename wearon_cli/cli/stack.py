@@ -23,7 +23,8 @@ def stack_settings(
     block; for a command that needs no workers, only its queue is started.
 
     Raises:
-        ConfigError: A data folder is given without `--local`, or production settings are missing.
+        ConfigError: A data folder is given without `--local`, production settings are missing, or a
+            command that needs no workers finds no data folder.
     """
     if not local:
         if data_dir is not None:
@@ -46,6 +47,11 @@ def stack_settings(
         return
     if needs_workers:
         ensure_model_for_previews(folder)
+    elif not folder.exists():  # started in another folder, it would show an empty stack
+        raise ConfigError(
+            f"there is no local stack in {folder.absolute()}",
+            hint="go to its folder or name it with --data-dir, or start one: `wearon all --local`",
+        )
     with local_stack(folder) if needs_workers else local_settings(folder) as started:
         yield started
 

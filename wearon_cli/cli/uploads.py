@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: As many as a payload may have (the queue contract).
 MAX_PICTURES: Final = 10
+#: The hint when a file is missing.
+CHECK_PATH: Final = "check the name and the folder"
 
 
 def read_uploads(paths: Sequence[Path], settings: "Settings") -> tuple[Upload, ...]:
@@ -61,7 +63,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as exc:
-        raise InputError(f"there is no file {path}", hint="check the name") from exc
+        raise InputError(f"there is no file {path}", hint=CHECK_PATH) from exc
     except IsADirectoryError as exc:
         raise InputError(f"{path} is a folder", hint="name a picture file") from exc
     except OSError as exc:

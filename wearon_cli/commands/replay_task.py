@@ -227,7 +227,7 @@ async def run(command: ReplayCommand, tools: "OperatorTools", settings: "Setting
 
 async def _undo(command: ReplayCommand, tools: "OperatorTools") -> Result:
     row = await tools.undo.check(command.session_ids[0])
-    note(f"session {row.session_id}: its earlier and its current picture are swapped")
+    note(f"swaps the earlier and the current picture of session {row.session_id}")
     if not command.dry_run:
         question = f"restore the earlier picture of {row.session_id}?"
         await asyncio.to_thread(require_consent, question, yes=command.how.yes)

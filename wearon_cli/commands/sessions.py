@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.durations import AN_HOUR, parse_span
+from wearon_cli.cli.durations import AN_HOUR, ago, parse_span
 from wearon_cli.cli.operator import with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption
 from wearon_cli.cli.output import Result, note
@@ -117,7 +117,10 @@ def _listed_facts(listed: "Listed", *, suspect: bool) -> dict[str, object]:
 
 async def _lines(page: "Page", wanted: "Wanted", tools: "OperatorTools") -> list[object]:
     if not page.sessions:
-        return ["no sessions found", *await _reasons(page, wanted, tools)]
+        back = (
+            f" in the last {ago(wanted.since)} (--since looks further back)" if wanted.since else ""
+        )
+        return [f"no sessions found{back}", *await _reasons(page, wanted, tools)]
     from wearon_cli.cli.session_table import sessions_table
 
     lines: list[object] = [sessions_table(page.sessions)]

@@ -11,12 +11,12 @@ import typer
 from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.operator import operator_name
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
-from wearon_cli.cli.outcome import check_target, followed_result, not_followed
+from wearon_cli.cli.outcome import check_target, followed_result, lost_sight, not_followed
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.cli.stack import stack_settings
 from wearon_cli.cli.uploads import read_uploads
-from wearon_cli.core.errors import InputError
+from wearon_cli.core.errors import InputError, QueueUnavailable
 from wearon_cli.core.operator.follow import follow
 from wearon_cli.core.operator.payers import (
     FREE_HINT,
@@ -215,7 +215,9 @@ async def _order(
             picture.write_bytes(await tools.storage.get(row.result_path))
     except asyncio.CancelledError:
         raise not_followed(row, settings) from None
-    return followed_result(ended, picture=picture, elapsed_s=shown.elapsed_s)
+    except QueueUnavailable as exc:
+        raise lost_sight(row, settings) from exc
+    return followed_result(ended, settings, picture=picture, elapsed_s=shown.elapsed_s)
 
 
 def _channel(user: str | None, store: str | None, shopper: str | None, *, free: bool) -> Channel:

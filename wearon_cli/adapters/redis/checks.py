@@ -89,8 +89,11 @@ def _encryption(url: str) -> Finding:
     scheme, _, rest = url.partition("://")
     host = rest.rpartition("@")[2].partition("/")[0].partition(":")[0]
     near = host in {"127.0.0.1", "localhost", ""} or "." not in host  # a container's name
-    if scheme in {"rediss", "unix"} or near:
-        return Finding(name="redis encryption", ok=True, detail=scheme)
+    if scheme == "rediss":
+        return Finding(name="redis encryption", ok=True, detail="on: rediss://")
+    if scheme == "unix" or near:
+        detail = "off: Redis is on this machine or in the same network"
+        return Finding(name="redis encryption", ok=True, detail=detail)
     return Finding(
         name="redis encryption",
         ok=True,

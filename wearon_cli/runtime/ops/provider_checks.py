@@ -10,7 +10,13 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from wearon_cli.core.errors import AccountBlocked, GeneratorError, ModelUnavailable, WearonError
+from wearon_cli.core.errors import (
+    AccountBlocked,
+    GeneratorError,
+    GeneratorUnreachable,
+    ModelUnavailable,
+    WearonError,
+)
 from wearon_cli.core.image_models import OPENAI, RUNWARE, named_model
 from wearon_cli.core.image_rules import ImageModel
 from wearon_cli.core.operator.checks import Finding
@@ -73,8 +79,11 @@ async def _ask(name: str, settings: Settings) -> _Asked:
         return _Asked(
             finding=_fault(f"{title} key", "is rejected", f"set {variable} to a valid key")
         )
-    except GeneratorError as exc:
+    except GeneratorUnreachable as exc:
         hint = f"check the network and {title.upper()}_BASE_URL"
+        return _Asked(finding=_fault(title, f"does not answer: {exc}", hint))
+    except GeneratorError as exc:
+        hint = f"check {title.upper()}_BASE_URL and the status of {title}"
         return _Asked(finding=_fault(title, f"gives an unexpected answer: {exc}", hint))
     except WearonError as exc:
         return _Asked(finding=_fault(f"{title} key", str(exc), exc.hint))

@@ -56,6 +56,9 @@ class JobLoop:
             WearonError: What `open_worker` raises.
         """
         self._thread.start()
+        if self._ready.exception() is not None:
+            # A process that ends while its thread closes the loop prints that thread's traceback.
+            self._thread.join(timeout=HAND_BACK_S)
         self._ready.result()
 
     @property
