@@ -15,7 +15,7 @@ from wearon_cli.runtime.web.guard import (
     read_form,
 )
 from wearon_cli.runtime.web.redaction import masked_email, redacted
-from wearon_cli.runtime.web.server import is_loopback
+from wearon_cli.runtime.web.server import host_to_open, is_loopback
 from wearon_cli.runtime.web.templates import Pages, span_words, usd
 
 
@@ -180,6 +180,20 @@ def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
 )
 def test_loopback_addresses_are_recognised(host: str, is_here: bool) -> None:
     assert is_loopback(host) is is_here
+
+
+@pytest.mark.parametrize(
+    ("host", "opens"),
+    [
+        pytest.param("0.0.0.0", "127.0.0.1", id="every address"),
+        pytest.param("::", "[::1]", id="every address of IPv6"),
+        pytest.param("::1", "[::1]", id="loopback of IPv6"),
+        pytest.param("10.1.2.3", "10.1.2.3", id="one address"),
+        pytest.param("ops.shop.example", "ops.shop.example", id="a name"),
+    ],
+)
+def test_the_address_to_log_in_at_opens_in_a_browser(host: str, opens: str) -> None:
+    assert host_to_open(host) == opens
 
 
 def test_times_and_money_are_formatted() -> None:
