@@ -57,7 +57,7 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
         ),
         halt=halt_state((HALT,) if halted else (), Settings()),
         hour=SessionStats(
-            made=10,
+            created=10,
             completed=8,
             failed=failed,
             open=0,

@@ -155,23 +155,40 @@ def test_useful_values_are_not_redacted() -> None:
     assert masked_email("ann@shop.example") == "a•••@shop.example"
 
 
-def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
-    html = Pages().render(
+def problem_page(*, message: str = "", hint: str = "", query: str = "") -> str:
+    return Pages().render(
         "problem.html",
-        message='<script>alert("x")</script> ann@shop.example',
-        hint=f"see {SIGNED}",
+        message=message,
+        hint=hint,
         code=500,
         path="/",
-        query='"><img src=x>',
+        query=query,
         is_local=False,
         allow_actions=False,
         csrf="c",
         show_emails=False,
     )
+
+
+def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
+    html = problem_page(
+        message='<script>alert("x")</script> ann@shop.example',
+        hint=f"see {SIGNED}",
+        query='"><img src=x>',
+    )
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     assert "ann@" not in html
     assert "token=" not in html
+
+
+def test_commands_in_a_sentence_are_set_as_code() -> None:
+    """Seen: hints of the doctor showed their backticks."""
+    html = problem_page(hint="run `wearon model pull`, `a<b`, <b> ann@shop.example and one ` alone")
+    assert (
+        "Run <code>wearon model pull</code>, <code>a&lt;b</code>, &lt;b&gt; a•••@shop.example "
+        "and one ` alone." in html
+    )
 
 
 @pytest.mark.parametrize(

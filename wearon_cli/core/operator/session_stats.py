@@ -17,7 +17,7 @@ RECENT: Final = timedelta(minutes=5)
 class SessionStats:
     """The outcomes of the sessions of a span."""
 
-    made: int
+    created: int
     completed: int
     failed: int
     open: int
@@ -40,7 +40,7 @@ def session_stats(rows: Sequence[Session], causes: Iterable[str | None]) -> Sess
     times_ms = [row.processing_time_ms for row in completed if row.processing_time_ms]
     lately = sum(row.completed_at is not None and row.completed_at > recent for row in completed)
     return SessionStats(
-        made=len(rows),
+        created=len(rows),
         completed=len(completed),
         failed=len(failed),
         open=len(rows) - len(completed) - len(failed),
