@@ -61,7 +61,7 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
             completed=8,
             failed=failed,
             open=0,
-            done_per_minute=1.6,
+            completed_per_minute=1.6,
             median_s=41.0,
             failures={"generation_refused": failed} if failed else {},
         ),

@@ -9,7 +9,7 @@ from typing import Final
 
 from wearon_cli.core.session import Session, Status, utc_now
 
-#: Span of "done a minute".
+#: Span of `completed_per_minute`.
 RECENT: Final = timedelta(minutes=5)
 
 
@@ -21,7 +21,7 @@ class SessionStats:
     completed: int
     failed: int
     open: int
-    done_per_minute: float  # completed in the last five minutes
+    completed_per_minute: float  # completed in the last five minutes
     median_s: float | None  # of a completed job, first claim to row
     failures: dict[str, int] = field(default_factory=dict)  # by class of error
 
@@ -44,7 +44,7 @@ def session_stats(rows: Sequence[Session], causes: Iterable[str | None]) -> Sess
         completed=len(completed),
         failed=len(failed),
         open=len(rows) - len(completed) - len(failed),
-        done_per_minute=lately / (RECENT.total_seconds() / 60),
+        completed_per_minute=lately / (RECENT.total_seconds() / 60),
         median_s=statistics.median(times_ms) / 1000 if times_ms else None,
         failures=dict(Counter(cause or "" for cause in causes).most_common()),
     )
