@@ -258,7 +258,7 @@ def report(cases: Sequence[Case], *, each: bool) -> None:
     by_kind: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         by_kind[case.kind].append(case)
-    print("| picture | of | nothing said | said |\n|---|---|---|---|")
+    print("| picture | of | no finding | findings |\n|---|---|---|---|")
     for kind, found in by_kind.items():
         said = Counter(finding for case in found for finding in case.findings)
         quiet = sum(not case.findings for case in found)
@@ -267,7 +267,7 @@ def report(cases: Sequence[Case], *, each: bool) -> None:
     if each:
         for case in cases:
             if bool(case.findings) != case.is_wrong:
-                print(f"{case.kind}: {case.name}: {', '.join(case.findings) or 'nothing said'}")
+                print(f"{case.kind}: {case.name}: {', '.join(case.findings) or 'no finding'}")
 
 
 def main() -> None:

@@ -247,7 +247,7 @@ def test_an_address_logs_in_one_browser_and_says_how_to_get_another(
         page.wait_for_url(f"{site.origin}/")
         late = two.new_page()
         late.goto(address)
-        expect(late.locator("h1")).to_have_text("This address is not valid any more")
+        expect(late.locator("h1")).to_have_text("This address is no longer valid")
         expect(late.locator("main")).to_contain_text("press Enter")
         late.evaluate(axe_script())
         assert late.evaluate("async () => (await axe.run()).violations") == []

@@ -62,7 +62,7 @@ def test_every_page_is_complete_and_small(browser: httpx.Client, stack: PageStac
 
 def test_the_first_page_shows_the_current_state(browser: httpx.Client) -> None:
     text = browser.get("/").text
-    assert "3 done" in text
+    assert "3 completed" in text
     assert "2 failed" in text
     assert "generation_refused" in text
     assert "No consumer is running" in text
@@ -264,7 +264,7 @@ def test_an_address_logs_in_one_browser_once(page: RunningPage) -> None:
         for answer in (log_in(finder, address), finder.get(address)):
             assert answer.status_code == 401
             assert "set-cookie" not in answer.headers
-            assert "not valid any more" in answer.text
+            assert "no longer valid" in answer.text
             assert "press Enter" in answer.text
         assert finder.get("/").status_code == 401
         assert owner.get(address).headers["location"] == "/"  # its own Back button

@@ -114,6 +114,16 @@ def test_requests_from_other_sites_do_nothing(
         assert browser.get(f"{replay}?csrf={good['csrf']}&name=Eve").status_code == 200  # a plan
 
 
+def test_a_name_is_said_to_be_recorded_where_it_is(browser: httpx.Client, stack: PageStack) -> None:
+    """Seen: the timeline was named for a letter without a session, which has none."""
+    of_a_session = in_stack(stack, lambda world: buried(world, stack.refused))
+    for letter_id, words in (
+        (of_a_session, "Recorded in the timeline."),
+        (stack.letter_id, "Recorded in the log."),
+    ):
+        assert words in browser.get(f"/dead-letters/{letter_id}/drop").text
+
+
 def test_nothing_is_done_without_a_name(browser: httpx.Client, stack: PageStack) -> None:
     replay = f"/sessions/{stack.refused.session_id}/replay"
     form = form_of(browser, replay)

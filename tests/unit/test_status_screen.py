@@ -57,11 +57,11 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
         ),
         halt=halt_state((HALT,) if halted else (), Settings()),
         hour=SessionStats(
-            made=10,
+            created=10,
             completed=8,
             failed=failed,
             open=0,
-            done_per_minute=1.6,
+            completed_per_minute=1.6,
             median_s=41.0,
             failures={"generation_refused": failed} if failed else {},
         ),

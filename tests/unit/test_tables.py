@@ -59,7 +59,7 @@ def test_sessions_fit_and_no_id_is_cut(width: int) -> None:
 
 def test_a_wide_terminal_shows_store_masked_shopper_cost_and_time() -> None:
     (head, first, *_) = drawn(sessions_table(SESSIONS), width=200)
-    assert head.split()[:4] == ["session", "made", "status", "why"]
+    assert head.split()[:4] == ["session", "created", "status", "why"]
     for shown in (STORE, "a...@shop.example", "$0.0693", "41.0 s"):
         assert shown in first
     assert "ann@" not in "".join(drawn(sessions_table(SESSIONS), width=200))

@@ -15,7 +15,7 @@ from wearon_cli.runtime.web.guard import (
     read_form,
 )
 from wearon_cli.runtime.web.redaction import masked_email, redacted
-from wearon_cli.runtime.web.server import is_loopback
+from wearon_cli.runtime.web.server import host_to_open, is_loopback
 from wearon_cli.runtime.web.templates import Pages, span_words, usd
 
 
@@ -155,23 +155,40 @@ def test_useful_values_are_not_redacted() -> None:
     assert masked_email("ann@shop.example") == "a•••@shop.example"
 
 
-def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
-    html = Pages().render(
+def problem_page(*, message: str = "", hint: str = "", query: str = "") -> str:
+    return Pages().render(
         "problem.html",
-        message='<script>alert("x")</script> ann@shop.example',
-        hint=f"see {SIGNED}",
+        message=message,
+        hint=hint,
         code=500,
         path="/",
-        query='"><img src=x>',
+        query=query,
         is_local=False,
         allow_actions=False,
         csrf="c",
         show_emails=False,
     )
+
+
+def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
+    html = problem_page(
+        message='<script>alert("x")</script> ann@shop.example',
+        hint=f"see {SIGNED}",
+        query='"><img src=x>',
+    )
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     assert "ann@" not in html
     assert "token=" not in html
+
+
+def test_commands_in_a_sentence_are_set_as_code() -> None:
+    """Seen: hints of the doctor showed their backticks."""
+    html = problem_page(hint="run `wearon model pull`, `a<b`, <b> ann@shop.example and one ` alone")
+    assert (
+        "Run <code>wearon model pull</code>, <code>a&lt;b</code>, &lt;b&gt; a•••@shop.example "
+        "and one ` alone." in html
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,6 +197,20 @@ def test_every_value_of_a_template_is_escaped_and_redacted() -> None:
 )
 def test_loopback_addresses_are_recognised(host: str, is_here: bool) -> None:
     assert is_loopback(host) is is_here
+
+
+@pytest.mark.parametrize(
+    ("host", "opens"),
+    [
+        pytest.param("0.0.0.0", "127.0.0.1", id="every address"),
+        pytest.param("::", "[::1]", id="every address of IPv6"),
+        pytest.param("::1", "[::1]", id="loopback of IPv6"),
+        pytest.param("10.1.2.3", "10.1.2.3", id="one address"),
+        pytest.param("ops.shop.example", "ops.shop.example", id="a name"),
+    ],
+)
+def test_the_address_to_log_in_at_opens_in_a_browser(host: str, opens: str) -> None:
+    assert host_to_open(host) == opens
 
 
 def test_times_and_money_are_formatted() -> None:

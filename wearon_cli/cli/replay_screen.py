@@ -32,7 +32,7 @@ def progress_table(now: BulkProgress, total: int) -> Table:
     limited = f", {len(now.waiting)} held back by --max-cost" if now.by_limit else ""
     facts = [
         ("replays", f"{len(now.ends)} of {total} ended, {len(now.open)} running{limited}"),
-        ("done", str(now.succeeded)),
+        ("completed", str(now.succeeded)),
         ("failed", f"{len(now.ends) - now.succeeded}" + (f": {failures}" if failures else "")),
         ("money", _money(now)),
         ("time", _time(now)),
@@ -177,7 +177,7 @@ def _causes_table(ends: Sequence[BulkEnd]) -> ByWidth:
         [
             Column(name="first failed by", cells=list(parts)),
             _counts("replayed", [len(part) for part in parts.values()]),
-            _counts("done", list(done.values())),
+            _counts("completed", list(done.values())),
             _counts("failed", [len(part) - done[cause] for cause, part in parts.items()]),
             Column(name="cost", cells=[_cost(part) for part in parts.values()], is_number=True),
         ]

@@ -52,7 +52,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
     facts: list[tuple[str, str | Text]] = [
         ("session", f"{row.session_id} ({row.channel.value})"),
         (kind, row.owner_id),
-        ("made", f"{local_time(row.created_at)} ({ago(row.created_at)} ago)"),
+        ("created", f"{local_time(row.created_at)} ({ago(row.created_at)} ago)"),
         ("status", status_text(row.status)),
         ("ended", local_time(row.completed_at) if row.completed_at else ""),
         ("shopper reads", row.error_message or ""),
@@ -62,7 +62,7 @@ def _sheet(report: SessionReport, inputs: Sequence[InputPicture]) -> Table:
         ("ledger", entries),
         ("picture", "stored" if report.is_stored else "none stored"),
         ("inputs", _inputs(inputs)),
-        ("paid", _paid(report)),
+        ("cost", _cost(report)),
         ("replays", str(record.replays) if record and record.replays else ""),
         ("request", row.request_id or ""),
         ("job", LOCATION_WORDS[report.location]),
@@ -77,12 +77,12 @@ def _inputs(inputs: Sequence[InputPicture]) -> str:
     return ", ".join(f"{each.kind.value} {each.state.value}" for each in inputs)
 
 
-def _paid(report: SessionReport) -> str:
-    paid = f"${report.cost_usd:.4f}"
+def _cost(report: SessionReport) -> str:
+    cost = f"${report.cost_usd:.4f}"
     record = report.record
     if record is not None and record.model == PREVIEW:
         return "nothing: a preview"
     if record is None or not record.purchases:
-        return paid
+        return cost
     lost = f", {record.purchases_lost} of them lost" if record.purchases_lost else ""
-    return f"{paid} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"
+    return f"{cost} for {record.purchases} purchase{'s' if record.purchases > 1 else ''}{lost}"

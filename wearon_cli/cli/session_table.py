@@ -26,13 +26,13 @@ def sessions_table(found: Sequence[Listed], *, selected: Listed | None = None) -
         selected: The highlighted one.
     """
 
-    def table(width: int) -> RenderableType:
-        made = table_of(_columns(found, narrow=width < NARROW), width)
-        for row, each in zip(made.rows, found, strict=True):
+    def fitted(width: int) -> RenderableType:
+        table = table_of(_columns(found, narrow=width < NARROW), width)
+        for row, each in zip(table.rows, found, strict=True):
             row.style = "reverse" if each is selected else None
-        return made
+        return table
 
-    return ByWidth(table)
+    return ByWidth(fitted)
 
 
 def _columns(found: Sequence[Listed], *, narrow: bool) -> list[Column]:
@@ -41,7 +41,7 @@ def _columns(found: Sequence[Listed], *, narrow: bool) -> list[Column]:
     ends = [_end(each) if narrow else status_text(each.session.status) for each in found]
     return [
         Column(name="session", cells=[row.session_id for row in rows]),
-        Column(name="made", cells=[_made(row.created_at) for row in rows], rank=2),
+        Column(name="created", cells=[_created(row.created_at) for row in rows], rank=2),
         Column(name="status", cells=ends),
         *(() if narrow else (Column(name="why", cells=causes, rank=1, least=13),)),
         Column(
@@ -51,8 +51,8 @@ def _columns(found: Sequence[Listed], *, narrow: bool) -> list[Column]:
             is_number=True,
         ),
         Column(
-            name="took",
-            cells=[_took(row.processing_time_ms) for row in rows],
+            name="duration",
+            cells=[_duration(row.processing_time_ms) for row in rows],
             rank=4,
             is_number=True,
         ),
@@ -71,7 +71,7 @@ def _end(found: Listed) -> Text:
     return STATUS_TONES[status].text(found.cause or "" if failed else status.value)
 
 
-def _made(at: datetime) -> str:
+def _created(at: datetime) -> str:
     return f"{ago(at)} ago"
 
 
@@ -79,5 +79,5 @@ def _cost(cost_usd: float | None) -> str:
     return "" if cost_usd is None else f"${cost_usd:.4f}"
 
 
-def _took(took_ms: int | None) -> str:
+def _duration(took_ms: int | None) -> str:
     return "" if took_ms is None else f"{took_ms / 1000:.1f} s"

@@ -90,7 +90,10 @@ def _work_facts(look: Look) -> list[tuple[str, RenderableType]]:
     failed = f"{hour.failed} in the last hour" + (f": {causes}" if causes else "")
     letters = str(now.dead_letters)
     return [
-        ("done", f"{hour.done_per_minute:.1f} a minute, {hour.completed} in the last hour"),
+        (
+            "completed",
+            f"{hour.completed_per_minute:.1f} a minute, {hour.completed} in the last hour",
+        ),
         ("each minute", _minutes([each.completed for each in look.minutes], Tone.OK)),
         ("job time", f"{hour.median_s:.1f} s (median)" if hour.median_s else ""),
         ("failed", Tone.FAILED.text(failed) if hour.failed else failed),

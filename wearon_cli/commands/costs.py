@@ -14,6 +14,11 @@ from wearon_cli.core.operator.days import whole_days
 from wearon_cli.core.session import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from wearon_cli.core.operator.costs import Cost
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -37,30 +42,10 @@ def costs(
     """
 
     async def work(tools: "OperatorTools", _: "Settings") -> Result:
-        from wearon_cli.cli.bars import bars
-        from wearon_cli.cli.tables import Column, fitted
-
         first, last = whole_days(since, now=utc_now())
         lines = parted(await tools.book.rows(first, last), by)
-        total_usd = sum(line.cost_usd for line in lines)
         purchases = sum(line.purchases for line in lines)
-        usd = [line.cost_usd for line in lines]
-        table = fitted(
-            [
-                Column(name=by.value, cells=[*(line.name for line in lines), "total"]),
-                Column(
-                    name="purchases",
-                    cells=[*(str(line.purchases) for line in lines), str(purchases)],
-                    is_number=True,
-                ),
-                Column(
-                    name="USD",
-                    cells=[*(f"{each:.2f}" for each in usd), f"{total_usd:.2f}"],
-                    is_number=True,
-                ),
-                Column(name="share", cells=[*bars(usd), ""], rank=1),
-            ]
-        )
+        total_usd = sum(line.cost_usd for line in lines)
         data = {
             "by": by,
             "since": first,
@@ -69,6 +54,31 @@ def costs(
             "purchases": purchases,
             "total_usd": round(total_usd, 6),
         }
-        return Result(data=data, lines=[table])
+        return Result(data=data, lines=[_table(by, lines, purchases, total_usd)])
 
     return with_tools(work, local=local, data_dir=data_dir)
+
+
+def _table(
+    by: GroupBy, lines: "Sequence[Cost]", purchases: int, total_usd: float
+) -> "RenderableType":
+    from wearon_cli.cli.bars import bars
+    from wearon_cli.cli.tables import Column, fitted
+
+    usd = [line.cost_usd for line in lines]
+    return fitted(
+        [
+            Column(name=by.value, cells=[*(line.name for line in lines), "total"]),
+            Column(
+                name="purchases",
+                cells=[*(str(line.purchases) for line in lines), str(purchases)],
+                is_number=True,
+            ),
+            Column(
+                name="USD",
+                cells=[*(f"{each:.2f}" for each in usd), f"{total_usd:.2f}"],
+                is_number=True,
+            ),
+            Column(name="share", cells=[*bars(usd), ""], rank=1),
+        ]
+    )

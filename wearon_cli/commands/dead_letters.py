@@ -64,7 +64,7 @@ def show(
         lines = [
             f"letter    {letter.letter_id}",
             f"session   {letter.session_id or 'not known'}",
-            f"died      {letter.died_at.astimezone():%Y-%m-%d %H:%M:%S} ({age_h:.1f} h ago)",
+            f"added     {letter.died_at.astimezone():%Y-%m-%d %H:%M:%S} ({age_h:.1f} h ago)",
             f"error     {letter.error_code}: {letter.reason}",
             f"attempts  {letter.attempts}",
             "",
@@ -142,12 +142,12 @@ def _with_tools(
 def _table(letters: "Sequence[DeadLetter]") -> "RenderableType":
     from wearon_cli.cli.tables import Column, fitted
 
-    died = [local_time(letter.died_at) for letter in letters]
+    added = [local_time(letter.died_at) for letter in letters]
     tries = [str(letter.attempts) for letter in letters]
     return fitted(
         [
             Column(name="letter", cells=[letter.letter_id for letter in letters]),
-            Column(name="died", cells=died, rank=2),
+            Column(name="added", cells=added, rank=2),
             Column(name="tries", cells=tries, rank=3, is_number=True),
             Column(name="error", cells=[letter.error_code for letter in letters], rank=1, least=8),
             Column(name="session", cells=[letter.session_id or "-" for letter in letters]),

@@ -106,7 +106,9 @@ def _case_lines(cases: "list[Case]") -> list[object]:
         [
             Column(name="session", cells=[case.session.session_id for case in cases]),
             Column(
-                name="made", cells=[f"{ago(case.session.created_at)} ago" for case in cases], rank=2
+                name="created",
+                cells=[f"{ago(case.session.created_at)} ago" for case in cases],
+                rank=2,
             ),
             Column(name="discrepancy", cells=[_discrepancy(case) for case in cases]),
             Column(name="done", cells=[_done(case) for case in cases], rank=1, least=10),

@@ -136,7 +136,7 @@ async def _reasons(page: "Page", wanted: "Wanted", tools: "OperatorTools") -> li
     from wearon_cli.core.operator.search import MOST_SEARCHED, Pasted
 
     if page.pasted is Pasted.UNKNOWN:
-        return ["TEXT is no id, e-mail, domain or address that is known here"]
+        return ["TEXT matches no known id, e-mail, domain or address"]
     if not wanted.owner or wanted.since is None:
         return []
     near = near_owners(wanted.owner, await tools.sessions.since(wanted.since, limit=MOST_SEARCHED))

@@ -17,5 +17,5 @@ class RefundLock(Protocol):
 
 
 def pictures_lock(session_id: str) -> str:
-    """Name of the lock that an undo, the start of a redraw, and forgetting have one at a time."""
+    """Name of the lock under which a session is undone, redrawn (its start) or forgotten."""
     return f"pictures-{session_id}"

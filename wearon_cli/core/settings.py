@@ -326,7 +326,7 @@ class Settings(BaseModel):
 
     @property
     def production_names(self) -> tuple[str, ...]:
-        """Settings that production needs and that are missing, by environment name."""
+        """Settings that production needs, by environment name."""
         keys = (PROVIDER_KEYS[name] for name in self.provider_names if name in PROVIDER_KEYS)
         return (*PRODUCTION_NAMES, *keys)
 
@@ -369,8 +369,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _environment() -> dict[str, Any]:
     """The settings of the environment and of `.env`, as text; empty ones count as unset."""
-    surroundings = os.environ.items()  # noqa: TID251 - the one place
-    found = {**_env_file(), **{name.upper(): text for name, text in surroundings if text}}
+    variables = os.environ.items()  # noqa: TID251 - the one place
+    found = {**_env_file(), **{name.upper(): text for name, text in variables if text}}
     named = {name: _variable(name) for name in Settings.model_fields}
     return {name: found[variable] for name, variable in named.items() if variable in found}
 

@@ -1,6 +1,6 @@
 """
 Fine structure of a part of a picture, and whether another picture has the same: folds, prints, a
-face. Colours say nothing of it, and light changes it little.
+face. Colours do not show it, and light hardly changes it.
 """
 
 from collections.abc import Callable, Sequence

@@ -42,7 +42,7 @@ MOST_ZOOM: Final = 1.6
 CUT_MARGIN: Final = 0.03
 #: Mean distance of head and limbs from where the photo has them, over the length of the trunk, and
 #: mean difference of the head's colours, 0..1, its light taken out: each in these units, together
-#: at most so many. Right: 0.1 to 1.3; other people: 0.3 to 2.5.
+#: at most this many. Right: 0.1 to 1.3; other people: 0.3 to 2.5.
 MOVED: Final = 0.5
 HEAD_CHANGE: Final = 0.22
 MOST_STRANGE: Final = 1.5

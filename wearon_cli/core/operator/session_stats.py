@@ -9,7 +9,7 @@ from typing import Final
 
 from wearon_cli.core.session import Session, Status, utc_now
 
-#: Span of "done a minute".
+#: Span of `completed_per_minute`.
 RECENT: Final = timedelta(minutes=5)
 
 
@@ -17,11 +17,11 @@ RECENT: Final = timedelta(minutes=5)
 class SessionStats:
     """The outcomes of the sessions of a span."""
 
-    made: int
+    created: int
     completed: int
     failed: int
     open: int
-    done_per_minute: float  # completed in the last five minutes
+    completed_per_minute: float  # completed in the last five minutes
     median_s: float | None  # of a completed job, first claim to row
     failures: dict[str, int] = field(default_factory=dict)  # by class of error
 
@@ -40,11 +40,11 @@ def session_stats(rows: Sequence[Session], causes: Iterable[str | None]) -> Sess
     times_ms = [row.processing_time_ms for row in completed if row.processing_time_ms]
     lately = sum(row.completed_at is not None and row.completed_at > recent for row in completed)
     return SessionStats(
-        made=len(rows),
+        created=len(rows),
         completed=len(completed),
         failed=len(failed),
         open=len(rows) - len(completed) - len(failed),
-        done_per_minute=lately / (RECENT.total_seconds() / 60),
+        completed_per_minute=lately / (RECENT.total_seconds() / 60),
         median_s=statistics.median(times_ms) / 1000 if times_ms else None,
         failures=dict(Counter(cause or "" for cause in causes).most_common()),
     )

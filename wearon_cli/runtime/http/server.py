@@ -1,19 +1,15 @@
 """The `serve` role: the HTTP app behind uvicorn, with our signals and our logs."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-import uvicorn
-
 from wearon_cli.core.events import emit
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import HttpOpenToAll, ServerReady, ServerStopped
 from wearon_cli.runtime.http.app import make_app
-from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
 from wearon_cli.runtime.http.health import Health
 from wearon_cli.runtime.http.listening import AnnouncingServer, listener_on
 from wearon_cli.runtime.http.measuring import Measuring
@@ -56,24 +52,11 @@ async def _serve(
         )
         health = await stack.enter_async_context(Health(measuring, adapters.look_for_halts))
         server = AnnouncingServer(
-            uvicorn.Config(
-                make_app(settings, measuring, health, adapters.files, meters),
-                log_config=None,  # ours is already set up
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,  # `callers` reads them
-                timeout_graceful_shutdown=GRACE_S,
-                lifespan="off",
-                http=BoundedConnection,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                ws="none",
-            ),
+            make_app(settings, measuring, health, adapters.files, meters),
+            grace_s=GRACE_S,
             on_ready=lambda: _report_ready(settings, listener, on_ready),
         )
-        # uvicorn raises received signals again when it is done; they have already been handled.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        await server.serve(sockets=[listener])
+        await server.serve_on(listener)
     emit(ServerStopped())
 
 

@@ -8,10 +8,10 @@ from typing import Final
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
 
-#: A certificate that expires within so many days is told of.
+#: A certificate that expires within this many days is a warning.
 SOON_DAYS: Final = 30
 _NAME: Final = "C2PA certificate"
-_HINT: Final = "renew it: afterwards pictures get the XMP source type only"
+_HINT: Final = "renew it: once it has expired, workers do not start and pictures are not signed"
 
 
 async def check_certificate(settings: Settings, *, today: date) -> Sequence[Finding]:

@@ -10,13 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import uvicorn
-
 from wearon_cli.core.events import emit
 from wearon_cli.core.operator.checks import Finding
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.events import ServerStopped, WebOpenToOthers, WebReady
-from wearon_cli.runtime.http.connections import KEEP_ALIVE_S, BoundedConnection
 from wearon_cli.runtime.http.listening import AnnouncingServer, listener_on
 from wearon_cli.runtime.web.app import make_app
 from wearon_cli.runtime.web.checks import run_doctor
@@ -58,11 +55,11 @@ def serve_web(
     with listener_on(options.host, options.port, variable="WEARON_WEB_PORT") as listener:
         port = listener.getsockname()[1]
         logins = Logins(port=port)
-        host = f"[{options.host}]" if ":" in options.host else options.host
+        origin = f"http://{host_to_open(options.host)}:{port}"
 
         def tell_address() -> None:
             token = logins.issue(now_s=time.monotonic())
-            on_address(f"http://{host}:{port}/login?token={token}")
+            on_address(f"{origin}/login?token={token}")
 
         def ready() -> None:
             _report(options, port)
@@ -72,12 +69,11 @@ def serve_web(
         async def run() -> None:
             async with open_web(settings) as tools:
                 site = _site(settings, options, tools, logins)
-                server = _server(site, ready)
-                # uvicorn raises the signals it got once more when it is done.
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, lambda *_: None)
+                server = AnnouncingServer(
+                    make_app(site), grace_s=GRACE_S, on_ready=ready, on_stop=site.stopping.set
+                )
                 asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_address)
-                await server.serve(sockets=[listener])
+                await server.serve_on(listener)
             emit(ServerStopped())
 
         asyncio.run(run())
@@ -108,21 +104,6 @@ def _site(settings: Settings, options: WebOptions, tools: WebTools, logins: Logi
     )
 
 
-def _server(site: Site, on_ready: Callable[[], None]) -> AnnouncingServer:
-    config = uvicorn.Config(
-        make_app(site),
-        log_config=None,  # ours is already set up
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-        lifespan="off",
-        http=BoundedConnection,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        ws="none",
-    )
-    return AnnouncingServer(config, on_ready=on_ready, on_stop=site.stopping.set)
-
-
 def _watch_terminal(on_enter: Callable[[], None]) -> None:
     """Call this when somebody presses Enter, if there is a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
@@ -149,6 +130,23 @@ def _report(options: WebOptions, port: int) -> None:
                 hint="listen on 127.0.0.1 and use an SSH tunnel or a TLS proxy",
             )
         )
+
+
+def host_to_open(host: str) -> str:
+    """
+    The host for an address of the page that opens in a browser.
+
+    Args:
+        host: To listen on. `0.0.0.0` and `::` stand for every address of this machine, and no
+            browser opens them: they become loopback, which is one of them.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 6:
+        return "[::1]" if address.is_unspecified else f"[{host}]"
+    return "127.0.0.1" if address.is_unspecified else host
 
 
 def is_loopback(host: str) -> bool:

@@ -1,5 +1,6 @@
 """The templates: every value escaped and redacted, whatever a template does with it."""
 
+import re
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -18,6 +19,7 @@ STATIC_TYPES: Final = {
     "web.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
+_COMMAND: Final = re.compile(r"`([^`]+)`")
 _SIZES: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -48,6 +50,7 @@ class Pages:
         self._environment.globals["static"] = static_address
         self._environment.filters |= {
             "own": own,
+            "commands": commands,
             "clock": clock,
             "moment": moment,
             "ago": ago,
@@ -68,6 +71,13 @@ def _put_out(context: Context, value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     return redacted(str(value), show_emails=bool(context.get("show_emails")))
+
+
+@pass_context
+def commands(context: Context, text: str) -> Markup:
+    """A sentence of the commands, each text in backticks set as code."""
+    escaped = str(escape(_put_out(context, text)))
+    return Markup(_COMMAND.sub(r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
 
 
 def own(text: str) -> Markup:

@@ -55,7 +55,7 @@
   // A browser tries again by itself only while it gets no answer; these are answers.
   const REFUSED = {
     401: "Not live: this browser is logged out. Reload the page to see how to log in.",
-    404: "Not live: this page is not there any more. Reload it.",
+    404: "Not live: this page no longer exists.",
     503: "Not live: too many live pages are open. Trying again.",
   };
   const AGAIN_MS = 10000;
@@ -66,7 +66,7 @@
     source = new EventSource(address);
     source.addEventListener("part", (event) => { show(event.data); say("Live."); });
     source.addEventListener("trouble", (event) => say(`Not up to date: ${event.data}`, true));
-    source.addEventListener("over", () => { source.close(); say("Ended: nothing changes any more."); });
+    source.addEventListener("over", () => { source.close(); say("Ended: no further changes."); });
     source.addEventListener("error", (event) => {
       if (event.target.readyState === EventSource.CLOSED) tellRefusal(event.target);
       else say("Not connected: trying again.", true);

@@ -39,7 +39,7 @@ DAYS: Final = {
     "90d": (timedelta(days=90), A_DAY, "last 90 days"),
     "400d": (timedelta(days=400), 7 * A_DAY, "last 400 days"),
 }
-#: The chart shows the days, so they are no group.
+#: Days are not among them: the chart shows those.
 GROUPS: Final = tuple(by for by in FailuresBy if by is not FailuresBy.DAY)
 #: Causes that have a colour of their own; the others share one.
 COLOURED: Final = 4

@@ -103,7 +103,7 @@ def causes_of(steps: list[EndingCount]) -> list[tuple[str, int]]:
 
 
 def _bar(step: EndingCount) -> charts.Bar:
-    title = f"{step.at:%H:%M} UTC: {step.completed} done, {step.failed} failed"
+    title = f"{step.at:%H:%M} UTC: {step.completed} completed, {step.failed} failed"
     parts = (("done", step.completed), ("failed", step.failed))
     return charts.Bar(label=_label(step.at), title=title, parts=parts)
 
@@ -113,5 +113,5 @@ def _label(at: datetime) -> str:
 
 
 def _summary(steps: list[EndingCount]) -> str:
-    done, failed = sum(each.completed for each in steps), sum(each.failed for each in steps)
-    return f"Jobs by minute in the last hour: {done} done, {failed} failed"
+    completed, failed = sum(each.completed for each in steps), sum(each.failed for each in steps)
+    return f"Jobs by minute in the last hour: {completed} completed, {failed} failed"
