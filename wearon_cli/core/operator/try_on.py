@@ -25,6 +25,7 @@ from wearon_cli.core.errors import (
     UpstreamError,
 )
 from wearon_cli.core.ledger import BY_HAND, EntryKind, Ledger, LedgerEntry, Payer, payer_for
+from wearon_cli.core.locks import RefundLock
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -42,7 +43,6 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S, Storage
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.intake import Intake
     from wearon_cli.core.jobs.journal import Journal
-    from wearon_cli.core.jobs.settlement import RefundLock
 
 #: The shopper's message when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
@@ -81,7 +81,7 @@ class OrderService:
     storage: Storage
     intake: "Intake"
     journal: "Journal"
-    lock: "RefundLock"
+    lock: RefundLock
 
     async def place(self, order: Order) -> Session:
         """
