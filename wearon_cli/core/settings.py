@@ -1,8 +1,7 @@
 """
 Every setting, in one frozen class built once by an entry point and passed down.
 
-The only module that reads the environment. Durations are checked against each other
-(`cross_checks`).
+The only module that reads the environment. `cross_checks` compares the durations.
 """
 
 import os
