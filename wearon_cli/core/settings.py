@@ -394,7 +394,5 @@ def _variable(name: str) -> str:
 
 
 def _environment_name(location: tuple[int | str, ...]) -> str:
-    if not location:
-        return ""
-    name = str(location[0])
-    return f"{_variable(name) if name in Settings.model_fields else name}: "
+    name = str(location[0]) if location else ""
+    return f"{_variable(name) if name in Settings.model_fields else name}: " if name else ""
