@@ -76,6 +76,7 @@ class Operators:
             storage=store.storage,
             intake=self._world.fuse.wrap(self._world.intake),
             journal=self._world.fuse.wrap(self._world.journal),
+            lock=RedisRefundLock(self._world.redis),
         )
 
     @property

@@ -1,6 +1,7 @@
 """Forgetting a session deletes its data and changes no credit."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -256,6 +257,29 @@ async def test_a_job_opened_meanwhile_is_reported(world: World, operators: Opera
         await forgetting.run(await world.row(key), await forgetting.look_around(), {})
     assert await world.run_all() == [Ending.DROPPED]
     assert (await world.row(key)).status is Status.COMPLETED
+
+
+async def test_a_replay_that_began_before_the_lock_keeps_its_pictures(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: asking providers took its time, a replay began, and its pictures were deleted."""
+    paths = new_paths()
+    key = await sold(world, paths)
+    hold = RedisRefundLock.hold
+
+    @asynccontextmanager
+    async def hold_late(self: RedisRefundLock, name: str) -> AsyncIterator[bool]:
+        monkeypatch.setattr(RedisRefundLock, "hold", hold)
+        await operators.replay(key, force=True)
+        async with hold(self, name) as free:
+            yield free
+
+    monkeypatch.setattr(RedisRefundLock, "hold", hold_late)
+    with pytest.raises(SessionRunning, match="has not ended"):
+        await forget(world, key)
+    result = (await world.row(key)).result_path
+    assert all([await is_there(world, path) for path in (*paths, result)])
+    assert await world.run_all() == [Ending.COMPLETED]
 
 
 async def test_pictures_of_other_sessions_stay(world: World) -> None:

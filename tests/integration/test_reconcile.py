@@ -1,28 +1,39 @@
 """Discrepancies are found, and corrected once where they are proved."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devkit.accounts import SHOPPER, STORE, USER, credits_left
 from devkit.crashes import absorb, b2c, overage, resell
-from devkit.faults import Crash
+from devkit.faults import Crash, Faulty
 from devkit.operators import DAY, Operators
 from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis import keys
+from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.credits import CreditState
-from wearon_cli.core.errors import GenerationRefused
+from wearon_cli.core.errors import GenerationRefused, StoreRefused, StoreUnavailable
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.ledger import Payer
 from wearon_cli.core.operator import reconcile
 from wearon_cli.core.operator.inspector import JobLocation, SessionReport
 from wearon_cli.core.operator.reconcile import Case, Discrepancy, Reconciler
 from wearon_cli.core.operator.try_on import Order, Upload
-from wearon_cli.core.session import Channel, Session, SessionKey, Status, fail, utc_now
+from wearon_cli.core.session import (
+    Channel,
+    NewSession,
+    Session,
+    SessionKey,
+    Status,
+    fail,
+    utc_now,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -387,16 +398,26 @@ BY_HAND = pytest.mark.parametrize(
 )
 
 
+async def killed_before_the_row(world: World, operators: Operators, order: Order) -> None:
+    world.fuse.crash_in = "insert"
+    with pytest.raises(Crash):
+        await operators.orders.place(order)
+    world.fuse.crash_in = None
+    await locks_run_out(world)
+
+
+async def locks_run_out(world: World) -> None:
+    for name in await world.redis.keys(keys.refund_lock("*")):
+        await world.redis.delete(name)
+
+
 @BY_HAND
 async def test_a_credit_taken_for_a_session_that_was_never_made_is_found_and_returned(
     world: World, operators: Operators, order: Order
 ) -> None:
     """`kill -9` of `try-on` between the credit and the row: nobody saw it."""
     before = await credits_left(world)
-    world.fuse.crash_in = "insert"
-    with pytest.raises(Crash):
-        await operators.orders.place(order)
-    world.fuse.crash_in = None
+    await killed_before_the_row(world, operators, order)
     assert await credits_left(world) == before - 1
     assert await kinds(operators) == [Discrepancy.NO_SESSION]
     assert [case.fixed for case in await fix_all(operators)] == ["credit returned"]
@@ -415,3 +436,89 @@ async def test_a_session_made_by_hand_is_no_case_even_when_its_row_was_deleted(
     assert await found(operators) == []
     forget(tmp_path, f"DELETE FROM {row.channel.table} WHERE id = ?", row.session_id)
     assert await found(operators) == []
+
+
+@BY_HAND
+@pytest.mark.parametrize("is_inserted", [True, False], ids=["inserted", "not inserted"])
+@pytest.mark.parametrize("outlasts", [True, False], ids=["for long", "shortly"])
+async def test_a_try_on_that_was_only_suspended_pays_for_its_picture_or_makes_none(
+    world: World, operators: Operators, order: Order, is_inserted: bool, outlasts: bool
+) -> None:
+    """Seen: the credit was returned, and the try-on went on and completed, or returned it again."""
+    before = await credits_left(world)
+
+    async def suspended(take: Any, *args: Any) -> bool:
+        taken = await take(*args)
+        if outlasts:
+            await locks_run_out(world)
+        await fix_all(operators)
+        return bool(taken)
+
+    orders = operators.orders
+    faults = {} if is_inserted else {"insert": StoreUnavailable()}
+    orders = replace(
+        orders,
+        ledger=Faulty(orders.ledger, take=suspended),
+        sessions=Faulty(orders.sessions, **faults),
+    )
+    with suppress(StoreUnavailable, StoreRefused):
+        await orders.place(order)
+    await world.run_all()
+    rows = await world.sessions.since(utc_now() - DAY, limit=10)
+    assert [row.status for row in rows] == [Status.COMPLETED] * (is_inserted and not outlasts)
+    assert await credits_left(world) == before - len(rows)
+    await locks_run_out(world)
+    assert await found(operators) == []
+
+
+async def test_a_row_that_appears_before_the_refund_decides_about_it(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: the credit of a session was returned that had just been inserted, and that the platform
+    had failed and refunded.
+    """
+    order = Order(channel=Channel.B2C, owner_id=USER, pictures=PICTURES)
+    await killed_before_the_row(world, operators, order)
+    (case,) = await found(operators)
+    before, hold = await credits_left(world), RedisRefundLock.hold
+
+    @asynccontextmanager
+    async def hold_late(self: RedisRefundLock, name: str) -> AsyncIterator[bool]:
+        row = case.session
+        await world.sessions.insert(
+            NewSession(
+                session_id=row.session_id,
+                channel=row.channel,
+                owner_id=row.owner_id,
+                model_image_url="https://pictures.test/person.jpg",
+            )
+        )
+        await world.sessions.apply(row.key, fail("the platform's sentence"))
+        async with hold(self, name) as free:
+            yield free
+
+    monkeypatch.setattr(RedisRefundLock, "hold", hold_late)
+    assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
+    assert await credits_left(world) == before
+
+
+async def test_a_credit_that_another_reconcile_returned_is_not_claimed(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: both said that they had returned it, also in the timeline."""
+    order = Order(channel=Channel.B2C, owner_id=USER, pictures=PICTURES)
+    await killed_before_the_row(world, operators, order)
+    (case,) = await found(operators)
+    hold = RedisRefundLock.hold
+
+    @asynccontextmanager
+    async def hold_late(self: RedisRefundLock, name: str) -> AsyncIterator[bool]:
+        monkeypatch.setattr(RedisRefundLock, "hold", hold)
+        assert (await operators.reconciler.fix(case)).fixed == "credit returned"
+        async with hold(self, name) as free:
+            yield free
+
+    monkeypatch.setattr(RedisRefundLock, "hold", hold_late)
+    assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
+    lines = await world.journal.timeline(case.session.session_id)
+    assert [line["event"] for line in lines] == ["reconciled"]

@@ -1,8 +1,11 @@
 """Settings that must be consistent with each other."""
 
+from pathlib import Path
+
 import pytest
 
 from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S, REFUND_LOCK_LIFE_S
+from wearon_cli.core import settings
 from wearon_cli.core.cross_checks import HAND_BACK_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings
@@ -39,3 +42,15 @@ def test_purchases_stop_in_time_for_the_platforms_cron() -> None:
     with pytest.raises(ConfigError, match=r"WEARON_B2C_BUY_WITHIN_S \(420\)"):
         load_settings(b2c_buy_within_s=420.0)
     assert load_settings().b2c_buy_within_s == 350.0
+
+
+def test_an_env_file_that_is_not_text_is_refused_without_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: a traceback, for a key with an umlaut that was saved in Latin-1."""
+    file = tmp_path / ".env"
+    file.write_bytes("OPENAI_API_KEY=schlüssel".encode("latin-1"))
+    monkeypatch.setattr(settings, "ENV_FILE", file)
+    with pytest.raises(ConfigError, match="cannot be read") as told:
+        load_settings()
+    assert "schl" not in f"{told.value} {told.value.hint}"

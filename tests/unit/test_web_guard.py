@@ -49,6 +49,7 @@ def test_only_hosts_safe_from_dns_rebinding_are_accepted(host: str, is_own: bool
         ({"host": "127.0.0.1:1", "origin": "http://127.0.0.1:2"}, False),
         ({"host": "127.0.0.1:1", "origin": "null"}, False),
         ({"host": "127.0.0.1:1", "origin": "https://attacker.test"}, False),
+        ({"host": "127.0.0.1:1", "origin": "http://[attacker"}, False),  # was an error 500
         ({"host": "127.0.0.1:1", "sec-fetch-site": "same-site"}, False),
         ({"host": "127.0.0.1:1", "sec-fetch-site": "none"}, False),
         ({"host": "a:1", "origin": "http://a:1", "sec-fetch-site": "cross-site"}, False),

@@ -109,6 +109,7 @@ class Credit:
     refund_text: str = ""
     #: Refunds of the session in excess of the credits taken for it.
     surplus: int = 0
+    returned_now: bool = False  # by `Settlement.return_credit`, in this call
 
 
 def replay_text(session_id: str, replay_id: str) -> str:

@@ -13,6 +13,10 @@ class RefundLock(Protocol):
 
         Released at a clean end only: after an error it is kept until it has outlived every call
         made under it, so that a refund in flight arrives before the next caller reads the ledger.
+
+        Raises:
+            StoreUnavailable: The work took too long, and was stopped before the lock runs out.
+            QueueUnavailable: Redis does not answer.
         """
 
 

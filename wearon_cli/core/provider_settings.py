@@ -53,7 +53,7 @@ def read_store_orders(value: Any) -> Mapping[str, tuple[str, ...]]:
     """
     try:
         orders = json.loads(value) if isinstance(value, str) else value
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ValueError(_WANTED) from exc
     if not isinstance(orders, Mapping):
         raise ValueError(_WANTED)

@@ -1,12 +1,12 @@
 """
 Every setting, in one frozen class built once by an entry point and passed down.
 
-The only module that reads the environment. Durations are checked against each other
-(`cross_checks`).
+The only module that reads the environment. `cross_checks` compares the durations.
 """
 
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -355,7 +355,7 @@ def load_settings(**overrides: Any) -> Settings:
     Read the environment and `.env`; keyword arguments override both.
 
     Raises:
-        ConfigError: Names the invalid variables, never their values.
+        ConfigError: Names the invalid variables, never their values; or `.env` cannot be read.
     """
     try:
         return Settings(**{**_environment(), **overrides})
@@ -380,7 +380,11 @@ def _env_file() -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {name.upper(): text for name, text in dotenv_values(ENV_FILE).items() if text}
+    try:
+        lines = StringIO(ENV_FILE.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(".env cannot be read", hint="it must be text in UTF-8") from exc
+    return {name.upper(): text for name, text in dotenv_values(stream=lines).items() if text}
 
 
 def _variable(name: str) -> str:
@@ -390,7 +394,5 @@ def _variable(name: str) -> str:
 
 
 def _environment_name(location: tuple[int | str, ...]) -> str:
-    if not location:
-        return ""
-    name = str(location[0])
-    return f"{_variable(name) if name in Settings.model_fields else name}: "
+    name = str(location[0]) if location else ""
+    return f"{_variable(name) if name in Settings.model_fields else name}: " if name else ""

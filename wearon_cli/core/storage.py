@@ -45,7 +45,10 @@ def stored_path(url: str, *, bucket: str, origin: str | None = None) -> str | No
         bucket: Our bucket.
         origin: Scheme and host of our storage; None: any (a local stack's port changes).
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
     if origin and f"{parts.scheme}://{parts.netloc}" != origin.rstrip("/"):
         return None
     found = _STORED.search(parts.path)

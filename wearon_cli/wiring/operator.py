@@ -132,6 +132,7 @@ class OperatorTools:
             storage=self.storage,
             intake=self.intake,
             journal=self.journal,
+            lock=self.refund_lock,
         )
 
     @cached_property

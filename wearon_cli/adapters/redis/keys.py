@@ -260,7 +260,8 @@ KEYS: Final = (
         expires_s=REFUND_LOCK_LIFE_S,
         life="until the refund is booked, or the pictures are moved",
         written_by=_CELERY,
-        holds="a refund is under way; under `pictures-ID`: an undo, or the start of a redraw",
+        holds="a refund is under way, or `try-on` before its row; under `pictures-ID`: an undo, "
+        "the start of a redraw, or forgetting",
     ),
     RedisKey(
         pattern=BREAKERS,

@@ -184,9 +184,16 @@ class Settlement:
         reader = CreditReader(sessions=self.sessions, ledger=self.ledger)
         return credit_of(await reader.facts(row, marks))
 
-    async def return_credit(self, row: Session, *, failed_by_us: bool | None = None) -> Credit:
+    async def return_credit(
+        self, row: Session, *, failed_by_us: bool | None = None, was_created: bool = True
+    ) -> Credit:
         """
         Refund what a session's owner is owed: once, however often it is called.
+
+        Args:
+            row: The session, just read.
+            failed_by_us: As `credit`.
+            was_created: False when there was no row. If there is one by now, it decides.
 
         Raises:
             RefundRefused: The ledger refuses.
@@ -196,11 +203,15 @@ class Settlement:
         if credit.state is not CreditState.OWED:
             return credit
         async with self._only_writer(row):
-            fresh = await self.sessions.get(row.key) or row
-            credit = await self.credit(fresh, failed_by_us=failed_by_us)
+            fresh = await self.sessions.get(row.key)
+            if fresh is not None and not was_created:
+                failed_by_us = None
+            credit = await self.credit(fresh or row, failed_by_us=failed_by_us)
             if credit.state is CreditState.OWED and credit.owed_to is not None:
                 await self._refund(credit.owed_to, credit.refund_text)
-                return replace(credit, state=CreditState.RETURNED, reason="returned now")
+                return replace(
+                    credit, state=CreditState.RETURNED, reason="returned now", returned_now=True
+                )
         return credit
 
     # ------------------------------------------------------------------ a replay's own credit

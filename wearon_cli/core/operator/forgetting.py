@@ -146,6 +146,8 @@ class Forgetter:
                     f"session {row.session_id}: an undo or a redraw is in progress",
                     hint="try again in a minute",
                 )
+            # Again: providers may have taken long to answer, and no replay begins from here on.
+            _require_ended(await self.inspector.inspect(row.session_id), around)
             await self._delete(plan, receipt, by)
         return receipt
 

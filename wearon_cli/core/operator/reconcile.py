@@ -194,7 +194,7 @@ class Reconciler:
                 break
             # Settlement reads everything once more under its lock, and decides.
             credit = await self.settlement().return_credit(report.session)
-            if credit.state is not CreditState.RETURNED:
+            if not credit.returned_now:
                 break
             given += 1
         if not given:
@@ -210,7 +210,12 @@ class Reconciler:
     async def _return_unused(self, case: Case, by: str) -> Case:
         if not await self._is_owed_without_row(case.session):
             return replace(case, fixed="nothing left to do")
-        await self.settlement().return_credit(case.session, failed_by_us=True)
+        # Settlement looks for the row once more: `try-on` may have been suspended, not killed.
+        credit = await self.settlement().return_credit(
+            case.session, failed_by_us=True, was_created=False
+        )
+        if not credit.returned_now:
+            return replace(case, fixed="nothing left to do")
         return await self._noted(case, 1, by)
 
     async def _hand_over(self, case: Case, by: str) -> Case:

@@ -109,7 +109,7 @@ class SessionSearch:
         Raises:
             InputError: The owner is neither an id nor the domain of a store.
         """
-        text = wanted.text.strip()
+        text = _storable(wanted.text.strip())
         reading = await self._read(text) if text else _Reading(pasted=Pasted.NOTHING)
         if reading.row is not None:
             named = await self._listed([reading.row], with_suspicions=wanted.is_suspect)
@@ -125,7 +125,7 @@ class SessionSearch:
         """With the filters; None when the text and a filter name different owners."""
         owners = query.owner_ids
         if wanted.owner:
-            owner = await self.inspector.owner(wanted.owner.strip())
+            owner = await self.inspector.owner(_storable(wanted.owner.strip()))
             if owners and owner not in owners:
                 return None
             owners = frozenset({owner})
@@ -195,11 +195,11 @@ class SessionSearch:
         """The path of a result ends with the session's id; that of an input has none, or the
         owner's.
         """
-        for found in reversed(_UUID.findall(unquote(urlsplit(address).path))):
+        domain, path = _host_and_path(address)
+        for found in reversed(_UUID.findall(unquote(path))):
             row = await self.inspector.sessions.find(found)
             if row is not None:
                 return _Reading(pasted=Pasted.ADDRESS, row=row)
-        domain = urlsplit(address).hostname or ""
         stores = await self.inspector.sessions.stores_named(domain, limit=2) if domain else {}
         if stores:
             return _Reading(pasted=Pasted.STORE, query=RowQuery(owner_ids=frozenset(stores)))
@@ -242,6 +242,20 @@ class SessionSearch:
                     break
                 query = replace(query, before=(rows[-1].created_at, rows[-1].session_id))
         return None
+
+
+def _storable(text: str) -> str:
+    """With `?` for what no database stores: NUL, and bytes of a command line that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _host_and_path(address: str) -> tuple[str, str]:
+    """Of an address that was copied with something around it, all that is there."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "", address
+    return parts.hostname or "", parts.path
 
 
 def _fits(wanted: Wanted, each: Listed) -> bool:

@@ -3,12 +3,15 @@ Creates a session by hand, the way the platform does: upload, take a credit, ins
 
 If the push fails, it is undone as the platform does it: the row is failed and the credit returned,
 and the row's compare-and-swap decides who may do that. Killed between the credit and the row, it
-leaves a ledger entry that names the session: `wearon reconcile` finds it.
+leaves a ledger entry that names the session: `wearon reconcile` finds it. From the credit to the
+row it has the session's refund lock, and it inserts no row for a credit that was returned: it may
+have been suspended for longer than the lock lives.
 """
 
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
@@ -21,7 +24,8 @@ from wearon_cli.core.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from wearon_cli.core.ledger import BY_HAND, Ledger, Payer, payer_for
+from wearon_cli.core.ledger import BY_HAND, EntryKind, Ledger, LedgerEntry, Payer, payer_for
+from wearon_cli.core.locks import RefundLock
 from wearon_cli.core.prompt import default_prompt
 from wearon_cli.core.session import (
     WAITING,
@@ -77,6 +81,7 @@ class OrderService:
     storage: Storage
     intake: "Intake"
     journal: "Journal"
+    lock: RefundLock
 
     async def place(self, order: Order) -> Session:
         """
@@ -87,7 +92,8 @@ class OrderService:
 
         Raises:
             NoCreditLeft: The owner has none: nothing was taken, inserted or pushed.
-            StoreRefused: No such owner, or a credit was taken for this request id before.
+            StoreRefused: No such owner, a credit was taken for this request id before, or it was
+                returned before the row was inserted.
             UpstreamError: It could not be queued; the row is failed and the credit returned.
         """
         urls = await self._upload(order)
@@ -101,16 +107,31 @@ class OrderService:
 
     async def _place(self, new: NewSession, order: Order, urls: tuple[str, ...]) -> Session:
         payer = None if order.is_free else payer_for(new, shopper_pays=order.shopper_pays)
-        if payer is not None:
-            await self._take(new, payer)
+        async with self.lock.hold(new.session_id) as free:
+            if not free:
+                raise StoreUnavailable("the lock of a new session is not free")
+            row = await self._created(new, payer)
         try:
-            row = await self.sessions.insert(new)
             await self.journal.note(row.session_id, "ordered", by=order.by or None)
             await self._push(row, urls, order.prompt)
         except UpstreamError:
             await self._undo(new, payer)
             raise
         return row
+
+    async def _created(self, new: NewSession, payer: Payer | None) -> Session:
+        if payer is not None:
+            await self._take(new, payer)
+        try:
+            if payer is not None and _is_returned(await self._entries(new)):
+                raise StoreRefused(
+                    "the credit of this session was returned before it was created",
+                    hint="no session was created; try again",
+                )
+            return await self.sessions.insert(new)
+        except UpstreamError:
+            await self._undo(new, payer)
+            raise
 
     async def _upload(self, order: Order) -> tuple[str, ...]:
         now_ms = time.time_ns() // 1_000_000
@@ -135,10 +156,13 @@ class OrderService:
             )
 
     async def _return_if_taken(self, new: NewSession, payer: Payer) -> None:
-        """The answer was lost: the ledger shows whether the credit was taken."""
-        entries = await self.ledger.entries_of(_as_row(new))
-        if any(entry.is_taking for entry in entries):
+        """Unless it was returned: the ledger shows both."""
+        entries = await self._entries(new)
+        if any(entry.is_taking for entry in entries) and not _is_returned(entries):
             await self.ledger.refund(payer, refund_text(new.session_id))
+
+    async def _entries(self, new: NewSession) -> Sequence[LedgerEntry]:
+        return await self.ledger.entries_of(_as_row(new))
 
     async def _push(self, row: Session, urls: tuple[str, ...], prompt: str) -> None:
 
@@ -164,7 +188,11 @@ class OrderService:
         if failed is None and await self.sessions.get(key) is not None:
             return
         if payer is not None:
-            await self.ledger.refund(payer, refund_text(new.session_id))
+            await self._return_if_taken(new, payer)
+
+
+def _is_returned(entries: Sequence[LedgerEntry]) -> bool:
+    return any(entry.kind is EntryKind.REFUND for entry in entries)
 
 
 def _as_row(new: NewSession) -> Session:

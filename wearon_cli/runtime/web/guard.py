@@ -118,7 +118,7 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
     if origin is None and site is None:
         return False
     return site in {None, "same-origin"} and (
-        origin is None or urlsplit(origin).netloc == headers.get("host", "")
+        origin is None or origin.partition("://")[2] == headers.get("host", "")
     )
 
 
