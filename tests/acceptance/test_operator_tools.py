@@ -203,5 +203,4 @@ def test_a_session_is_forgotten_in_production_and_its_credit_stays_spent(
     told = wearon(environment, "session", job.session_id)["data"]
     assert (told["status"], told["credit"], told["picture_stored"]) == ("completed", "spent", False)
     assert [each["event"] for each in told["timeline"]] == ["forgotten"]
-    assert wearon(environment, "reconcile", "--fix", "--yes")["data"]["cases"] == []
     assert platform.balances()["user"] == 999

@@ -97,3 +97,10 @@ def test_production_needs_the_keys_of_the_configured_providers_only(
     with pytest.raises(ConfigError) as failure:
         settings.require_production()
     assert str(failure.value) == f"missing settings: {', '.join(missing)}"
+
+
+def test_a_key_pasted_as_a_provider_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEARON_PROVIDERS", "sk-proj-0123456789abcdefghij")
+    with pytest.raises(ConfigError, match="there is no image provider of that name") as refused:
+        load_settings()
+    assert "0123456789" not in str(refused.value)

@@ -20,6 +20,8 @@ PROVIDER_KEYS: Final[Mapping[str, str]] = {
 #: day it is asked only when the other two are unavailable, and `wearon doctor` says to remove it.
 OPENAI_MODELS: Final = ("gpt-image-2.6-flare", "gpt-image-2.5-flare", "gpt-image-1.5")
 _NAMES: Final = " and ".join(PROVIDER_KEYS)
+#: A longer value may be a key pasted in the wrong place, and is not repeated in the error.
+LONGEST_SHOWN: Final = 16
 
 
 def read_list(value: Any) -> Any:
@@ -40,7 +42,8 @@ def read_order(names: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(f"no image provider is set; available: {_NAMES}")
     for name in names:
         if name not in PROVIDER_KEYS:
-            raise ValueError(f"there is no image provider {name!r}; available: {_NAMES}")
+            shown = repr(name) if len(name) <= LONGEST_SHOWN else "of that name"
+            raise ValueError(f"there is no image provider {shown}; available: {_NAMES}")
     return tuple(dict.fromkeys(names))
 
 
