@@ -65,15 +65,16 @@ def main() -> None:
             "prepare the person": lambda: prepare(photos[0]),
             "prepare the garment": lambda: prepare(photos[1]),
             "decode the answer's base64": lambda: base64.b64decode(encoded),
-            "verify the answer": lambda: verify(answer),
+            "verify the answer": lambda: verify(answer, with_small=True),
         },
     )
+    drawn = verify(answer, with_small=True).small or answer
     seen = check_inputs([person, garment], model).seen
     took_ms = told(
         "checks of pictures",
         {
             "the inputs": lambda: check_inputs([person, garment], model),
-            "the drawn picture": lambda: check_result(answer, person, garment, seen, model),
+            "the drawn picture": lambda: check_result(drawn, person, garment, seen, model),
         },
     )
     print(f"  (wanted: at most {CHECKS_MS}){'' if took_ms <= CHECKS_MS else ': TOO MUCH'}")

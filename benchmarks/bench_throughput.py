@@ -11,11 +11,12 @@ import argparse
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from devkit.load import Events, Load, ordered, under_load
 from devkit.machine import machine
 from devkit.redis_use import RedisUse
+from devkit.usage import WORKERS
 
 STORES = [f"00000000-0000-4000-9000-{n:012d}" for n in range(3)]
 LONE_STORE = "00000000-0000-4000-9000-00000000beef"
@@ -29,13 +30,13 @@ def saturated(jobs: int, latency_s: float, checks: str) -> None:
     with under_load(latency=str(latency_s), **_settings(checks)) as load:
         burst = ordered(load, [STORES[0]] * jobs)
         (lone,) = ordered(load, [LONE_STORE])
-        begun_s, cpu_s, redis = time.monotonic(), load.usage.cpu_s(), load.redis_use()
+        begun_s, cpu_s, redis = time.monotonic(), load.usage.cpu_by_role_s(), load.redis_use()
         load.push(burst)
         later = threading.Timer(latency_s, lambda: load.push([lone]))
         later.start()
         ids = [session_id for session_id, _ in (*burst, lone)]
         events = load.await_done(ids, within_s=jobs / LIMIT_PER_MINUTE * 60 + 4 * latency_s + 60)
-        cpu_s = load.usage.cpu_s() - cpu_s
+        cpu_s = _used(cpu_s, load.usage.cpu_by_role_s())
         book = load.api.book(calls=True)
         _report(load, book, events, ids, cpu_s, load.redis_use() - redis, checks)
         at_s = sorted(call["at_s"] for call in book["list"])
@@ -60,11 +61,11 @@ def below(jobs: int, latency_s: float, per_minute: int, checks: str) -> None:
     """Random arrivals below the limit: the time that we add to the image API's own."""
     with under_load(latency=str(latency_s), **_settings(checks)) as load:
         paced = ordered(load, [STORES[n % 3] for n in range(jobs)])
-        cpu_s, redis = load.usage.cpu_s(), load.redis_use()
+        cpu_s, redis = load.usage.cpu_by_role_s(), load.redis_use()
         load.push(paced, per_minute=per_minute)
         ids = [session_id for session_id, _ in paced]
         events = load.await_done(ids, within_s=4 * latency_s + 60)
-        cpu_s, redis = load.usage.cpu_s() - cpu_s, load.redis_use() - redis
+        cpu_s, redis = _used(cpu_s, load.usage.cpu_by_role_s()), load.redis_use() - redis
         _report(load, load.api.book(), events, ids, cpu_s, redis, checks)
         started = [events.started_s[i] - load.pushed_s[i] for i in ids]
         added = [events.completed_s[i] - load.pushed_s[i] - latency_s for i in ids]
@@ -77,19 +78,21 @@ def _report(
     book: dict[str, object],
     events: Events,
     ids: Sequence[str],
-    cpu_s: float,
+    cpu_s: Mapping[str, float],
     redis: RedisUse,
     checks: str,
 ) -> None:
     most_cpu_s, most_mb = WANTED[checks]
     billed, done = book["billed"], sum(i in events.completed_s for i in ids)
     print(f"jobs, completed, pictures bought       {len(ids)}, {done}, {billed}")
+    of_each = ", ".join(f"{role} {used_s / len(ids) * 1e3:.1f}" for role, used_s in cpu_s.items())
     of_redis = redis.count / len(ids)
     print(f"most in flight                         {book['most_in_flight']:7}")
     print(
-        f"CPU-seconds a job, Redis apart         {cpu_s / len(ids):7.3f}   "
+        f"CPU-seconds a job, Redis apart         {sum(cpu_s.values()) / len(ids):7.3f}   "
         f"(wanted: at most {most_cpu_s:g})"
     )
+    print(f"  of it, ms: {of_each}")
     print(f"Redis commands a job                   {of_redis:7.1f}   (wanted: at most 50)")
     print("  " + ", ".join(f"{n} {c / len(ids):.2f}" for n, c in redis.commands.most_common(12)))
     print(f"Redis CPU a job                        {redis.cpu_s / len(ids) * 1e3:7.2f} ms")
@@ -98,6 +101,11 @@ def _report(
     )
     for role, size_mb in load.usage.peak_by_role_mb.items():
         print(f"  {role:<36} {size_mb:7.0f} MB")
+
+
+def _used(before_s: Mapping[str, float], after_s: Mapping[str, float]) -> dict[str, float]:
+    """CPU seconds of each role between two readings."""
+    return {role: after_s[role] - before_s.get(role, 0.0) for role in WORKERS if role in after_s}
 
 
 def _settings(checks: str) -> dict[str, str]:

@@ -123,7 +123,7 @@ async def test_a_purchase_gives_the_picture_of_its_session_and_is_billed_once(
     one: ProviderUnderTest,
 ) -> None:
     made = await bought(one)
-    assert b"session=s1 " in verify(made.data)
+    assert b"session=s1 " in verify(made.data).jpeg
     assert kit.decode(made.data).format == "JPEG"
     assert one.purchases() == {"s1": 1}
     assert (made.usage.provider, made.usage.model) == (one.provider.name, one.model)

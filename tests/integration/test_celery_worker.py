@@ -11,11 +11,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.backends.base import DisabledBackend
 from redis import Redis
 
 from devkit.processes import celery
@@ -26,11 +28,29 @@ from wearon_cli.adapters.celery_app import GENERATE, CelerySender, make_celery
 from wearon_cli.adapters.redis.keys import CELERY_QUEUE
 from wearon_cli.core.jobs.journal import Released
 from wearon_cli.core.session import Channel
-from wearon_cli.runtime.worker.controller import EXIT_AT_ONCE, NOT_CLAIMED
+from wearon_cli.runtime.worker.controller import EXIT_AT_ONCE, NOT_CLAIMED, Controller
 
 pytestmark = [pytest.mark.slow]
 
 NAME = "wearon@scripted"
+
+
+class _NoJobs:
+    def do(self, session_id: str) -> None:
+        raise AssertionError(session_id)
+
+    def drain(self, *, within_s: float) -> None:
+        raise AssertionError(within_s)
+
+
+def test_threads_do_not_look_for_a_result_backend() -> None:
+    """Celery's own would read the entry points of every installed package, once in each thread."""
+    app: Any = make_celery("redis://127.0.0.1:1/0")
+    Controller(app, _NoJobs(), name=NAME, slots=1, drain_s=1.0, on_ready=lambda: None)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: app.tasks[GENERATE].backend, range(2)))
+    assert found[0] is found[1]
+    assert isinstance(found[0], DisabledBackend)
 
 
 class Workers:

@@ -317,6 +317,26 @@ async def test_without_the_pose_model_blank_pictures_are_still_refused(
     assert blank.certain == (PictureFinding.PHOTO_BLANK,)
 
 
+async def test_the_process_is_started_before_the_first_check(tmp_path: Path) -> None:
+    checks, without_model = (
+        CheckProcess(model_path(load_settings())),
+        CheckProcess(tmp_path / "none.task"),
+    )
+    failed: list[Event] = []
+    try:
+        with observed_by(failed.append):
+            await checks.load()
+            await without_model.load()
+        loaded = checks.pids
+        assert (await checks.inputs([PERSON, GARMENT])).findings == ()
+        assert checks.pids == loaded
+    finally:
+        await checks.aclose()
+        await without_model.aclose()
+    assert len(loaded) == 1
+    assert failed == []
+
+
 async def test_a_killed_process_is_followed_by_another() -> None:
     checks = CheckProcess(model_path(load_settings()))
     try:

@@ -51,7 +51,9 @@ def read(jpeg: bytes) -> tuple[str, dict[str, Any]]:
 async def test_a_signed_answer_is_stored_byte_for_byte(marking: Marking) -> None:
     answer = certificate("Provider").sign(kit.encode(kit.corners(256, 384)))
     assert read(answer)[0] == "Valid"
-    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    stored = await marking.mark(
+        verify(answer).jpeg, answer=answer, source_type=SourceType.GENERATED
+    )
     assert stored.jpeg == answer
     assert stored.marks == Marks(has_c2pa=True)
     assert stored.by is MarkedBy.PROVIDER
@@ -59,7 +61,9 @@ async def test_a_signed_answer_is_stored_byte_for_byte(marking: Marking) -> None
 
 async def test_an_answer_without_a_mark_is_signed_with_itself_as_parent(marking: Marking) -> None:
     answer = kit.encode(kit.corners(256, 384))
-    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.COMPOSITE)
+    stored = await marking.mark(
+        verify(answer).jpeg, answer=answer, source_type=SourceType.COMPOSITE
+    )
     assert stored.marks == Marks(has_c2pa=True, source_type="compositeSynthetic")
     state, manifests = read(stored.jpeg)
     assert state == "Valid"
@@ -77,7 +81,9 @@ async def test_a_re_encoded_signed_answer_is_kept_as_the_parent(
 ) -> None:
     png = kit.encode(kit.corners(256, 384), "PNG")
     answer = certificate("Provider").sign(png, kind="image/png")
-    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    stored = await marking.mark(
+        verify(answer).jpeg, answer=answer, source_type=SourceType.GENERATED
+    )
     state, manifests = read(stored.jpeg)
     assert state == "Valid"
     active = manifests["manifests"][manifests["active_manifest"]]
@@ -91,7 +97,9 @@ async def test_without_a_certificate_a_re_encoded_answer_has_its_source_type() -
     answer = certificate("Provider").sign(
         kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
     )
-    stored = await Marking().mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    stored = await Marking().mark(
+        verify(answer).jpeg, answer=answer, source_type=SourceType.GENERATED
+    )
     assert stored.marks == Marks(source_type="trainedAlgorithmicMedia")
 
 
@@ -135,7 +143,9 @@ async def test_a_signature_is_read_back(marking: Marking, tmp_path: Path) -> Non
     answer = certificate("Provider").sign(
         kit.encode(kit.corners(256, 384), "PNG"), kind="image/png"
     )
-    stored = await marking.mark(verify(answer), answer=answer, source_type=SourceType.GENERATED)
+    stored = await marking.mark(
+        verify(answer).jpeg, answer=answer, source_type=SourceType.GENERATED
+    )
     file = tmp_path / "stored.jpg"
     file.write_bytes(stored.jpeg)
     data = provenance(file)

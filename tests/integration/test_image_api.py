@@ -61,7 +61,7 @@ def images_over(http: httpx.AsyncClient, *, timeout_s: float) -> FirstUsable:
 async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:
     async with generator(api.base_url) as images:
         made = await images.generate(request())
-    assert kit.decode(verify(made.data)).size == (1024, 1536)
+    assert kit.decode(verify(made.data).jpeg).size == (1024, 1536)
     assert api.book()["purchases"] == {"s1": 1}
 
 
@@ -147,4 +147,4 @@ async def test_each_picture_names_its_session(api: ImageApiProcess) -> None:
     async with generator(api.base_url) as images:
         made = await asyncio.gather(*(images.generate(request(f"s{n}")) for n in range(10)))
     for number, picture in enumerate(made):
-        assert b"session=s%d " % number in verify(picture.data)
+        assert b"session=s%d " % number in verify(picture.data).jpeg

@@ -315,8 +315,10 @@ async def test_results_equal_those_of_a_single_process() -> None:
     pool = PixelProcesses(2)
     try:
         assert await pool.prepare(photo, max_px=MAX_PX) == prepare(photo)
-        assert await pool.verify(answer) is answer
+        assert (await pool.verify(answer)).jpeg is answer
         assert await pool.verify(png) == verify(png)
+        for each in (answer, png):
+            assert await pool.verify(each, with_small=True) == verify(each, with_small=True)
         with pytest.raises(PictureUnusable, match="damaged") as refusal:
             await pool.prepare(photo[: len(photo) // 2], max_px=MAX_PX)
         assert refusal.value.hint == "send the photo again"

@@ -104,7 +104,7 @@ async def bought(provider: Provider, model: str, session_id: str) -> GeneratedPi
 async def test_a_picture_comes_back_over_the_wire(api: ImageApiProcess) -> None:
     async with provider_of(api) as (provider, model):
         made = await bought(provider, model, "s1")
-    assert kit.decode(verify(made.data)).format == "JPEG"
+    assert kit.decode(verify(made.data).jpeg).format == "JPEG"
     assert b"session=s1 " in made.data
     book = api.book()
     assert book["purchases"] == {"s1": 1}
@@ -134,7 +134,7 @@ async def test_a_truncated_result_is_fetched_again(api: ImageApiProcess) -> None
     api.rules(faults=[{"name": "lose_result", "times": 1}])
     async with provider_of(api) as (provider, model):
         made = await bought(provider, model, "s1")
-    assert verify(made.data)
+    assert verify(made.data).jpeg
     book = api.book()
     assert (book["purchases"], book["by_fault"]) == ({"s1": 1}, {"lose_result": 1})
 

@@ -376,7 +376,7 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(
         data[at : at + len(junk)] = junk
     for reader in (prepare, verify):
         try:
-            assert reader(bytes(data[: int(cut * len(data))]))
+            assert reader(bytes(data[: int(cut * len(data))])).jpeg
         except PictureUnusable:
             continue
 
@@ -415,21 +415,42 @@ def test_many_threads_at_once_give_the_same_answers() -> None:
 def test_a_jpeg_answer_is_stored_as_it_came() -> None:
     """It keeps the vendor's provenance marks."""
     answer = kit.encode(kit.corners(640, 960), comment=b"made by a machine")
-    assert verify(answer) == answer
+    assert verify(answer).jpeg == answer
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_another_kind_of_answer_becomes_a_jpeg(kind: str) -> None:
-    made = verify(kit.encode(_with_alpha().resize((128, 192)), kind))
+    made = verify(kit.encode(_with_alpha().resize((128, 192)), kind)).jpeg
     assert kit.decode(made).format == "JPEG"
     assert kit.decode(made).size == (128, 192)
     assert near(colours(made)[0], WHITE)
 
 
 def test_a_jpeg_answer_in_ink_colours_becomes_one_a_browser_shows() -> None:
-    made = verify(kit.encode(kit.corners(128, 192).convert("CMYK"), quality=95))
+    made = verify(kit.encode(kit.corners(128, 192).convert("CMYK"), quality=95)).jpeg
     assert kit.decode(made).mode == "RGB"
     assert near(colours(made)[0], RED)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(lambda image: kit.encode(image, quality=95), id="JPEG"),
+        pytest.param(lambda image: kit.encode(image.convert("L")), id="grey JPEG"),
+        pytest.param(lambda image: kit.encode(image.convert("CMYK"), quality=95), id="ink colours"),
+        pytest.param(lambda image: kit.encode(image, "PNG"), id="PNG"),
+    ],
+)
+def test_the_small_copy_of_an_answer_shows_the_same(file: Callable[[Image.Image], bytes]) -> None:
+    made = verify(file(kit.corners(1024, 1536)), with_small=True)
+    assert made.small is not None
+    assert 240 <= max(kit.decode(made.small).size) < 480
+    for of_copy, of_answer in zip(colours(made.small), colours(made.jpeg), strict=True):
+        assert near(of_copy, of_answer)
+
+
+def test_no_copy_is_made_that_nobody_asked_for() -> None:
+    assert verify(kit.encode(kit.corners(640, 960))).small is None
 
 
 @pytest.mark.parametrize("size", [(63, 640), (640, 63)])

@@ -42,10 +42,10 @@ def checked_files(
     said = check_inputs(small, model)
     if result is None:
         return CheckedFiles(inputs=said, result=None, pictures=tuple(pictures))
-    drawn = verify(_read(result))
+    drawn = verify(_read(result), with_small=True)
     cloth = small[1] if garment else None
-    of_result = check_result(drawn, small[0], cloth, said.seen, model)
-    return CheckedFiles(inputs=said, result=of_result, pictures=(*pictures, drawn))
+    of_result = check_result(drawn.small or drawn.jpeg, small[0], cloth, said.seen, model)
+    return CheckedFiles(inputs=said, result=of_result, pictures=(*pictures, drawn.jpeg))
 
 
 def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], model: Path) -> None:

@@ -188,7 +188,7 @@ def open_dispatcher(stack: AsyncExitStack, redis: Client, settings: Settings) ->
 
 
 def open_checks(stack: AsyncExitStack, settings: Settings) -> CheckProcess:
-    """The picture checks. Their process starts with the first check; the stack ends it."""
+    """The picture checks. Their process starts at `load` or the first check; the stack ends it."""
     from wearon_cli.adapters.pose.checks import CheckProcess
     from wearon_cli.adapters.pose.model_file import model_path
 

@@ -1,5 +1,6 @@
 """Builds what the `celery` role works with."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -67,6 +68,10 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
         stack.push_async_callback(pixels.aclose)
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         fetcher = await open_fetcher(stack, settings)
+        checks = open_checks(stack, settings)
+        if settings.check_inputs != "off" or settings.check_results != "off":
+            loading = asyncio.create_task(checks.load())
+            stack.callback(loading.cancel)
         runner = job_runner(
             store=store,
             journal=journal,
@@ -76,7 +81,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             fetcher=fetcher,
             catalogue=await open_catalogue(stack, settings, fetcher),
             pixels=pixels,
-            checks=open_checks(stack, settings),
+            checks=checks,
             settings=settings,
         )
         yield WorkerParts(
@@ -150,6 +155,7 @@ def _buyer(
             pixels=pixels,
             marking=open_marking(settings),
             timeout_s=settings.openai_timeout_s,
+            with_small=settings.check_results != "off",
         ),
         keeper=keeper,
         gate=Gate(),

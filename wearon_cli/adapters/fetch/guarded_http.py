@@ -194,15 +194,17 @@ class GuardedFetcher:
     async def _read(
         self, answer: httpcore.Response, reserve: Reserve, reserved_bytes: int
     ) -> bytes:
-        body = bytearray()
+        chunks: list[bytes] = []
+        read_bytes = 0
         async for chunk in answer.aiter_stream():
-            body += chunk
-            if len(body) > reserved_bytes:
-                reserve(len(body) - reserved_bytes)
-                reserved_bytes = len(body)
-            if len(body) > self._max_bytes:
+            chunks.append(chunk)
+            read_bytes += len(chunk)
+            if read_bytes > reserved_bytes:
+                reserve(read_bytes - reserved_bytes)
+                reserved_bytes = read_bytes
+            if read_bytes > self._max_bytes:
                 raise _too_large(self._max_bytes)
-        return bytes(body)
+        return b"".join(chunks)
 
 
 #: What httpcore raises; its base classes have no common one.

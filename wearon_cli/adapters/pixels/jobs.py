@@ -21,10 +21,11 @@ def _prepare(
     return note, made.jpeg + made.small
 
 
-def _verify(data: bytes) -> tuple[dict[str, Any], bytes]:
-    made = verify(data)
-    as_it_came = made is data
-    return {"as_it_came": as_it_came}, b"" if as_it_came else made
+def _verify(data: bytes, *, with_small: bool) -> tuple[dict[str, Any], bytes]:
+    made = verify(data, with_small=with_small)
+    as_it_came, small = made.jpeg is data, made.small or b""
+    note = {"as_it_came": as_it_came, "small_bytes": len(small)}
+    return note, small if as_it_came else made.jpeg + small
 
 
 JOBS: Final[Mapping[str, Job]] = {"prepare": _prepare, "verify": _verify}

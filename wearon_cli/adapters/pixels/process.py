@@ -110,8 +110,12 @@ class PixelProcess:
         pipe = self._process.stdin
         if pipe is None or pipe.is_closing():
             raise EOFError
-        pipe.writelines((pack(note, data), data))
-        await pipe.drain()
+        pipe.write(pack(note, data))
+        # In parts that fit into the pipe: of a longer one, asyncio copies what does not fit.
+        whole = memoryview(data)
+        for start in range(0, len(data), _PIPE_BYTES):
+            pipe.write(whole[start : start + _PIPE_BYTES])
+            await pipe.drain()
 
     async def _receive(self) -> tuple[dict[str, Any], bytes]:
         pipe = self._process.stdout

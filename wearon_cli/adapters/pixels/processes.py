@@ -30,7 +30,7 @@ from wearon_cli.core.pictures.events import (
     PixelProcessNotStarted,
     PixelWorkFailed,
 )
-from wearon_cli.core.pictures.ports import PreparedPicture
+from wearon_cli.core.pictures.ports import PreparedPicture, VerifiedPicture
 from wearon_cli.core.pictures.prepare import LONGEST_PX, prepare_need, verify_need
 
 #: Memory limit of one process. Its own code takes 15 MB; the rest is a little more than
@@ -112,17 +112,19 @@ class PixelProcesses:
         note, both = await self.run(
             "prepare", data, need_bytes=need_bytes, max_px=max_px, longest_px=longest_px
         )
-        jpeg_bytes = len(both) - int(note["small_bytes"])
+        jpeg, small = _parts(note, both)
         return PreparedPicture(
-            jpeg=both[:jpeg_bytes],
-            small=both[jpeg_bytes:],
+            jpeg=jpeg,
+            small=small,
             width_px=int(note["width_px"]),
             height_px=int(note["height_px"]),
         )
 
-    async def verify(self, data: bytes) -> bytes:
-        note, jpeg = await self.run("verify", data, need_bytes=verify_need(data))
-        return data if note["as_it_came"] else jpeg
+    async def verify(self, data: bytes, *, with_small: bool = False) -> VerifiedPicture:
+        need_bytes = verify_need(data)
+        note, both = await self.run("verify", data, need_bytes=need_bytes, with_small=with_small)
+        jpeg, small = _parts(note, both)
+        return VerifiedPicture(jpeg=data if note["as_it_came"] else jpeg, small=small or None)
 
     async def run(
         self, job: str, data: bytes, *, need_bytes: int, **args: Any
@@ -250,6 +252,12 @@ class PixelProcesses:
     async def _end(self, process: PixelProcess) -> int:
         self._running.discard(process)
         return await process.kill()
+
+
+def _parts(note: dict[str, Any], both: bytes) -> tuple[bytes, bytes]:
+    """A picture and its small copy."""
+    jpeg_bytes = len(both) - int(note["small_bytes"])
+    return both[:jpeg_bytes], both[jpeg_bytes:]
 
 
 def _answer(request: _Request, answer: tuple[dict[str, Any], bytes] | WearonError) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,11 @@ class CheckProcess:
     def pids(self) -> list[int]:
         """The process, if it runs."""
         return self._pool.pids
+
+    async def load(self) -> None:
+        """Start the process and load its network, which the first check would wait for."""
+        with suppress(WearonError):
+            await self._pool.run("load", b"", need_bytes=NEED_BYTES, model=self._model)
 
     async def inputs(self, pictures: Sequence[bytes]) -> Report:
         return await self._run("check_inputs", pictures)

@@ -29,7 +29,7 @@ class PictureChecks(Protocol):
         Check a drawn picture.
 
         Args:
-            drawn: A JPEG file, verified.
+            drawn: A JPEG file, verified; of any size.
             person: The person's photo, its small copy.
             garment: The same of the garment's; None: it is in the person's photo.
             seen: From the report on the inputs; empty: there is none.

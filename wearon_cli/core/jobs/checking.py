@@ -86,7 +86,7 @@ class Checker:
 
         Args:
             claim: The job.
-            jpeg: The picture, verified.
+            jpeg: The picture, verified, or its small copy.
             inputs: What it was drawn from; None: no longer available.
         """
         if inputs is None:

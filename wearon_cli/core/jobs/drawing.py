@@ -223,7 +223,7 @@ class Drawing:
             with suppress(WearonError, TimeoutError):
                 async with asyncio.timeout(self.settings.fetch_timeout_s):
                     job.inputs = CheckedInputs(request=await self._request(job.task, job.row))
-        return await self.checker.result(job.claim, picture.jpeg, job.inputs)
+        return await self.checker.result(job.claim, picture.small or picture.jpeg, job.inputs)
 
     async def _fail(
         self, job: _Job, picture: BoughtPicture, findings: tuple[PictureFinding, ...]

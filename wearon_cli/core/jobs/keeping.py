@@ -55,6 +55,7 @@ class BoughtPicture:
     jpeg: bytes
     usage: Usage
     number: int  # of its purchase
+    small: bytes | None = None  # the copy for the checks; None: there is none
     outcome: PurchaseOutcome = PurchaseOutcome.KEPT
     ticket: Ticket | None = None  # where its provider keeps it
     marked_by: MarkedBy | None = None  # None: not known any more

@@ -41,6 +41,7 @@ class Retriever:
     pixels: PixelPool
     marking: Marking
     timeout_s: float  # one purchase, from its ticket to its picture
+    with_small: bool  # make the small copies that the checks need
 
     async def recover(
         self, claim: Claim, *, within_s: float | None = None
@@ -246,7 +247,7 @@ class Retriever:
         outcome: PurchaseOutcome,
     ) -> BoughtPicture:
         try:
-            jpeg = await self.pixels.verify(picture.data)
+            verified = await self.pixels.verify(picture.data, with_small=self.with_small)
         except PictureProblem as exc:
             usage = picture.usage
             await end_purchase(
@@ -261,9 +262,10 @@ class Retriever:
                 await self.journal.note(
                     claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
                 )
-        marked = await self.marking.mark_drawn(jpeg, picture)
+        marked = await self.marking.mark_drawn(verified.jpeg, picture)
         return BoughtPicture(
             jpeg=marked.jpeg,
+            small=verified.small,
             usage=picture.usage,
             number=purchase.number,
             marked_by=marked.by,

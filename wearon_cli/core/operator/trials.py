@@ -113,7 +113,7 @@ class Trials:
             if look_again:
                 trial = replace(trial, retrieval=await purchase.retrieval(picture))
             verified = await self.pixels.verify(picture.data)
-            marked = await self.marking.mark_drawn(verified, picture)
+            marked = await self.marking.mark_drawn(verified.jpeg, picture)
             trial = replace(trial, jpeg=marked.jpeg, marked_by=marked.by)
         except (GeneratorError, PictureProblem) as exc:
             trial = replace(trial, error=exc, took_s=trial.took_s or clock() - started_s)

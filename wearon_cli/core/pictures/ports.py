@@ -19,6 +19,14 @@ class PreparedPicture:
     height_px: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedPicture:
+    """A generator's answer that decodes."""
+
+    jpeg: bytes  # the file as it came, or re-encoded
+    small: bytes | None  # as of a prepared picture; None: was not asked for
+
+
 class Fetcher(Protocol):
     """Downloads input pictures from untrusted addresses."""
 
@@ -54,9 +62,9 @@ class PixelPool(Protocol):
             WearonError: Something unexpected.
         """
 
-    async def verify(self, data: bytes) -> bytes:
+    async def verify(self, data: bytes, *, with_small: bool = False) -> VerifiedPicture:
         """
-        Check a generator's answer, and return it as a JPEG file.
+        Check a generator's answer, and return it as a JPEG file; also as a small copy, if wanted.
 
         Raises:
             PictureUnusable: It cannot be read, or reading it went wrong.

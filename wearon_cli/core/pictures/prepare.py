@@ -20,7 +20,7 @@ from wearon_cli.core.pictures.budget import (
 )
 from wearon_cli.core.pictures.files import PictureFile, read_file
 from wearon_cli.core.pictures.headers import Kind, PictureHeader, read_header
-from wearon_cli.core.pictures.ports import PreparedPicture
+from wearon_cli.core.pictures.ports import PreparedPicture, VerifiedPicture
 
 #: Longest side sent to a generator: more pixels cost more and do not improve the result.
 LONGEST_PX: Final = 1024
@@ -79,10 +79,8 @@ def prepare(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX_PX) 
     if file.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[file.orientation])
     image = _flat_srgb(image)
-    by = max(1, int(max(image.size) / (SMALL_PX * _SMALL_ENOUGH)))
-    small = _jpeg(image.reduce(by))
     return PreparedPicture(
-        jpeg=_jpeg(image), small=small, width_px=image.width, height_px=image.height
+        jpeg=_jpeg(image), small=_small(image), width_px=image.width, height_px=image.height
     )
 
 
@@ -103,14 +101,21 @@ def prepare_need(data: bytes, *, longest_px: int = LONGEST_PX, max_px: int = MAX
 def verify(
     data: bytes,
     *,
+    with_small: bool = False,
     min_side_px: int = MIN_RESULT_SIDE_PX,
     max_px: int = MAX_RESULT_PX,
-) -> bytes:
+) -> VerifiedPicture:
     """
     Check a generator's answer, and return it as a JPEG file.
 
     Every byte of it is decoded. A colour JPEG is returned unchanged, with its provenance marks;
     anything else is re-encoded.
+
+    Args:
+        data: An untrusted JPEG, PNG or WebP file.
+        with_small: Also make the small copy for the checks: 2 ms, where decoding again takes 5.
+        min_side_px: The shorter side is at least this.
+        max_px: Most pixels the file may claim to have.
 
     Raises:
         PictureUnusable: It does not decode, or its size is implausible.
@@ -119,12 +124,15 @@ def verify(
     file = read_file(data)
     is_jpeg = file.header.kind is Kind.JPEG
     # At an eighth of its size a JPEG is still read to its end, in half the time.
-    image = _decode(file, longest_px=1 if is_jpeg else None)
+    least_px = SMALL_PX if with_small else 1
+    image = _decode(file, longest_px=least_px if is_jpeg else None)
     if is_jpeg and image.mode == "RGB":
-        return data
+        small = _small(_flat_srgb(image)) if with_small else None
+        return VerifiedPicture(jpeg=data, small=small)
     if is_jpeg:
         image = _decode(file, longest_px=None)
-    return _jpeg(_flat_srgb(_resizable(image)))
+    image = _flat_srgb(_resizable(image))
+    return VerifiedPicture(jpeg=_jpeg(image), small=_small(image) if with_small else None)
 
 
 def verify_need(
@@ -230,6 +238,11 @@ def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _small(image: Image.Image) -> bytes:
+    """The copy for the checks."""
+    return _jpeg(image.reduce(max(1, int(max(image.size) / (SMALL_PX * _SMALL_ENOUGH)))))
 
 
 def _jpeg(image: Image.Image) -> bytes:

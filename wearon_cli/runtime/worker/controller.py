@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 from celery import Celery, bootsteps
+from celery.backends.base import DisabledBackend
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import Retry
 from celery.worker import state
@@ -94,7 +95,9 @@ class Controller:
         self._stopping = False
         self._drainer = threading.Thread(target=self._drain, name="drain", daemon=True)
         # An error of a job does not concern Celery: it is logged where it happens.
-        self._app.task(_task(jobs), name=GENERATE, throws=(WearonError,))
+        # With its own backend, or each thread looks for one among all installed packages.
+        backend = DisabledBackend(app=app)
+        self._app.task(_task(jobs), name=GENERATE, throws=(WearonError,), backend=backend)
         self._app.steps["consumer"].add(_channel_step(self))
         self._app.steps["worker"].add(_drain_step(self))
         control_command(name="shutdown")(self._shutdown_command)
