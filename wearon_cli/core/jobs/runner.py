@@ -140,8 +140,10 @@ class JobRunner:
             attempt.task = parse_task(claim.payload)
             structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
         if claim.intent is not None:
-            return await self._settle(attempt, claim.intent)
-        await self.generation.retriever.forget(claim.to_forget)
+            disposition = await self._settle(attempt, claim.intent)
+            await self.generation.retriever.forget_ended(claim)
+            return disposition
+        await self.generation.retriever.forget_ended(claim)
         if claim.deaths > self.settings.max_deaths or self._is_unpaid_at_the_cap(attempt):
             await self.generation.retriever.write_off(claim, too_many_deaths(claim))
             raise too_many_deaths(claim)
