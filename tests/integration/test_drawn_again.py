@@ -26,6 +26,7 @@ from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.errors import StoreRefused, StoreUnavailable
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.ledger import Payer
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -321,6 +322,49 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_nothing(
             break
     assert steps.count("submit") == 2, steps
     assert {"draw_again", "keep_picture", "picture_stored", "complete", "close"} & {*steps}
+
+
+async def platform_fails(world: World, key: SessionKey) -> None:
+    """Its cron: it refunds first, and then fails every row that it had read as open."""
+    if (await world.row(key)).status.is_final:
+        return
+    text = f"Stuck job recovery: session {key.session_id} timed out after 10 minutes"
+    await world.ledger.refund(Payer(channel=key.channel, owner_id=USER), text)
+    await world.sessions.apply(key, fail("The platform took it for stuck."))
+
+
+@pytest.mark.parametrize("by_cron", [False, True], ids=["alone", "with the platform's cron"])
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_a_worker_killed_at_any_step_of_failing_a_suspect_picture_refunds_once(
+    make_world: MakeWorld, sold_by: ProviderUnderTest, after: bool, by_cron: bool
+) -> None:
+    world = await with_scripted_checks(await make_world(sold_by=sold_by, check_results="fail"))
+    steps: list[str] = []
+    for step in range(1, MANY_STEPS):
+        await world.redis.flushall()
+        drawings = sold_by.api.drawings
+        drawings.taken.clear()
+        drawings.orders = 0
+        before = await world.ledger.user_balance(USER)
+        key = await b2c(world)
+        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+        crashed = await run_until_crash(world)
+        steps.append(world.fuse.burnt)
+        if crashed and by_cron:
+            await platform_fails(world, key)
+        await let_others_finish(world)
+        where = f"{'after' if after else 'before'} step {step}, {world.fuse.burnt}"
+        assert (await world.row(key)).status is Status.FAILED, where
+        assert await world.is_at_rest(), where
+        assert await world.ledger.user_balance(USER) == before, where
+        bought = sold_by.purchases().get(key.session_id, 0)
+        booked = await outcomes(world)
+        assert sum(booked.values()) == bought <= 1, (where, booked)
+        if world.fuse.burnt not in {"submit", "purchase_submitted"}:  # else its id is not known
+            assert kept_photos(sold_by) == 0, where
+        if not crashed:
+            break
+    assert {"intend", "close"} <= {*steps}
 
 
 # ------------------------------------------------------------------ the session ends meanwhile

@@ -1,7 +1,10 @@
 """Forgetting a session deletes its data and changes no credit."""
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +17,7 @@ from devkit.faults import Crash, Faulty
 from devkit.operators import Operators
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.world import PICTURE, MakeWorld, World
+from wearon_cli.adapters.local.expiry import remove_old
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.credits import CreditState
@@ -21,12 +25,16 @@ from wearon_cli.core.errors import (
     GenerationRefused,
     GeneratorFault,
     ObjectNotFound,
+    QueueUnavailable,
     SessionError,
+    SessionNotFound,
     SessionRunning,
     StoreRefused,
+    StoreUnavailable,
 )
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.operator import reconcile
+from wearon_cli.core.operator.bulk_forgetting import BulkForgetter
 from wearon_cli.core.operator.forgetting import Forgetter, Receipt
 from wearon_cli.core.providers import Provider
 from wearon_cli.core.session import Channel, SessionKey, Status
@@ -332,8 +340,14 @@ async def test_pictures_that_only_another_sessions_job_names_stay(world: World) 
     assert receipt.pictures == 3  # person, garment, result
 
 
+async def receipts_of(world: World, key: SessionKey) -> list[tuple[object, object]]:
+    lines = await world.journal.timeline(key.session_id)
+    return [(line["event"], line["pictures"]) for line in lines if "pictures" in line]
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
 async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool) -> None:
+    """Seen: pictures that a stopped run had deleted were in no receipt."""
     steps = set()
     for step in range(1, MANY):
         paths = new_paths()
@@ -346,16 +360,114 @@ async def test_wherever_it_stops_the_next_run_finishes(world: World, after: bool
             crashed = True
             steps.add(world.fuse.burnt)
         world.fuse.crash_at = None
+        where = f"step {step}, {world.fuse.burnt}"
+        result = (await world.row(key)).result_path
+        are_left = all([await is_there(world, path) for path in (*paths, result)])
+        assert are_left or [count for _, count in await receipts_of(world, key)] == [3], where
         if crashed:
             await world.pass_time()  # the held lock expires
             await forget(world, key)
-        result = (await world.row(key)).result_path
-        where = f"step {step}, {world.fuse.burnt}"
         assert not any([await is_there(world, path) for path in (*paths, result)]), where
         assert await names_of(world, Path(paths[0]).name) == [], where
+        receipts = await receipts_of(world, key)
+        assert receipts[0] == ("forgotten", 3), where
+        assert all(event == "forgotten" for event, _ in receipts), where
         if not crashed:
             break
-    assert {"remove", "forget"} <= steps
+    assert {"remove", "note", "forget"} <= steps
+
+
+def bulk(world: World, **ports: object) -> BulkForgetter:
+    return BulkForgetter(forgetter=replace(forgetter(world), **ports))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "error"),
+    [
+        pytest.param("storage", "remove", StoreUnavailable(), id="storage"),
+        pytest.param("journal", "note", QueueUnavailable(), id="Redis, before"),
+        pytest.param("journal", "forget", QueueUnavailable(), id="Redis, after the pictures"),
+        pytest.param("storage", "remove", asyncio.CancelledError(), id="Ctrl-C"),
+    ],
+)
+async def test_an_outage_ends_the_run_and_the_next_one_does_the_rest(
+    world: World, port: str, method: str, error: BaseException
+) -> None:
+    keys_of = [await sold(world, new_paths(), channel) for channel in (*Channel, Channel.B2C)]
+    whole = bulk(world)
+    selection = await whole.plan(await whole.rows_of({USER, STORE}))
+    assert len(selection.plans) == 3
+    calls: list[object] = []
+
+    async def fails(
+        real: Callable[..., Awaitable[object]], *args: object, **more: object
+    ) -> object:
+        calls.append(args)
+        if len(calls) > {"remove": 6, "note": 1, "forget": 1}[method]:
+            raise error
+        return await real(*args, **more)
+
+    faulty = bulk(world, **{port: Faulty(getattr(world, port), **{method: fails})})
+    done = await faulty.run(selection, {})
+    assert (len(done.receipts), done.left, done.refused) == (1, 2, [])
+    assert done.stopped_by is not None
+    await world.pass_time()
+    rest = await whole.run(selection, {})
+    assert (len(rest.receipts), rest.left, rest.stopped_by) == (3, 0, None)
+    for key in keys_of:
+        assert (await receipts_of(world, key))[0] == ("forgotten", 3)
+
+
+async def test_a_refusal_of_one_session_leaves_the_others_to_be_forgotten(world: World) -> None:
+    """Storage refuses one picture; a session has begun meanwhile; a row is gone."""
+    keys_of = [await sold(world, new_paths()) for _ in range(4)]
+    rows = {key: await world.row(key) for key in keys_of}
+    whole = bulk(world)
+    selection = await whole.plan(list(rows.values()))
+    refused, begun, gone, last = keys_of
+    await world.push(begun, USER, "again")
+
+    async def refuses(real: Callable[..., Awaitable[None]], path: str) -> None:
+        if path == rows[refused].result_path:
+            raise StoreRefused("no")
+        await real(path)
+
+    with closing(sqlite3.connect(world.folder / "wearon.db")) as db, db:
+        db.execute(f"DELETE FROM {gone.channel.table} WHERE id = ?", (gone.session_id,))
+    faulty = bulk(world, storage=Faulty(world.storage, remove=refuses))
+    done = await faulty.run(selection, {})
+    assert [each.session_id for each in done.receipts] == [last.session_id]
+    assert [type(each) for each in done.refused] == [StoreRefused, SessionRunning, SessionNotFound]
+    assert (done.left, done.stopped_by) == (0, None)
+
+
+async def test_a_picture_that_a_new_session_uses_since_the_question_stays(world: World) -> None:
+    """Seen: it was looked up before the operator was asked, and the new job found no picture."""
+    person, garment = new_paths()
+    key = await sold(world, (person, garment))
+    whole = bulk(world)
+    selection = await whole.plan([await world.row(key)])
+    assert selection.plans[0].kept_inputs == 0
+    await sold(world, (person, f"uploads/{uuid4()}.jpg"), run=False)
+    (receipt,) = (await whole.run(selection, {})).receipts
+    assert receipt.pictures == 2
+    assert await is_there(world, person)
+    assert not await is_there(world, garment)
+
+
+async def test_pictures_that_expire_meanwhile_do_no_harm(world: World) -> None:
+    """A local stack removes old pictures by itself."""
+    paths = new_paths()
+    key = await sold(world, paths)
+
+    async def expired(real: Callable[..., Awaitable[None]], path: str) -> None:
+        remove_old(world.folder / "files", before_s=time.time() + 1)
+        await real(path)
+
+    forgetting = replace(forgetter(world), storage=Faulty(world.storage, remove=expired))
+    receipt = await forgetting.run(await world.row(key), await forgetting.look_around(), {})
+    assert receipt.pictures == 3
+    assert not await is_there(world, paths[0])
 
 
 @pytest.fixture

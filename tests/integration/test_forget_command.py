@@ -17,7 +17,13 @@ from devkit.waiting import until
 from wearon_cli.adapters.local.accounts import DEMO_USER_ID
 from wearon_cli.adapters.local.ledger import LocalLedger
 from wearon_cli.app import app
-from wearon_cli.core.errors import ConsentMissing, InputError, NeedsAPerson, SessionRunning
+from wearon_cli.core.errors import (
+    ConsentMissing,
+    InputError,
+    NeedsAPerson,
+    SessionRunning,
+    StoreUnavailable,
+)
 from wearon_cli.core.pictures.marking import SourceType, with_source_type
 from wearon_cli.core.session import Channel, Completion, NewSession, Session, complete, utc_now
 from wearon_cli.core.settings import Settings
@@ -128,16 +134,71 @@ def test_an_input_of_another_session_stays(stack: Settings) -> None:
 
 def test_an_input_of_an_open_session_of_another_owner_stays(stack: Settings) -> None:
     """Only the owner's own sessions were looked at: the other job then found no picture."""
-    garment, other_user = f"uploads/{uuid4()}.jpg", str(uuid4())
-    assert stack.local_dir is not None
-    ledger = LocalLedger(stack.local_dir / "wearon.db")
-    asyncio.run(ledger.add_user(other_user, credits=1))
-    ledger.close()
+    garment, other_user = f"uploads/{uuid4()}.jpg", new_user(stack)
     one = made(stack, garment=garment)
     made(stack, garment=garment, owner_id=other_user, ended=False)
     (receipt,) = answer(run(stack, "forget", one.session_id, "--yes", "--json"))["forgotten"]
     assert receipt["pictures"] == 2
     assert garment in files(stack)
+
+
+def new_user(settings: Settings) -> str:
+    user = str(uuid4())
+    assert settings.local_dir is not None
+    ledger = LocalLedger(settings.local_dir / "wearon.db")
+    asyncio.run(ledger.add_user(user, credits=1))
+    ledger.close()
+    return user
+
+
+def test_an_input_of_a_session_of_the_owner_that_is_left_out_stays(stack: Settings) -> None:
+    """Seen: with --owner, the photo was deleted that a running session of the owner was using."""
+    garment, user = f"uploads/{uuid4()}.jpg", new_user(stack)
+    one = made(stack, garment=garment, owner_id=user)
+    running = made(stack, garment=garment, owner_id=user, ended=False)
+    data = json.loads(run(stack, "forget", "--owner", user, "--yes", "--json").stdout)["data"]
+    assert [each["session_id"] for each in data["forgotten"]] == [one.session_id]
+    assert running.session_id in data["refused"][0]["reason"]
+    assert garment in files(stack)
+
+
+def test_receipts_remain_when_storage_fails_midway(stack: Settings) -> None:
+    """Seen: the command failed, and nothing told which sessions were forgotten."""
+    user = new_user(stack)
+    rows = [made(stack, owner_id=user) for _ in range(3)]
+    assert stack.local_dir is not None
+    in_the_way = stack.local_dir / "files" / rows[1].result_path  # the second of three, from newest
+    in_the_way.unlink()
+    (in_the_way / "folder").mkdir(parents=True)
+    words = ("forget", "--owner", user, "--yes")
+    done = run(stack, *words, "--json")
+    assert done.exit_code == StoreUnavailable.exit_code
+    told = json.loads(done.stdout)
+    assert [each["session_id"] for each in told["data"]["forgotten"]] == [rows[2].session_id]
+    assert told["data"]["left"] == 2
+    assert "1 of 3 sessions were forgotten, 2 are left" in told["error"]["message"]
+    assert "run it again" in told["error"]["hint"]
+    (in_the_way / "folder").rmdir()
+    in_the_way.rmdir()
+    until(lambda: run(stack, *words).exit_code == 0)
+    shown = json.loads(run(stack, "session", rows[1].session_id, "--json").stdout)["data"]
+    (line,) = shown["timeline"]
+    assert (line["event"], line["pictures"]) == ("forgotten", 2)  # its result was in the way
+    assert not {path for path in files(stack) if user in path}
+
+
+def test_a_second_run_deletes_nothing_and_keeps_the_first_receipt(stack: Settings) -> None:
+    """Seen: it counted the pictures again, and replaced the receipt of what was deleted."""
+    row = made(stack)
+    words = ("forget", row.session_id, "--yes", "--json")
+    (first,) = answer(run(stack, *words))["forgotten"]
+    (second,) = answer(run(stack, *words))["forgotten"]
+    assert (first["pictures"], second["pictures"]) == (3, 0)
+    lines = answer(run(stack, "session", row.session_id, "--json"))["timeline"]
+    assert [(line["event"], line["pictures"]) for line in lines] == [
+        ("forgotten", 3),
+        ("forgotten", 0),
+    ]
 
 
 @pytest.mark.parametrize(

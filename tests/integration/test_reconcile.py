@@ -18,8 +18,14 @@ from devkit.world import PICTURE, World
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.locks import RedisRefundLock
 from wearon_cli.core.credits import CreditState
-from wearon_cli.core.errors import GenerationRefused, StoreRefused, StoreUnavailable
-from wearon_cli.core.jobs.journal import Ending
+from wearon_cli.core.errors import (
+    GenerationRefused,
+    QueueUnavailable,
+    StoreRefused,
+    StoreUnavailable,
+)
+from wearon_cli.core.jobs.journal import Ending, HandBack
+from wearon_cli.core.jobs.recovery import orphan_job
 from wearon_cli.core.ledger import Payer
 from wearon_cli.core.operator import reconcile
 from wearon_cli.core.operator.inspector import JobLocation, SessionReport
@@ -522,3 +528,107 @@ async def test_a_credit_that_another_reconcile_returned_is_not_claimed(
     assert (await operators.reconciler.fix(case)).fixed == "nothing left to do"
     lines = await world.journal.timeline(case.session.session_id)
     assert [line["event"] for line in lines] == ["reconciled"]
+
+
+USER_ORDERS = Order(channel=Channel.B2C, owner_id=USER, pictures=PICTURES)
+
+
+async def killed_before_the_refund(
+    world: World, operators: Operators, order: Order = USER_ORDERS
+) -> Session:
+    """`try-on` could not push its job, failed the row, and was killed."""
+    world.fuse.crash_in = "refund"
+    orders = operators.orders
+    with pytest.raises(Crash):
+        await replace(orders, intake=Faulty(world.intake, push=QueueUnavailable())).place(order)
+    world.fuse.crash_in = None
+    await locks_run_out(world)
+    (row,) = await world.sessions.since(utc_now() - DAY, limit=10)
+    assert row.status is Status.FAILED
+    return row
+
+
+@BY_HAND
+async def test_a_try_on_that_was_killed_before_its_refund_is_owed_and_returned_once(
+    world: World, operators: Operators, order: Order
+) -> None:
+    """Seen: of a user it was `credit_unclear`, though nobody but `try-on` can have failed it."""
+    before = await credits_left(world)
+    await killed_before_the_refund(world, operators, order)
+    assert await credits_left(world) == before - 1
+    assert await kinds(operators) == [Discrepancy.OWED]
+    assert [case.fixed for case in await fix_all(operators)] == ["credit returned"]
+    assert await credits_left(world) == before
+    assert await found(operators) == []
+
+
+async def test_a_try_on_that_the_platform_refunded_is_not_refunded_again(
+    world: World, operators: Operators
+) -> None:
+    """The platform's cron names the session. Other refunds of the user may be for it."""
+    row = await killed_before_the_refund(world, operators)
+    await world.ledger.refund(USER_PAYS, "Queue error - refund")
+    assert await kinds(operators) == [Discrepancy.CREDIT_UNCLEAR]
+    before = await credits_left(world)
+    await fix_all(operators)
+    await world.ledger.refund(
+        USER_PAYS, f"Stuck job recovery: session {row.session_id} timed out after 10 minutes"
+    )
+    assert await found(operators) == []
+    await fix_all(operators)
+    assert await credits_left(world) == before + 1
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=2), timedelta(minutes=10)], ids=str)
+async def test_a_try_on_suspended_before_its_refund_leaves_it_to_reconcile(
+    world: World, operators: Operators, age: timedelta
+) -> None:
+    """It read the ledger, slept while another returned the credit, and returned it again."""
+    before, orders = await credits_left(world), operators.orders
+
+    async def failed_long_ago(apply: Any, *args: Any) -> Session | None:
+        row: Session | None = await apply(*args)
+        if row is None or row.completed_at is None:
+            return None
+        if age > timedelta(minutes=9):  # it slept before: the platform's cron may be at it
+            return replace(row, created_at=row.created_at - age)
+        return replace(row, completed_at=row.completed_at - age)
+
+    orders = replace(
+        orders,
+        intake=Faulty(world.intake, push=QueueUnavailable()),
+        sessions=Faulty(orders.sessions, apply=failed_long_ago),
+    )
+    with pytest.raises(QueueUnavailable):
+        await orders.place(USER_ORDERS)
+    assert await credits_left(world) == before - 1
+    assert [case.fixed for case in await fix_all(operators)] == ["credit returned"]
+    assert await credits_left(world) == before
+
+
+async def test_reconcile_waits_for_the_try_on_that_just_failed_its_row(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old the session is: the time of its failure counts."""
+    row = await killed_before_the_refund(world, operators)
+    await world.make_old(row.key, minutes=30)
+    monkeypatch.setattr(reconcile, "YOUNG", timedelta(minutes=2))
+    assert await found(operators) == []
+
+
+async def test_a_worker_waits_for_the_try_on_that_just_failed_its_row(
+    world: World, operators: Operators, tmp_path: Path
+) -> None:
+    """Both would return the credit: for a user the ledger does not stop the second refund."""
+    before = await credits_left(world)
+    row = await killed_before_the_refund(world, operators)
+    assert await world.journal.open(orphan_job(row.key, row.owner_id))
+    assert await world.run_one() is HandBack.WAITING
+    assert await credits_left(world) == before - 1
+    later = (utc_now() - timedelta(minutes=2)).isoformat()
+    sql = f"UPDATE {row.channel.table} SET completed_at = ? WHERE id = ?"
+    forget(tmp_path, sql, later, row.session_id)
+    await world.pass_time()
+    assert await world.run_one() is Ending.FAILED
+    assert await credits_left(world) == before
+    assert await found(operators) == []

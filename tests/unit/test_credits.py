@@ -20,7 +20,7 @@ from wearon_cli.core.credits import (
     replay_request_id,
     replay_text,
 )
-from wearon_cli.core.ledger import EntryKind, LedgerEntry
+from wearon_cli.core.ledger import BY_HAND, EntryKind, LedgerEntry
 from wearon_cli.core.session import Channel, Session, Status
 
 OWNER = "7d4f5f3a-2f1c-4d5e-8a35-7d52a3f1e0b2"
@@ -78,6 +78,7 @@ def overage() -> LedgerEntry:
 
 CRON = f"Stuck job recovery: session {SESSION} timed out after 10 minutes"
 OURS = refund_text(SESSION)
+TAKEN_BY_HAND = entry(EntryKind.GENERATION, f"{BY_HAND}{SESSION}", s=-1)
 CHARGE = entry(EntryKind.GENERATION, replay_text(SESSION, REPLAY), s=100)
 CHARGE_BACK = entry(EntryKind.REFUND, replay_refund_text(SESSION, REPLAY), s=200)
 
@@ -180,6 +181,21 @@ LAW = [
     pytest.param(STORE_DONE, [deduction()], {}, "spent", id="completed, b2b"),
     pytest.param(STORE_FAILED, [deduction()], {}, "owed", id="b2b failed by anyone"),
     pytest.param(FAILED, [], {"failed_by_us": True}, "owed", id="b2c failed by this worker"),
+    pytest.param(FAILED, [TAKEN_BY_HAND], {}, "owed", id="b2c taken by try-on"),
+    pytest.param(
+        FAILED,
+        [TAKEN_BY_HAND],
+        {"user_refunds": (entry(EntryKind.REFUND, "Queue error - refund"),)},
+        "unclear",
+        id="b2c taken by try-on, and a refund may be its own",
+    ),
+    pytest.param(
+        FAILED,
+        [entry(EntryKind.GENERATION, f"{BY_HAND}{OTHER}: not session {SESSION}")],
+        {},
+        "unclear",
+        id="b2c, taken by try-on for another session",
+    ),
     pytest.param(FAILED, [], {}, "unclear", id="b2c failed by somebody else"),
 ]
 

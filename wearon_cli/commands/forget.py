@@ -1,8 +1,8 @@
 """`wearon forget`: deletes what is kept about sessions."""
 
 import asyncio
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
@@ -12,34 +12,17 @@ from wearon_cli.cli.consent import YesOption, require_consent
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
-from wearon_cli.core.errors import (
-    GeneratorError,
-    InputError,
-    NeedsAPerson,
-    SessionError,
-    WearonError,
-)
-from wearon_cli.core.session import RowQuery, utc_now
+from wearon_cli.core.errors import InputError, NeedsAPerson, WearonError
 
 if TYPE_CHECKING:
-    from wearon_cli.core.operator.forgetting import ForgetPlan, Forgetter, Receipt, Surroundings
+    from wearon_cli.core.operator.bulk_forgetting import BulkForgetter, BulkForgotten, Selection
+    from wearon_cli.core.operator.forgetting import ForgetPlan, Receipt
     from wearon_cli.core.session import Session
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
-#: Sessions of one owner.
-MOST_ROWS: Final = 100_000
 #: Most sessions listed before deletion; beyond that, only the number.
 NAMED: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What was asked for, and what is confirmed."""
-
-    plans: "Sequence[ForgetPlan]"
-    refused: Sequence[WearonError]
-    around: "Surroundings"
 
 
 def forget(
@@ -70,34 +53,39 @@ def forget(
     one whose credit is still owed: return it first. Keeps input pictures that another session of
     the owner or an open one of anybody uses, and those in another owner's folder.
 
-    Exit codes: 5 some sessions could not be forgotten.
+    An outage ends the run. Every session that was forgotten is told, with what was deleted; run it
+    again for the rest.
+
+    Exit codes: 5 some sessions could not be forgotten; 6 an outage, some are left.
     """
     if bool(sessions) is bool(whose):
         raise InputError("no sessions specified", hint="use either session ids or --owner")
     by = operator_name(operator)
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
+        from wearon_cli.core.operator.bulk_forgetting import BulkForgetter
         from wearon_cli.wiring.forgetting import forgetter
 
-        forgetting = forgetter(tools)
-        rows = await _rows(tools, sessions or [], whose)
-        request = await _planned(tools, forgetting, rows)
-        if not dry_run and request.plans:
-            _tell(request.plans)
-            question = f"permanently delete this data of {_counted(len(request.plans), 'session')}?"
-            await asyncio.to_thread(require_consent, question, yes=yes)
-            return await _forgotten(forgetting, request, settings, by)
-        return _answer(request, ())
+        bulk = BulkForgetter(forgetter=forgetter(tools))
+        selection = await bulk.plan(await _rows(tools, bulk, sessions or [], whose))
+        if not selection.plans and len(selection.refused) == 1:
+            raise selection.refused[0]  # in its own words
+        if dry_run or not selection.plans:
+            return _planned(selection)
+        _tell(selection.plans)
+        question = f"permanently delete this data of {_counted(len(selection.plans), 'session')}?"
+        await asyncio.to_thread(require_consent, question, yes=yes)
+        return await _forgotten(bulk, selection, settings, by)
 
     return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)
 
 
 async def _rows(
-    tools: "OperatorTools", names: Sequence[str], owner: str | None
+    tools: "OperatorTools", bulk: "BulkForgetter", names: Sequence[str], owner: str | None
 ) -> "Sequence[Session]":
     if owner is None:
         return [await tools.inspector.find(name) for name in dict.fromkeys(names)]
-    rows = await _rows_of(tools, {_owner_id(owner)})
+    rows = await bulk.rows_of({_owner_id(owner)})
     if not rows:
         raise InputError(f"{owner} has no sessions", hint="check that the id is complete")
     return rows
@@ -113,59 +101,14 @@ def _owner_id(text: str) -> str:
         ) from exc
 
 
-async def _rows_of(tools: "OperatorTools", owners: Collection[str]) -> "Sequence[Session]":
-    query = RowQuery(owner_ids=frozenset(owners))
-    rows = await tools.sessions.newest(query, limit=MOST_ROWS)
-    if len(rows) >= MOST_ROWS:
-        raise InputError(f"there are {MOST_ROWS} or more sessions: too many for one run")
-    return rows
-
-
-async def _open_rows(tools: "OperatorTools") -> "Sequence[Session]":
-    """Of any owner: a picture that one of them names may be about to be fetched."""
-    return await tools.sessions.open_before(utc_now(), limit=MOST_ROWS)
-
-
-async def _planned(
-    tools: "OperatorTools", forgetting: "Forgetter", rows: "Sequence[Session]"
-) -> _Request:
-    chosen, owners = {row.session_id for row in rows}, {row.owner_id for row in rows}
-    others = [
-        row
-        for row in (*await _rows_of(tools, owners), *await _open_rows(tools))
-        if row.session_id not in chosen
-    ]
-    around = await forgetting.look_around(shared_paths=await forgetting.paths_used_by(others))
-    plans: list[ForgetPlan] = []
-    refused: list[WearonError] = []
-    for row in rows:
-        try:
-            plans.append(await forgetting.plan(row, around))
-        except SessionError as exc:
-            refused.append(exc)
-    if len(rows) == 1 and refused:
-        raise refused[0]  # in its own words
-    return _Request(plans=plans, refused=refused, around=around)
-
-
 async def _forgotten(
-    forgetting: "Forgetter", request: _Request, settings: "Settings", by: str
+    bulk: "BulkForgetter", selection: "Selection", settings: "Settings", by: str
 ) -> Result:
     from wearon_cli.wiring.forgetting import open_keepers
 
-    names = {ticket.provider for plan in request.plans for ticket in plan.tickets}
-    receipts: list[Receipt] = []
-    refused = list(request.refused)
+    names = {ticket.provider for plan in selection.plans for ticket in plan.tickets}
     async with open_keepers(settings, names) as providers:
-        for plan in request.plans:
-            try:
-                receipts.append(
-                    await forgetting.run(plan.session, request.around, providers, by=by)
-                )
-            except (SessionError, GeneratorError) as exc:  # it started again, or a copy is left
-                refused.append(exc)
-    done = _Request(plans=request.plans, refused=refused, around=request.around)
-    return _answer(done, receipts)
+        return _answer(await bulk.run(selection, providers, by=by))
 
 
 def _tell(plans: "Sequence[ForgetPlan]") -> None:
@@ -190,19 +133,64 @@ def _counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one}" if count == 1 else f"{count} {many or f'{one}s'}"
 
 
-def _answer(request: _Request, receipts: "Sequence[Receipt]") -> Result:
-    data = {
-        "forgotten": [asdict(each) for each in receipts],
-        "plans": [] if receipts else [_plan_facts(plan) for plan in request.plans],
-        "refused": [{"code": each.code, "reason": str(each)} for each in request.refused],
-    }
-    lines = [_done(each) for each in receipts] or [_sentence(plan) for plan in request.plans]
-    lines += [f"refused: {each}" for each in request.refused]
-    not_asked = sorted({name for each in receipts for name in each.not_asked})
+def _planned(selection: "Selection") -> Result:
+    lines = [_sentence(plan) for plan in selection.plans]
+    return Result(
+        data=_facts(plans=selection.plans, refused=selection.refused),
+        lines=[*lines, *_refusals(selection.refused)],
+        error=_not_all(0, selection.refused),
+    )
+
+
+def _answer(done: "BulkForgotten") -> Result:
+    not_asked = sorted({name for each in done.receipts for name in each.not_asked})
     if not_asked:
         note(f"{', '.join(not_asked)} may keep copies, but no key to delete them is set here")
-    error = NeedsAPerson(f"{len(request.refused)} sessions could not be forgotten")
-    return Result(data=data, lines=lines, error=error if request.refused else None)
+    return Result(
+        data=_facts(forgotten=done.receipts, refused=done.refused, left=done.left),
+        lines=[*map(_done, done.receipts), *_refusals(done.refused)],
+        error=_stopped(done) or _not_all(len(done.receipts), done.refused),
+    )
+
+
+def _stopped(done: "BulkForgotten") -> WearonError | None:
+    if done.stopped_by is None:
+        return None
+    count = len(done.receipts)
+    total = count + len(done.refused) + done.left
+    return type(done.stopped_by)(
+        f"{count} of {_counted(total, 'session')} were forgotten, {done.left} are left: "
+        f"{done.stopped_by}",
+        hint="run it again in a minute: it does the rest, also of a session that was begun",
+    )
+
+
+def _not_all(count: int, refused: "Sequence[WearonError]") -> WearonError | None:
+    if not refused:
+        return None
+    return NeedsAPerson(
+        f"{_counted(len(refused), 'session')} could not be forgotten, {count} were",
+        hint="when the reasons are gone, run it again: it does the rest",
+    )
+
+
+def _refusals(refused: "Sequence[WearonError]") -> list[str]:
+    return [f"refused: {each}" for each in refused]
+
+
+def _facts(
+    *,
+    forgotten: "Sequence[Receipt]" = (),
+    plans: "Sequence[ForgetPlan]" = (),
+    refused: "Sequence[WearonError]" = (),
+    left: int = 0,
+) -> dict[str, object]:
+    return {
+        "forgotten": [asdict(each) for each in forgotten],
+        "plans": [_plan_facts(plan) for plan in plans],
+        "refused": [{"code": each.code, "reason": str(each)} for each in refused],
+        "left": left,
+    }
 
 
 def _done(receipt: "Receipt") -> str:

@@ -25,11 +25,15 @@ The rules, in order; the first that applies decides.
     completed  -                                                            spent
     failed     b2b: the deduction of its request id was not refunded        owed
     failed     b2c: this worker failed it                                   owed
+    failed     b2c: taken by `try-on`, and no refund may be its own         owed
     failed     b2c: somebody else failed it                                 unclear
 
 A caller may use a b2b request id again. The ledger takes one credit for it, which belongs to the
 first session created after the deduction, and so does its refund. A credit that was refunded before
 the session was created was not taken for it.
+
+A credit that `try-on` takes names its session. Only this worker, `try-on` itself and the platform's
+cron fail such a session, and the cron's refund names it: without one it is owed.
 """
 
 import re
@@ -39,7 +43,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from wearon_cli.core.ledger import EntryKind, LedgerEntry, Payer
+from wearon_cli.core.ledger import BY_HAND, EntryKind, LedgerEntry, Payer
 from wearon_cli.core.session import Channel, Session, Status
 
 #: A user's refund that names no session may belong to one that failed this shortly before it.
@@ -328,7 +332,8 @@ def _not_returned(facts: CreditFacts, taken: LedgerEntry | None) -> Credit:
         return Credit(state=CreditState.SPENT, reason="it paid for the picture", entry=taken)
     if row.status is not Status.FAILED:
         return Credit(state=CreditState.HELD, reason="the session is still open", entry=taken)
-    if taken is None and not facts.failed_by_us:
+    is_proved = taken is not None or facts.failed_by_us
+    if not is_proved and (not _is_taken_by_hand(facts) or _unnamed_refund(facts)):
         return _unclear_failure(facts)
     return Credit(
         state=CreditState.OWED,
@@ -344,11 +349,16 @@ def _not_returned(facts: CreditFacts, taken: LedgerEntry | None) -> Credit:
     )
 
 
-def _unclear_failure(facts: CreditFacts) -> Credit:
-    """b2c, failed by somebody else: the platform refunds without naming the session."""
+def _is_taken_by_hand(facts: CreditFacts) -> bool:
+    by_hand = f"{BY_HAND}{facts.session.session_id}"
+    return any(e.is_taking and e.description.startswith(by_hand) for e in _base(facts))
+
+
+def _unnamed_refund(facts: CreditFacts) -> LedgerEntry | None:
+    """b2c: a refund of the user that names no session, and may be for this one."""
     row = facts.session
     until = (row.completed_at or row.created_at) + UNNAMED_REFUND_WITHIN
-    candidate = next(
+    return next(
         (
             entry
             for entry in facts.user_refunds
@@ -357,6 +367,11 @@ def _unclear_failure(facts: CreditFacts) -> Credit:
         ),
         None,
     )
+
+
+def _unclear_failure(facts: CreditFacts) -> Credit:
+    """b2c, failed by somebody else: the platform refunds without naming the session."""
+    candidate = _unnamed_refund(facts)
     refund = "no refund names it"
     if candidate:
         refund = f"a refund of the user at {candidate.created_at:%H:%M:%S} UTC may be its own"

@@ -195,7 +195,7 @@ class Settings(BaseModel):
         5.0, gt=0, description="How often `consume` runs a recovery pass."
     )
     max_deaths: int = Field(
-        5, ge=1, description="A job fails after this many worker processes died while running it."
+        5, ge=1, description="A job without a picture fails after as many deaths of its workers."
     )
     max_purchases: int = Field(
         3,

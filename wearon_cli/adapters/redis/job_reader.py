@@ -28,8 +28,9 @@ Events of a job and their further members, each of which may be absent:
     closed                     attempt, ending, error, credit, cost_usd
 
 Attempts are numbered across all jobs of a session. Other events are notes of operator commands;
-their member `by` names the operator. `forgotten` is the first remaining line: earlier ones are
-deleted. While its job is open, a session's newest lines are kept with the job.
+their member `by` names the operator. `forgotten` are the first remaining lines: all others
+before the last of them are deleted. While its job is open, a session's newest lines are kept with
+the job.
 """
 
 import json

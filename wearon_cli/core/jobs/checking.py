@@ -24,6 +24,8 @@ from wearon_cli.core.settings import Settings
 NOT_CHECKED: Final = "picture_not_checked"
 #: Why a drawn picture was not checked: the job's photos could not be fetched once more.
 INPUTS_GONE: Final = "inputs_gone"
+#: Why it was not checked: the worker may die of the check.
+TOO_MANY_DEATHS: Final = "too_many_deaths"
 
 
 class Stage(StrEnum):
@@ -69,7 +71,8 @@ class Checker:
         if mode == "off":
             return CheckedInputs(request=request)
         report = await self.checks.inputs([each.small for each in request.pictures])
-        await self._tell_not_checked(claim, Stage.INPUTS, report)
+        if report.not_checked is not None:
+            await self.tell_not_checked(claim, Stage.INPUTS, report.not_checked)
         refused = report.certain if mode == "refuse" else ()
         if report.findings:
             action = CheckAction.REFUSED if refused else CheckAction.FLAGGED
@@ -99,7 +102,8 @@ class Checker:
                 garment=others[0].small if others else None,
                 seen=inputs.seen,
             )
-        await self._tell_not_checked(claim, Stage.RESULT, report)
+        if report.not_checked is not None:
+            await self.tell_not_checked(claim, Stage.RESULT, report.not_checked)
         return report.findings
 
     async def tell(
@@ -116,14 +120,11 @@ class Checker:
                 action=action.value,
             )
 
-    async def _tell_not_checked(self, claim: Claim, stage: Stage, report: Report) -> None:
-        if report.not_checked is None:
-            return
-        emit(PictureNotChecked(stage=stage.value, reason=report.not_checked))
+    async def tell_not_checked(self, claim: Claim, stage: Stage, reason: str) -> None:
+        """Log that a picture was not checked, and write it into the session's timeline."""
+        emit(PictureNotChecked(stage=stage.value, reason=reason))
         with suppress(QueueUnavailable):
-            await self.journal.note(
-                claim.session_id, NOT_CHECKED, stage=stage.value, reason=report.not_checked
-            )
+            await self.journal.note(claim.session_id, NOT_CHECKED, stage=stage.value, reason=reason)
 
 
 def emit_suspect(stage: Stage, findings: Sequence[PictureFinding], action: CheckAction) -> str:

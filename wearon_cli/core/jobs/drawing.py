@@ -4,6 +4,9 @@ Gets the picture for a job: held, recovered or bought; checked, and bought again
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
 held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
 to the second, the first can still be delivered. If it cannot be held, no second one is bought.
+
+A job at its cap of deaths gets the picture that is held, or none: nothing is bought, decoded or
+checked for it any more, since its workers may have died of that.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from functools import partial
 from wearon_cli.core.checks.findings import PictureFinding
 from wearon_cli.core.contract import Task
 from wearon_cli.core.errors import (
+    JobGaveUp,
     JobTooOld,
     QueueUnavailable,
     ResultRefused,
@@ -25,6 +29,7 @@ from wearon_cli.core.errors import (
 )
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.checking import (
+    TOO_MANY_DEATHS,
     CheckAction,
     CheckedInputs,
     Checker,
@@ -88,8 +93,11 @@ class Drawing:
         Raises:
             PhotoRefused: Its photos are unusable; nothing was bought.
             ResultRefused: The drawn picture is unusable, and the settings say to fail the job then.
+            JobGaveUp: Too many workers died while they had the job, and no picture is held.
             WearonError: As `Buyer.buy` and `Retriever.recover`.
         """
+        if claim.deaths >= self.settings.max_deaths:
+            return await self._only_held(claim)
         job = _Job(claim=claim, task=task, row=row, bought=claim.purchases)
         picture = await self._first(job)
         try:
@@ -97,6 +105,17 @@ class Drawing:
         except asyncio.CancelledError:
             await self.keeper.hold(claim, picture)
             raise
+
+    async def _only_held(self, claim: Claim) -> BoughtPicture:
+        held, end = await self.held(claim), too_many_deaths(claim)
+        if held is None or not is_of_open_purchase(claim, held.number):
+            await self.retriever.write_off(claim, end)
+        if held is None:
+            raise end
+        emit(HeldPictureFound())
+        if self.settings.check_results != "off" and not held.usage.is_preview:
+            await self.checker.tell_not_checked(claim, Stage.RESULT, TOO_MANY_DEATHS)
+        return held
 
     async def _first(self, job: _Job) -> BoughtPicture:
         claim = job.claim
@@ -294,6 +313,11 @@ class Drawing:
         cost_usd = second.usage.cost_usd
         await end_purchase(self.journal, job.claim, PurchaseOutcome.UNUSED, cost_usd=cost_usd)
         await result_of(self.retriever.forget(second.ticket))
+
+
+def too_many_deaths(claim: Claim) -> JobGaveUp:
+    """The end of a job at its cap of deaths."""
+    return JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
 
 
 def is_of_open_purchase(claim: Claim, number: int) -> bool:

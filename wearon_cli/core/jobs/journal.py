@@ -344,8 +344,8 @@ class Journal(Protocol):
         """
         Permanently delete what is kept about a session: timeline, held picture, input paths.
 
-        Its record keeps the totals and the state of its credit; the timeline gets one event with
-        these facts. False: it has an open job, and nothing was deleted.
+        Its record keeps the totals and the state of its credit, its timeline the events of this
+        kind; one with these facts is added. False: it has an open job, and nothing was deleted.
         """
 
 

@@ -150,6 +150,15 @@ class Retriever:
             with suppress(GeneratorError):
                 await provider.forget(ticket)
 
+    async def forget_ended(self, claim: Claim) -> None:
+        """
+        As `forget`, of the purchases of earlier attempts that are over. A job that is being failed
+        waits for none: one that is open got the picture for which it is failed.
+        """
+        await self.forget(claim.to_forget)
+        if claim.intent is not None and claim.purchase is not None:
+            await self.forget(ticket_of(claim.purchase))
+
     async def abandon(self, claim: Claim) -> BoughtPicture | None:
         """
         The session has ended: cancel an open purchase. Returns its picture if it was already drawn.

@@ -37,6 +37,7 @@ from wearon_cli.core.errors import (
 from wearon_cli.core.events import emit
 from wearon_cli.core.jobs.crashes import result_of
 from wearon_cli.core.jobs.dead_letters import DeadLetters
+from wearon_cli.core.jobs.drawing import too_many_deaths
 from wearon_cli.core.jobs.events import (
     JobAbandoned,
     JobLeftToRecovery,
@@ -139,15 +140,22 @@ class JobRunner:
             attempt.task = parse_task(claim.payload)
             structlog.contextvars.bind_contextvars(request_id=attempt.task.request_id)
         if claim.intent is not None:
-            return await self._settle(attempt, claim.intent)
-        await self.generation.retriever.forget(claim.to_forget)
-        if claim.deaths >= self.settings.max_deaths:
-            end = JobGaveUp(f"{claim.deaths} worker processes died while it was in flight")
-            await self.generation.retriever.write_off(claim, end)
-            raise end
+            disposition = await self._settle(attempt, claim.intent)
+            await self.generation.retriever.forget_ended(claim)
+            return disposition
+        await self.generation.retriever.forget_ended(claim)
+        if claim.deaths > self.settings.max_deaths or self._is_unpaid_at_the_cap(attempt):
+            await self.generation.retriever.write_off(claim, too_many_deaths(claim))
+            raise too_many_deaths(claim)
         if claim.expired and claim.purchase is None:
             raise CallsHalted(f"paid calls were halted for too long ({claim.expired})")
         return await self._make_picture(attempt)
+
+    def _is_unpaid_at_the_cap(self, attempt: "_Attempt") -> bool:
+        """At the cap of deaths a picture is delivered if there is one, but no credit is taken."""
+        claim, replay = attempt.claim, attempt.task.replay if attempt.task else None
+        owes = replay is not None and replay.charge and not claim.charged
+        return owes and claim.deaths >= self.settings.max_deaths
 
     async def _make_picture(self, attempt: "_Attempt") -> Disposition:
         claim, task = attempt.claim, attempt.task

@@ -49,6 +49,8 @@ from wearon_cli.core.session import Channel, Session, SessionKey, Sessions, Stat
 
 #: The platform's cron may have read its rows this long before it writes the last of them.
 CRON_MARGIN_S: Final = 30.0
+#: Another that failed a b2c row has refunded it after this time, or will not.
+OTHERS_REFUND_S: Final = 90.0
 
 
 def intent_for(error: WearonError, *, dead_letter: bool = False) -> SettlementIntent:
@@ -114,6 +116,8 @@ class Settlement:
             return None
         if ours and not intent.swapped and _cron_may_act(row):
             raise StoreUnavailable("the platform may be refunding this session right now")
+        if not ours and _is_just_failed(row):
+            raise StoreUnavailable("who failed this session may be refunding it right now")
         return await self.return_credit(row, failed_by_us=ours or None)
 
     async def _fail_row(
@@ -193,7 +197,8 @@ class Settlement:
         Args:
             row: The session, just read.
             failed_by_us: As `credit`.
-            was_created: False when there was no row. If there is one by now, it decides.
+            was_created: False when there was no row. If there is one by now, nothing is returned:
+                who makes it is still at work.
 
         Raises:
             RefundRefused: The ledger refuses.
@@ -205,7 +210,7 @@ class Settlement:
         async with self._only_writer(row):
             fresh = await self.sessions.get(row.key)
             if fresh is not None and not was_created:
-                failed_by_us = None
+                return await self.credit(fresh)
             credit = await self.credit(fresh or row, failed_by_us=failed_by_us)
             if credit.state is CreditState.OWED and credit.owed_to is not None:
                 await self._refund(credit.owed_to, credit.refund_text)
@@ -282,6 +287,13 @@ def _cron_may_act(row: Session) -> bool:
     """
     age_s = (utc_now() - row.created_at).total_seconds()
     return row.channel is Channel.B2C and age_s > PLATFORM_CRON_S - CRON_MARGIN_S
+
+
+def _is_just_failed(row: Session) -> bool:
+    """`try-on` fails the row first, and refunds within a minute (`core.operator.try_on`)."""
+    if row.channel is Channel.B2B or row.status is not Status.FAILED or row.completed_at is None:
+        return False
+    return (utc_now() - row.completed_at).total_seconds() < OTHERS_REFUND_S
 
 
 def _charge(entries: Sequence[LedgerEntry], replay_id: str) -> LedgerEntry | None:

@@ -1,17 +1,20 @@
 """
 Forgets a session: deletes its pictures, its data in Redis, and the copies at its providers.
 
-    copies at providers -> pictures -> dead letters -> what Redis keeps, in one step
+    receipt -> copies at providers -> pictures -> dead letters -> what Redis keeps, in one step
 
 What is needed to find the rest is deleted last, so a run that was stopped anywhere is finished by
-the next. The row and its ledger entries belong to the platform and stay, and so does everything
-that `credit_of` reads from the record. An owed credit must be settled before: forgetting never
-decides about money.
+the next. The receipt is in the timeline before anything is deleted, as `forgetting`; the last step
+replaces it by `forgotten`, which also counts what a stopped run had found.
+
+The row and its ledger entries belong to the platform and stay, and so does everything that
+`credit_of` reads from the record. An owed credit must be settled before: forgetting never decides
+about money.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wearon_cli.core.credits import CreditState
@@ -30,6 +33,8 @@ from wearon_cli.core.storage import Storage, previous_path, stored_path, swap_pa
 MOST_LETTERS: Final = 100_000
 #: Results are in folders of this name. A payload may name a result as an input: it is kept.
 _RESULTS: Final = "generated"
+#: The event of a receipt before its deletions.
+_BEGUN: Final = "forgetting"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -53,6 +58,13 @@ class ForgetPlan:
     kept_inputs: int  # in our bucket, and used by other sessions or another owner's
     letters: tuple[str, ...]  # ids of dead letters
     tickets: tuple[Ticket, ...]
+    begun: "Receipt | None" = None  # of a run that was stopped
+
+    def without(self, used: frozenset[str]) -> "ForgetPlan":
+        """The plan, if these input pictures are kept."""
+        inputs = tuple(path for path in self.inputs if path not in used)
+        kept_inputs = self.kept_inputs + len(self.inputs) - len(inputs)
+        return replace(self, inputs=inputs, kept_inputs=kept_inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,26 @@ class Receipt:
     provider_copies: int
     #: Providers that keep copies and could not be asked, since they have no key here.
     not_asked: tuple[str, ...]
+
+    def with_begun(self, begun: "Receipt | None") -> "Receipt":
+        """It found a part of what an earlier run had found, and perhaps more."""
+        if begun is None:
+            return self
+        return replace(
+            self,
+            pictures=max(self.pictures, begun.pictures),
+            dead_letters=max(self.dead_letters, begun.dead_letters),
+            provider_copies=max(self.provider_copies, begun.provider_copies),
+        )
+
+    def facts(self) -> dict[str, object]:
+        """For the timeline, which has the session's id."""
+        return {
+            "pictures": self.pictures,
+            "dead_letters": self.dead_letters,
+            "provider_copies": self.provider_copies,
+            "not_asked": " ".join(self.not_asked) or None,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +130,16 @@ class Forgetter:
         letters = [each for each in around.letters if _session_of(each) == row.session_id]
         inputs = self._input_paths(report, letters)
         kept = {path for path in inputs if _is_of_another(path, row.owner_id)}
-        kept |= inputs & around.shared_paths
-        return ForgetPlan(
+        plan = ForgetPlan(
             session=row,
             inputs=tuple(sorted(inputs - kept)),
             results=_result_paths(row),
             kept_inputs=len(kept),
             letters=tuple(each.letter_id for each in letters),
             tickets=_tickets(report),
+            begun=_begun(report),
         )
+        return plan.without(around.shared_paths)
 
     async def run(
         self,
@@ -131,19 +164,20 @@ class Forgetter:
         """
         plan = await self.plan(await self.inspector.find(row.session_id), around)
         asked = [ticket for ticket in plan.tickets if ticket.provider in providers]
-        for ticket in asked:
-            await providers[ticket.provider].forget(ticket)
         receipt = Receipt(
             session_id=row.session_id,
-            pictures=len(plan.inputs) + await self._stored(plan.results),
+            pictures=await self._stored((*plan.inputs, *plan.results)),
             dead_letters=len(plan.letters),
             provider_copies=len(asked),
             not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
-        )
+        ).with_begun(plan.begun)
+        await self.journal.note(row.session_id, _BEGUN, **receipt.facts(), by=by or None)
+        for ticket in asked:
+            await providers[ticket.provider].forget(ticket)
         async with self.lock.hold(pictures_lock(row.session_id)) as free:
             if not free:
                 raise SessionRunning(
-                    f"session {row.session_id}: an undo or a redraw is in progress",
+                    f"session {row.session_id}: an undo, a redraw or another `forget` is at work",
                     hint="try again in a minute",
                 )
             # Again: providers may have taken long to answer, and no replay begins from here on.
@@ -157,12 +191,7 @@ class Forgetter:
         for letter_id in plan.letters:
             await self.dead_letters.drop(letter_id)
         forgotten = await self.journal.forget(
-            plan.session.session_id,
-            pictures=receipt.pictures,
-            dead_letters=receipt.dead_letters,
-            provider_copies=receipt.provider_copies,
-            not_asked=" ".join(receipt.not_asked) or None,
-            by=by or None,
+            plan.session.session_id, **receipt.facts(), by=by or None
         )
         if not forgotten:
             raise SessionRunning(
@@ -220,6 +249,20 @@ def _require_ended(report: SessionReport, around: Surroundings) -> None:
 def _result_paths(row: Session) -> tuple[str, ...]:
     path = row.result_path
     return path, previous_path(path), swap_path(path)
+
+
+def _begun(report: SessionReport) -> Receipt | None:
+    """What the last run, which was stopped, was about to delete."""
+    lines = [line for line in report.timeline if line["event"] == _BEGUN]
+    if not lines:
+        return None
+    return Receipt(
+        session_id=report.session.session_id,
+        pictures=int(str(lines[-1]["pictures"])),
+        dead_letters=int(str(lines[-1]["dead_letters"])),
+        provider_copies=int(str(lines[-1]["provider_copies"])),
+        not_asked=(),
+    )
 
 
 def _is_of_another(path: str, owner_id: str) -> bool:

@@ -2,10 +2,10 @@
 Creates a session by hand, the way the platform does: upload, take a credit, insert, push.
 
 If the push fails, it is undone as the platform does it: the row is failed and the credit returned,
-and the row's compare-and-swap decides who may do that. Killed between the credit and the row, it
-leaves a ledger entry that names the session: `wearon reconcile` finds it. From the credit to the
-row it has the session's refund lock, and it inserts no row for a credit that was returned: it may
-have been suspended for longer than the lock lives.
+and the row's compare-and-swap decides who may do that. Killed before the row, or before the refund,
+it leaves a ledger entry that names the session: `wearon reconcile` returns the credit. From the
+credit to the row it has the session's refund lock, and it inserts no row for a credit that was
+returned: it may have been suspended for longer than the lock lives.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from wearon_cli.core.credits import refund_text
+from wearon_cli.core.cross_checks import PLATFORM_CRON_S
 from wearon_cli.core.errors import (
     Interrupted,
     QueueUnavailable,
@@ -33,6 +34,7 @@ from wearon_cli.core.session import (
     NewSession,
     Session,
     SessionKey,
+    SessionMove,
     Sessions,
     Status,
     fail,
@@ -44,6 +46,12 @@ if TYPE_CHECKING:
     from wearon_cli.core.jobs.intake import Intake
     from wearon_cli.core.jobs.journal import Journal
 
+#: The credit of a failed row is returned here within this time of the failure. `reconcile` begins
+#: later (`YOUNG`, two minutes), and a refund under way has arrived by then.
+MOST_UNDO_S: Final = 60.0
+#: From this age on the platform's cron may be refunding the row that was failed here: then
+#: `reconcile` decides. Ten minutes, less the time that the cron may take over its rows.
+CRON_AGE_S: Final = PLATFORM_CRON_S - 30.0
 #: The shopper's message when the job could not be queued.
 NOT_QUEUED: Final = QueueUnavailable.shopper_message
 
@@ -155,10 +163,21 @@ class OrderService:
                 hint="no session was created; try again",
             )
 
-    async def _return_if_taken(self, new: NewSession, payer: Payer) -> None:
-        """Unless it was returned: the ledger shows both."""
+    async def _return_if_taken(
+        self, new: NewSession, payer: Payer, *, failed: Session | None = None
+    ) -> None:
+        """
+        Return the credit if it was taken and not returned: the ledger shows both.
+
+        Args:
+            new: The session.
+            payer: Who paid.
+            failed: Its row, as it was failed here.
+        """
         entries = await self._entries(new)
-        if any(entry.is_taking for entry in entries) and not _is_returned(entries):
+        if not any(entry.is_taking for entry in entries) or _is_returned(entries):
+            return
+        if failed is None or _is_ours_to_return(failed):
             await self.ledger.refund(payer, refund_text(new.session_id))
 
     async def _entries(self, new: NewSession) -> Sequence[LedgerEntry]:
@@ -183,12 +202,25 @@ class OrderService:
         answer was lost may have arrived.
         """
         key = SessionKey(channel=new.channel, session_id=new.session_id)
-        unclaimed = replace(fail(NOT_QUEUED), expected=WAITING)
-        failed = await self.sessions.apply(key, unclaimed)
+        failed = await self.sessions.apply(key, _fail_unclaimed())
         if failed is None and await self.sessions.get(key) is not None:
             return
         if payer is not None:
-            await self._return_if_taken(new, payer)
+            await self._return_if_taken(new, payer, failed=failed)
+
+
+def _fail_unclaimed() -> SessionMove:
+    """With the time, as the platform's cron writes it: `reconcile` counts from it."""
+    move = fail(NOT_QUEUED)
+    writes = {**move.writes, "completed_at": utc_now().isoformat()}
+    return replace(move, expected=WAITING, writes=writes)
+
+
+def _is_ours_to_return(failed: Session) -> bool:
+    """False when this process was suspended: others may be returning the credit by now."""
+    at = failed.completed_at or failed.created_at
+    age_s = (at - failed.created_at).total_seconds()
+    return age_s < CRON_AGE_S and (utc_now() - at).total_seconds() < MOST_UNDO_S
 
 
 def _is_returned(entries: Sequence[LedgerEntry]) -> bool:

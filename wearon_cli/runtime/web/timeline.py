@@ -36,6 +36,7 @@ _EVENTS: Final = {
     "picture_suspect": ("A check marked a picture as suspect", "warn"),
     "picture_not_checked": ("A picture could not be checked", "warn"),
     "pictures_left_out": ("Accessories were left out of this replay", "warn"),
+    "forgetting": ("An operator began to delete its data", "act"),
     "forgotten": ("Earlier lines were deleted on request", "act"),
     "letter_dropped": ("An operator dropped its dead letter", "act"),
 }
