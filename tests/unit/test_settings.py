@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S, REFUND_LOCK_LIFE_S
-from wearon_cli.core import settings
 from wearon_cli.core.cross_checks import HAND_BACK_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings

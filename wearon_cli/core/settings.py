@@ -181,7 +181,7 @@ class Settings(BaseModel):
     )
     check_results: Literal["off", "flag", "retry", "fail"] = Field(
         "flag",
-        description="Look at drawn pictures: flag suspect ones, buy one more, or fail and refund.",
+        description="Check generated pictures: flag suspect ones, buy one more, or fail the job.",
     )
 
     lease_s: float = Field(15.0, gt=0, description="Lifetime of a worker process's lease.")
