@@ -74,7 +74,7 @@ def main() -> None:
         "checks of pictures",
         {
             "the inputs": lambda: check_inputs([person, garment], model),
-            "the drawn picture": lambda: check_result(drawn, person, garment, seen, model),
+            "the generated picture": lambda: check_result(drawn, person, garment, seen, model),
         },
     )
     print(f"  (wanted: at most {CHECKS_MS}){'' if took_ms <= CHECKS_MS else ': TOO MUCH'}")

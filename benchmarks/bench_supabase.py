@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -118,11 +119,21 @@ def books_agree(redis_url: str, api: ImageApiProcess) -> bool:
     return ours.total() == billed
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--jobs", type=int, default=60)
-    told = parser.parse_args()
-    print(machine())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that runs, except the workers."""
+
+    server: SupabaseServer
+    api: ImageApiProcess
+    redis_url: str
+    platform: Platform
+    environment: dict[str, str]  # of the workers
+    log: Path
+
+
+@contextmanager
+def services() -> Iterator[Bench]:
+    """The services that the workers need, and the platform."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(SupabaseServer())
@@ -140,41 +151,65 @@ def main() -> int:
             "WEARON_FETCH_ORIGINS": photos,
             "WEARON_REQUESTS_PER_MINUTE": "600",
         }
-        platform = Platform(server, photos)
-        before = platform.balances()
-        jobs = [
-            platform.order(KINDS[n % 4], WAYS[n // 3 % 3] if n % 3 == 0 else "")
-            for n in range(told.jobs)
-        ]
-        refused = [job.session_id for job in jobs if job.fails == "refused"]
-        api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
-        with (
-            watched_workers(environment, folder / "workers.log") as usage,
-            Redis.from_url(redis.url) as queue,
-        ):
-            for job in jobs:
-                queue.lpush(TASK_LIST, job.payload)
-            statuses = await_all(platform, jobs)
-            right = report(jobs, statuses, before, platform.balances())
-            server.door.clear()
-            good = platform.orders(20)
-            for job in good:
-                queue.lpush(TASK_LIST, job.payload)
-            await_all(platform, good)
-            calls = [line for line in server.door.seen if "select=" not in line]
-            took_ms = sum(server.door.took_s) / len(good) * 1000
-            right = books_agree(redis.url, api) and right
-            speed = throughput(platform, queue, api, usage)
-        per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
-        print(f"\ncalls of a success          {len(calls) / len(good):6.2f}   (wanted: at most 6)")
-        for name, count in per_job.most_common():
-            print(f"  {name:<34} {count / len(good):5.2f}")
-        print(f"time of them, at the server {took_ms:6.1f} ms")
-        print(f"pictures bought twice       {sum(n > 1 for n in api.book()['purchases'].values())}")
-    for line in speed:
-        print(line)
-    print("credits and purchases add up" if right else "CREDITS OR PURCHASES DO NOT ADD UP")
-    return int(not right)
+        yield Bench(
+            server=server,
+            api=api,
+            redis_url=redis.url,
+            platform=Platform(server, photos),
+            environment=environment,
+            log=folder / "workers.log",
+        )
+
+
+def all_kinds(bench: Bench, queue: Redis, *, count: int) -> bool:
+    """Jobs of all kinds of credit, a third of which fail; returns True when it adds up."""
+    platform = bench.platform
+    before = platform.balances()
+    jobs = [
+        platform.order(KINDS[n % 4], WAYS[n // 3 % 3] if n % 3 == 0 else "") for n in range(count)
+    ]
+    refused = [job.session_id for job in jobs if job.fails == "refused"]
+    bench.api.rules(faults=[{"name": "moderation_input", "session": each} for each in refused])
+    for job in jobs:
+        queue.lpush(TASK_LIST, job.payload)
+    return report(jobs, await_all(platform, jobs), before, platform.balances())
+
+
+def calls_of_successes(bench: Bench, queue: Redis) -> list[str]:
+    """Which calls to Supabase a completed job takes."""
+    bench.server.door.clear()
+    jobs = bench.platform.orders(20)
+    for job in jobs:
+        queue.lpush(TASK_LIST, job.payload)
+    await_all(bench.platform, jobs)
+    calls = [line for line in bench.server.door.seen if "select=" not in line]
+    took_ms = sum(bench.server.door.took_s) / len(jobs) * 1000
+    per_job = Counter(line.partition(" ")[0] + " " + _thing(line) for line in calls)
+    return [
+        f"\ncalls of a success          {len(calls) / len(jobs):6.2f}   (wanted: at most 6)",
+        *(f"  {name:<34} {count / len(jobs):5.2f}" for name, count in per_job.most_common()),
+        f"time of them, at the server {took_ms:6.1f} ms",
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--jobs", type=int, default=60)
+    told = parser.parse_args()
+    print(machine())
+    with (
+        services() as bench,
+        watched_workers(bench.environment, bench.log) as usage,
+        Redis.from_url(bench.redis_url) as queue,
+    ):
+        adds_up = all_kinds(bench, queue, count=told.jobs)
+        calls = calls_of_successes(bench, queue)
+        adds_up = books_agree(bench.redis_url, bench.api) and adds_up
+        speed = throughput(bench.platform, queue, bench.api, usage)
+        twice = sum(n > 1 for n in bench.api.book()["purchases"].values())
+    print("\n".join([*calls, f"pictures bought twice       {twice}", *speed]))
+    print("credits and purchases add up" if adds_up else "CREDITS OR PURCHASES DO NOT ADD UP")
+    return int(not adds_up)
 
 
 def _thing(line: str) -> str:

@@ -48,6 +48,7 @@ from wearon_cli.core.storage import SIGNED_URL_LIFE_S
 from wearon_cli.runtime.all.local_stack import local_services
 
 ASSETS = files("wearon_cli.assets")
+TEE, SWEATER = "garment_tee.jpg", "garment_sweater.jpg"
 START_S = 60.0
 STORES = {DEMO_STORE_ID: "linden-mode.example", DEMO_RESELL_STORE_ID: "atelier-nord.example"}
 
@@ -154,45 +155,10 @@ def _name_stores(path: Path) -> None:
 
 
 async def _peopled(world: PageWorld, settings: Settings) -> PageStack:
-    b2b, tee, sweater = Channel.B2B, "garment_tee.jpg", "garment_sweater.jpg"
-    drawn = ASSETS.joinpath("person.jpg").read_bytes()
-    refused_by = "the image API answered 400, code moderation_blocked (request req_00000003)"
-    rejected_by = "the image API answered 400, code invalid_image_file (request req_00000004)"
-    world.fetcher.plan = [
-        ASSETS.joinpath(name).read_bytes() for name in ("person.jpg", tee) for _ in range(30)
-    ]
-    world.generator.plan = [
-        drawn,
-        drawn,
-        GenerationRefused(refused_by),
-        RequestRejected(rejected_by),
-        drawn,
-    ]
-    keys = []
-    for channel, owner_id, garment, shopper in (
-        (b2b, DEMO_RESELL_STORE_ID, sweater, DEMO_SHOPPER),
-        (Channel.B2C, DEMO_USER_ID, tee, None),
-        (b2b, DEMO_STORE_ID, tee, None),
-        (Channel.B2C, DEMO_USER_ID, sweater, None),
-        (b2b, DEMO_STORE_ID, sweater, None),
-        (b2b, DEMO_STORE_ID, tee, None),  # is being drawn
-    ):
-        keys.append(await world.order(channel, owner_id=owner_id, garment=garment, shopper=shopper))
-        if len(keys) < 6:
-            await world.run_all()
-    await world.take_all_in()
-    await world.dispatcher.release(limit=1)
-    assert await world.claim(keys[5].session_id) is not None
-    await world.order(b2b, owner_id=DEMO_STORE_ID, garment=tee)
+    _plan_pictures(world)
+    keys = await _orders(world)
     await world.journal.note(
         keys[1].session_id, SUSPECT, stage="result", findings="not_applied", action="flagged"
-    )
-    letter_id = await world.dead_letters.bury(
-        b'{"task_id": "1", "image_urls": ["https://a.test/p.jpg?token=geheim"]}',
-        reason="session_id: Field required",
-        error_code="task_invalid",
-        attempts=0,
-        session_id=None,
     )
     return PageStack(
         settings=settings,
@@ -201,7 +167,54 @@ async def _peopled(world: PageWorld, settings: Settings) -> PageStack:
         refused=keys[2],
         rejected=keys[3],
         running=keys[5],
-        letter_id=letter_id,
+        letter_id=await _invalid_payload(world),
+    )
+
+
+def _plan_pictures(world: PageWorld) -> None:
+    """The outcomes of the first five jobs, in the order in which they are run."""
+    picture = ASSETS.joinpath("person.jpg").read_bytes()
+    garment = ASSETS.joinpath(TEE).read_bytes()
+    world.fetcher.plan = [*[picture] * 30, *[garment] * 30]
+    answered = "the image API answered 400, code"
+    world.generator.plan = [
+        picture,
+        picture,
+        GenerationRefused(f"{answered} moderation_blocked (request req_00000003)"),
+        RequestRejected(f"{answered} invalid_image_file (request req_00000004)"),
+        picture,
+    ]
+
+
+async def _orders(world: PageWorld) -> list[SessionKey]:
+    """Five jobs that end, one that runs, and one that waits."""
+    b2b, keys = Channel.B2B, []
+    for channel, owner_id, garment, shopper in (
+        (b2b, DEMO_RESELL_STORE_ID, SWEATER, DEMO_SHOPPER),
+        (Channel.B2C, DEMO_USER_ID, TEE, None),
+        (b2b, DEMO_STORE_ID, TEE, None),
+        (Channel.B2C, DEMO_USER_ID, SWEATER, None),
+        (b2b, DEMO_STORE_ID, SWEATER, None),
+        (b2b, DEMO_STORE_ID, TEE, None),  # is claimed, and stays so
+    ):
+        keys.append(await world.order(channel, owner_id=owner_id, garment=garment, shopper=shopper))
+        if len(keys) < 6:
+            await world.run_all()
+    await world.take_all_in()
+    await world.dispatcher.release(limit=1)
+    assert await world.claim(keys[5].session_id) is not None
+    await world.order(b2b, owner_id=DEMO_STORE_ID, garment=TEE)
+    return keys
+
+
+async def _invalid_payload(world: PageWorld) -> str:
+    """Bury one; returns the id of its dead letter."""
+    return await world.dead_letters.bury(
+        b'{"task_id": "1", "image_urls": ["https://a.test/p.jpg?token=geheim"]}',
+        reason="session_id: Field required",
+        error_code="task_invalid",
+        attempts=0,
+        session_id=None,
     )
 
 

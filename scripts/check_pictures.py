@@ -4,7 +4,7 @@ Measures how well the checks of pictures tell right from wrong, on a labelled se
     python -m scripts.check_pictures [--people FOLDER]... [--garments FOLDER]... [--half N] [--each]
 
 People and garments are the repository's own; photos in the folders named are added. For each person
-there are input pictures, and drawn pictures that are right (the trunk painted with a garment,
+there are input pictures, and generated pictures that are right (the trunk painted with a garment,
 everything a little brighter, larger, softer, or recoloured, warped and sharpened) or wrong in a
 known way. Writes no files.
 
@@ -112,7 +112,7 @@ def cut(picture: Image.Image, top: float, bottom: float) -> Image.Image:
 
 
 def filled(picture: Image.Image) -> Image.Image:
-    """Its middle, in the proportions of a drawn picture."""
+    """Its middle, in the proportions of a generated picture."""
     return ImageOps.fit(picture, DRAWN_PX)
 
 
@@ -121,13 +121,13 @@ def spoilt(picture: Image.Image) -> Image.Image:
     return dark.filter(ImageFilter.GaussianBlur(max(picture.size) / 250))
 
 
-# --------------------------------------------------------------------------------- drawn pictures
+# ---------------------------------------------------------------------------- generated pictures
 
 
 def result_cases(
     people: dict[str, Image.Image], garments: dict[str, Image.Image], model: Path
 ) -> Iterator[Case]:
-    """Drawn pictures of each person with some garments."""
+    """Generated pictures of each person with some garments."""
     finder, names = PeopleFinder(model), list(people)
     for number, (name, person) in enumerate(people.items()):
         found = finder.find(np.asarray(person))

@@ -17,8 +17,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 INNER = frozenset({"ready_fd", "local_dir"})
 HEAD = """# Configuration
 
-Settings come from the environment and from a `.env` file in the working folder; the options of a
-command override both. Written by `python -m scripts.configuration` from
+Settings come from the environment and from a `.env` file in the working folder, or from the file
+that `WEARON_ENV_FILE` names; the environment overrides the file, and the options of a command
+override both. Written by `python -m scripts.configuration` from
 `wearon_cli/core/settings.py`.
 
 The settings must fit together, which is checked at start: the waits of one attempt must fit into

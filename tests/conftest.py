@@ -1,7 +1,6 @@
 """Shared by all tests: hides this machine's settings, and selects asyncio as the event loop."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -62,4 +61,4 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("WEARON_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("wearon_cli.core.settings.ENV_FILE", Path(os.devnull))
+    monkeypatch.setenv("WEARON_ENV_FILE", os.devnull)

@@ -22,6 +22,8 @@ from devkit.servers.supabase import SERVICE_KEY, SupabaseServer
 ROLES = ("consume", "consume", "celery", "celery", "serve")
 #: Shorter than the slow calls, so that a rolling restart meets calls that do not end within it.
 DRAIN_S = 4
+#: Of every role, whatever the provider and the round.
+SETTINGS = {"WEARON_LOG_FORMAT": "json", "WEARON_PORT": "0", "WEARON_DRAIN_S": str(DRAIN_S)}
 #: Records every change of a row's status, so that the report does not depend on the last one.
 HISTORY = """
 CREATE TABLE status_history (id uuid, status text, at timestamptz DEFAULT clock_timestamp());
@@ -134,17 +136,13 @@ def chaos_stack(seed: int, provider: ChaosProvider, **settings: str) -> Iterator
             "SUPABASE_SERVICE_ROLE_KEY": SERVICE_KEY,
             **provider.environment(api),
             "WEARON_FETCH_ORIGINS": ",".join((photos, *provider.origins(api))),
-            "WEARON_LOG_FORMAT": "json",
-            "WEARON_PORT": "0",
-            "WEARON_DRAIN_S": str(DRAIN_S),
+            **SETTINGS,
             **settings,
         }
         processes = [
             Process(role=role, number=n, environment=environment, folder=folder)
             for n, role in enumerate(ROLES)
         ]
-        for each in processes:
-            each.start()
         one = ChaosStack(
             server=server,
             redis=redis,
@@ -155,7 +153,6 @@ def chaos_stack(seed: int, provider: ChaosProvider, **settings: str) -> Iterator
             chance=random.Random(seed),
             actions=ActionLog(),
         )
-        try:
-            yield one
-        finally:
-            one.stop()
+        stack.callback(one.stop)
+        one.restart_all()
+        yield one

@@ -10,10 +10,8 @@ whether it accepts them: yes, no, or not with pictures.
 """
 
 import asyncio
-import base64
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,31 +22,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from devkit.servers.background_drawings import (
-    EMPTY,
-    FAIL,
     HANG_SUBMIT,
     LOSE_POLL,
     LOSE_REQUEST,
     LOSE_RESULT,
     LOSE_SUBMIT,
-    NO_USAGE,
     ODD_SUBMIT,
     PAGE_POLL,
     PAGE_SUBMIT,
     RATE_LIMITED_POLL,
-    REFUSE,
-    REFUSE_INCOMPLETE,
-    REFUSE_RESPONSE,
-    SPOILT,
     TAKEN,
     Drawing,
     Drawings,
 )
 from devkit.servers.image_api import MODELS, model_told, require_key
-from devkit.servers.image_api_answers import content_credentials, drop, page, stamped_picture
+from devkit.servers.image_api_answers import drop, page
 from devkit.servers.image_api_faults import PAGES, REJECTIONS
 from devkit.servers.image_api_rules import Edit, Rejection
 from devkit.servers.loopback import options, serve
+from devkit.servers.responses_documents import document_of, output_of, status_of
 from devkit.servers.responses_rules import (
     OUTER_IN_USD,
     OUTER_OUT_USD,
@@ -207,7 +199,7 @@ class ResponsesApi:
             self._busy[conversation.conversation_id] = conversation
         if fault in TAKEN:
             return await _answer_lost(fault, request)
-        return JSONResponse(self._document(drawing))
+        return JSONResponse(document_of(drawing))
 
     def _unlocked(self, asked: Asked) -> Conversation | None:
         if asked.conversation is None:
@@ -266,7 +258,7 @@ class ResponsesApi:
         drawing = self._drawing(request)
         if fault := self._question_fault(drawing.session):
             return await self._spoilt(fault, request)
-        document = self._document(drawing)
+        document = document_of(drawing)
         if drawing.is_done and self.drawings.fires(
             drawing.session, drawing.model, among=frozenset({LOSE_RESULT})
         ):
@@ -278,7 +270,7 @@ class ResponsesApi:
         require_key(request)
         drawing = self._drawing(request)
         drawing.cancel()
-        return JSONResponse(self._document(drawing))
+        return JSONResponse(document_of(drawing))
 
     async def _delete(self, request: Request) -> Response:
         require_key(request)
@@ -293,38 +285,6 @@ class ResponsesApi:
             raise Rejection(status=404, code=None, message="Response not found.")
         return drawing
 
-    # ------------------------------------------------------------------------- answers
-
-    def _document(self, drawing: Drawing) -> dict[str, Any]:
-        facts = drawing.facts
-        status = _status(drawing)
-        document: dict[str, Any] = {
-            "id": drawing.drawing_id,
-            "object": "response",
-            "created_at": drawing.at_s,
-            "status": status,
-            "background": True,
-            "model": facts["outer_model"],
-            "metadata": facts["metadata"],
-            "output": list(_output(drawing)) if status in {"completed", "failed"} else [],
-            "error": _error(drawing),
-            "incomplete_details": (
-                {"reason": "content_filter"} if status == "incomplete" else None
-            ),
-            "usage": None,
-        }
-        if status == "completed":
-            tokens_in, tokens_out = facts["outer"]
-            document["completed_at"] = drawing.done_s
-            document["usage"] = {
-                "input_tokens": tokens_in,
-                "output_tokens": tokens_out,
-                "total_tokens": tokens_in + tokens_out,
-            }
-            if drawing.billed and drawing.fault != NO_USAGE:
-                document["tool_usage"] = {"image_gen": facts["usage"]}
-        return document
-
     def _settle(self) -> None:
         """Unlock the conversations whose response has ended, and add its items."""
         for conversation in [*self._busy.values()]:
@@ -334,7 +294,7 @@ class ResponsesApi:
                 continue
             conversation.running, conversation.blind_looks = None, self.blind_looks
             del self._busy[conversation.conversation_id]
-            if _status(drawing) == "completed":
+            if status_of(drawing) == "completed":
                 sent: list[dict[str, Any]] = [
                     {"type": "input_text", "text": drawing.facts["prompt"]},
                     *[{"type": "input_image", "image_url": None}] * drawing.pictures,
@@ -348,7 +308,7 @@ class ResponsesApi:
                         "has_photo": True,
                     }
                 )
-                conversation.items += [{**i, "has_photo": True} for i in _output(drawing)]
+                conversation.items += [{**i, "has_photo": True} for i in output_of(drawing)]
 
     def _question_fault(self, session: str) -> str | None:
         self.drawings.questions += 1
@@ -378,58 +338,6 @@ async def _answer_lost(fault: str, request: Request) -> Response:
         await asyncio.sleep(3600)
     assert fault in {LOSE_SUBMIT, HANG_SUBMIT}
     return await drop(request)
-
-
-def _status(drawing: Drawing) -> str:
-    if drawing.cancelled:
-        return "cancelled"
-    if not drawing.is_done:
-        return "in_progress" if time.time() > drawing.at_s + 0.2 else "queued"
-    if drawing.fault == REFUSE_INCOMPLETE:
-        return "incomplete"
-    failed = drawing.fault in {FAIL, REFUSE_RESPONSE} or drawing.ended_with is not None
-    return "failed" if failed else "completed"
-
-
-def _error(drawing: Drawing) -> dict[str, Any] | None:
-    """The response's own error."""
-    if _status(drawing) != "failed":
-        return None
-    codes = {FAIL: "server_error", REFUSE_RESPONSE: "image_content_policy_violation"}
-    code = drawing.ended_with or codes[drawing.fault or FAIL]
-    return {"code": code, "message": "You asked for sexual content at https://internal.test"}
-
-
-def _output(drawing: Drawing) -> Iterator[dict[str, Any]]:
-    if _status(drawing) != "completed":
-        return
-    facts = drawing.facts
-    call: dict[str, Any] = {
-        "id": f"ig_{drawing.drawing_id}",
-        "type": "image_generation_call",
-        "status": "failed" if drawing.fault == REFUSE else "completed",
-        "result": None,
-        "output_format": facts["output_format"],
-        "quality": facts["quality"],
-        "size": f"{facts['size'][0]}x{facts['size'][1]}",
-        "revised_prompt": facts["prompt"],
-    }
-    if drawing.fault == REFUSE:
-        call["error"] = {
-            "code": "moderation_blocked",
-            "type": "image_generation_user_error",
-            "message": "Rejected by the safety system. safety_violations=[sexual].",
-            "moderation_details": {"categories": ["sexual"], "moderation_stage": "output"},
-        }
-    elif drawing.fault != EMPTY:
-        stamp = f"session={drawing.session} call={drawing.number}".encode()
-        encoded = base64.b64encode(
-            stamped_picture(
-                facts["size"], facts["output_format"], stamp, marks=content_credentials()
-            )
-        ).decode()
-        call["result"] = encoded[: len(encoded) // 2 - 1] if drawing.fault == SPOILT else encoded
-    yield call
 
 
 def main() -> None:

@@ -209,7 +209,7 @@ def test_a_paid_probe_reports_its_results(
         assert responses.book()["billed"] == runware.book()["billed"] == 1
     probes = {(each["name"], each["api"]): each for each in told["probes"]}
     drawn = probes["openai:gpt-image-2.6-flare", "responses"]
-    assert drawn["found_while_drawn"] is drawn["found_after"] is drawn["fetched_again"] is True
+    assert drawn["found_while_generated"] is drawn["found_after"] is drawn["fetched_again"] is True
     assert (drawn["has_c2pa"], drawn["keeps_marks"], drawn["error_code"]) == (True, True, None)
     other_way = probes["openai:gpt-image-2.6-flare", "images"]
     assert (other_way["is_configured"], other_way["error_code"]) == (False, "account_blocked")

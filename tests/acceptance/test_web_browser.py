@@ -291,7 +291,7 @@ def test_a_replay_from_its_plan_to_its_picture(
         expect(plan).to_contain_text("its credit was returned; this replay takes no credit")
         page.get_by_label("Take a credit for it").check()
         page.get_by_role("button", name="Show the plan").click()
-        expect(plan).to_contain_text("this replay takes a credit before drawing")
+        expect(plan).to_contain_text("this replay takes a credit before generating")
         assert in_stack(stack, lambda world: events(world, key)).count("replayed") == 0
         expect(page.get_by_label("Your name")).to_have_value("Ann of support")
         page.get_by_label("Your name").fill("Bea")

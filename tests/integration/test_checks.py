@@ -1,4 +1,4 @@
-"""Checks of input and drawn pictures: real jobs, with the real network in a real child process."""
+"""Checks of input and generated pictures: real jobs, the real network in a child process."""
 
 import io
 import os
@@ -255,7 +255,7 @@ async def test_retry_buys_once_more_and_keeps_the_better_one(make_world: MakeWor
     assert await world.run_all() == [Ending.COMPLETED]
     assert await shows(world, await world.row(key), RIGHT)
     assert len(world.generator.paid) == 2
-    assert await told(world, key) == [("result", "result_blank", "drawn_again")]
+    assert await told(world, key) == [("result", "result_blank", "bought_again")]
     assert await outcomes(world) == {"kept": 1, "replaced": 1}
 
 
@@ -266,7 +266,7 @@ async def test_retry_keeps_the_first_when_the_second_is_worse(make_world: MakeWo
     assert await shows(world, await world.row(key), PERSON)
     assert len(world.generator.paid) == 2
     assert await told(world, key) == [
-        ("result", "not_applied", "drawn_again"),
+        ("result", "not_applied", "bought_again"),
         ("result", "not_applied", "flagged"),
     ]
     assert await outcomes(world) == {"kept": 1, "unused": 1}
@@ -379,7 +379,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_no_picture(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
-async def test_a_picture_that_cannot_be_held_is_not_drawn_again(
+async def test_a_picture_that_cannot_be_held_is_not_bought_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """Seen: a worker that died while the second was drawn lost both, and the cap allowed no

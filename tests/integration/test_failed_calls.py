@@ -192,3 +192,5 @@ async def test_a_failed_preview_is_reported_as_a_preview(jobs: Jobs) -> None:
     (line,) = await jobs.lines("preview_ended")
     assert line["error"] == "request_rejected"
     assert await jobs.lines("purchase_ended") == []
+    await jobs.journal.close(claim, FAILED)
+    assert (await jobs.record()).failed_call is None  # shown as "preview preview"

@@ -1,4 +1,4 @@
-"""A payload with more pictures than a model takes is drawn from the first ones."""
+"""A payload with more pictures than a model takes is generated from the first ones."""
 
 from typing import Any
 

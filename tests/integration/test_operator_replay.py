@@ -452,7 +452,7 @@ async def test_an_old_open_b2c_session_is_left_to_the_platform(
 async def test_a_session_with_more_pictures_than_a_model_takes_runs_again(
     world: World, operators: Operators
 ) -> None:
-    """The platform has no upper limit; the worker decides which of them are drawn."""
+    """The platform has no upper limit; the worker decides which of them are used."""
     key = await b2c(world)
     await failed(world, key)
     many = [{"type": "hat", "url": f"https://a.test/{n}.jpg"} for n in range(20)]

@@ -205,7 +205,7 @@ async def test_an_open_breaker_does_not_delay_a_bought_picture(
     assert sold_by.purchases() == {key.session_id: 1}
 
 
-async def test_a_picture_is_drawn_again_for_a_redraw(
+async def test_a_picture_is_bought_again_for_a_redraw(
     world: World, sold_by: ProviderUnderTest
 ) -> None:
     key = await b2c(world)

@@ -53,7 +53,7 @@ async def sold_and_claimed(world: World) -> tuple[SessionKey, Claim]:
 
 
 def away_during_the_call(world: World, server: RedisServer, away_s: float = AWAY_S) -> None:
-    """Redis dies while the picture is drawn, and returns some time after the answer."""
+    """Redis dies while the picture is generated, and returns some time after the answer."""
     draw = world.generator.submit
 
     async def submit(request: TryOnRequest, *, model: str, marker: str | None) -> GeneratedPicture:

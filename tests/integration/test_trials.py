@@ -23,7 +23,7 @@ from wearon_cli.core.pictures.marks import Marks, read_marks
 pytestmark = pytest.mark.anyio
 
 KINDS = ("images", "responses", "runware")
-ALL_WORKS = Retrieval(found_while_drawn=True, found_after=True, fetched_again=True)
+ALL_WORKS = Retrieval(found_while_generated=True, found_after=True, fetched_again=True)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_a_plan_with_other_options_is_shown_before_it_runs(
     with nothing_happens(stack):
         answer = browser.post(replay, data=form | {"charge": "on"})
         assert answer.status_code == 409
-        assert "takes a credit before drawing" in answer.text
+        assert "takes a credit before generating" in answer.text
 
 
 def test_a_completed_session_needs_force(browser: httpx.Client, stack: PageStack) -> None:

@@ -19,7 +19,11 @@ STORE = "0b0f6f0e-3f6b-4c5e-9a52-0c7f4f1f7a10"
         ),
         ("WEARON_PROVIDERS", "preview", "there is no image provider 'preview'"),
         ("WEARON_PROVIDERS", ",", "no image provider is set"),
-        ("WEARON_RUNWARE_MODELS", "p-imag", "there is no Runware model 'p-imag'; p-image, "),
+        (
+            "WEARON_RUNWARE_MODELS",
+            "flux-vto,p-imag",
+            "name 2 is not a Runware model; allowed: p-image, ",
+        ),
         ("WEARON_STORE_PROVIDERS", "{runware", "not a JSON object such as"),
         ("WEARON_STORE_PROVIDERS", "[" * 100_000, "not a JSON object such as"),
         ("WEARON_STORE_PROVIDERS", '["runware"]', "not a JSON object such as"),

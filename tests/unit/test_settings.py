@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from wearon_cli.adapters.redis.keys import HELD_PICTURE_LIFE_S, REFUND_LOCK_LIFE_S
-from wearon_cli.core import settings
 from wearon_cli.core.cross_checks import HAND_BACK_S
 from wearon_cli.core.errors import ConfigError
 from wearon_cli.core.settings import Settings, load_settings
@@ -50,7 +49,25 @@ def test_an_env_file_that_is_not_text_is_refused_without_its_content(
     """Seen: a traceback, for a key with an umlaut that was saved in Latin-1."""
     file = tmp_path / ".env"
     file.write_bytes("OPENAI_API_KEY=schlüssel".encode("latin-1"))
-    monkeypatch.setattr(settings, "ENV_FILE", file)
+    monkeypatch.setenv("WEARON_ENV_FILE", str(file))
     with pytest.raises(ConfigError, match="cannot be read") as told:
         load_settings()
     assert "schl" not in f"{told.value} {told.value.hint}"
+
+
+def test_the_file_that_is_named_is_read_instead_of_dotenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("WEARON_PORT=1001\n", "utf-8")
+    (tmp_path / "other").write_text("WEARON_PORT=1002\n", "utf-8")
+    monkeypatch.setenv("WEARON_ENV_FILE", "other")
+    assert load_settings().port == 1002
+    monkeypatch.delenv("WEARON_ENV_FILE")
+    assert load_settings().port == 1001
+
+
+def test_a_named_file_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEARON_ENV_FILE", "nowhere/settings")
+    with pytest.raises(ConfigError, match="WEARON_ENV_FILE names cannot be read"):
+        load_settings()

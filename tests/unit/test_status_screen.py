@@ -34,7 +34,7 @@ def failure(number: int) -> Listed:
     return Listed(session=row, cause="generation_refused")
 
 
-def look(*, halted: bool = False, failed: int = 2) -> Look:
+def look(*, halted: bool = False, failed: int = 2, is_local: bool = False) -> Look:
     minutes = [
         EndingCount(
             at=NOW + timedelta(minutes=n), completed=n, failures={"x": 1} if n == 59 else {}
@@ -69,6 +69,7 @@ def look(*, halted: bool = False, failed: int = 2) -> Look:
         cost_today_usd=1.25,
         requests_per_minute=300,
         failures=[failure(n) for n in range(failed)],
+        is_local=is_local,
     )
 
 
@@ -84,6 +85,13 @@ def test_the_status_fits_the_width_and_says_the_same_without_colours(width: int)
     assert done.endswith("█")
     assert failed.endswith("█")
     assert failed.count("█") == 1
+
+
+def test_on_a_local_stack_the_command_that_starts_all_roles_is_named() -> None:
+    """Seen: `wearon status --local` said to start `wearon celery`, which needs production's."""
+    text = "\n".join(drawn(status_table(look(is_local=True)), width=200))
+    assert "✗ NONE: start `wearon all --local`" in text
+    assert "wearon celery" not in text
 
 
 def test_a_halt_is_shown() -> None:

@@ -23,8 +23,8 @@ class CheckedFiles:
     """The findings about some files."""
 
     inputs: Report
-    result: Report | None  # None: no drawn picture was given
-    pictures: tuple[bytes, ...]  # as they were checked: person, garment, drawn picture
+    result: Report | None  # None: no generated picture was given
+    pictures: tuple[bytes, ...]  # as they were checked: person, garment, generated picture
 
 
 def checked_files(

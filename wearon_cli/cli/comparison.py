@@ -74,12 +74,12 @@ async def run(asked: CompareCommand, settings: "Settings", *, yes: bool) -> Resu
     (asked.out / SHEET).write_bytes(marked.jpeg)
     data = _facts(asked, trials)
     (asked.out / FACTS).write_text(f"{json.dumps(data, indent=2)}\n", encoding="utf-8")
-    drawn = any(trial.error is None for trial in trials)
+    any_succeeded = any(trial.error is None for trial in trials)
     return Result(
         data=data,
         lines=[_table(trials), "", f"{_summary(trials)}; side by side in {asked.out / SHEET}"],
         error=None
-        if drawn
+        if any_succeeded
         else TryOnFailed("no model returned a picture", hint="see the reasons in the table"),
     )
 
@@ -147,7 +147,7 @@ async def _bought(
         shown.say(f"{trial.name}: {'no picture' if trial.error else f'{trial.took_s:.1f} s'}")
         return trial
 
-    shown.say(f"drawing with {', '.join(asked.names)}")
+    shown.say(f"generating with {', '.join(asked.names)}")
     return await asyncio.gather(*map(one, range(len(asked.names))))
 
 
@@ -179,9 +179,9 @@ async def _card(trial: "Trial", opened: "OpenTrials", *, max_px: int) -> "Card":
 def _made_of(trials: "Sequence[Trial]") -> "SourceType":
     from wearon_cli.core.pictures.marking import SourceType
 
-    drawn = [trial for trial in trials if trial.picture]
-    is_drawn = any(not trial.picture.usage.is_preview for trial in drawn if trial.picture)
-    return SourceType.COLLAGE if is_drawn else SourceType.COMPOSITE
+    pictures = [trial.picture for trial in trials if trial.picture]
+    is_generated = any(not picture.usage.is_preview for picture in pictures)
+    return SourceType.COLLAGE if is_generated else SourceType.COMPOSITE
 
 
 def _cost_words(trial: "Trial") -> str:
@@ -196,11 +196,11 @@ def _cost_words(trial: "Trial") -> str:
 
 
 def _summary(trials: "Sequence[Trial]") -> str:
-    drawn = sum(trial.error is None for trial in trials)
+    succeeded = sum(trial.error is None for trial in trials)
     total_usd = sum(trial.cost_usd or 0.0 for trial in trials)
     at = datetime.now(UTC)
     when = f"{at.day} {at:%B %Y, %H:%M} UTC"
-    return f"{when} · {drawn} of {len(trials)} drawn · ${total_usd:.4f}"
+    return f"{when} · {succeeded} of {len(trials)} generated · ${total_usd:.4f}"
 
 
 def _table(trials: "Sequence[Trial]") -> Table:
@@ -209,7 +209,7 @@ def _table(trials: "Sequence[Trial]") -> Table:
         table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for trial in trials:
-        result = str(trial.error) if trial.error else "drawn"
+        result = str(trial.error) if trial.error else "generated"
         table.add_row(trial.name, f"{trial.took_s:.1f} s", _cost_words(trial), result)
     return table
 

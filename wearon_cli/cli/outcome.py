@@ -94,7 +94,7 @@ def _failure(ended: Ended, settings: "Settings") -> TryOnFailed:
     row = ended.report.session
     if row.status is Status.COMPLETED:
         return TryOnFailed(
-            f"no new picture was drawn{why}", hint="the session keeps its current picture"
+            f"no new picture was generated{why}", hint="the session keeps its current picture"
         )
     return TryOnFailed(
         f"the try-on failed{why}",

@@ -22,7 +22,7 @@ _ROW_WORDS: Final = {
 _JOB_WORDS: Final = {
     JobState.READY: "ready: waiting for a worker",
     JobState.RELEASED: "released: waiting for a worker",
-    JobState.RUNNING: "running: the picture is being drawn",
+    JobState.RUNNING: "running: the picture is being generated",
     JobState.WAITING: "waiting: rate limit or outage",
 }
 

@@ -58,7 +58,7 @@ def stack_settings(
 
 def ensure_model_for_previews(folder: Path) -> None:
     """
-    Get the pose model before starting a local stack that will draw previews.
+    Get the pose model before starting a local stack that will make previews.
 
     Raises:
         ConfigError, UpstreamError: As `ensure_model`.

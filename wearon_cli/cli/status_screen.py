@@ -17,6 +17,7 @@ from wearon_cli.core.operator.inspector import Listed
 from wearon_cli.core.operator.minutes import EndingCount
 from wearon_cli.core.operator.queue_stats import QueueStats
 from wearon_cli.core.operator.session_stats import SessionStats
+from wearon_cli.core.operator.words import start_command
 
 if TYPE_CHECKING:
     from wearon_cli.core.jobs.halts import HaltState
@@ -41,6 +42,7 @@ class Look:
     cost_today_usd: float
     requests_per_minute: int
     failures: Sequence[Listed]  # the newest ones of the hour
+    is_local: bool
 
 
 def status_table(look: Look) -> RenderableType:
@@ -65,11 +67,8 @@ def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
         ("queue", f"{now.queued} queued, {now.ready} ready{waited}"),
         ("jobs", f"{now.released} released, {now.running} running, {now.waiting} waiting"),
         ("overdue", Tone.WARNING.text(overdue) if now.overdue else ""),
-        (
-            "consumers",
-            consumers if now.consumers else Tone.FAILED.text("NONE: start `wearon consume`"),
-        ),
-        ("workers", workers if now.workers else Tone.FAILED.text("NONE: start `wearon celery`")),
+        ("consumers", consumers if now.consumers else _none_of("consume", look)),
+        ("workers", workers if now.workers else _none_of("celery", look)),
         (
             "rate limit",
             f"{now.permits_used} of {look.requests_per_minute} in the last minute "
@@ -77,6 +76,11 @@ def _queue_facts(look: Look) -> list[tuple[str, RenderableType]]:
         ),
         ("calls", _calls(look.halt)),
     ]
+
+
+def _none_of(role: str, look: Look) -> Text:
+    command = start_command(role, is_local=look.is_local)
+    return Tone.FAILED.text(f"NONE: start `{command}`")
 
 
 def _calls(halt: "HaltState") -> Text:

@@ -95,7 +95,7 @@ def _fetch_model(folder: Path) -> None:
     try:
         ensure_model_for_previews(folder)
     except (ConfigError, UpstreamError) as exc:
-        note(f"previews cannot be drawn here: {exc}\n  {exc.hint}")
+        note(f"previews cannot be made here: {exc}\n  {exc.hint}")
 
 
 def _print_addresses(settings: "Settings") -> None:

@@ -16,7 +16,7 @@ def check(
     photo: Annotated[Path, typer.Argument(help="The photo of the person.")],
     garment: Annotated[Path | None, typer.Argument(help="The picture of the garment.")] = None,
     result: Annotated[
-        Path | None, typer.Option(help="Also check this picture drawn from them.")
+        Path | None, typer.Option(help="Also check this picture generated from them.")
     ] = None,
     annotate: Annotated[
         Path | None, typer.Option(help="Save the pictures with the findings drawn on them here.")
@@ -31,7 +31,7 @@ def check(
 
       wearon check me.jpg shirt.jpg
 
-      wearon check me.jpg shirt.jpg --result drawn.jpg --annotate seen.jpg
+      wearon check me.jpg shirt.jpg --result result.jpg --annotate seen.jpg
     """
     from wearon_cli.cli.checked_files import checked_files, write_drawing
     from wearon_cli.cli.model_fetch import ensure_model

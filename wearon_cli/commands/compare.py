@@ -56,10 +56,10 @@ def compare(
     results (with model, time and price, or the error); and compare.json with the same data.
 
     Creates no session and takes no credit. The pictures cost money, so it shows the price and asks
-    first; without a terminal it needs --yes. With --local and no key it draws a preview, a
+    first; without a terminal it needs --yes. With --local and no key it makes a preview, a
     composite that costs nothing.
 
-    Exit codes: 0 at least one picture was drawn, 7 none was.
+    Exit codes: 0 at least one picture was generated, 7 none was.
 
       wearon compare me.jpg shirt.png --with openai:gpt-image-2.6-flare,runware:p-image
 

@@ -10,7 +10,7 @@ from wearon_cli.cli.output import Result, note
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Download the pose model, or show where it is.\n\nMeasuring bodies and drawing previews "
+    help="Download the pose model, or show where it is.\n\nMeasuring bodies and making previews "
     "need a pose model file of 9 MB. It is built once from two networks inside MediaPipe's "
     "wheel on the package index and kept in your cache folder. Generating try-ons does not "
     "need it.",

@@ -47,7 +47,7 @@ PromptOption = Annotated[
     str | None, typer.Option(help="Prompt for the image model, instead of the session's.")
 ]
 ChargeOption = Annotated[
-    bool, typer.Option("--charge", help="Take a credit for the replay before drawing.")
+    bool, typer.Option("--charge", help="Take a credit for the replay before generating.")
 ]
 MaxCostOption = Annotated[
     float | None,
@@ -126,7 +126,7 @@ def replay_task(
     already stored is not bought again: only the row is completed.
 
     It takes no credit unless --charge is given. It refuses a session that a worker holds. A
-    completed session needs --force: a new picture is drawn, the current one is kept, and --undo
+    completed session needs --force: a new picture is generated, the current one is kept, and --undo
     restores it.
 
       wearon replay-task 0193a1c0-7b1e-7c4a-9f00-3f2c6f0a9d01

@@ -86,6 +86,7 @@ async def _look(tools: "OperatorTools", settings: "Settings") -> "Look":
         failures=[
             Listed(session=row, cause=each) for row, each in zip(failed, causes, strict=True)
         ][:MOST_FAILURES],
+        is_local=settings.is_local,
     )
 
 

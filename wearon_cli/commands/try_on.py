@@ -98,7 +98,7 @@ def try_on(
 
     With --local it uses the stack that runs in the data folder, or starts one for this run, and
     needs no owner. The local stores are demo.shop.test and resell.shop.test, where
-    shopper@shop.test pays. Without an image provider's key a local stack draws a preview, a
+    shopper@shop.test pays. Without an image provider's key a local stack makes a preview, a
     composite that costs nothing, and does not ask.
 
     If you stop following (Ctrl-C or --timeout), the session continues in the background.

@@ -41,7 +41,7 @@ class ReplayRequest(BaseModel):
     from_status: Status
     fresh: bool = False  # draw again although a picture is stored
     model: str | None = None  # use this image model instead of the configured ones
-    charge: bool = False  # take a credit before anything is drawn
+    charge: bool = False  # take a credit before anything is generated
     by: str = ""  # who asked
     reason: str = ""
     letter_id: str | None = None  # the dead letter that it replays: dropped when it has completed

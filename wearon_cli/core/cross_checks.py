@@ -12,7 +12,7 @@ HELD_PICTURE_S: Final = 3600
 REFUND_LOCK_S: Final = 60
 #: A row that was read longer ago than this is read again before anything is bought.
 SEEN_FOR_S: Final = 3.0
-#: A call to a provider that answers before the picture is drawn: the time to upload the pictures.
+#: A call that is answered before the picture is generated: the time to upload the pictures.
 SUBMIT_TIMEOUT_S: Final = 60.0
 #: A check of pictures times out after this time, waiting included; a job has two of them.
 CHECK_S: Final = 10.0

@@ -401,7 +401,7 @@ class RequestRejected(GeneratorError):
 
 
 class ResultRefused(GeneratorError):
-    """The drawn picture failed its check."""
+    """The generated picture failed its check."""
 
     code = "result_refused"
     reaction = Reaction.SETTLE

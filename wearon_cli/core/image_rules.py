@@ -63,7 +63,7 @@ class ImageModel:
     input_fidelity: str | None = None
     min_pictures: int = 1
     max_pictures: int = API_MAX_PICTURES
-    #: Further inputs are drawn less faithfully.
+    #: Further inputs are reproduced less faithfully.
     best_pictures: int = API_MAX_PICTURES
     price: Price | None = None
     picture_price: PicturePrice | None = None  # instead of tokens

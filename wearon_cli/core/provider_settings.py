@@ -84,11 +84,11 @@ def read_runware_models(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     from wearon_cli.core.image_models import read_model_name
 
-    for name in names:
+    for number, name in enumerate(names, start=1):
         try:
             read_model_name(f"{RUNWARE}:{name}")
-        except ConfigError as exc:
-            raise ValueError(f"{exc}; {exc.hint}") from exc
+        except ConfigError as exc:  # not repeated: it may be a key pasted in the wrong place
+            raise ValueError(f"name {number} is not a Runware model; allowed: {exc.hint}") from None
     return names
 
 

@@ -38,8 +38,6 @@ from wearon_cli.core.provider_settings import (
 #: provider is required too.
 PRODUCTION_NAMES: Final = ("REDIS_URL", "SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
 Names = Annotated[tuple[str, ...], BeforeValidator(read_list)]
-#: In the working folder; the environment wins over it.
-ENV_FILE = Path(".env")
 
 
 class Settings(BaseModel):
@@ -183,7 +181,7 @@ class Settings(BaseModel):
     )
     check_results: Literal["off", "flag", "retry", "fail"] = Field(
         "flag",
-        description="Look at drawn pictures: flag suspect ones, buy one more, or fail and refund.",
+        description="Check generated pictures: flag suspect ones, buy one more, or fail the job.",
     )
 
     lease_s: float = Field(15.0, gt=0, description="Lifetime of a worker process's lease.")
@@ -376,14 +374,17 @@ def _environment() -> dict[str, Any]:
 
 
 def _env_file() -> dict[str, str]:
-    if not ENV_FILE.is_file():
+    named = os.environ.get("WEARON_ENV_FILE")  # noqa: TID251 - the one place
+    file = Path(named or ".env")  # in the working folder
+    if not named and not file.is_file():
         return {}
     from dotenv import dotenv_values
 
     try:
-        lines = StringIO(ENV_FILE.read_text("utf-8"))
+        lines = StringIO(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(".env cannot be read", hint="it must be text in UTF-8") from exc
+        which = "the file that WEARON_ENV_FILE names" if named else ".env"
+        raise ConfigError(f"{which} cannot be read", hint="it must be text in UTF-8") from exc
     return {name.upper(): text for name, text in dotenv_values(stream=lines).items() if text}
 
 

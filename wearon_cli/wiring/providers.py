@@ -28,7 +28,7 @@ from wearon_cli.core.providers import Provider
 from wearon_cli.core.settings import Settings
 from wearon_cli.wiring.parts import open_pose_reader
 
-#: Connections to a provider that needs none while a picture is drawn.
+#: Connections to a provider that needs none while a picture is generated.
 SHORT_CALLS: Final = 32
 
 

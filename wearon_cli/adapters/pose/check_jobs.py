@@ -59,7 +59,7 @@ def check_result(
     drawn: bytes, person: bytes, garment: bytes | None, seen: Mapping[str, Any], model: Path
 ) -> Report:
     """
-    Check a drawn picture.
+    Check a generated picture.
 
     Args:
         drawn: A JPEG file, verified.

@@ -146,7 +146,7 @@ _HINTS: Final[dict[type[GeneratorError], str]] = {
 def _class_for(
     status: int, body: ErrorBody, codes: Mapping[str, type[GeneratorError]]
 ) -> type[GeneratorError]:
-    if status == 200:  # may have been billed, unless it says that no picture was drawn
+    if status == 200:  # may have been billed, unless it says that no picture was generated
         known = codes.get(body.code or "", CallAmbiguous)
         return CallAmbiguous if known is GeneratorFault else known
     if body.code == "invalid_value" and body.param == "model":

@@ -92,11 +92,11 @@ class OpenAIResponses:
         """
         Args:
             http: From `image_api_client`; closed by the caller. About 30 connections are enough for
-                hundreds of pictures: none is held while a picture is drawn.
+                hundreds of pictures: none is held while a picture is generated.
             outer_model: The text model that calls the image tool.
             size: WIDTHxHEIGHT of the picture asked for, or auto. Always sent.
             quality: One of the models' qualities. Always sent: a call without was billed 0.21 USD.
-            submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
+            submit_timeout_s: The paid call, start to end; answered before the picture is generated.
             look_again_s: Pause between two lookups of a purchase that may just have ended.
             pace: How often to ask for a picture.
         """

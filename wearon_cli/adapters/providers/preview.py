@@ -94,7 +94,7 @@ class PreviewImages(OneShot):
         except PictureProblem as exc:
             raise RequestRejected(str(exc), hint=exc.hint) from exc
         except ConfigError as exc:
-            raise GeneratorFault(f"previews cannot be drawn here: {exc}", hint=exc.hint) from exc
+            raise GeneratorFault(f"previews cannot be made here: {exc}", hint=exc.hint) from exc
 
     def _pose_reader(self) -> PoseReader:
         with self._opening:

@@ -88,8 +88,8 @@ def read_response(document: Mapping[str, Any], asked: Submitted) -> GeneratedPic
     The picture of a response that has ended.
 
     Raises:
-        CallAmbiguous: A picture was drawn but is not in the answer.
-        GeneratorError: No picture was drawn.
+        CallAmbiguous: A picture was generated but is not in the answer.
+        GeneratorError: No picture was generated.
     """
     call = image_call(_items(document.get("output")))
     if call is None or not isinstance(call.get("result"), str):
@@ -187,7 +187,7 @@ def _without_picture(document: Mapping[str, Any], call: Mapping[str, Any] | None
     if any(part.get("type") == "refusal" for part in parts):
         return GenerationRefused("the model around the image tool refused")
     if count(_at(document, "tool_usage", "image_gen"), "output_tokens"):
-        return CallAmbiguous("a picture was drawn and billed, but is not in the answer")
+        return CallAmbiguous("a picture was generated and billed, but is not in the answer")
     status = safe_name(document.get("status")) or "unknown"
     if status == "cancelled":
         return CallAmbiguous("it was cancelled and may have been billed")
@@ -198,7 +198,7 @@ def _from_error(error: Mapping[str, Any]) -> GeneratorError:
     code = safe_name(error.get("code"))
     made = RESPONSE_CODES.get(code or "", GeneratorFault)
     stage = _at(error, "moderation_details", "moderation_stage")
-    detail = _REFUSAL_STAGES.get(str(stage), "no picture was drawn")
+    detail = _REFUSAL_STAGES.get(str(stage), "no picture was generated")
     return made(f"{detail}, code {code or 'none'}")
 
 

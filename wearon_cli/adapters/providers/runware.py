@@ -98,7 +98,7 @@ class Runware:
                 than a shopper's.
             size: WIDTHxHEIGHT, for models that take a size.
             quality: For models that take one.
-            submit_timeout_s: The paid call, start to end; it answers before the picture is drawn.
+            submit_timeout_s: The paid call, start to end; answered before the picture is generated.
             look_again_s: Pause between two lookups of a task.
             pace: How often to ask for a picture.
         """
@@ -239,7 +239,7 @@ class Runware:
         The picture of a task that has ended.
 
         Raises:
-            CallAmbiguous: It was drawn but cannot be downloaded.
+            CallAmbiguous: It was generated but cannot be downloaded.
             GeneratorError: It ended without one.
             _NotAnswered: Its download failed this time.
         """

@@ -36,7 +36,7 @@ def require_takes(model: ImageModel, request: TryOnRequest, *, size: str, qualit
 def drawing_task(
     model: ImageModel, request: TryOnRequest, task_id: str, *, size: str, quality: str
 ) -> dict[str, Any]:
-    """The paid task: one picture, drawn in the background, its result at an address."""
+    """The paid task: one picture, generated in the background, its result at an address."""
     pictures = [_data_uri(picture.jpeg) for picture in request.pictures]
     task: dict[str, Any] = {
         "taskType": "imageInference",

@@ -53,7 +53,7 @@ def claim_of(session_id: str, token: str, job: Fields) -> Claim:
         purchase=purchase_of(job),
         stored=bool(job.get(b"stored")),
         picture_held=bool(job.get(b"picture_held")),
-        drawn_again=bool(job.get(b"drawn_again")),
+        bought_again=bool(job.get(b"bought_again")),
         previous_kept=bool(job.get(b"previous_kept")),
         charged=bool(job.get(b"charged")),
         usage=usage_of(job[b"usage"]) if job.get(b"usage") else None,

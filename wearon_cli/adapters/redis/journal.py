@@ -106,12 +106,12 @@ class RedisJournal(RedisJobReader):
         facts = timeline_facts("purchase_ended", outcome=outcome.value, cost_usd=cost_usd, **why)
         await self._end_purchase(claim, outcome, facts, cost_usd=cost_usd, why=why)
 
-    async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
+    async def buy_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
         facts = timeline_facts(
-            "picture_suspect", stage="result", findings=findings, action="drawn_again"
+            "picture_suspect", stage="result", findings=findings, action="bought_again"
         )
         await self._end_purchase(
-            claim, PurchaseOutcome.KEPT, facts, cost_usd=usage.cost_usd, mark="drawn_again"
+            claim, PurchaseOutcome.KEPT, facts, cost_usd=usage.cost_usd, mark="bought_again"
         )
 
     async def picture_stored(

@@ -32,7 +32,7 @@ COLOURS: Final[Mapping[str, Colour]] = {
     "hip": (255, 160, 70),
     "inseam": (214, 160, 255),
 }
-#: Height of the drawn picture: the photo is scaled to it, so that text has the same size.
+#: Height of the drawing: the photo is scaled to it, so that text has the same size.
 HEIGHT_PX: Final = 1000
 PANEL_PX: Final = 330
 #: Where on the trunk the chest's line is drawn; its girth is read from several levels.

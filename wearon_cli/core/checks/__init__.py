@@ -1,3 +1,3 @@
-"""Checks of pictures before money is spent on them and after they are drawn: measurements and
+"""Checks of pictures before money is spent on them and after they are generated: measurements and
 verdicts.
 """

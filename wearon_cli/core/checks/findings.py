@@ -65,12 +65,12 @@ WORDS: Final[Mapping[PictureFinding, tuple[str, str]]] = {
         "Both pictures are the same. Please use one photo of you and one of the clothing.",
     ),
     PictureFinding.PERSON_UNCLEAR: ("a person in the photo is hard to recognize", ""),
-    PictureFinding.RESULT_BLANK: ("the drawn picture is one flat colour", ""),
-    PictureFinding.PERSON_GONE: ("there is no person in the drawn picture", ""),
-    PictureFinding.MORE_PEOPLE: ("the drawn picture shows more people than the photo", ""),
-    PictureFinding.FEWER_PEOPLE: ("the drawn picture shows fewer people than the photo", ""),
-    PictureFinding.FRAMED_OTHERWISE: ("the drawn picture is framed differently from the photo", ""),
-    PictureFinding.OTHER_PERSON: ("the drawn picture shows another person or pose", ""),
+    PictureFinding.RESULT_BLANK: ("the generated picture is one flat colour", ""),
+    PictureFinding.PERSON_GONE: ("there is no person in the generated picture", ""),
+    PictureFinding.MORE_PEOPLE: ("the generated picture shows more people than the photo", ""),
+    PictureFinding.FEWER_PEOPLE: ("the generated picture shows fewer people than the photo", ""),
+    PictureFinding.FRAMED_OTHERWISE: ("the generated picture is framed unlike the photo", ""),
+    PictureFinding.OTHER_PERSON: ("the generated picture shows another person or pose", ""),
     PictureFinding.NOT_APPLIED: ("the clothes are those in the photo, not the garment", ""),
 }
 
@@ -81,7 +81,7 @@ class Report:
 
     findings: tuple[PictureFinding, ...] = ()
     not_checked: str | None = None  # why nothing, or not everything, could be checked
-    #: Where the people of the person's photo are, for the check of the drawn picture. JSON.
+    #: Where the people of the person's photo are, for the check of the generated picture. JSON.
     seen: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -26,7 +26,7 @@ class PictureChecks(Protocol):
         self, drawn: bytes, *, person: bytes, garment: bytes | None, seen: Mapping[str, Any]
     ) -> Report:
         """
-        Check a drawn picture.
+        Check a generated picture.
 
         Args:
             drawn: A JPEG file, verified; of any size.

@@ -1,8 +1,8 @@
 """
 Turns measurements of pictures into findings. Pure; each threshold has its source.
 
-"Right" and "wrong" are drawn pictures of the labelled set of `python -m scripts.check_pictures`
-(docs/checks.md). Every threshold leaves a margin to the right ones: where a picture is drawn again
+"Right" and "wrong" are generated pictures of the labelled set of `python -m scripts.check_pictures`
+(docs/checks.md). Every threshold leaves a margin to the right ones: where another picture is bought
 or its credit refunded, a false alarm is more expensive than a miss.
 """
 
@@ -34,11 +34,11 @@ LEAST_SPREAD: Final = 2.5 / 255
 #: tallest's height is a passer-by.
 SAME_PERSON: Final = 0.5
 LEAST_COMPANY: Final = 0.4
-#: How much larger or smaller a person may be drawn than when the photo fills the drawn picture's
+#: How much larger or smaller a person may be than when the photo fills the generated picture's
 #: frame, or fits into it. Right: 0.83 to 1.13; half as large: 0.5.
 MOST_ZOOM: Final = 1.6
 #: Of the picture's height or breadth: a joint this far inside of the photo and this far outside of
-#: the drawn picture was cut off.
+#: the generated picture was cut off.
 CUT_MARGIN: Final = 0.03
 #: Mean distance of head and limbs from where the photo has them, over the length of the trunk, and
 #: mean difference of the head's colours, 0..1, its light taken out: each in these units, together
@@ -94,7 +94,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A drawn picture compared with the photo, person by person; None where it is unknown."""
+    """A generated picture compared with the photo, person by person; None where it is unknown."""
 
     zoom: float  # 1: as large as when the photo fits or fills the frame; 2: twice
     is_cut: bool
@@ -122,7 +122,7 @@ def result_findings(
     photo: Looked, drawn: Looked, garment: Rgb | None
 ) -> tuple[PictureFinding, ...]:
     """
-    What is wrong with a drawn picture.
+    What is wrong with a generated picture.
 
     Args:
         photo: The person's photo; someone was found in it.
@@ -243,7 +243,7 @@ def _keeps_size(zoom: float) -> bool:
 
 
 def _is_cut(before: Person, after: Person) -> bool:
-    """Whether a joint is outside the drawn picture although it was well inside the photo."""
+    """Whether a joint is outside the generated picture although it was well inside the photo."""
     was_inside = (_inside(before, CUT_MARGIN) & (before.visibility > VISIBLE))[_CUT]
     return bool((was_inside & ~_inside(after, -CUT_MARGIN)[_CUT]).any())
 

@@ -1,6 +1,6 @@
 """
-Checks the pictures of a job before money is spent, and the drawn one. Findings are logged and acted
-on.
+Checks the pictures of a job before money is spent, and the generated one. Findings are logged and
+acted on.
 
 A check that cannot be done never costs a picture or a job: it is logged as not checked.
 """
@@ -22,7 +22,7 @@ from wearon_cli.core.settings import Settings
 
 #: Name of the timeline event for a check that was not done.
 NOT_CHECKED: Final = "picture_not_checked"
-#: Why a drawn picture was not checked: the job's photos could not be fetched once more.
+#: Why a generated picture was not checked: the job's photos could not be fetched once more.
 INPUTS_GONE: Final = "inputs_gone"
 #: Why it was not checked: the worker may die of the check.
 TOO_MANY_DEATHS: Final = "too_many_deaths"
@@ -40,7 +40,7 @@ class CheckAction(StrEnum):
 
     FLAGGED = "flagged"  # only logged
     REFUSED = "refused"  # nothing is bought, the credit is refunded
-    DRAWN_AGAIN = "drawn_again"  # one more was bought
+    BOUGHT_AGAIN = "bought_again"  # one more was bought
     FAILED = "failed"  # not delivered, the credit is refunded
 
 
@@ -85,12 +85,12 @@ class Checker:
         self, claim: Claim, jpeg: bytes, inputs: CheckedInputs | None
     ) -> tuple[PictureFinding, ...]:
         """
-        Find what is wrong with a drawn picture; nothing is logged yet.
+        Find what is wrong with a generated picture; nothing is logged yet.
 
         Args:
             claim: The job.
             jpeg: The picture, verified, or its small copy.
-            inputs: What it was drawn from; None: no longer available.
+            inputs: What it was generated from; None: no longer available.
         """
         if inputs is None:
             report = Report(not_checked=INPUTS_GONE)
@@ -135,7 +135,7 @@ def emit_suspect(stage: Stage, findings: Sequence[PictureFinding], action: Check
 
 
 def better(first: Sequence[PictureFinding], second: Sequence[PictureFinding]) -> bool:
-    """Whether to keep the second of two drawn pictures: unless it is worse than the first."""
+    """Whether to keep the second of two generated pictures: unless it is worse than the first."""
     order = list(PictureFinding)  # the worst findings come first
 
     def place(findings: Sequence[PictureFinding]) -> int:

@@ -1,9 +1,10 @@
 """
 Gets the picture for a job: held, recovered or bought; checked, and bought again if the check fails.
 
-fetch -> prepare -> check -> buy -> verify -> check. A suspect picture that is to be drawn again is
-held in Redis first, and its purchase counts as kept until a better one is stored: whatever happens
-to the second, the first can still be delivered. If it cannot be held, no second one is bought.
+fetch -> prepare -> check -> buy -> verify -> check. A suspect picture is held in Redis before
+another one is bought, and its purchase counts as kept until a better one is stored: whatever
+happens to the second, the first can still be delivered. If it cannot be held, no
+second one is bought.
 
 A job at its cap of deaths gets the picture that is held, or none: nothing is bought, decoded or
 checked for it any more, since its workers may have died of that.
@@ -92,7 +93,7 @@ class Drawing:
 
         Raises:
             PhotoRefused: Its photos are unusable; nothing was bought.
-            ResultRefused: The drawn picture is unusable, and the settings say to fail the job then.
+            ResultRefused: The generated picture is unusable, and the settings say to fail then.
             JobGaveUp: Too many workers died while they had the job, and no picture is held.
             WearonError: As `Buyer.buy` and `Retriever.recover`.
         """
@@ -213,15 +214,14 @@ class Drawing:
             async with self.preparing.slot(owner_id):
                 return await self.pixels.prepare(data, max_px=self.settings.max_picture_px)
 
-    # ------------------------------------------------------------------- checks of the drawn
-    # picture
+    # ------------------------------------------------------- checks of the generated picture
 
     async def _judged(self, job: _Job, picture: BoughtPicture) -> BoughtPicture:
         """The picture to keep: this one, or one that was bought to replace it."""
         findings = await self._findings(job, picture)
         claim, mode = job.claim, self.settings.check_results
         if job.is_held and claim.purchase and not is_of_open_purchase(claim, picture.number):
-            # A worker died while the second picture was drawn.
+            # A worker died while the second picture was generated.
             second = self.retriever.recover(claim)
             return await self._better_or_first(job, picture, findings, second)
         if not findings:
@@ -229,8 +229,8 @@ class Drawing:
         if mode == "fail":
             await self._fail(job, picture, findings)
         may_buy = job.bought < self.settings.max_purchases
-        if mode == "retry" and may_buy and not claim.drawn_again:
-            return await self._drawn_again(job, picture, findings)
+        if mode == "retry" and may_buy and not claim.bought_again:
+            return await self._bought_again(job, picture, findings)
         await self.checker.tell(claim, Stage.RESULT, findings, CheckAction.FLAGGED)
         return picture
 
@@ -255,22 +255,22 @@ class Drawing:
             ResultRefused: Always.
         """
         await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FAILED)
-        refused = ResultRefused(f"the drawn picture failed its check: {', '.join(findings)}")
+        refused = ResultRefused(f"the generated picture failed its check: {', '.join(findings)}")
         usage, unused = picture.usage, PurchaseOutcome.UNUSED
         await self.journal.intend(job.claim, intent_for(refused))
         await end_purchase(self.journal, job.claim, unused, cost_usd=usage.cost_usd, cause=refused)
         await self.retriever.forget(picture.ticket)
         raise refused
 
-    async def _drawn_again(
+    async def _bought_again(
         self, job: _Job, first: BoughtPicture, findings: tuple[PictureFinding, ...]
     ) -> BoughtPicture:
         if not await self.keeper.hold(job.claim, first):
             await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
             return first
-        words = emit_suspect(Stage.RESULT, findings, CheckAction.DRAWN_AGAIN)
+        words = emit_suspect(Stage.RESULT, findings, CheckAction.BOUGHT_AGAIN)
         try:
-            await self.journal.draw_again(job.claim, first.usage, findings=words)
+            await self.journal.buy_again(job.claim, first.usage, findings=words)
         except QueueUnavailable:
             await self.checker.tell(job.claim, Stage.RESULT, findings, CheckAction.FLAGGED)
             return first
@@ -322,7 +322,7 @@ def too_many_deaths(claim: Claim) -> JobGaveUp:
 
 def is_of_open_purchase(claim: Claim, number: int) -> bool:
     """
-    Whether a picture is that of the purchase which an earlier attempt left open. A job that draws
+    Whether a picture is that of the purchase which an earlier attempt left open. A job that buys
     again may hold the picture of the purchase before that.
     """
     return claim.purchase is not None and claim.purchase.number == number

@@ -140,7 +140,7 @@ class PurchaseStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewStarted(Event):
-    """A preview is being drawn: nothing is bought and no permit is needed."""
+    """A preview is being made: nothing is bought and no permit is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,7 @@ class PictureFlagged(WarningEvent):
 class PictureSuspect(WarningEvent):
     """
     A check found something wrong with the `inputs` or the `result` of a job. `findings` are those
-    of docs/checks.md, comma separated; `action` is flagged, refused, drawn_again or failed.
+    of docs/checks.md, comma separated; `action` is flagged, refused, bought_again or failed.
     """
 
     stage: str
@@ -212,7 +212,7 @@ class PurchaseLost(WarningEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PicturesLeftOut(WarningEvent):
-    """A job has more pictures than any model accepts; the last accessories are not drawn."""
+    """A job has more pictures than any model accepts; the last accessories are left out."""
 
     given: int
     sent: int

@@ -117,7 +117,7 @@ class Generation:
             return await self.retriever.abandon(claim)
         if claim.purchase is None or is_of_open_purchase(claim, held.number):
             return held
-        return await self.retriever.give_up(claim) or held  # a second one was being drawn
+        return await self.retriever.give_up(claim) or held  # a second one was being generated
 
     @property
     def retriever(self) -> Retriever:

@@ -64,7 +64,7 @@ class PurchaseOutcome(StrEnum):
 
     KEPT = "kept"  # its picture is stored
     FETCHED = "fetched"  # its answer was lost, and it was fetched later; its picture is stored
-    REPLACED = "replaced"  # was kept until an operator, or its check, had the picture drawn again
+    REPLACED = "replaced"  # was kept until an operator, or its check, had another picture bought
     UNUSED = "unused"  # its picture could not be used or stored, or the session had ended
     LOST = "lost"  # no answer: it may have been billed
     NOT_BILLED = "not_billed"  # refused or failed without a bill: not in the book
@@ -105,7 +105,7 @@ class Claim:
     purchase: Purchase | None = None  # open: begun by an earlier attempt
     stored: bool = False  # this job already put its picture into storage
     picture_held: bool = False  # a bought picture is held: `Journal.kept_picture`
-    drawn_again: bool = False  # its picture was suspect: another one is, or was, bought
+    bought_again: bool = False  # its picture was suspect: another one is, or was, bought
     previous_kept: bool = False  # a redraw: the picture that it replaces was put aside
     charged: bool = False  # a replay: its own credit was taken
     usage: Usage | None = None  # of the picture already bought
@@ -292,7 +292,7 @@ class Journal(Protocol):
         and what the provider answered go into the timeline, and, if the job fails, its record.
         """
 
-    async def draw_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
+    async def buy_again(self, claim: Claim, usage: Usage, *, findings: str) -> None:
         """End the open purchase as KEPT for now: a better picture is going to be bought."""
 
     async def picture_stored(

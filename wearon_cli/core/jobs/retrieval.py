@@ -161,7 +161,7 @@ class Retriever:
 
     async def abandon(self, claim: Claim) -> BoughtPicture | None:
         """
-        The session has ended: cancel an open purchase. Returns its picture if it was already drawn.
+        The session has ended: cancel an open purchase. Returns its picture if there is one already.
 
         Raises:
             PurchaseUnresolved: It cannot be told yet.
@@ -271,7 +271,7 @@ class Retriever:
                 await self.journal.note(
                     claim.session_id, "prompt_revised", prompt=picture.revised_prompt[:500]
                 )
-        marked = await self.marking.mark_drawn(verified.jpeg, picture)
+        marked = await self.marking.mark_generated(verified.jpeg, picture)
         return BoughtPicture(
             jpeg=marked.jpeg,
             small=verified.small,

@@ -308,7 +308,7 @@ def _may_have_completed(claim: Claim, task: Task | None) -> bool:
     was sent twice.
     """
     was_replayed = task is not None and task.replay is not None and claim.attempt > 1
-    bought = claim.purchase is not None or claim.drawn_again
+    bought = claim.purchase is not None or claim.bought_again
     return claim.stored or bought or was_replayed
 
 

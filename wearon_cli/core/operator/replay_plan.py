@@ -22,7 +22,7 @@ class ReplayOptions:
     force: bool = False  # draw again although a picture exists
     prompt: str | None = None  # instead of the row's own
     model: str | None = None  # instead of the configured ones
-    charge: bool = False  # take a credit before anything is drawn
+    charge: bool = False  # take a credit before anything is generated
     works_here: bool = False  # by this process, not by the workers
     by: str = ""  # who asks
     reason: str = ""
@@ -49,7 +49,7 @@ class ReplayPrice:
 
     expected_usd: float | None  # of one purchase; None: this model has no price here
     max_purchases: int  # most purchases: a lost or unusable answer is bought again
-    #: This process has no image API key, and its workers may draw previews instead.
+    #: This process has no image API key, and its workers may make previews instead.
     may_be_preview: bool = False
 
     @property
@@ -129,7 +129,7 @@ def credit_words(credit: Credit, *, charge: bool) -> str:
     """The state of the credit and what the replay does about it, in one sentence."""
     state = _STATE_WORDS.get(credit.state, f"the state of its credit is unclear: {credit.reason}")
     if charge:
-        return f"{state}; this replay takes a credit before drawing and returns it on failure"
+        return f"{state}; this replay takes a credit before generating and returns it on failure"
     if credit.state in PAYING:
         return f"{state}: it pays for this replay and is returned on failure"
     return f"{state}; this replay takes no credit"

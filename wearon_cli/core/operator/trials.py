@@ -25,13 +25,13 @@ PRICE_TOLERANCE: Final = 0.25
 class Retrieval:
     """Whether a purchase can be fetched again. None: its provider does not claim to support it."""
 
-    found_while_drawn: bool | None = None  # by our marker, right after the purchase
+    found_while_generated: bool | None = None  # by our marker, right after the purchase
     found_after: bool | None = None  # by our marker, once its picture was there
     fetched_again: bool | None = None  # by its ticket: the same picture
 
     @property
     def works(self) -> bool | None:
-        answers = (self.found_while_drawn, self.found_after, self.fetched_again)
+        answers = (self.found_while_generated, self.found_after, self.fetched_again)
         told = [answer for answer in answers if answer is not None]
         return all(told) if told else None
 
@@ -113,7 +113,7 @@ class Trials:
             if look_again:
                 trial = replace(trial, retrieval=await purchase.retrieval(picture))
             verified = await self.pixels.verify(picture.data)
-            marked = await self.marking.mark_drawn(verified.jpeg, picture)
+            marked = await self.marking.mark_generated(verified.jpeg, picture)
             trial = replace(trial, jpeg=marked.jpeg, marked_by=marked.by)
         except (GeneratorError, PictureProblem) as exc:
             trial = replace(trial, error=exc, took_s=trial.took_s or clock() - started_s)
@@ -131,7 +131,7 @@ class _Purchase:
     look_again: bool
     marker: str | None = None
     ticket: Ticket | None = None
-    found_while_drawn: bool | None = None
+    found_while_generated: bool | None = None
 
     async def picture(self) -> GeneratedPicture:
         """
@@ -145,7 +145,7 @@ class _Purchase:
             return state
         self.ticket = state.ticket
         if self.look_again:
-            self.found_while_drawn = await self._is_found()
+            self.found_while_generated = await self._is_found()
         return await collected(self.offer.provider, state, within_s=self.within_s)
 
     async def retrieval(self, picture: GeneratedPicture) -> Retrieval:
@@ -154,7 +154,7 @@ class _Purchase:
         if self.ticket is not None:
             again = await _told(self._is_same(picture, self.ticket))
         return Retrieval(
-            found_while_drawn=self.found_while_drawn,
+            found_while_generated=self.found_while_generated,
             found_after=await self._is_found(),
             fetched_again=again,
         )

@@ -121,20 +121,9 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     if len(rows) < 40:
         raise NotDressable("the garment is too small in its picture")
     if wearer is None:
-        middle = _middle(cloth, rows)
-        halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
-        if sum(half.armpit is None for half in halves) == 1:
-            # With one sleeve folded away, the middle of the shoulders is not the garment's.
-            high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
-            middle = (high[0] + high[-1]) / 2
-            halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
+        middle, halves = _halves(cloth, rows)
     else:
-        middle = float(wearer.joints[:, 0].mean())
-        sides = wearer.sides(np.arange(float(len(cloth))))
-        halves = [
-            _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
-            for side, edge in zip((-1, 1), sides, strict=True)
-        ]
+        middle, halves = _worn_halves(wearer, len(cloth))
         # Trousers may have the top's colour.
         cloth = cloth & (np.arange(len(cloth)) < wearer.hips[:, 1].mean())[:, None]
         rows = np.flatnonzero(cloth.any(1))
@@ -158,6 +147,28 @@ def read_garment(rgb: Rgb, cloth: Mask, wearer: Figure | None = None) -> Garment
     )
     _require_top(garment, cloth, middle, is_worn=wearer is not None)
     return garment
+
+
+def _halves(cloth: Mask, rows: NDArray[np.intp]) -> tuple[float, list[_Half]]:
+    """The column of the middle, and both sides of it."""
+    middle = _middle(cloth, rows)
+    halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
+    if sum(half.armpit is None for half in halves) == 1:
+        # With one sleeve folded away, the middle of the shoulders is not the garment's.
+        high = np.flatnonzero(cloth[: rows[0] + round(COLLAR * len(rows))].any(0))
+        middle = (high[0] + high[-1]) / 2
+        halves = [_half(cloth, middle, side, rows) for side in (-1, 1)]
+    return middle, halves
+
+
+def _worn_halves(wearer: Figure, height: int) -> tuple[float, list[_Half]]:
+    """The same by the joints of the person who wears it."""
+    middle = float(wearer.joints[:, 0].mean())
+    halves = [
+        _Half(side=side, reach=side * (edge - middle), armpit=int(wearer.armpit))
+        for side, edge in zip((-1, 1), wearer.sides(np.arange(float(height))), strict=True)
+    ]
+    return middle, halves
 
 
 def _middle(cloth: Mask, rows: NDArray[np.intp]) -> float:
@@ -191,8 +202,7 @@ def _inwards(extent: Floats, first: int, height: int, stop: int, least: float) -
     start = first + round(ARMPIT_ROWS[0] * height)
     body = float(np.median(extent[first + round(0.7 * height) : first + round(0.92 * height)]))
     rows = np.arange(start, stop)
-    drops = extent[rows - step] - extent[rows]
-    inwards = np.flatnonzero(drops > least * body)
+    inwards = np.flatnonzero(extent[rows - step] - extent[rows] > least * body)
     if not len(inwards):
         return None
     row = int(rows[inwards[0]])
@@ -239,13 +249,11 @@ def _edge(rows: Floats, left: float, right: float, corner: float = 0.0) -> Float
 def _neck(top: Floats, height: int) -> tuple[float, float]:
     """The collar's ends: in each half, the outermost point that is about as high as the highest."""
     share = np.linspace(0, 1, EDGE_POINTS)
+    halves = (share > 0.12) & (share < 0.5), (share > 0.5) & (share < 0.88)
     found = []
-    for half in (
-        share[(share > 0.12) & (share < 0.5)],
-        share[(share > 0.5) & (share < 0.88)][::-1],
-    ):
-        rows = np.interp(half, share, top)
-        found.append(float(half[np.argmax(rows <= rows.min() + 0.01 * height)]))
+    for half, inwards in zip(halves, (1, -1), strict=True):
+        rows, places = top[half][::inwards], share[half][::inwards]
+        found.append(float(places[np.argmax(rows <= rows.min() + 0.01 * height)]))
     return found[0], found[1]
 
 
@@ -255,9 +263,7 @@ def _longer_sleeve(
     columns = np.arange(cloth.shape[1])
     parts = (cloth & (columns < left[:, None]), cloth & (columns > right[:, None]))
     found: list[Sleeve] = []
-    for half, part, edge, shoulder in zip(
-        halves, parts, (left, right), (top[0], top[-1]), strict=True
-    ):
+    for half, part, edge, shoulder in zip(halves, parts, (left, right), top[[0, -1]], strict=True):
         seed = np.zeros_like(part)
         seed[: armpit + 1] = True
         piece = flood(seed, part)
@@ -278,16 +284,9 @@ def _sleeve(cloth: Mask, part: Mask, origin: Floats, side: int) -> Sleeve:
     count = np.bincount(nearest.astype(int), minlength=SLEEVE_POINTS)
     centre = np.bincount(nearest.astype(int), across, SLEEVE_POINTS) / np.maximum(count, 1)
     start = origin + steps[:, None] * along + centre[:, None] * out
-    upper = centre + reach(cloth, start, out, most)
-    lower = centre - reach(part, start, -out, most)
-    return Sleeve(
-        origin=origin,
-        along=along,
-        out=out,
-        length=length,
-        upper=median(upper, 2),
-        lower=median(lower, 2),
-    )
+    upper = median(centre + reach(cloth, start, out, most), 2)
+    lower = median(centre - reach(part, start, -out, most), 2)
+    return Sleeve(origin=origin, along=along, out=out, length=length, upper=upper, lower=lower)
 
 
 def _require_top(garment: Garment, cloth: Mask, middle: float, *, is_worn: bool) -> None:

@@ -1,4 +1,4 @@
-"""Whether drawn pictures can be signed (C2PA), and for how long."""
+"""Whether generated pictures can be signed (C2PA), and for how long."""
 
 import asyncio
 from collections.abc import Sequence

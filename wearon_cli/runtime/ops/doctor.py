@@ -18,6 +18,7 @@ from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
+from wearon_cli.core.operator.words import start_command
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.certificate_checks import check_certificate
 from wearon_cli.runtime.ops.platform_checks import check_platform_fit
@@ -125,9 +126,10 @@ async def _workers(settings: Settings) -> Sequence[Finding]:
         answers = await asyncio.to_thread(celery.control.ping, timeout=PING_S)
     finally:
         celery.close()
+    start = partial(start_command, is_local=settings.is_local)
     return [
-        _count("consumers", stats.consumers, "start `wearon consume`"),
-        _count("celery workers", len(answers), "start `wearon celery`"),
+        _count("consumers", stats.consumers, start("consume")),
+        _count("celery workers", len(answers), start("celery")),
         _purchases(halt_state(stats.halts, settings)),
     ]
 
@@ -142,9 +144,10 @@ def _purchases(state: HaltState) -> Finding:
     )
 
 
-def _count(name: str, count: int, hint: str) -> Finding:
+def _count(name: str, count: int, command: str) -> Finding:
     detail = f"{count} answering" if count else "none answers"
-    return Finding(name=name, ok=count > 0, detail=detail, hint="" if count else hint)
+    hint = "" if count else f"start `{command}`"
+    return Finding(name=name, ok=count > 0, detail=detail, hint=hint)
 
 
 async def _store(settings: Settings) -> Sequence[Finding]:

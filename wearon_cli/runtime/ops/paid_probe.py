@@ -164,7 +164,7 @@ def probe_facts(probe: Probe) -> dict[str, object]:
 def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
     """One per purchase: the picture, its price, its marks, and whether it can be fetched again."""
     return [
-        _failed(probe, probes) if probe.trial.error else _drawn(probe.purchase, probe.trial)
+        _failed(probe, probes) if probe.trial.error else _generated(probe.purchase, probe.trial)
         for probe in probes
     ]
 
@@ -172,8 +172,12 @@ def probe_findings(probes: Sequence[Probe]) -> list[Finding]:
 def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     """A failure if jobs use this API; otherwise a warning."""
     purchase, error = probe.purchase, probe.trial.error
-    others_draw = any(each.trial.error is None and each.purchase.is_configured for each in probes)
-    harmless = not purchase.is_configured or (isinstance(error, ModelUnavailable) and others_draw)
+    others_generate = any(
+        each.trial.error is None and each.purchase.is_configured for each in probes
+    )
+    harmless = not purchase.is_configured or (
+        isinstance(error, ModelUnavailable) and others_generate
+    )
     return Finding(
         name=f"bought {purchase.title}",
         ok=harmless,
@@ -183,7 +187,7 @@ def _failed(probe: Probe, probes: Sequence[Probe]) -> Finding:
     )
 
 
-def _drawn(purchase: ProbePurchase, trial: Trial) -> Finding:
+def _generated(purchase: ProbePurchase, trial: Trial) -> Finding:
     seen = (_price(trial), _marks(trial), _retrieval(purchase, trial.retrieval))
     hints = [hint for _, hint in seen if hint]
     words = [f"a picture after {trial.took_s:.1f} s", *(word for word, _ in seen if word)]
@@ -223,7 +227,7 @@ def _marks(trial: Trial) -> tuple[str, str]:
 
 def _retrieval(purchase: ProbePurchase, again: Retrieval) -> tuple[str, str]:
     looks = {
-        "found by its marker while it was being drawn": again.found_while_drawn,
+        "found by its marker while it was being generated": again.found_while_generated,
         "found by its marker afterwards": again.found_after,
         "fetched again by its ticket": again.fetched_again,
     }

@@ -64,7 +64,7 @@ def _model_pictures(settings: Settings) -> Finding:
     most = max(model.max_pictures for model in models)
     name, wanted = "pictures of a job", USUAL_MOST_PICTURES
     if most >= wanted:
-        return Finding(name=name, ok=True, detail=f"up to {most} are drawn")
+        return Finding(name=name, ok=True, detail=f"up to {most} are used")
     return Finding(
         name=name,
         ok=True,

@@ -122,7 +122,7 @@ local function ended(job, now, outcome, micro_usd, model, cause)
   local has_none = not has_picture and job.picture_held == ''
   if job.ticket ~= '' and has_none then changes.lane = 'paid' end
   local purchase = cjson.decode(job.purchase)
-  if not has_picture then
+  if not has_picture and not purchase.free then
     local failed = cause and cause ~= '' and cjson.decode(cause) or {}
     failed.provider, failed.model = purchase.provider, purchase.model
     changes.failed_call = cjson.encode(failed)

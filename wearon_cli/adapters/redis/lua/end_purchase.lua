@@ -2,7 +2,7 @@
 -- ARGV: session_id, token, facts, outcome, cost in micro-USD or '', model or '', usage or '',
 -- cause or '', a field of the job to mark or ''
 -- Ends the open purchase. With a usage its picture is stored; else it never will be, or, with a
--- mark, only if no better one is drawn.
+-- mark, only if no better one is bought.
 local id, token, facts, outcome, micro_usd, model, usage, cause, mark = unpack(ARGV)
 local now = time()
 local job = read(id, 'token', 'lines', 'stored', unpack(PURCHASE))

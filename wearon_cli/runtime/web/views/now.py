@@ -8,6 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.minutes import EndingCount, in_steps
+from wearon_cli.core.operator.queue_stats import QueueStats
+from wearon_cli.core.operator.words import start_command
 from wearon_cli.core.session import utc_now
 from wearon_cli.runtime.web import charts
 from wearon_cli.runtime.web.live import stream
@@ -73,6 +75,7 @@ async def now_facts(site: Site) -> dict[str, Any]:
         "stats": stats,
         "halt": halt_state(stats.halts, site.settings),
         "workers": workers,
+        "start": _start(stats, is_local=site.settings.is_local),
         "waited_s": waited_s,
         "limit": site.settings.requests_per_minute,
         "limit_meter": charts.meter(
@@ -91,6 +94,11 @@ async def now_facts(site: Site) -> dict[str, Any]:
         "cost_usd": sum(row.cost_usd for row in book),
         "purchases": sum(row.count for row in book),
     }
+
+
+def _start(stats: QueueStats, *, is_local: bool) -> str:
+    """The command that starts the role that is missing first."""
+    return start_command("celery" if stats.consumers else "consume", is_local=is_local)
 
 
 def causes_of(steps: list[EndingCount]) -> list[tuple[str, int]]:

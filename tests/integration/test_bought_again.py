@@ -1,5 +1,5 @@
 """
-A suspect picture is drawn again, over the loopback APIs of providers that can be asked for a lost
+A suspect picture is bought again, over the loopback APIs of providers that can be asked for a lost
 purchase. Whatever becomes of the second picture, the first is delivered or kept.
 
 The checks are scripted: the first picture of a session is suspect. tests/integration/test_checks.py
@@ -90,7 +90,7 @@ async def world(make_world: MakeWorld, sold_by: ProviderUnderTest) -> World:
 
 @pytest.fixture
 async def hurried(make_world: MakeWorld, sold_by: ProviderUnderTest) -> World:
-    """It waits 2 s for a picture: a first one is drawn in 0.02 s, also on a busy machine."""
+    """It waits 2 s for a picture: a first one is generated in 0.02 s, also on a busy machine."""
     settings = {"check_results": "retry", "openai_timeout_s": 2.0}
     return await with_scripted_checks(await make_world(sold_by=sold_by, **settings))
 
@@ -321,7 +321,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_nothing(
         if not crashed:
             break
     assert steps.count("submit") == 2, steps
-    assert {"draw_again", "keep_picture", "picture_stored", "complete", "close"} & {*steps}
+    assert {"buy_again", "keep_picture", "picture_stored", "complete", "close"} & {*steps}
 
 
 async def platform_fails(world: World, key: SessionKey) -> None:
@@ -375,7 +375,7 @@ async def test_a_worker_killed_at_any_step_of_failing_a_suspect_picture_refunds_
     [
         pytest.param("start_purchase", True, FIRST, {"unused": 1}, id="before the second"),
         pytest.param("collect", True, SECOND, {"unused": 2}, id="the second is there"),
-        pytest.param("collect", False, FIRST, {"unused": 1, "lost": 1}, id="still being drawn"),
+        pytest.param("collect", False, FIRST, {"unused": 1, "lost": 1}, id="still being generated"),
     ],
 )
 async def test_of_a_session_that_ended_meanwhile_a_picture_is_kept_for_a_person(
