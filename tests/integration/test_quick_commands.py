@@ -27,7 +27,7 @@ main()
 UNUSED_BY_RUNS = {
     *("PIL", "celery", "fastapi", "httpx", "kombu", "limits", "mediapipe", "numpy", "postgrest"),
     *("prometheus_client", "scipy", "starlette", "storage3", "supabase", "uvicorn"),
-    *("anyio", "pydantic_settings", "structlog"),
+    *("anyio", "ctypes", "encodings.idna", "pydantic_settings", "structlog"),
     *("wearon_cli.core.body.pose", "wearon_cli.core.jobs.generation"),
     *("wearon_cli.core.contract", "wearon_cli.core.jobs.events"),
     *("wearon_cli.core.jobs.settlement", "wearon_cli.core.operator.undo"),
@@ -36,6 +36,8 @@ UNUSED_BY_RUNS = {
 TABLES = {"rich", "wearon_cli.cli.tables", "wearon_cli.cli.looks"}
 #: What a run that reads no session does not need.
 INSPECTOR = {"wearon_cli.core.operator.inspector", "wearon_cli.core.jobs.journal"}
+#: What `status` needs only on a terminal.
+LIVE = {"rich.live", "wearon_cli.cli.status_screen", "wearon_cli.cli.session_table"}
 #: Modules that no help page needs.
 UNUSED_BY_HELP = UNUSED_BY_RUNS | {
     *("anyio", "platformdirs", "pydantic", "pydantic_settings", "redis", "sqlite3", "structlog"),
@@ -89,7 +91,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     [
         pytest.param(("sessions",), 0, TABLES, id="sessions"),
         pytest.param(("session", NO_SESSION), NOT_FOUND, TABLES, id="session"),
-        pytest.param(("status", "--once"), 0, {"rich.live"}, id="status"),
+        pytest.param(("status", "--once"), 0, INSPECTOR | LIVE, id="status"),
         pytest.param(("dead-letters", "list"), 0, TABLES | INSPECTOR, id="dead-letters"),
         pytest.param(("costs",), 0, INSPECTOR, id="costs"),
         pytest.param(("failures",), 0, INSPECTOR, id="failures"),
