@@ -41,9 +41,9 @@ BROKEN_PIPE_EXIT: Final = 141
 
 #: Commands that run until they are told to stop.
 SERVERS: Final = frozenset({"all", "consume", "celery", "serve", "web"})
-#: New objects after which Python looks for garbage, for all other commands: importing makes a
-#: hundred thousand objects and no garbage, and is by default interrupted after every 700.
-FEW_COLLECTIONS: Final = 200_000
+#: New objects after which Python looks for garbage, for all other commands: importing makes up to
+#: a hundred thousand objects and no garbage, and is by default interrupted after every 700.
+FEW_COLLECTIONS: Final = 100_000
 
 HELP_NAMES: Final = ["-h", "--help"]
 
