@@ -4,6 +4,7 @@ The `wearon` command: its table of subcommands, and the one place where errors b
 A subcommand's module is imported only when it is called, which keeps `wearon --help` fast.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -40,9 +41,9 @@ BROKEN_PIPE_EXIT: Final = 141
 
 #: Commands that run until they are told to stop.
 SERVERS: Final = frozenset({"all", "consume", "celery", "serve", "web"})
-#: New objects after which Python looks for garbage, for all other commands: importing makes a
-#: hundred thousand objects and no garbage, and is by default interrupted after every 700.
-FEW_COLLECTIONS: Final = 50_000
+#: New objects after which Python looks for garbage, for all other commands: importing makes up to
+#: a hundred thousand objects and no garbage, and is by default interrupted after every 700.
+FEW_COLLECTIONS: Final = 100_000
 
 HELP_NAMES: Final = ["-h", "--help"]
 
@@ -355,6 +356,8 @@ def main() -> None:
     """Run the command line of this process."""
     if not SERVERS.intersection(sys.argv[1:2]):
         gc.set_threshold(FEW_COLLECTIONS)
+        # At its end Python would look through all modules for garbage, several times.
+        atexit.register(gc.freeze)
     # Pydantic would look for plugins in the metadata of every installed package: 10 to 30 ms.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # noqa: TID251 - read by no setting
     typer.main.get_command(app).main(prog_name="wearon")

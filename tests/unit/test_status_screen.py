@@ -8,7 +8,8 @@ import pytest
 from devkit.drawing import drawn
 from devkit.idle_queue import IDLE
 from wearon_cli.cli import status_screen
-from wearon_cli.cli.status_screen import Look, View, screen_of, status_table
+from wearon_cli.cli.status_screen import View, screen_of
+from wearon_cli.cli.status_table import Look, status_table
 from wearon_cli.core.jobs.breakers import Halt
 from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.inspector import Listed

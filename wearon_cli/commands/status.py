@@ -1,5 +1,6 @@
 """`wearon status`: the state of the queue, the workers and the calls."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -14,9 +15,11 @@ from wearon_cli.core.session import Status, utc_now
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from wearon_cli.cli.status_screen import Look
+    from wearon_cli.cli.status_table import Look
+    from wearon_cli.core.operator.inspector import Listed
     from wearon_cli.core.operator.minutes import EndingCount
     from wearon_cli.core.operator.queue_stats import QueueStats
+    from wearon_cli.core.session import Session
     from wearon_cli.core.settings import Settings
     from wearon_cli.wiring.operator import OperatorTools
 
@@ -51,13 +54,15 @@ def status(
     as_json = ctx.find_root().obj.as_json
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:
-        from wearon_cli.cli.status_screen import live, status_table
-
         console = stdout_console()
         look = partial(_look, tools, settings)
         if once or as_json or not console.is_terminal:
+            from wearon_cli.cli.status_table import status_table
+
             found = await look()
             return Result(data=_facts(found), lines=[status_table(found)])
+        from wearon_cli.cli.status_screen import live
+
         await live(look, partial(_session, tools, settings), console, every_s=every)
         return Result()
 
@@ -65,29 +70,36 @@ def status(
 
 
 async def _look(tools: "OperatorTools", settings: "Settings") -> "Look":
-    from wearon_cli.cli.status_screen import MOST_FAILURES, Look
+    from wearon_cli.cli.status_table import MOST_FAILURES, Look
     from wearon_cli.core.jobs.halts import halt_state
-    from wearon_cli.core.operator.inspector import Listed
     from wearon_cli.core.operator.session_stats import session_stats
 
     now = utc_now()
     rows = await tools.sessions.since(now - HOUR, limit=MOST_ROWS)
     book = await tools.book.rows(now.date(), now.date())
     stats = await tools.queue_stats.look()
-    failed = [row for row in rows if row.status is Status.FAILED][:MOST_CAUSES]
-    causes = await tools.inspector.error_classes(failed)
+    failures = await _failures(tools, rows)
     return Look(
         stats=stats,
         halt=halt_state(stats.halts, settings),
-        hour=session_stats(rows, causes),
+        hour=session_stats(rows, [each.cause for each in failures]),
         minutes=await _minutes(tools, now),
         cost_today_usd=sum(row.cost_usd for row in book),
         requests_per_minute=settings.requests_per_minute,
-        failures=[
-            Listed(session=row, cause=each) for row, each in zip(failed, causes, strict=True)
-        ][:MOST_FAILURES],
+        failures=failures[:MOST_FAILURES],
         is_local=settings.is_local,
     )
+
+
+async def _failures(tools: "OperatorTools", rows: "Sequence[Session]") -> "list[Listed]":
+    """The newest failures, with their causes. Without one, the inspector is not imported."""
+    failed = [row for row in rows if row.status is Status.FAILED][:MOST_CAUSES]
+    if not failed:
+        return []
+    from wearon_cli.core.operator.inspector import Listed
+
+    causes = await tools.inspector.error_classes(failed)
+    return [Listed(session=row, cause=each) for row, each in zip(failed, causes, strict=True)]
 
 
 async def _minutes(tools: "OperatorTools", now: datetime) -> "list[EndingCount]":

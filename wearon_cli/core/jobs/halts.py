@@ -9,13 +9,15 @@ rules of the release (adapters/redis/lua/breakers.lua and recover.lua).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wearon_cli.core.cross_checks import PLATFORM_CRON_S
 from wearon_cli.core.jobs.breakers import STORAGE, Halt, provider_breaker
-from wearon_cli.core.jobs.journal import JobEntry
 from wearon_cli.core.session import Channel, Session
-from wearon_cli.core.settings import Settings
+
+if TYPE_CHECKING:
+    from wearon_cli.core.jobs.journal import JobEntry
+    from wearon_cli.core.settings import Settings
 
 _CLOCK: Final = "%H:%M:%S UTC"
 
@@ -48,7 +50,7 @@ class HaltState:
         )
 
 
-def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
+def halt_state(halts: Sequence[Halt], settings: "Settings") -> HaltState:
     """
     Args:
         halts: Every open breaker.
@@ -67,7 +69,9 @@ def halt_state(halts: Sequence[Halt], settings: Settings) -> HaltState:
     )
 
 
-def refund_at(state: HaltState, row: Session, job: JobEntry, settings: Settings) -> datetime | None:
+def refund_at(
+    state: HaltState, row: Session, job: "JobEntry", settings: "Settings"
+) -> datetime | None:
     """
     When this job fails and its credit is refunded if the halt does not end; None: nothing is
     halted, or the job buys nothing any more. A b2c session fails at the latest when the platform

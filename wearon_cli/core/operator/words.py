@@ -32,11 +32,6 @@ _RETURNED_BY: Final = {
 }
 
 
-def start_command(role: str, *, is_local: bool) -> str:
-    """What starts a missing role; on a local stack one command starts all of them."""
-    return "wearon all --local" if is_local else f"wearon {role}"
-
-
 def credit_words(credit: Credit) -> str:
     """The state of the credit, as a sentence."""
     if credit.state is CreditState.UNCLEAR:

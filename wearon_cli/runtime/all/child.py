@@ -2,7 +2,6 @@
 ready.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -24,6 +23,8 @@ def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """
     if not sys.platform.startswith("linux"):
         return None
+    import ctypes  # needed only where a child is started
+
     prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork
 
     def ask() -> None:

@@ -276,7 +276,9 @@ def _answers(url: str) -> bool:
     try:
         address = urlsplit(url)
         place = (address.hostname, address.port or 0)
-        with socket.create_connection(place, timeout=ANSWER_S) as server:
+        with socket.socket() as server:  # IPv4; to look up a name would import its encoding
+            server.settimeout(ANSWER_S)
+            server.connect(place)
             server.sendall(b"PING\r\n")
             return server.recv(len(PONG)) == PONG
     except (OSError, ValueError):  # nobody listens there; or this is no address

@@ -18,7 +18,7 @@ from wearon_cli.adapters.redis.client import connect
 from wearon_cli.core.errors import WearonError
 from wearon_cli.core.jobs.halts import HaltState, halt_state
 from wearon_cli.core.operator.checks import Finding
-from wearon_cli.core.operator.words import start_command
+from wearon_cli.core.operator.roles import start_command
 from wearon_cli.core.settings import Settings
 from wearon_cli.runtime.ops.certificate_checks import check_certificate
 from wearon_cli.runtime.ops.platform_checks import check_platform_fit

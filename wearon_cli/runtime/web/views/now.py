@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from wearon_cli.core.jobs.halts import halt_state
 from wearon_cli.core.operator.minutes import EndingCount, in_steps
 from wearon_cli.core.operator.queue_stats import QueueStats
-from wearon_cli.core.operator.words import start_command
+from wearon_cli.core.operator.roles import start_command
 from wearon_cli.core.session import utc_now
 from wearon_cli.runtime.web import charts
 from wearon_cli.runtime.web.live import stream
