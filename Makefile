@@ -2,11 +2,14 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format coverage bench bench-body chaos docs lock clean
 
-# Three at a time on 2 cores: many tests wait for processes most of their time. A file stays in one
+# Five at a time on 2 cores: many tests wait for processes most of their time. A file stays in one
 # process, and slow files start first (tests/conftest.py).
-JOBS ?= 3
+JOBS ?= 5
 PYTEST := .venv/bin/python -m pytest
 SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# Tests start hundreds of processes; without bytecode files each one compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18

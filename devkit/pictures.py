@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,13 @@ def exif(orientation: int, order: str = "<") -> bytes:
     )
 
 
+@cache
 def photo_12mp(*, grain: float = 4.0) -> Image.Image:
-    """4000 px high, from a render: enlarged, with the grain of a phone's sensor."""
+    """
+    4000 px high, from a render: enlarged, with the grain of a phone's sensor.
+
+    It takes a second to make and is shared: change a copy.
+    """
     big = Image.open(PERSON).convert("RGB").resize((3000, 4000), Image.Resampling.BICUBIC)
     noise = np.random.default_rng(1).normal(0, grain, (4000, 3000, 3))
     return Image.fromarray((np.asarray(big) + noise).clip(0, 255).astype(np.uint8))

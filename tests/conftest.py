@@ -34,6 +34,8 @@ SURROUNDINGS = (
 
 #: The folders of tests.
 SLOWEST_FIRST = ("acceptance", "integration", "contract", "unit")
+#: The unit tests that compute longest: 35 s and 10 s of the 75 s of them all.
+LONG_UNIT_TESTS = ("test_preview.py", "test_pictures.py")
 
 # A busy machine draws and runs its examples slowly.
 settings.register_profile(
@@ -43,8 +45,13 @@ settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow folders first, so that the files started last are short."""
-    items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.parent.name))
+    """Slow folders and files first, so that the files started last are short."""
+    items.sort(
+        key=lambda item: (
+            SLOWEST_FIRST.index(item.path.parent.name),
+            item.path.name not in LONG_UNIT_TESTS,
+        )
+    )
 
 
 @pytest.fixture

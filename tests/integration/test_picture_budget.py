@@ -90,19 +90,24 @@ def measured_bytes(work: str, data: bytes) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.fixture(scope="module", params=PICTURES)
+def picture(request: pytest.FixtureRequest) -> bytes:
+    """Each of them, drawn once and held only while its tests run."""
+    return PICTURES[request.param]()
+
+
 @pytest.mark.parametrize("work", ["prepare", "verify"])
-def test_no_picture_takes_more_memory_than_estimated(name: str, work: str) -> None:
-    data = PICTURES[name]()
-    need_bytes = prepare_need(data) if work == "prepare" else verify_need(data)
-    assert measured_bytes(work, data) <= need_bytes
+def test_no_picture_takes_more_memory_than_estimated(picture: bytes, work: str) -> None:
+    need_bytes = prepare_need(picture) if work == "prepare" else verify_need(picture)
+    assert measured_bytes(work, picture) <= need_bytes
 
 
-@pytest.mark.parametrize("name", ["PNG, RGBA", "WebP", "JPEG, progressive, full colour"])
-def test_the_estimate_is_not_much_above_the_real_memory(name: str) -> None:
+@pytest.mark.parametrize(
+    "picture", ["PNG, RGBA", "WebP", "JPEG, progressive, full colour"], indirect=True
+)
+def test_the_estimate_is_not_much_above_the_real_memory(picture: bytes) -> None:
     """Otherwise it would refuse readable photos."""
-    data = PICTURES[name]()
-    assert prepare_need(data) < 2 * measured_bytes("prepare", data)
+    assert prepare_need(picture) < 2 * measured_bytes("prepare", picture)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -182,30 +182,62 @@ def layered() -> list[str]:
     return [name for name in modules() if layer(name) in LAYERS]
 
 
+def of_core() -> list[str]:
+    return [name for name in modules() if layer(name) == "core"]
+
+
+def tops_of(name: str) -> set[str]:
+    """The packages that a module imports from."""
+    return {each.partition(".")[0] for each in imports(name)}
+
+
+def broken_by[T: (str, Path)](
+    violations: Callable[[T], object], among: Iterable[T]
+) -> dict[T, object]:
+    """
+    What breaks a rule, for each module that breaks it.
+
+    One test for each rule, not for each rule and module: these are thousands, and every process
+    that runs tests collects them all.
+    """
+    names = list(among)
+    assert names, "the rule is about no module"
+    return {name: found for name in names if (found := violations(name))}
+
+
 def test_every_module_belongs_to_a_layer() -> None:
     assert set(modules()) - set(layered()) == {"", "__main__"}
 
 
-@pytest.mark.parametrize("name", layered())
-def test_arrows_point_down_only(name: str) -> None:
-    below = LAYERS[: LAYERS.index(layer(name)) + 1]
-    assert {each for each in own_imports(name) if layer(each) not in below} == set()
+def test_arrows_point_down_only() -> None:
+    def above(name: str) -> set[str]:
+        below = LAYERS[: LAYERS.index(layer(name)) + 1]
+        return {each for each in own_imports(name) if layer(each) not in below}
+
+    assert broken_by(above, layered()) == {}
 
 
-@pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_core_imports_no_vendor_library(name: str) -> None:
-    tops = {each.partition(".")[0] for each in imports(name)}
-    assert tops - set(sys.stdlib_module_names) - {PACKAGE} <= CORE_LIBRARIES
+def test_core_imports_no_vendor_library() -> None:
+    allowed = CORE_LIBRARIES | set(sys.stdlib_module_names) | {PACKAGE}
+    assert broken_by(lambda name: tops_of(name) - allowed, of_core()) == {}
 
 
-@pytest.mark.parametrize("name", layered())
-def test_a_library_is_imported_where_it_belongs(name: str) -> None:
+def test_a_library_is_imported_where_it_belongs() -> None:
     """One that is new belongs into `LIBRARIES`, with the adapter or process that it is for."""
-    tops = {each.partition(".")[0] for each in imports(name)} - {PACKAGE}
-    for library in tops - CORE_LIBRARIES - (set(sys.stdlib_module_names) - set(LIBRARIES)):
+    anywhere = CORE_LIBRARIES | (set(sys.stdlib_module_names) - set(LIBRARIES)) | {PACKAGE}
+
+    def is_at_home(name: str, library: str) -> bool:
         homes = LIBRARIES.get(library, ())
-        at_home = any(f"{name}.".startswith(f"{home}.") for home in homes)
-        assert at_home or (name, library) in LIBRARY_EXCEPTIONS, f"{name} imports {library}"
+        return any(f"{name}.".startswith(f"{home}.") for home in homes)
+
+    def away(name: str) -> set[str]:
+        return {
+            library
+            for library in tops_of(name) - anywhere
+            if not is_at_home(name, library) and (name, library) not in LIBRARY_EXCEPTIONS
+        }
+
+    assert broken_by(away, layered()) == {}
 
 
 def test_what_is_allowed_is_needed() -> None:
@@ -285,57 +317,62 @@ def test_the_commands_folder_has_only_commands(name: str) -> None:
     assert public_in(modules()[name]) - COMMAND_EXTRAS.get(module, set()) == commands
 
 
-@pytest.mark.parametrize("name", modules())
-def test_the_package_needs_nothing_around_it(name: str) -> None:
-    assert {each.partition(".")[0] for each in imports(name)} & set(OUTSIDE) == set()
+def test_the_package_needs_nothing_around_it() -> None:
+    assert broken_by(lambda name: tops_of(name) & set(OUTSIDE), modules()) == {}
 
 
-@pytest.mark.parametrize("path", files_of("devkit"), ids=lambda path: path.stem)
-def test_devkit_imports_only_the_package(path: Path) -> None:
-    tops = {each.partition(".")[0] for each in imported_by(path)}
-    assert tops & (set(OUTSIDE) - {"devkit"}) == set()
+def tops_imported_by(path: Path) -> set[str]:
+    return {each.partition(".")[0] for each in imported_by(path)}
 
 
-@pytest.mark.parametrize("path", files_of("tests"), ids=lambda path: path.stem)
-def test_tests_import_no_other_tests(path: Path) -> None:
+def test_devkit_imports_only_the_package() -> None:
+    others = set(OUTSIDE) - {"devkit"}
+    assert broken_by(lambda path: tops_imported_by(path) & others, files_of("devkit")) == {}
+
+
+def test_tests_import_no_other_tests() -> None:
     """Shared code is a fixture or is in devkit."""
-    own_modules = {each.stem for each in files_of("tests")} | {"tests"}
-    assert {each.partition(".")[0] for each in imported_by(path)} & own_modules == set()
+    tests = files_of("tests")
+    own_modules = {each.stem for each in tests} | {"tests"}
+    assert broken_by(lambda path: tops_imported_by(path) & own_modules, tests) == {}
 
 
-@pytest.mark.parametrize("name", [each for each in layered() if layer(each) == "core"])
-def test_packages_of_core_import_only_what_they_may(name: str) -> None:
-    wing = name.split(".")[1] if name.count(".") > 1 else ""
-    others = (
-        {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1} - {wing} - COMMON
-    )
-    assert others <= MAY_LOOK_AT.get(wing, set())
+def test_packages_of_core_import_only_what_they_may() -> None:
+    def others(name: str) -> set[str]:
+        wing = name.split(".")[1] if name.count(".") > 1 else ""
+        seen = {each.split(".")[1] for each in own_imports(name) if each.count(".") > 1}
+        return seen - {wing} - COMMON - MAY_LOOK_AT.get(wing, set())
+
+    assert broken_by(others, of_core()) == {}
 
 
-@pytest.mark.parametrize("name", modules())
-def test_no_private_name_is_imported(name: str) -> None:
-    private = {
-        alias.name
-        for node in ast.walk(modules()[name])
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.name.startswith("_") and not alias.name.endswith("__")
-    }
-    assert private == set()
+def test_no_private_name_is_imported() -> None:
+    def private(name: str) -> set[str]:
+        return {
+            alias.name
+            for node in ast.walk(modules()[name])
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if alias.name.startswith("_") and not alias.name.endswith("__")
+        }
+
+    assert broken_by(private, modules()) == {}
 
 
-@pytest.mark.parametrize("name", modules())
-def test_importing_a_module_does_nothing(name: str) -> None:
+def test_importing_a_module_does_nothing() -> None:
     """It defines names. Programs do their work under `if __name__ == "__main__"`."""
     defines = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     names = ast.Assign | ast.AnnAssign | ast.TypeAlias
-    does = [
-        ast.unparse(node)
-        for node in modules()[name].body[1:]  # after its docstring
-        if not isinstance(node, defines | names)
-        and not (isinstance(node, ast.If) and ast.unparse(node.test) in HARMLESS_TESTS)
-    ]
-    assert does == []
+
+    def does(name: str) -> list[str]:
+        return [
+            ast.unparse(node)
+            for node in modules()[name].body[1:]  # after its docstring
+            if not isinstance(node, defines | names)
+            and not (isinstance(node, ast.If) and ast.unparse(node.test) in HARMLESS_TESTS)
+        ]
+
+    assert broken_by(does, modules()) == {}
 
 
 def test_there_is_no_import_cycle() -> None:
@@ -371,14 +408,12 @@ def touches_environment(name: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", modules())
-def test_the_environment_is_read_in_one_place(name: str) -> None:
-    assert not touches_environment(name) or name in ENVIRONMENT_READERS
+def test_the_environment_is_read_in_one_place() -> None:
+    assert set(broken_by(touches_environment, modules())) <= set(ENVIRONMENT_READERS)
 
 
-@pytest.mark.parametrize("name", modules())
-def test_mediapipe_is_imported_only_with_its_reports_blocked(name: str) -> None:
-    """Otherwise this process would report to MediaPipe's vendor (docs/security.md)."""
+def unguarded_imports(name: str) -> list[int]:
+    """Lines that import MediaPipe outside of `with guarded_import()`."""
     tree = modules()[name]
     guards = [
         range(node.lineno, (node.end_lineno or 0) + 1)
@@ -392,7 +427,12 @@ def test_mediapipe_is_imported_only_with_its_reports_blocked(name: str) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         and any(each.startswith("mediapipe.tasks") for each in names_of(node))
     ]
-    assert all(any(line in guard for guard in guards) for line in imported)
+    return [line for line in imported if not any(line in guard for guard in guards)]
+
+
+def test_mediapipe_is_imported_only_with_its_reports_blocked() -> None:
+    """Otherwise this process would report to MediaPipe's vendor (docs/security.md)."""
+    assert broken_by(unguarded_imports, modules()) == {}
 
 
 def catches_all(node: ast.AST) -> bool:
@@ -408,14 +448,15 @@ def catches_all(node: ast.AST) -> bool:
     return bool(named & {"Exception", "BaseException"})
 
 
-@pytest.mark.parametrize("name", modules())
-def test_nothing_swallows_every_exception(name: str) -> None:
-    broad = {
-        node.lineno
-        for node in ast.walk(modules()[name])
-        if isinstance(node, ast.ExceptHandler | ast.Call) and catches_all(node)
-    }
-    assert not broad or name in CATCH_ALL
+def test_nothing_swallows_every_exception() -> None:
+    def broad(name: str) -> set[int]:
+        return {
+            node.lineno
+            for node in ast.walk(modules()[name])
+            if isinstance(node, ast.ExceptHandler | ast.Call) and catches_all(node)
+        }
+
+    assert broken_by(broad, set(modules()) - set(CATCH_ALL)) == {}
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -425,14 +466,21 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or 0) - function.lineno + 1 - doc_lines
 
 
-@pytest.mark.parametrize("name", modules())
-def test_modules_and_functions_stay_short(name: str) -> None:
-    tree = modules()[name]
-    lines = max((node.end_lineno or 0 for node in tree.body), default=0)
-    assert (lines > MAX_MODULE_LINES) == (name in LONG_MODULES)
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    counts = [(each.name, code_lines(each)) for each in functions]
-    assert [(name, count) for name, count in counts if count > MAX_FUNCTION_LINES] == []
+def test_modules_stay_short() -> None:
+    def is_long(name: str) -> bool:
+        return max((n.end_lineno or 0 for n in modules()[name].body), default=0) > MAX_MODULE_LINES
+
+    assert set(broken_by(is_long, modules())) == set(LONG_MODULES)
+
+
+def test_functions_stay_short() -> None:
+    def long(name: str) -> dict[str, int]:
+        nodes = ast.walk(modules()[name])
+        functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        counts = {each.name: code_lines(each) for each in functions}
+        return {each: count for each, count in counts.items() if count > MAX_FUNCTION_LINES}
+
+    assert broken_by(long, modules()) == {}
 
 
 def test_a_public_class_has_a_name_of_its_own() -> None:
@@ -445,14 +493,16 @@ def test_a_public_class_has_a_name_of_its_own() -> None:
     assert {name: where for name, where in homes.items() if len(where) > 1} == SHARED_NAMES
 
 
-@pytest.mark.parametrize("name", [each for each in modules() if each != "core.errors"])
-def test_every_error_is_defined_in_one_file(name: str) -> None:
+def test_every_error_is_defined_in_one_file() -> None:
     tree = {each.name for each in modules()["core.errors"].body if isinstance(each, ast.ClassDef)}
-    classes = [each for each in ast.walk(modules()[name]) if isinstance(each, ast.ClassDef)]
-    bases = {ast.unparse(base).rpartition(".")[2] for each in classes for base in each.bases}
-    assert bases & (tree - {"Reaction"}) == set()
+
+    def bases(name: str) -> set[str]:
+        classes = [each for each in ast.walk(modules()[name]) if isinstance(each, ast.ClassDef)]
+        found = {ast.unparse(base).rpartition(".")[2] for each in classes for base in each.bases}
+        return found & (tree - {"Reaction"})
+
+    assert broken_by(bases, set(modules()) - {"core.errors"}) == {}
 
 
-@pytest.mark.parametrize("name", modules())
-def test_every_module_has_a_docstring(name: str) -> None:
-    assert ast.get_docstring(modules()[name])
+def test_every_module_has_a_docstring() -> None:
+    assert broken_by(lambda name: not ast.get_docstring(modules()[name]), modules()) == {}

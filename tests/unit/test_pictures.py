@@ -254,7 +254,8 @@ def test_the_similarity_measure_detects_blur() -> None:
 
 # ------------------------------------------------------------------------------ refusals
 
-WHOLE = {kind: kit.encode(kit.photo_12mp().resize((300, 400)), kind) for kind in ("JPEG", "PNG")}
+SMALL = Image.open(kit.PERSON).convert("RGB").resize((300, 400))
+WHOLE = {kind: kit.encode(SMALL, kind) for kind in ("JPEG", "PNG")}
 WHOLE["WEBP"] = kit.encode(kit.corners(300, 400), "WEBP")
 LOSSLESS = kit.encode(kit.corners(300, 400), "WEBP", lossless=True)
 ANIMATED = kit.encode(
