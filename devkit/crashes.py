@@ -70,3 +70,14 @@ async def let_others_finish(world: World) -> None:
             return
         await world.pass_time()
         await world.run_all()
+
+
+async def killed_at(world: World, step: int, *, after: bool) -> bool:
+    """
+    Run all jobs, with the worker killed before or after this step to the outside, and let others
+    finish. False when there is no such step: `world.fuse.burnt` names the last one.
+    """
+    world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
+    crashed = await run_until_crash(world)
+    await let_others_finish(world)
+    return crashed

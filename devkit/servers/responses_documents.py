@@ -1,4 +1,4 @@
-"""What the loopback of OpenAI's Responses says of a drawing: its response, status and output items."""
+"""What the loopback Responses API says of a drawing: the response, its status, its output items."""
 
 import base64
 import time

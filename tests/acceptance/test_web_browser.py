@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 MAX_WAIT_MS = 10_000
 expect.set_options(timeout=MAX_WAIT_MS)
 PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 860}
+DESKTOP = {"width": 1280, "height": 860}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def browser(site: RunningPage) -> Iterator[Browser]:
 @contextmanager
 def visit(browser: Browser, site: RunningPage, **options: Any) -> Iterator[Page]:
     """A browser that has opened the first address; its errors fail the test."""
-    context = browser.new_context(**{"viewport": DESK, **options})
+    context = browser.new_context(**{"viewport": DESKTOP, **options})
     context.set_default_timeout(MAX_WAIT_MS)
     try:
         with complaints(context) as heard:
@@ -367,7 +367,7 @@ def test_a_dead_letter_is_dropped(browser: Browser, site: RunningPage, stack: Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["wide", "phone"])
 def test_no_page_has_an_accessibility_violation(
     browser: Browser, site: RunningPage, stack: PageStack, scheme: str, size: dict[str, int]
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from devkit.accounts import USER
-from devkit.crashes import b2c, let_others_finish, run_until_crash
+from devkit.crashes import b2c, killed_at, let_others_finish, run_until_crash
 from devkit.faults import Crash, Faulty
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import BackgroundRule
@@ -305,9 +305,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_nothing(
         drawings.orders = 0
         before = await world.ledger.user_balance(USER)
         key = await b2c(world)
-        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
-        crashed = await run_until_crash(world)
-        await let_others_finish(world)
+        crashed = await killed_at(world, step, after=after)
         steps.append(world.fuse.burnt)
         where = f"{'after' if after else 'before'} step {step}, {world.fuse.burnt}"
         assert (await world.row(key)).status is Status.COMPLETED, where

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from devkit.accounts import credits_left
-from devkit.crashes import SALES, b2c, let_others_finish, run_until_crash
+from devkit.crashes import SALES, b2c, killed_at, let_others_finish
 from devkit.world import World
 from wearon_cli.core.errors import GenerationRefused, PictureUnavailable
 from wearon_cli.core.jobs.journal import Ending, Purchase
@@ -33,9 +33,7 @@ async def crash_everywhere(
         world.generator.paid.clear()
         world.generator.plan = [GenerationRefused()] * 3 if fate == "refused" else []
         world.fetcher.plan = [PictureUnavailable()] * 6 if fate == "no picture" else []
-        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
-        crashed = await run_until_crash(world)
-        await let_others_finish(world)
+        crashed = await killed_at(world, step, after=after)
         where = f"{sale.__name__}, {fate}, step {step}, {'after' if after else 'before'}"
         row = await world.row(key)
         wanted = Status.COMPLETED if fate == "picture" else Status.FAILED

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from devkit.accounts import credits_left
-from devkit.crashes import b2c, let_others_finish, replay, run_until_crash
+from devkit.crashes import b2c, killed_at, let_others_finish, replay, run_until_crash
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import TAKEN, BackgroundRule
 from devkit.servers.image_api_faults import Latency
@@ -89,9 +89,7 @@ async def test_a_picture_is_bought_once_whatever_step_the_worker_dies_at(
         await world.redis.flushall()
         sold_by.api.drawings.taken.clear()
         key = await b2c(world)
-        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
-        crashed = await run_until_crash(world)
-        await let_others_finish(world)
+        crashed = await killed_at(world, step, after=after)
         steps.append(world.fuse.burnt)
         where = f"{'after' if after else 'before'} step {step}, {world.fuse.burnt}"
         id_is_lost = sold_by.kind == "responses" and steps[-1] == (

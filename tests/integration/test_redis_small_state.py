@@ -47,7 +47,7 @@ async def test_the_refund_lock_lets_one_in_and_stays_after_an_error(redis: Clien
 async def test_who_outlasts_the_refund_lock_does_not_release_the_next_holders(
     redis: Client,
 ) -> None:
-    """Seen: it deleted the lock of another, and a third one came in beside that."""
+    """Seen: it deleted the lock of another, and a third one took it as well."""
     lock = RedisRefundLock(redis)
     async with lock.hold("s1"):
         await redis.delete(keys.refund_lock("s1"))  # the process was suspended, and it ran out

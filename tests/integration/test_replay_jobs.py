@@ -10,10 +10,10 @@ from devkit.crashes import (
     REPLAY_ID,
     absorb,
     b2c,
+    killed_at,
     let_others_finish,
     replay,
     resell,
-    run_until_crash,
 )
 from devkit.world import PICTURE, World, picture
 from wearon_cli.core.credits import CreditState
@@ -192,9 +192,7 @@ async def test_a_replay_killed_at_any_step_continues_and_counts_once(
         world.generator.plan = [picture("blue")] * 3
         world.generator.paid.clear()
         await replay(world, key, fresh=was is completed, charge=charge)
-        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
-        crashed = await run_until_crash(world)
-        await let_others_finish(world)
+        crashed = await killed_at(world, step, after=after)
         world.generator.plan = []
         where = f"step {step}"
         assert (await world.row(key)).status is Status.COMPLETED, where
@@ -227,9 +225,7 @@ async def test_a_charged_replay_that_finishes_a_stored_picture_keeps_its_charge(
             b"x", reason="x", error_code="x", attempts=1, session_id=key.session_id
         )
         await replay(world, key, charge=True, letter_id=letter_id)
-        world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after
-        crashed = await run_until_crash(world)
-        await let_others_finish(world)
+        crashed = await killed_at(world, step, after=after)
         where = f"step {step}"
         assert (await world.row(key)).status is Status.COMPLETED, where
         assert await state(world, key) is CreditState.CHARGED, where

@@ -161,9 +161,9 @@ def test_an_owed_credit_is_found_and_given_back(browser: httpx.Client, stack: Pa
         assert browser.post(address, data=form | {"plan": "of another case"}).status_code == 409
     done = browser.post(address, data=form).text
     assert "credit returned" in done
-    story = browser.get(f"/sessions/{key.session_id}").text
-    assert "Returned." in story
-    assert re.search(r"An operator returned its credit.*?Bea", story, re.DOTALL)
+    page = browser.get(f"/sessions/{key.session_id}").text
+    assert "Returned." in page
+    assert re.search(r"An operator returned its credit.*?Bea", page, re.DOTALL)
     again = browser.get(address).text
     assert "No discrepancies" in again
 
@@ -188,9 +188,9 @@ def test_the_session_of_a_dead_letter_is_replayed(browser: httpx.Client, stack: 
 
     assert in_stack(stack, finished) is Status.COMPLETED
     assert browser.get(f"/dead-letters/{letter_id}").status_code == 404
-    story = browser.get(f"/sessions/{key.session_id}").text
-    assert f"dead letter {letter_id}" in story
-    assert "Bea" in story
+    page = browser.get(f"/sessions/{key.session_id}").text
+    assert f"dead letter {letter_id}" in page
+    assert "Bea" in page
 
 
 async def _worked_off(world: PageWorld, key: SessionKey) -> Status:
