@@ -107,7 +107,7 @@ def _of_leases(numbers: Numbers) -> tuple[_Rule, ...]:
 
 
 def _of_money(numbers: Numbers) -> tuple[_Rule, ...]:
-    # The row was read open, the pictures were uploaded, one was drawn; then put, sign and complete.
+    # The row was read open, the pictures were sent, one was generated; then put, sign and complete.
     late_s = (
         numbers.b2c_buy_within_s
         + SEEN_FOR_S

@@ -25,7 +25,7 @@ class PictureFinding(StrEnum):
     NO_PERSON = "no_person"  # no person is found, even at a very low confidence
     GARMENT_BLANK = "garment_blank"  # a garment's or accessory's picture is one flat colour
     SAME_PICTURE = "same_picture"  # the garment's picture is the person's
-    # Of the picture that was drawn.
+    # Of the generated picture.
     RESULT_BLANK = "result_blank"
     PERSON_GONE = "person_gone"  # the photo shows a person, the result none
     MORE_PEOPLE = "more_people"  # than went in
