@@ -101,7 +101,7 @@ async def test_it_is_delivered_without_a_check_and_a_second_one_is_written_off(
     await world.checks.aclose()
     world.checks = None  # type: ignore[assignment]
     key, claim = await sold(world)
-    await world.journal.draw_again(claim, USAGE, findings="not_applied")
+    await world.journal.buy_again(claim, USAGE, findings="not_applied")
     await buy(world, claim, 2)
     await workers_die(world, times=world.settings.max_deaths)
     world.checks = _NoCheck()  # type: ignore[assignment]
