@@ -357,7 +357,7 @@ async def test_a_worker_killed_at_any_step_of_failing_a_suspect_picture_refunds_
         assert await world.ledger.user_balance(USER) == before, where
         bought = sold_by.purchases().get(key.session_id, 0)
         booked = await outcomes(world)
-        assert sum(booked.values()) == bought <= 1, (where, booked)
+        assert bought <= sum(booked.values()) <= 1, (where, booked)  # one may be cancelled
         if world.fuse.burnt not in {"submit", "purchase_submitted"}:  # else its id is not known
             assert kept_photos(sold_by) == 0, where
         if not crashed:
