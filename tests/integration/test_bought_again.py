@@ -21,12 +21,14 @@ from devkit.faults import Crash, Faulty
 from devkit.providers import ProviderUnderTest, open_provider
 from devkit.servers.background_drawings import BackgroundRule
 from devkit.world import MakeWorld, World
+from wearon_cli.adapters.pixels.processes import PixelProcesses
 from wearon_cli.adapters.redis.book import RedisPurchaseBook
 from wearon_cli.core.checks.findings import PictureFinding, Report
 from wearon_cli.core.errors import StoreRefused, StoreUnavailable
 from wearon_cli.core.jobs.breakers import provider_breaker
 from wearon_cli.core.jobs.journal import Ending
 from wearon_cli.core.ledger import Payer
+from wearon_cli.core.pictures.ports import VerifiedPicture
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -71,6 +73,14 @@ class FirstIsSuspect:
         """Nothing was started."""
 
 
+class WholePictures(PixelProcesses):
+    """Makes no small copies: the checks of these tests read a comment of the file."""
+
+    async def verify(self, data: bytes, *, with_small: bool = False) -> VerifiedPicture:
+        del with_small
+        return await super().verify(data)
+
+
 @pytest.fixture(params=WITH_POWERS)
 async def sold_by(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnderTest]:
     async with open_provider(request.param, latency="0.02") as one:
@@ -79,6 +89,8 @@ async def sold_by(request: pytest.FixtureRequest) -> AsyncIterator[ProviderUnder
 
 async def with_scripted_checks(world: World) -> World:
     await world.checks.aclose()
+    await world.pixels.aclose()
+    world.pixels = WholePictures(1)
     world.checks = FirstIsSuspect()  # type: ignore[assignment]
     return world
 
