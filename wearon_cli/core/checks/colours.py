@@ -33,6 +33,20 @@ _END_SIDE: Final = 0.35
 _ENDS: Final = [
     *(Landmark.LEFT_WRIST, Landmark.RIGHT_WRIST, Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE)
 ]
+#: The middles of the legs: hips, knees and ankles of both; half the breadth over the length of the
+#: trunk, cells of a thigh or shank, and the share of it left out at hip and ankle.
+_LEGS: Final = [
+    (Landmark.LEFT_HIP, Landmark.LEFT_KNEE, Landmark.LEFT_ANKLE),
+    (Landmark.RIGHT_HIP, Landmark.RIGHT_KNEE, Landmark.RIGHT_ANKLE),
+]
+_LEG_HALF: Final = 0.07
+_LEG_CELLS: Final = (4, 2)
+_LEG_OUT: Final = 0.15
+#: Steps and least error of the fit of `light`: each step weighs a cell by the inverse of its error,
+#: so that few new colours do not count; and the share of it that is taken from no change at all.
+_STEPS: Final = 3
+_LEAST_ERROR: Final = 0.02
+_NO_CHANGE: Final = 0.02
 _ANKLES: Final = [Landmark.LEFT_ANKLE, Landmark.RIGHT_ANKLE]
 #: The middle part of a garment's picture that counts as cloth.
 _MIDDLE: Final = (0.3, 0.7)
@@ -50,6 +64,21 @@ def worn_colours(rgb: Rgb, person: Person) -> Colours:
     """(2, 8, 6, 3): the trunk down to the hips, and on to the ankles; NaN outside the picture."""
     parts = np.stack([trunk_corners(person), leg_corners(person)])
     return _cells(rgb, parts, _WORN_CELLS)
+
+
+def trunk_colours(rgb: Rgb, person: Person) -> Colours:
+    """(8, 6, 3): the middle of the trunk; NaN outside the picture."""
+    return _cells(rgb, inner(trunk_corners(person)), _WORN_CELLS)
+
+
+def leg_colours(rgb: Rgb, person: Person) -> Colours:
+    """(4, 4, 2, 3): along the middles of thighs and shanks; NaN outside the picture."""
+    aside = np.array([_LEG_HALF * person.trunk_px, 0.0])
+    lines = []
+    for hip, knee, ankle in (person.points[list(leg)] for leg in _LEGS):
+        lines += [(hip + _LEG_OUT * (knee - hip), knee), (knee, ankle + _LEG_OUT * (knee - ankle))]
+    parts = [(top - aside, top + aside, low - aside, low + aside) for top, low in lines]
+    return _cells(rgb, np.array(parts), _LEG_CELLS)
 
 
 def head_colours(rgb: Rgb, person: Person) -> Colours:
@@ -100,16 +129,60 @@ def difference(one: Colours, other: Colours) -> Colours:
     return np.asarray(other[both] - one[both])
 
 
+def relit(before: Colours, after: Colours) -> tuple[Colours, Colours]:
+    """
+    Gain and offset (3,) of each colour that turn one picture's colours best into another's, if
+    most things in them are the same.
+
+    Args:
+        before: (n, 3), cells of one picture.
+        after: The same cells of the other one; NaN in either: not in both.
+    """
+    both = ~np.isnan(before).any(axis=-1) & ~np.isnan(after).any(axis=-1)
+    x, y = before[both], after[both]
+    gain, offset, weight = np.ones(3), np.zeros(3), np.ones_like(x)
+    for _ in range(_STEPS if len(x) else 0):
+        weight = weight / weight.sum(axis=0)
+        xx, xy = (
+            (weight * x * x).sum(axis=0) + _NO_CHANGE,
+            (weight * x * y).sum(axis=0) + _NO_CHANGE,
+        )
+        mean_x, mean_y = (weight * x).sum(axis=0), (weight * y).sum(axis=0)
+        gain = (xy * (1 + _NO_CHANGE) - mean_x * mean_y) / (xx * (1 + _NO_CHANGE) - mean_x**2)
+        offset = (mean_y - gain * mean_x) / (1 + _NO_CHANGE)
+        weight = 1 / (np.abs(y - x * gain - offset) + _LEAST_ERROR)
+    return gain, offset
+
+
+def distance(garment: Rgb, worn: Colours) -> float | None:
+    """
+    Mean distance of the colours of a garment's middle from the nearest worn ones, 0..1.
+
+    Args:
+        garment: Its picture.
+        worn: (n, 3), of which those outside the picture are NaN; None: there are no others.
+    """
+    nearest = _from_nearest(garment, worn)
+    return None if nearest is None else float(nearest.mean())
+
+
 def share_like(garment: Rgb, worn: Colours, *, within: float) -> float:
     """Share of a garment's middle that has, within this distance, a colour of what is worn."""
+    nearest = _from_nearest(garment, worn)
+    return 0.0 if nearest is None else float((nearest < within).mean())
+
+
+def _from_nearest(garment: Rgb, worn: Colours) -> Colours | None:
+    """(256,): of the colours of a garment's middle, distances from the nearest worn ones."""
+    known = worn[~np.isnan(worn).any(axis=-1)].reshape(1, -1, 3)
+    if not known.size:
+        return None
     rows, cols = garment.shape[:2]
     low, high = _MIDDLE
     middle = garment[int(rows * low) : int(rows * high), int(cols * low) : int(cols * high)]
     small = Image.fromarray(np.ascontiguousarray(middle)).resize((16, 16), Image.Resampling.BOX)
     cloth = np.asarray(small, np.float64).reshape(-1, 1, 3) / 255
-    known = worn[~np.isnan(worn).any(axis=-1)].reshape(1, -1, 3)
-    nearest = np.sqrt(((cloth - known) ** 2).mean(axis=-1)).min(axis=1)
-    return float((nearest < within).mean())
+    return np.asarray(np.sqrt(((cloth - known) ** 2).mean(axis=-1).min(axis=1)))
 
 
 def grid(corners: Colours, count: tuple[int, int]) -> Colours:

@@ -4,6 +4,7 @@ face. Colours do not show it, and light hardly changes it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,8 +25,13 @@ from wearon_cli.core.checks.people import Person
 
 Grey = NDArray[np.float64]
 
-#: Points of a part, down and across.
+#: Points of a part, down and across; and its blocks, each of which is found again by itself: a
+#: picture that is drawn again is a little bent.
 _POINTS: Final = (24, 18)
+_BLOCKS: Final = (4, 3)
+#: Least share of a block's points that must be in both pictures, and least number of such blocks.
+_SEEN: Final = 0.7
+_LEAST_BLOCKS: Final = 3
 #: Structure is what differs from its surroundings; their radius, over the length of the trunk.
 _AROUND: Final = 0.08
 #: Where the same part is looked for, since landmarks are a few pixels off: shifts over the length
@@ -36,18 +42,43 @@ _SIZES: Final = (0.95, 1.0, 1.05)
 _LEAST_SPREAD: Final = 1.0
 
 
+#: (432, 12): which block a point is in.
+_BLOCK_OF: Final = np.kron(
+    *(
+        np.kron(np.eye(blocks), np.ones((points // blocks, 1)))
+        for points, blocks in zip(_POINTS, _BLOCKS, strict=True)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """Correlations of a part's structure with another picture's, -1..1, where it fits best."""
+
+    whole: float  # of the part as one
+    blocks: float  # of its blocks together, each where it fits best
+    worst: float  # of a single block; a quarter of them are less alike
+
+
 def head_likeness(photo: Rgb, before: Person, drawn: Rgb, after: Person) -> float | None:
-    """`likeness` of the whole head or of the face alone, the larger: a hat hides the hair."""
+    """`Likeness.blocks` of the head or of the face alone, the larger: a hat hides the hair."""
     parts = (head_corners, face_corners)
     both = _likenesses(photo, before, drawn, after, parts)
-    return max((each for each in both if each is not None), default=None)
+    return max((each.blocks for each in both if each is not None), default=None)
 
 
-def worn_likeness(photo: Rgb, before: Person, drawn: Rgb, after: Person) -> float | None:
-    """`likeness` of trunk and legs, the smaller; None: the trunk has no structure."""
+def worn_likeness(
+    photo: Rgb, before: Person, drawn: Rgb, after: Person
+) -> tuple[float | None, float | None]:
+    """
+    `Likeness.whole` of trunk and legs, the smaller; and `Likeness.worst` of the trunk. None: the
+    trunk has no structure.
+    """
     parts = (lambda person: inner(trunk_corners(person)), leg_corners)
     trunk, legs = _likenesses(photo, before, drawn, after, parts)
-    return trunk if trunk is None or legs is None else min(trunk, legs)
+    if trunk is None:
+        return None, None
+    return trunk.whole if legs is None else min(trunk.whole, legs.whole), trunk.worst
 
 
 def structure(rgb: Rgb, trunk_px: float) -> Grey:
@@ -59,10 +90,10 @@ def structure(rgb: Rgb, trunk_px: float) -> Grey:
 
 def likeness(
     before: Grey, part: Colours, after: Grey, same: Colours, trunk_px: float
-) -> float | None:
+) -> Likeness | None:
     """
-    Correlation of a part's structure with that of the same part in another picture, -1..1, where
-    they fit best. None: there is hardly any structure, or it is not in both pictures.
+    How like a part's structure is to that of the same part in another picture. None: there is
+    hardly any structure, or it is not in both pictures.
 
     Args:
         before: `structure` of a picture.
@@ -89,7 +120,7 @@ def _likenesses(
     drawn: Rgb,
     after: Person,
     parts: Sequence[Callable[[Person], Colours]],
-) -> list[float | None]:
+) -> list[Likeness | None]:
     was, now = structure(photo, before.trunk_px), structure(drawn, after.trunk_px)
     return [likeness(was, part(before), now, part(after), after.trunk_px) for part in parts]
 
@@ -106,15 +137,39 @@ def _sampled(grey: Grey, points: Colours) -> Grey:
     return np.where(outside, np.nan, upper * (1 - low_share) + lower * low_share)
 
 
-def _best(seen: Grey, found: Grey) -> float | None:
-    """The highest correlation with one of several, of those of which half or more is seen."""
+def _best(seen: Grey, found: Grey) -> Likeness | None:
+    """Likeness to what fits best; as a whole, of those of which half or more is seen."""
     both = ~np.isnan(found) & ~np.isnan(seen)
-    count = np.maximum(both.sum(axis=(1, 2), keepdims=True), 1)
     one, other = np.where(both, seen, 0.0), np.where(both, found, 0.0)
-    one = np.where(both, one - one.sum(axis=(1, 2), keepdims=True) / count, 0.0)
-    other = np.where(both, other - other.sum(axis=(1, 2), keepdims=True) / count, 0.0)
-    spread = np.sqrt((one**2).sum(axis=(1, 2)) * (other**2).sum(axis=(1, 2)))
-    whole = count[:, 0, 0] >= seen.size / 2
-    if not whole.any():
+    kinds = (both, one, other, one * one, other * other, one * other)
+    sums = np.stack([kind.reshape(len(found), -1) @ _BLOCK_OF for kind in kinds])
+    count = sums[0]
+    enough = count.sum(axis=1) >= seen.size / 2
+    correlations, own, product = _correlations(sums)
+    together = np.where(count >= _SEEN * seen.size / count.shape[1], correlations, -np.inf)
+    best = together.argmax(axis=0), np.arange(count.shape[1])
+    fits = together[best]
+    sure = np.isfinite(fits)
+    if not enough.any() or sure.sum() < _LEAST_BLOCKS:
         return None
-    return float(((one * other).sum(axis=(1, 2)) / np.maximum(spread, 1e-9))[whole].max())
+    spread = np.sqrt(own[0][best][sure].sum() * own[1][best][sure].sum())
+    return Likeness(
+        whole=float(_correlations(sums.sum(axis=2))[0][enough].max()),
+        blocks=float(product[best][sure].sum() / max(spread, 1e-9)),
+        worst=float(np.sort(fits[sure])[sure.sum() // 4]),
+    )
+
+
+def _correlations(sums: Grey) -> tuple[Grey, tuple[Grey, Grey], Grey]:
+    """
+    Correlation, both variances and covariance (the latter times the count).
+
+    Args:
+        sums: (6, ...): count, and sums of one, of the other, of their squares and of the product.
+    """
+    count, one, other, one_square, other_square, product = sums
+    count = np.maximum(count, 1)
+    own = one_square - one**2 / count, other_square - other**2 / count
+    common = product - one * other / count
+    spread = np.sqrt(np.maximum(own[0], 0) * np.maximum(own[1], 0))
+    return common / np.maximum(spread, 1e-9), own, common

@@ -64,6 +64,11 @@ class Person:
         return self._breadth > _LEAST_BREADTH and self.has_hips and self._has(_KNEES)
 
     @property
+    def is_from_the_side(self) -> bool:
+        """Whether hardly any of the breadth of the trunk is seen."""
+        return abs(self._breadth) <= _LEAST_BREADTH
+
+    @property
     def is_from_behind(self) -> bool:
         """Whether the body is seen from behind."""
         return self._breadth < -_LEAST_BREADTH and self.has_hips

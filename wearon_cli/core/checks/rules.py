@@ -18,10 +18,14 @@ from wearon_cli.core.checks.colours import (
     Colours,
     Rgb,
     difference,
+    distance,
     end_colours,
     head_colours,
+    leg_colours,
+    relit,
     share_like,
     spread,
+    trunk_colours,
     worn_colours,
 )
 from wearon_cli.core.checks.detail import head_likeness, worn_likeness
@@ -47,25 +51,42 @@ MOVED: Final = 0.5
 HEAD_CHANGE: Final = 0.22
 MOST_STRANGE: Final = 1.5
 #: The same of who is seen from the front down to the knees, whose landmarks are exact; and how
-#: unlike the head's structure is, 0..1, looked at from the doubt on. Right: 1.3 at most, with a new
-#: hat 1.9; other people: half of them 2.0 and more.
+#: unlike the head's structure is, looked at from the doubt on. The head's colours count once at
+#: most: a new hat changes them. Right: 1.75 at most; other people: half of them 2.0 and more.
 MOVED_PLAINLY: Final = 0.25
-HEAD_UNLIKE: Final = 0.67
+HEAD_UNLIKE: Final = 0.25
 DOUBT: Final = 0.5
 MOST_UNLIKE: Final = 2.0
-#: Mean difference of the colours of trunk and legs, the larger, below which nothing was changed,
-#: 0..1, and the share of the garment up to which it may then have colours of what is worn: a white
-#: shirt for a white shirt changes little. Right: 0.08 and more; untouched: 0.002 to 0.08, every
-#: second one below 0.02.
-UNCHANGED: Final = ((0.05, 0.25), (0.025, 0.75))
-#: The same of head, hands and feet, the largest: a hat, a bag or shoes change one of them.
-ENDS_UNCHANGED: Final = 0.12
-#: Likeness of structure from which clothes of hardly changed colours are the old ones, whatever the
-#: garment's colours. Right, in cloth of the colours that were worn, with the old folds: 0.88 at
-#: most; untouched: 0.77 and more, half of them 0.92 and more.
-SAME_CLOTHES: Final = 0.9
+#: Mean difference of the colours of trunk and legs, the larger, the head's light taken out, below
+#: which nothing was changed, 0..1, and the share of the garment up to which it may have colours of
+#: what is worn: a white shirt for a white shirt changes little. Right: 0.08 and more; untouched:
+#: 0.002 to 0.08, every second one below 0.02.
+HARDLY_CHANGED: Final = ((0.05, 0.25), (0.025, 0.75))
 #: Distance within which a colour of the garment is one of what is worn.
 LIKE_WITHIN: Final = 0.12
+#: Below this the cells of trunk and legs are compared one by one.
+MAYBE_UNCHANGED: Final = 0.12
+#: How much these changed, 0..1, but for a few, other light and contrast taken out: they are
+#: untouched below `UNCHANGED`, and below this share of how far the garment's colours are from the
+#: worn ones (with `NEAR` added, since they are not exact), if the trunk's structure is like the old
+#: one. Right: 0.27 of that distance and more; untouched: half of them 0.23 and less. Structure of
+#: untouched trunks: most 0.7 and more; of cloth in the worn colours: 0.3 to 0.8.
+UNCHANGED: Final = 0.05
+UNCHANGED_SHARE: Final = 0.22
+NEAR: Final = 0.02
+LEAST_LIKE: Final = 0.6
+#: The same of head, hands and feet, the largest, light taken out: a hat, a bag or shoes change one.
+ENDS_UNCHANGED: Final = 0.12
+#: Likeness of structure from which clothes are the old ones, whatever the garment's colours, if
+#: the trunk's blocks are alike too, and the legs' cells changed at most so much: plain trousers for
+#: plain ones have no structure. Right: the worn cloth mirrored, 0.90 and 0.52; shorts in the colour
+#: of the old ones, 0.95, 0.90 and 0.027.
+SAME_CLOTHES: Final = 0.88
+SAME_FOLDS: Final = 0.7
+SAME_LEGS: Final = 0.02
+#: Cells of trunk and of legs that may have changed more: edges that are not exactly in place.
+TRUNK_EDGES: Final = 4
+LEG_EDGES: Final = 1
 #: Light that is taken out of the differences is at most this.
 MOST_LIGHT: Final = 0.12
 
@@ -102,10 +123,14 @@ class Comparison:
     turned_round: bool  # from the front in the photo, from behind as drawn
     head_change: float | None
     head_likeness: float | None  # of its structure, looked at in doubt, and from the front
-    worn_change: float | None
-    worn_likeness: float | None  # the same of trunk and legs, the smaller
+    worn_change: float | None  # of trunk and legs, the larger
+    trunk_change: float | None  # of its cells but for a few, other contrast taken out too
+    leg_change: float | None  # the same; 0.0: the legs are not seen
+    worn_likeness: float | None  # the structure's, of trunk and legs, the smaller
+    fold_likeness: float | None  # of a block of the trunk's; a quarter of them are less alike
     end_change: float
     garment_likeness: float | None  # 0: none of the garment is like the worn clothes
+    garment_distance: float | None  # of the garment's colours from those of trunk or legs
 
 
 def different_people(people: Sequence[Person]) -> list[Person]:
@@ -155,12 +180,7 @@ def judged(seen: Comparison) -> tuple[PictureFinding, ...]:
         return (PictureFinding.FRAMED_OTHERWISE,)
     if _is_strange(seen):
         return (PictureFinding.OTHER_PERSON,)
-    change, like = seen.worn_change, seen.garment_likeness
-    if change is None or like is None or seen.end_change > ENDS_UNCHANGED:
-        return ()
-    unchanged = any(change < most and like < share for most, share in UNCHANGED)
-    unchanged = unchanged or (seen.worn_likeness or 0.0) > SAME_CLOTHES
-    return (PictureFinding.NOT_APPLIED,) if unchanged else ()
+    return (PictureFinding.NOT_APPLIED,) if _is_untouched(seen) else ()
 
 
 def compared(
@@ -170,17 +190,26 @@ def compared(
     is_cut = _is_cut(before, after)
     if not (before.has_hips and after.has_hips):
         before, after = before.with_nominal_hips(), after.with_nominal_hips()
-    heads = difference(head_colours(photo, before), head_colours(drawn, after))
+    both = head_colours(photo, before), head_colours(drawn, after)
+    heads = difference(*both)
     light = _light(heads)
-    worn, ends = worn_colours(photo, before), end_colours(photo, before)
-    worn_changes = _means(worn, worn_colours(drawn, after), light)
+    ends = end_colours(photo, before)
     end_changes = _means(ends, end_colours(drawn, after), light)
-    head_change, worn_change = _mean(heads - light), max(worn_changes, default=None)
+    head_change = _mean(heads - light)
+    is_aside = before.is_from_the_side or after.is_from_the_side
+    worn = worn_colours(photo, before), worn_colours(drawn, after)
+    worn_change = None if is_aside else max(_means(*worn, light), default=None)
     moved = _moved(before, after)
     doubt = (moved or 0.0) / MOVED_PLAINLY + (head_change or 0.0) / HEAD_CHANGE
     is_doubtful = before.is_plain and after.is_plain and doubt > DOUBT
-    may_be_old = worn_change is not None and worn_change < UNCHANGED[0][0]
     pair = (photo, before, drawn, after)
+    trunk_change = leg_change = None
+    if garment is not None and worn_change is not None and worn_change < MAYBE_UNCHANGED:
+        trunk_change, leg_change = _cell_changes(*pair, [both, worn])
+    may_be_old = (
+        max(trunk_change or 0.0, leg_change or 0.0) < UNCHANGED and trunk_change is not None
+    )
+    structure, folds = worn_likeness(*pair) if may_be_old else (None, None)
     return Comparison(
         zoom=_zoom(before, after),
         is_cut=is_cut,
@@ -189,12 +218,34 @@ def compared(
         head_change=head_change,
         head_likeness=head_likeness(*pair) if is_doubtful else None,
         worn_change=worn_change,
-        worn_likeness=worn_likeness(*pair) if may_be_old else None,
+        trunk_change=trunk_change,
+        leg_change=leg_change,
+        worn_likeness=structure,
+        fold_likeness=folds,
         end_change=max([head_change or 0.0, *end_changes]),
-        garment_likeness=share_like(garment, worn, within=LIKE_WITHIN)
+        garment_likeness=share_like(garment, worn[0], within=LIKE_WITHIN)
+        if garment is not None and worn_change is not None
+        else None,
+        garment_distance=_garment_distance(garment, photo, before)
         if garment is not None and may_be_old
         else None,
     )
+
+
+def _is_untouched(seen: Comparison) -> bool:
+    """Whether the clothes are the old ones, although they should be others."""
+    change, like = seen.worn_change, seen.garment_likeness
+    if change is None or like is None or seen.end_change > ENDS_UNCHANGED:
+        return False
+    if any(change < most and like < share for most, share in HARDLY_CHANGED):
+        return True
+    trunk, legs, far = seen.trunk_change, seen.leg_change, seen.garment_distance
+    if trunk is None or legs is None or far is None or max(trunk, legs) >= UNCHANGED:
+        return False
+    folds = seen.fold_likeness or 0.0
+    if (seen.worn_likeness or 0.0) > SAME_CLOTHES and folds > SAME_FOLDS and legs < SAME_LEGS:
+        return True
+    return max(trunk, legs) < UNCHANGED_SHARE * (far + NEAR) and folds > LEAST_LIKE
 
 
 def _is_strange(seen: Comparison) -> bool:
@@ -204,7 +255,40 @@ def _is_strange(seen: Comparison) -> bool:
         return True
     if seen.head_likeness is None:
         return False
-    return moved / MOVED_PLAINLY + head + (1 - seen.head_likeness) / HEAD_UNLIKE > MOST_UNLIKE
+    unlike = (1 - seen.head_likeness) / HEAD_UNLIKE
+    return moved / MOVED_PLAINLY + min(head, 1.0) + unlike > MOST_UNLIKE
+
+
+def _cell_changes(
+    photo: Rgb,
+    before: Person,
+    drawn: Rgb,
+    after: Person,
+    others: Sequence[tuple[Colours, Colours]],
+) -> tuple[float | None, float]:
+    """How much the cells of trunk and legs changed, but for a few; `others` show the light too."""
+    was = [trunk_colours(photo, before), leg_colours(photo, before)]
+    now = [trunk_colours(drawn, after), leg_colours(drawn, after)]
+    cells = (
+        np.concatenate([part.reshape(-1, 3) for part in (*(pair[n] for pair in others), trunk)])
+        for n, trunk in enumerate((was[0], now[0]))
+    )
+    gain, offset = relit(*cells)
+    trunk, legs = (
+        np.sort(np.sqrt((difference(gain * one + offset, other) ** 2).mean(axis=-1)))
+        for one, other in zip(was, now, strict=True)
+    )
+    return (
+        float(trunk[-1 - TRUNK_EDGES]) if len(trunk) > 2 * TRUNK_EDGES else None,
+        float(legs[-1 - LEG_EDGES]) if len(legs) > 8 * LEG_EDGES else 0.0,
+    )
+
+
+def _garment_distance(garment: Rgb, photo: Rgb, person: Person) -> float | None:
+    """`distance` from the colours of the trunk or of the legs, the smaller."""
+    parts = (trunk_colours(photo, person), leg_colours(photo, person))
+    each = (distance(garment, part.reshape(-1, 3)) for part in parts)
+    return min((far for far in each if far is not None), default=None)
 
 
 def _light(heads: NDArray[np.float64]) -> NDArray[np.float64]:
