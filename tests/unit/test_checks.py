@@ -298,7 +298,6 @@ def test_clothes_of_who_stands_sideways_are_not_judged() -> None:
 
 
 def test_untouched_clothes_are_seen_when_contrast_and_tint_are_others() -> None:
-    """Fails with colours that are compared in the head's light alone."""
     before = Looked(rgb=checked(photo(RED)), people=[person()])
     tinted = 255 * (before.rgb / 255) ** 1.25 * (0.94, 1.0, 1.05)
     drawn = Looked(rgb=np.clip(tinted, 0, 255).astype(np.uint8), people=[person()])

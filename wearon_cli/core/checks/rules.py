@@ -52,7 +52,8 @@ HEAD_CHANGE: Final = 0.22
 MOST_STRANGE: Final = 1.5
 #: The same of who is seen from the front down to the knees, whose landmarks are exact; and how
 #: unlike the head's structure is, looked at from the doubt on. The head's colours count once at
-#: most: a new hat changes them. Right: 1.75 at most; other people: half of them 2.0 and more.
+#: most: a new hat changes them. Right: 1.3 at most; other people: 1.2 to 2.9, two of five 2.0 and
+#: more.
 MOVED_PLAINLY: Final = 0.25
 HEAD_UNLIKE: Final = 0.25
 DOUBT: Final = 0.5
