@@ -27,7 +27,7 @@ from wearon_cli.adapters.pose.check_jobs import check_inputs, check_result
 from wearon_cli.adapters.pose.model_file import require_model
 from wearon_cli.adapters.pose.people_finder import PeopleFinder
 from wearon_cli.core.checks.people import Person
-from wearon_cli.core.pictures.prepare import prepare
+from wearon_cli.core.pictures.prepare import prepare, verify
 from wearon_cli.core.settings import load_settings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -106,6 +106,12 @@ def small(picture: Image.Image) -> bytes:
     return prepare(jpeg(picture)).small
 
 
+def answered(picture: Image.Image) -> bytes:
+    """The same of a generated one."""
+    verified = verify(jpeg(picture), with_small=True)
+    return verified.small or verified.jpeg
+
+
 def cut(picture: Image.Image, top: float, bottom: float) -> Image.Image:
     wide, high = picture.size
     return picture.crop((0, int(top * high), wide, int(bottom * high)))
@@ -140,7 +146,7 @@ def result_cases(
             garment = garments[garment_name]
             drawn = drawings(person, found[0], garment, other, np.random.default_rng(number))
             for kind, is_wrong, picture in drawn:
-                report = check_result(jpeg(picture()), small(person), small(garment), {}, model)
+                report = check_result(answered(picture()), small(person), small(garment), {}, model)
                 told = [each.value for each in report.findings]
                 told += [f"({report.not_checked})"] if report.not_checked else []
                 pair = f"{name} + {garment_name}"

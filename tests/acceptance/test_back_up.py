@@ -34,7 +34,7 @@ def test_a_restored_redis_runs_no_job_again_that_has_ended(
     platform = Platform(supabase, photos)
     jobs = [platform.order("b2c", ""), platform.order("absorb", "")]
     log, copy = tmp_path / "workers.log", tmp_path / "copy.rdb"
-    api.rules(latency="6")
+    api.rules(latency="10")  # long enough to copy Redis meanwhile on a busy machine
     with workers(environment, log):
         push(redis, jobs)
         until(lambda: len(api.book(calls=True)["list"]) == len(jobs))
