@@ -601,6 +601,7 @@ async def test_a_try_on_suspended_before_its_refund_leaves_it_to_reconcile(
     )
     with pytest.raises(QueueUnavailable):
         await orders.place(USER_ORDERS)
+    await locks_run_out(world)
     assert await credits_left(world) == before - 1
     assert [case.fixed for case in await fix_all(operators)] == ["credit returned"]
     assert await credits_left(world) == before
@@ -623,12 +624,40 @@ async def test_a_worker_waits_for_the_try_on_that_just_failed_its_row(
     before = await credits_left(world)
     row = await killed_before_the_refund(world, operators)
     assert await world.journal.open(orphan_job(row.key, row.owner_id))
-    assert await world.run_one() is HandBack.WAITING
-    assert await credits_left(world) == before - 1
+    for _ in range(2):  # seen: its own intent, of the same sentence, passed for the row's failure
+        assert await world.run_one() is HandBack.WAITING
+        assert await credits_left(world) == before - 1
+        await world.pass_time()
     later = (utc_now() - timedelta(minutes=2)).isoformat()
     sql = f"UPDATE {row.channel.table} SET completed_at = ? WHERE id = ?"
     forget(tmp_path, sql, later, row.session_id)
     await world.pass_time()
     assert await world.run_one() is Ending.FAILED
+    assert await credits_left(world) == before
+    assert await found(operators) == []
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+async def test_reconcile_whose_clock_is_ahead_does_not_refund_beside_try_on(
+    world: World, operators: Operators, channel: Channel
+) -> None:
+    """Seen: both had read a ledger without a refund, and a user got two for one credit."""
+    before, orders, done = await credits_left(world), operators.orders, []
+
+    async def slow(refund: Any, *args: Any) -> bool:
+        done.extend(await fix_all(operators))  # its clock is two minutes ahead: `YOUNG` is 0 here
+        return bool(await refund(*args))
+
+    orders = replace(
+        orders,
+        intake=Faulty(world.intake, push=QueueUnavailable()),
+        ledger=Faulty(orders.ledger, refund=slow),
+    )
+    owner = USER if channel is Channel.B2C else STORE
+    with pytest.raises(QueueUnavailable):
+        await orders.place(Order(channel=channel, owner_id=owner, pictures=PICTURES))
+    assert len(done) == 1
+    await locks_run_out(world)
+    await fix_all(operators)
     assert await credits_left(world) == before
     assert await found(operators) == []

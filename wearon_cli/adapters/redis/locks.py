@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from wearon_cli.adapters.redis import keys
 from wearon_cli.adapters.redis.client import Client, redis_errors
-from wearon_cli.core.errors import StoreUnavailable
+from wearon_cli.core.errors import QueueUnavailable, StoreUnavailable
 
 #: Work under the lock is stopped after this time: its last call may then arrive for as long as a
 #: call may take, which is at most a quarter of the lock's life (`cross_checks`).
@@ -43,5 +43,5 @@ class RedisRefundLock:
                 raise
             raise StoreUnavailable("work under the lock of a session took too long") from exc
         if free:
-            with redis_errors():
+            with suppress(QueueUnavailable), redis_errors():  # the work is done; the lock runs out
                 await self._release(keys=[name], args=[token])

@@ -131,8 +131,9 @@ class Settlement:
         if row is None or row.status is not Status.FAILED:
             return row, False
         # After a crash between the swap and its record, our sentence in the row proves that it was
-        # ours.
-        resumed = claim.intent is not None and row.error_message == intent.shopper_message
+        # ours. Others may write the same sentence, but they also write when.
+        same = row.completed_at is None and row.error_message == intent.shopper_message
+        resumed = claim.intent is not None and same
         ours = won is not None or intent.swapped or resumed
         if ours and not intent.swapped:
             await self.journal.intend(claim, replace(intent, swapped=True))

@@ -4,8 +4,9 @@ Creates a session by hand, the way the platform does: upload, take a credit, ins
 If the push fails, it is undone as the platform does it: the row is failed and the credit returned,
 and the row's compare-and-swap decides who may do that. Killed before the row, or before the refund,
 it leaves a ledger entry that names the session: `wearon reconcile` returns the credit. From the
-credit to the row it has the session's refund lock, and it inserts no row for a credit that was
-returned: it may have been suspended for longer than the lock lives.
+credit to the push, or to the refund, it has the session's refund lock: nobody else refunds at the
+same time, whatever their clocks say. It inserts no row for a credit that was returned: it may have
+been suspended for longer than the lock lives.
 """
 
 import asyncio
@@ -119,12 +120,12 @@ class OrderService:
             if not free:
                 raise StoreUnavailable("the lock of a new session is not free")
             row = await self._created(new, payer)
-        try:
-            await self.journal.note(row.session_id, "ordered", by=order.by or None)
-            await self._push(row, urls, order.prompt)
-        except UpstreamError:
-            await self._undo(new, payer)
-            raise
+            try:
+                await self.journal.note(row.session_id, "ordered", by=order.by or None)
+                await self._push(row, urls, order.prompt)
+            except UpstreamError:
+                await self._undo(new, payer)
+                raise
         return row
 
     async def _created(self, new: NewSession, payer: Payer | None) -> Session:
