@@ -447,7 +447,7 @@ async def test_a_picture_that_a_new_session_uses_since_the_question_stays(world:
     key = await sold(world, (person, garment))
     whole = bulk(world)
     selection = await whole.plan([await world.row(key)])
-    assert selection.plans[0].kept_inputs == 0
+    assert selection.plans[0].kept == ()
     await sold(world, (person, f"uploads/{uuid4()}.jpg"), run=False)
     (receipt,) = (await whole.run(selection, {})).receipts
     assert receipt.pictures == 2
@@ -511,3 +511,48 @@ async def test_tickets_outlive_the_timeline(
     await world.redis.delete(keys.timeline(key.session_id))
     receipt = await forget(world, key, openai=sold_by.provider)
     assert receipt.provider_copies == 1
+
+
+async def test_a_copy_that_no_run_could_delete_is_in_no_receipt(
+    make_world: MakeWorld, sold_by: ProviderUnderTest
+) -> None:
+    """Seen: the second run, without the provider's key, claimed what the first had only planned."""
+    away = Faulty(sold_by.provider, forget=GeneratorFault("away"))
+    world = await make_world(sold_by=replace(sold_by, provider=away))
+    key = await sold(world, new_paths())
+    with pytest.raises(GeneratorFault):
+        await forget(world, key, openai=away)
+    receipt = await forget(world, key)
+    assert sold_by.api.kept()
+    assert (receipt.provider_copies, receipt.not_asked) == (0, ("openai",))
+
+
+async def test_a_picture_that_a_later_run_keeps_is_in_no_receipt(world: World) -> None:
+    """Seen: a run that stopped before its first deletion was believed to have deleted all."""
+    person, garment = new_paths()
+    key = await sold(world, (person, garment))
+    down = replace(forgetter(world), storage=Faulty(world.storage, remove=StoreUnavailable()))
+    with pytest.raises(StoreUnavailable):
+        await down.run(await world.row(key), await down.look_around(), {})
+    await world.pass_time()
+    receipt = await forget(world, key, shared=frozenset({person}))
+    assert receipt.pictures == 2
+    assert await receipts_of(world, key) == [("forgotten", 2)]
+    assert await is_there(world, person)
+
+
+async def test_two_operators_do_not_both_claim_the_same_deletions(
+    make_world: MakeWorld, sold_by: ProviderUnderTest
+) -> None:
+    """Seen: the slower one claimed every picture that the other had deleted."""
+    world = await make_world(sold_by=sold_by)
+    key = await sold(world, new_paths())
+    other: list[Receipt] = []
+
+    async def slow(real: Callable[..., Awaitable[None]], *args: object) -> None:
+        other.append(await forget(world, key))
+        await real(*args)
+
+    mine = await forget(world, key, openai=Faulty(sold_by.provider, forget=slow))
+    assert ([each.pictures for each in other], mine.pictures) == ([3], 0)
+    assert await receipts_of(world, key) == [("forgotten", 3), ("forgotten", 0)]

@@ -124,8 +124,8 @@ def _sentence(plan: "ForgetPlan") -> str:
         parts.append(_counted(len(plan.letters), "dead letter"))
     if plan.tickets:
         parts.append(_counted(len(plan.tickets), "copy at a provider", "copies at providers"))
-    if plan.kept_inputs:
-        parts.append(f"without {_counted(plan.kept_inputs, 'input')} of other sessions")
+    if plan.kept:
+        parts.append(f"without {_counted(len(plan.kept), 'input')} of other sessions")
     return f"{plan.session.session_id} ({plan.session.status.value}): {', '.join(parts)}"
 
 
@@ -206,7 +206,7 @@ def _plan_facts(plan: "ForgetPlan") -> dict[str, object]:
         "session_id": plan.session.session_id,
         "status": plan.session.status,
         "inputs": len(plan.inputs),
-        "kept_inputs": plan.kept_inputs,
+        "kept_inputs": len(plan.kept),
         "dead_letters": len(plan.letters),
         "provider_copies": len(plan.tickets),
     }

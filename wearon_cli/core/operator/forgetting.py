@@ -5,7 +5,7 @@ Forgets a session: deletes its pictures, its data in Redis, and the copies at it
 
 What is needed to find the rest is deleted last, so a run that was stopped anywhere is finished by
 the next. The receipt is in the timeline before anything is deleted, as `forgetting`; the last step
-replaces it by `forgotten`, which also counts what a stopped run had found.
+replaces it by `forgotten`, which also counts what a stopped run had deleted.
 
 The row and its ledger entries belong to the platform and stay, and so does everything that
 `credit_of` reads from the record. An owed credit must be settled before: forgetting never decides
@@ -55,16 +55,16 @@ class ForgetPlan:
     session: Session
     inputs: tuple[str, ...]  # paths in our bucket
     results: tuple[str, ...]  # the same, of its picture and of earlier ones
-    kept_inputs: int  # in our bucket, and used by other sessions or another owner's
+    kept: tuple[str, ...]  # inputs that are used by other sessions, or another owner's
     letters: tuple[str, ...]  # ids of dead letters
     tickets: tuple[Ticket, ...]
-    begun: "Receipt | None" = None  # of a run that was stopped
+    begun: "_Begun | None" = None  # by a run that was stopped
 
     def without(self, used: frozenset[str]) -> "ForgetPlan":
         """The plan, if these input pictures are kept."""
         inputs = tuple(path for path in self.inputs if path not in used)
-        kept_inputs = self.kept_inputs + len(self.inputs) - len(inputs)
-        return replace(self, inputs=inputs, kept_inputs=kept_inputs)
+        kept = (*self.kept, *(path for path in self.inputs if path in used))
+        return replace(self, inputs=inputs, kept=kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +78,6 @@ class Receipt:
     #: Providers that keep copies and could not be asked, since they have no key here.
     not_asked: tuple[str, ...]
 
-    def with_begun(self, begun: "Receipt | None") -> "Receipt":
-        """It found a part of what an earlier run had found, and perhaps more."""
-        if begun is None:
-            return self
-        return replace(
-            self,
-            pictures=max(self.pictures, begun.pictures),
-            dead_letters=max(self.dead_letters, begun.dead_letters),
-            provider_copies=max(self.provider_copies, begun.provider_copies),
-        )
-
     def facts(self) -> dict[str, object]:
         """For the timeline, which has the session's id."""
         return {
@@ -97,6 +86,15 @@ class Receipt:
             "provider_copies": self.provider_copies,
             "not_asked": " ".join(self.not_asked) or None,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What a run found before its first deletion."""
+
+    pictures: int  # in the bucket, to be deleted
+    kept: int  # in the bucket, and used by others
+    dead_letters: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +132,7 @@ class Forgetter:
             session=row,
             inputs=tuple(sorted(inputs - kept)),
             results=_result_paths(row),
-            kept_inputs=len(kept),
+            kept=tuple(sorted(kept)),
             letters=tuple(each.letter_id for each in letters),
             tickets=_tickets(report),
             begun=_begun(report),
@@ -164,14 +162,9 @@ class Forgetter:
         """
         plan = await self.plan(await self.inspector.find(row.session_id), around)
         asked = [ticket for ticket in plan.tickets if ticket.provider in providers]
-        receipt = Receipt(
-            session_id=row.session_id,
-            pictures=await self._stored((*plan.inputs, *plan.results)),
-            dead_letters=len(plan.letters),
-            provider_copies=len(asked),
-            not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
-        ).with_begun(plan.begun)
-        await self.journal.note(row.session_id, _BEGUN, **receipt.facts(), by=by or None)
+        receipt, kept = await self._receipt(plan, asked)
+        facts = {**receipt.facts(), "kept": kept, "by": by or None}
+        await self.journal.note(row.session_id, _BEGUN, **facts)
         for ticket in asked:
             await providers[ticket.provider].forget(ticket)
         async with self.lock.hold(pictures_lock(row.session_id)) as free:
@@ -180,10 +173,30 @@ class Forgetter:
                     f"session {row.session_id}: an undo, a redraw or another `forget` is at work",
                     hint="try again in a minute",
                 )
-            # Again: providers may have taken long to answer, and no replay begins from here on.
-            _require_ended(await self.inspector.inspect(row.session_id), around)
+            # Again: providers may have taken long to answer, another run may have finished
+            # meanwhile, and no replay begins from here on.
+            plan = await self.plan(await self.inspector.find(row.session_id), around)
+            receipt, _ = await self._receipt(plan, asked)
             await self._delete(plan, receipt, by)
         return receipt
+
+    async def _receipt(self, plan: ForgetPlan, asked: Sequence[Ticket]) -> tuple[Receipt, int]:
+        """
+        What will have been deleted after this plan, and how many stored pictures are kept.
+
+        What a stopped run had found, and is not stored any more, was deleted by it.
+        """
+        pictures = await self._stored((*plan.inputs, *plan.results))
+        kept, begun = await self._stored(plan.kept), plan.begun
+        deleted = max(0, begun.pictures + begun.kept - pictures - kept) if begun else 0
+        receipt = Receipt(
+            session_id=plan.session.session_id,
+            pictures=pictures + deleted,
+            dead_letters=max(len(plan.letters), begun.dead_letters if begun else 0),
+            provider_copies=sum(ticket in asked for ticket in plan.tickets),
+            not_asked=tuple(sorted({t.provider for t in plan.tickets if t not in asked})),
+        )
+        return receipt, kept
 
     async def _delete(self, plan: ForgetPlan, receipt: Receipt, by: str) -> None:
         for path in (*plan.inputs, *plan.results):
@@ -251,17 +264,15 @@ def _result_paths(row: Session) -> tuple[str, ...]:
     return path, previous_path(path), swap_path(path)
 
 
-def _begun(report: SessionReport) -> Receipt | None:
-    """What the last run, which was stopped, was about to delete."""
+def _begun(report: SessionReport) -> _Begun | None:
+    """What the last run, if it was stopped, was about to delete."""
     lines = [line for line in report.timeline if line["event"] == _BEGUN]
     if not lines:
         return None
-    return Receipt(
-        session_id=report.session.session_id,
+    return _Begun(
         pictures=int(str(lines[-1]["pictures"])),
+        kept=int(str(lines[-1]["kept"])),
         dead_letters=int(str(lines[-1]["dead_letters"])),
-        provider_copies=int(str(lines[-1]["provider_copies"])),
-        not_asked=(),
     )
 
 
