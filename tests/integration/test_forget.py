@@ -556,3 +556,22 @@ async def test_two_operators_do_not_both_claim_the_same_deletions(
     mine = await forget(world, key, openai=Faulty(sold_by.provider, forget=slow))
     assert ([each.pictures for each in other], mine.pictures) == ([3], 0)
     assert await receipts_of(world, key) == [("forgotten", 3), ("forgotten", 0)]
+
+
+@pytest.mark.parametrize("is_newer", [False, True], ids=["older", "newer"])
+async def test_a_picture_of_a_session_that_is_replayed_since_the_question_stays(
+    world: World, operators: Operators, is_newer: bool
+) -> None:
+    """Seen: another session of the run deleted it, and the replay found no picture."""
+    person, garment = new_paths()
+    older = await sold(world, (person, garment))
+    newer = await sold(world, (person, f"uploads/{uuid4()}.jpg"))
+    whole = bulk(world)
+    selection = await whole.plan([await world.row(newer), await world.row(older)])
+    assert len(selection.plans) == 2
+    await operators.replay(newer if is_newer else older, force=True)
+    done = await whole.run(selection, {})
+    assert [type(each) for each in done.refused] == [SessionRunning]
+    assert [each.pictures for each in done.receipts] == [2]
+    assert await is_there(world, person)
+    assert await world.run_all() == [Ending.COMPLETED]

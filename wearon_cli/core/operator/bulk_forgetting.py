@@ -115,8 +115,15 @@ class BulkForgetter:
         return BulkForgotten(receipts=receipts, refused=refused, left=left, stopped_by=stopped_by)
 
     async def _surroundings(self, rows: Sequence[Session]) -> Surroundings:
+        """Read again: those that have a job by now will be refused, and keep their pictures."""
         around = await self.forgetter.look_around()
-        return replace(around, shared_paths=await self._used_by_others(rows))
+        entry = self.forgetter.inspector.jobs.entry
+        idle = [
+            row
+            for row in rows
+            if row.session_id not in around.queued and await entry(row.session_id) is None
+        ]
+        return replace(around, shared_paths=await self._used_by_others(idle))
 
     async def _used_by_others(self, rows: Sequence[Session]) -> frozenset[str]:
         """
