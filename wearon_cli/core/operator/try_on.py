@@ -103,7 +103,8 @@ class OrderService:
             NoCreditLeft: The owner has none: nothing was taken, inserted or pushed.
             StoreRefused: No such owner, a credit was taken for this request id before, or it was
                 returned before the row was inserted.
-            UpstreamError: It could not be queued; the row is failed and the credit returned.
+            UpstreamError: It could not be queued; the row is failed and the credit returned, or
+                `reconcile` does what was not done in time.
         """
         urls = await self._upload(order)
         new = _new_session(order, urls)
