@@ -1,12 +1,17 @@
 """A job whose workers die again and again: a picture that was paid for is delivered, or it ends."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from devkit.accounts import CREDITS, USER, balances
 from devkit.crashes import run_until_crash
+from devkit.faults import Faulty
+from devkit.operators import Operators
 from devkit.world import PICTURE, MakeWorld, World
-from wearon_cli.core.errors import StoreUnavailable
+from wearon_cli.core.errors import StoreRefused, StoreUnavailable, UpstreamError
 from wearon_cli.core.jobs.journal import Claim, Ending, Purchase
+from wearon_cli.core.ledger import Payer
 from wearon_cli.core.providers import HeldPicture, Usage
 from wearon_cli.core.session import SessionKey, Status, fail, utc_now
 
@@ -48,6 +53,11 @@ async def workers_die(world: World, *, times: int) -> None:
 
 async def credits_of_user(world: World) -> int:
     return (await balances(world))[0]
+
+
+async def outcomes(world: World) -> dict[str, int]:
+    """The book of purchases: how many of each outcome."""
+    return {row.outcome: row.count for row in await Operators(world).book() if row.count}
 
 
 async def stored(world: World, key: SessionKey) -> bytes:
@@ -137,6 +147,43 @@ async def test_an_outage_of_storage_in_the_delivery_is_waited_for(world: World) 
     world.storage.put = away_once  # type: ignore[method-assign]
     assert await world.run_all() == [Ending.COMPLETED]
     assert await stored(world, key) == PICTURE
+
+
+@pytest.mark.parametrize("error", [StoreRefused("no"), StoreUnavailable()], ids=["no", "away"])
+async def test_a_storage_that_never_takes_it_ends_the_job_with_one_refund(
+    make_world: MakeWorld, error: UpstreamError
+) -> None:
+    """Also with a second purchase open: each purchase is in the book once, as what it is."""
+    world = await make_world(check_results="retry", max_wait_s=0.3)
+    key, claim = await sold(world)
+    await world.journal.buy_again(claim, USAGE, findings="not_applied")
+    await buy(world, claim, 2)
+    await workers_die(world, times=world.settings.max_deaths)
+    world.storage.put = Faulty(world.storage, put=error).put  # type: ignore[method-assign]
+    assert await world.run_all() == [Ending.FAILED]
+    assert (await world.row(key)).status is Status.FAILED
+    assert await credits_of_user(world) == CREDITS
+    assert await outcomes(world) == {"unused": 1, "lost": 1}
+    assert await world.run_all() == []
+
+
+async def test_a_session_that_the_platform_ends_during_the_delivery_keeps_its_one_refund(
+    world: World,
+) -> None:
+    key, _ = await sold(world)
+    await workers_die(world, times=world.settings.max_deaths)
+
+    async def slow(put: Callable[..., Awaitable[None]], *args: object, **more: object) -> None:
+        await put(*args, **more)
+        text = f"Stuck job recovery: session {key.session_id} timed out after 10 minutes"
+        await world.ledger.refund(Payer(channel=key.channel, owner_id=USER), text)
+        await world.sessions.apply(key, fail("The platform took it for stuck."))
+
+    world.storage.put = Faulty(world.storage, put=slow).put  # type: ignore[method-assign]
+    assert await world.run_all() == [Ending.DROPPED]
+    assert (await world.row(key)).status is Status.FAILED
+    assert await credits_of_user(world) == CREDITS
+    assert await outcomes(world) == {"unused": 1}
 
 
 class _NoCheck:
