@@ -9,7 +9,8 @@ from devkit.crashes import run_until_crash
 from devkit.faults import Faulty
 from devkit.operators import Operators
 from devkit.world import PICTURE, MakeWorld, World
-from wearon_cli.core.errors import StoreRefused, StoreUnavailable, UpstreamError
+from wearon_cli.core.credits import CreditState
+from wearon_cli.core.errors import GenerationRefused, StoreRefused, StoreUnavailable, UpstreamError
 from wearon_cli.core.jobs.journal import Claim, Ending, Purchase
 from wearon_cli.core.ledger import Payer
 from wearon_cli.core.providers import HeldPicture, Usage
@@ -184,6 +185,37 @@ async def test_a_session_that_the_platform_ends_during_the_delivery_keeps_its_on
     assert (await world.row(key)).status is Status.FAILED
     assert await credits_of_user(world) == CREDITS
     assert await outcomes(world) == {"unused": 1}
+
+
+@pytest.mark.parametrize("has_picture", [False, True], ids=["no picture", "a held picture"])
+async def test_a_replay_that_took_a_credit_gives_it_back_or_a_picture(
+    world: World, has_picture: bool
+) -> None:
+    """Without one, its workers die before the journal has the charge, which the ledger has."""
+    operators = Operators(world)
+    world.generator.plan = [GenerationRefused()]
+    key = await world.sell(owner_id=USER)
+    assert await world.run_all() == [Ending.FAILED]
+    plan = await operators.replay(key, charge=True)
+    if has_picture:
+        claim = await claimed(world)
+        await world.settlement().charge(await world.row(key), plan.replay_id)
+        await world.journal.charged(claim)
+        await buy(world, claim, 1)
+        await world.journal.keep_picture(claim, HeldPicture(jpeg=PICTURE, usage=USAGE, number=1))
+        await workers_die(world, times=world.settings.max_deaths)
+    else:
+        world.fuse.crash_in = "charged"
+        for _ in range(world.settings.max_deaths):
+            assert await run_until_crash(world)
+            await world.kill_worker()
+        world.fuse.crash_in = None
+    assert await credits_of_user(world) == CREDITS - 1
+    assert await world.run_all() == [Ending.COMPLETED if has_picture else Ending.FAILED]
+    assert await credits_of_user(world) == CREDITS - has_picture
+    state = (await operators.report(key)).credit.state
+    assert state is (CreditState.CHARGED if has_picture else CreditState.RETURNED)
+    assert len(world.generator.paid) == 0
 
 
 class _NoCheck:
