@@ -57,7 +57,9 @@ coverage: ## How much of the code the tests run, and which lines they do not; se
 
 bench: ## Every benchmark, with its table.
 	@scripts/bootstrap tests
-	@for each in $(filter-out benchmarks/bench_body.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$each"; .venv/bin/python $$each || exit 1; done
+	@for each in $(filter-out benchmarks/bench_body.py,$(wildcard benchmarks/bench_*.py)); do \
+	  echo "== $$each"; .venv/bin/python $$each || missed="$$missed $$each"; done; \
+	  [ -z "$$missed" ] || { echo "failed, or missed a target:$$missed"; exit 1; }
 
 bench-body: ## How well bodies are measured (WEARON_BODIES and WEARON_ANSUR name the data).
 	@scripts/bootstrap run
