@@ -66,7 +66,7 @@ def _is_common(param: Any) -> bool:
 
 def _plain(usage: str) -> str:
     """Usage with arguments in capitals, as in manual pages: `{person}` becomes `PERSON`."""
-    return re.sub(r"\{(\w+)\}|\[(\w+)\](?=\.\.\.)", _capitals, usage)
+    return re.sub(r"\{(\w+)\}|\[(\w+)\]", _capitals, usage)
 
 
 def _capitals(match: re.Match[str]) -> str:

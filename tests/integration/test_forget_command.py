@@ -205,7 +205,7 @@ def test_a_second_run_deletes_nothing_and_keeps_the_first_receipt(stack: Setting
     ("words", "message"),
     [
         pytest.param((), "no sessions specified", id="nothing named"),
-        pytest.param(("x", "--owner", DEMO_USER_ID), "no sessions specified", id="both"),
+        pytest.param(("x", "--owner", DEMO_USER_ID), "cannot be combined", id="both"),
         pytest.param(("--owner", "someone"), "not the id of a user", id="no id"),
         pytest.param(("--owner", str(uuid4())), "has no sessions", id="an owner without any"),
         pytest.param(("someone",), "is not a session id", id="no session id"),

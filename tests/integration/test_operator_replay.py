@@ -395,6 +395,17 @@ async def test_a_completed_session_needs_force(world: World, operators: Operator
         await operators.plan(key)
 
 
+async def test_a_completed_session_without_its_picture_is_not_said_to_have_it(
+    world: World, operators: Operators
+) -> None:
+    """Seen: after `wearon forget` it was still said to have its picture."""
+    key = await b2c(world)
+    row = await completed(world, key)
+    await world.storage.remove(row.result_path)
+    with pytest.raises(SessionFinal, match="its picture is no longer stored"):
+        await operators.plan(key)
+
+
 async def test_a_session_with_a_job_is_refused_wherever_the_job_is(
     world: World, operators: Operators
 ) -> None:

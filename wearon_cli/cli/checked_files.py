@@ -1,7 +1,8 @@
 """Picture files of `wearon check`: read, prepared as for a job, checked, and drawn on."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from PIL import Image
 
 from wearon_cli.adapters.pose.check_jobs import check_inputs, check_result, found_in
+from wearon_cli.cli.uploads import read_file
 from wearon_cli.core.checks.drawing import annotated
 from wearon_cli.core.checks.findings import Report
 from wearon_cli.core.errors import InputError, PictureProblem
@@ -42,7 +44,8 @@ def checked_files(
     said = check_inputs(small, model)
     if result is None:
         return CheckedFiles(inputs=said, result=None, pictures=tuple(pictures))
-    drawn = verify(_read(result), with_small=True)
+    with _named(result):
+        drawn = verify(read_file(result), with_small=True)
     cloth = small[1] if garment else None
     of_result = check_result(drawn.small or drawn.jpeg, small[0], cloth, said.seen, model)
     return CheckedFiles(inputs=said, result=of_result, pictures=(*pictures, drawn.jpeg))
@@ -69,15 +72,14 @@ def write_drawing(path: Path, checked: CheckedFiles, sentences: Sequence[str], m
 
 
 def _prepared(path: Path, max_px: int) -> PreparedPicture:
-    data = _read(path)
+    with _named(path):
+        return prepare(read_file(path), max_px=max_px)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A problem with a picture names its file."""
     try:
-        return prepare(data, max_px=max_px)
+        yield
     except PictureProblem as exc:
         raise type(exc)(f"{path}: {exc}", hint=exc.hint) from exc
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror}") from exc

@@ -43,7 +43,7 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
     """
     from wearon_cli.core.pictures.prepare import prepare  # imports Pillow
 
-    data = _read(path)
+    data = read_file(path)
     if len(data) > settings.max_picture_bytes:
         raise PictureTooLarge(
             f"{path} has {len(data) / 2**20:.1f} MB, more than "
@@ -59,7 +59,13 @@ def read_upload(path: Path, settings: "Settings") -> Upload:
     return Upload(data=data, content_type=kind.content_type)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """
+    Read a file that was named on the command line.
+
+    Raises:
+        InputError: There is no such file, or it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError as exc:

@@ -1,6 +1,7 @@
 """`wearon check`: what a worker's checks find in some pictures."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from wearon_cli.cli.output import Result, note
 
 if TYPE_CHECKING:
-    from wearon_cli.core.checks.findings import Report
+    from wearon_cli.core.checks.findings import PictureFinding, Report
 
 
 def check(
@@ -26,13 +27,15 @@ def check(
     Check input photos and results as a worker does.
 
     Prints what the checks WEARON_CHECK_INPUTS and WEARON_CHECK_RESULTS would find; docs/checks.md
-    explains the findings. Exits with 4 if a photo would be refused. Buys nothing and works offline,
-    but downloads the pose model on first use (see `wearon model --help`).
+    explains the findings. Exits with 4 if a worker with these settings would refuse a photo. Buys
+    nothing and works offline, but downloads the pose model on first use (see `wearon model
+    --help`).
 
       wearon check me.jpg shirt.jpg
 
       wearon check me.jpg shirt.jpg --result result.jpg --annotate seen.jpg
     """
+    from wearon_cli.adapters.pose.check_jobs import finder
     from wearon_cli.cli.checked_files import checked_files, write_drawing
     from wearon_cli.cli.model_fetch import ensure_model
     from wearon_cli.core.checks.findings import refusal
@@ -40,30 +43,31 @@ def check(
 
     settings = load_settings()
     model = ensure_model(settings)
-    checked = checked_files(photo, garment, result, model=model, max_px=settings.max_picture_px)
-    lines = _lines("inputs", checked.inputs)
-    if checked.result is not None:
-        lines += _lines("result", checked.result)
-    if annotate is not None:
-        write_drawing(annotate, checked, lines, model)
-        note(f"annotated: {annotate}")
-    certain = checked.inputs.certain
+    with closing(finder(model)):
+        checked = checked_files(photo, garment, result, model=model, max_px=settings.max_picture_px)
+        refused = checked.inputs.certain if settings.check_inputs == "refuse" else ()
+        lines = _lines("inputs", checked.inputs, refused)
+        if checked.result is not None:
+            lines += _lines("result", checked.result)
+        if annotate is not None:
+            write_drawing(annotate, checked, lines, model)
+            note(f"annotated: {annotate}")
     return Result(
         data={
-            "inputs": _facts(checked.inputs),
+            "inputs": _facts(checked.inputs, refused),
             "result": _facts(checked.result) if checked.result else None,
             "annotated": annotate,
         },
         lines=lines,
-        error=refusal(certain) if certain else None,
+        error=refusal(refused) if refused else None,
     )
 
 
-def _lines(what: str, report: "Report") -> list[str]:
+def _lines(what: str, report: "Report", refused: "Sequence[PictureFinding]" = ()) -> list[str]:
     from wearon_cli.core.checks.findings import WORDS
 
     said = [
-        f"{what}: {finding.value}: {WORDS[finding][0]}{_fate(finding, report)}"
+        f"{what}: {finding.value}: {WORDS[finding][0]}{' (refused)' if finding in refused else ''}"
         for finding in report.findings
     ]
     if report.not_checked:
@@ -71,13 +75,11 @@ def _lines(what: str, report: "Report") -> list[str]:
     return said or [f"{what}: ok"]
 
 
-def _fate(finding: object, report: "Report") -> str:
-    return " (refused)" if finding in report.certain else ""
-
-
-def _facts(report: "Report") -> dict[str, Sequence[str] | str | None]:
+def _facts(
+    report: "Report", refused: "Sequence[PictureFinding]" = ()
+) -> dict[str, Sequence[str] | str | None]:
     return {
         "findings": [each.value for each in report.findings],
-        "refused": [each.value for each in report.certain],
+        "refused": [each.value for each in refused],
         "not_checked": report.not_checked,
     }

@@ -58,8 +58,10 @@ def forget(
 
     Exit codes: 5 some sessions could not be forgotten; 6 an outage, some are left.
     """
-    if bool(sessions) is bool(whose):
-        raise InputError("no sessions specified", hint="use either session ids or --owner")
+    if sessions and whose:
+        raise InputError("session ids and --owner cannot be combined", hint="use one of them")
+    if not sessions and not whose:
+        raise InputError("no sessions specified", hint="use session ids or --owner")
     by = operator_name(operator)
 
     async def work(tools: "OperatorTools", settings: "Settings") -> Result:

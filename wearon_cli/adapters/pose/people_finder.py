@@ -34,7 +34,12 @@ class _Look:
 
 
 class PeopleFinder:
-    """Loads the network at the first picture. For one thread; ends with its process."""
+    """
+    Loads the network at the first picture. For one thread.
+
+    A process that ends by itself closes it first: left to the end of the interpreter, MediaPipe
+    prints a traceback, because the modules that it needs are gone by then.
+    """
 
     def __init__(self, model: Path) -> None:
         self._model = model
@@ -68,6 +73,13 @@ class PeopleFinder:
                 x, y = look.back(*points[:, :2].T)
                 return _person(np.column_stack([x, y, points[:, 2]]), rgb)
         return None
+
+    def close(self) -> None:
+        """Free the network's memory. The next search loads it again."""
+        with quietly():
+            for landmarker in filter(None, (self._sure, self._lenient)):
+                landmarker.close()
+        self._sure = self._lenient = None
 
     def _load(self, confidence: float, people: int) -> Any:
         with quietly():

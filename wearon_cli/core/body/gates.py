@@ -59,7 +59,7 @@ WORDS: Final = {
         "Face the camera, with your shoulders and hips square to it.",
     ),
     Refusal.NOT_STANDING: (
-        "the person is sitting, bent or lying",
+        "the person is sitting, bent or lying, or the photo is tilted",
         "Your whole body must be in the picture, standing. Stand up straight, with your arms "
         "slightly away from your body, and keep the photo upright.",
     ),

@@ -93,4 +93,9 @@ class Report:
 def refusal(findings: Sequence[PictureFinding]) -> PhotoRefused:
     """The error for certain findings of input pictures; the shopper is told the first one."""
     detail, to_shopper = WORDS[findings[0]]
-    return PhotoRefused(detail, reason=findings[0].value, shopper_message=to_shopper)
+    return PhotoRefused(
+        detail,
+        hint=f"the shopper reads: {to_shopper}",
+        reason=findings[0].value,
+        shopper_message=to_shopper,
+    )

@@ -131,10 +131,7 @@ class Replayer:
             words, hint = _RUNNING_WORDS[where]
             raise SessionRunning(f"session {row.session_id}: {words}", hint=hint)
         if row.status is Status.COMPLETED and not options.force:
-            raise SessionFinal(
-                f"session {row.session_id} is completed and has its picture",
-                hint="--force draws another one and keeps this one until it is stored",
-            )
+            raise _completed(report)
         age = utc_now() - row.created_at
         is_open_b2c = row.channel is Channel.B2C and not row.status.is_final
         if is_open_b2c and age.total_seconds() > self.b2c_buy_within_s:
@@ -157,6 +154,15 @@ def _require_fitting_charge(report: SessionReport, options: ReplayOptions) -> No
             f"the credit of session {report.session.session_id} was not returned",
             hint="it pays for this replay: remove --charge",
         )
+
+
+def _completed(report: SessionReport) -> SessionFinal:
+    what = f"session {report.session.session_id} is completed"
+    if report.is_stored:
+        hint = "--force draws another one and keeps this one until it is stored"
+        return SessionFinal(f"{what} and has its picture", hint=hint)
+    hint = "--force draws another one, if its input pictures are still stored"
+    return SessionFinal(f"{what}, but its picture is no longer stored", hint=hint)
 
 
 def _require_inputs(inputs: Sequence[InputPicture]) -> None:
