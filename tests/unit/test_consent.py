@@ -2,11 +2,14 @@
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 from _pytest.mark import ParameterSet
 
+import wearon_cli
+from devkit.terminal import Terminal as PseudoTerminal
 from wearon_cli.app import COMMANDS, DECISIONS, Deferred, _leaves
 from wearon_cli.cli.consent import require_consent
 from wearon_cli.core.errors import ConsentMissing, Interrupted
@@ -92,3 +95,49 @@ def test_on_a_terminal_a_person_is_asked(
         return
     with pytest.raises(Interrupted, match="nothing was changed"):
         require_consent("spend it?", yes=False)
+
+
+# ------------------------------------------------------------- asked while an event loop is running
+
+ASKS = """
+import asyncio, sys
+from wearon_cli.cli.consent import consent
+from wearon_cli.core.errors import Interrupted
+try:
+    asyncio.run(consent("delete it?", yes=False))
+except Interrupted as exc:
+    sys.exit(f"no: {exc}")
+except KeyboardInterrupt:
+    sys.exit(130)
+print("agreed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "exit_code", "told"),
+    [
+        pytest.param("y\n", 0, "agreed", id="y"),
+        pytest.param("YES\n", 0, "agreed", id="YES"),
+        pytest.param("maybe\ny\n", 0, "answer y or n", id="maybe, then y"),
+        pytest.param("n\n", 1, "nothing was changed", id="n"),
+        pytest.param("\n", 1, "nothing was changed", id="Enter"),
+        pytest.param("\x04", 1, "nothing was changed", id="Ctrl-D"),
+        # Seen: a thread went on waiting for the line, and Python for the thread.
+        pytest.param("\x03", 130, "[y/N]", id="Ctrl-C"),
+    ],
+)
+def test_an_answer_on_a_terminal(typed: str, exit_code: int, told: str) -> None:
+    with PseudoTerminal([sys.executable, "-c", ASKS]) as terminal:
+        terminal.read_until("[y/N]: ")
+        terminal.type(typed)
+        assert terminal.wait() == exit_code
+    assert told in terminal.text
+
+
+def test_no_command_asks_in_a_thread() -> None:
+    package = Path(wearon_cli.__file__).parent
+    assert [
+        path.name
+        for path in package.rglob("*.py")
+        if "to_thread(require_consent" in path.read_text("utf-8")
+    ] == []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from wearon_cli.cli.consent import require_consent
+from wearon_cli.cli.consent import consent
 from wearon_cli.cli.output import Result, note
 from wearon_cli.cli.replay_screen import (
     LeftOut,
@@ -52,7 +52,7 @@ async def replay_many(
     lines = _sum_lines(plans, left_out, known, verbose=verbose)
     for line in lines:
         note(line)
-    await asyncio.to_thread(require_consent, f"replay these {len(plans)} sessions?", yes=how.yes)
+    await consent(f"replay these {len(plans)} sessions?", yes=how.yes)
     now = BulkProgress(waiting=list(plans))
     await _run(now, how, tools, settings)
     failed = len(now.ends) - now.succeeded

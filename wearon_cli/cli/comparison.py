@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from rich.table import Table
 
-from wearon_cli.cli.consent import require_consent
+from wearon_cli.cli.consent import consent
 from wearon_cli.cli.output import Result
 from wearon_cli.cli.progress import Progress, progress
 from wearon_cli.core.errors import InputError, TryOnFailed
@@ -61,7 +61,7 @@ async def run(asked: CompareCommand, settings: "Settings", *, yes: bool) -> Resu
     configure_quiet_logs(settings, "compare")
     async with open_trials(settings, asked.names) as opened:
         if question := _question(asked):
-            await asyncio.to_thread(require_consent, question, yes=yes)
+            await consent(question, yes=yes)
         _make_folder(asked.out)
         with progress("preparing the pictures") as shown:
             pixels, max_px = opened.trials.pixels, settings.max_picture_px

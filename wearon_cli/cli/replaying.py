@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wearon_cli.cli.consent import require_consent
+from wearon_cli.cli.consent import consent
 from wearon_cli.cli.model_fetch import ensure_model
 from wearon_cli.cli.output import Result, note
 from wearon_cli.core.errors import InputError, Interrupted, PictureUnavailable
@@ -42,7 +42,7 @@ async def replay_one(
         )
     for sentence in plan.sentences():
         note(sentence)
-    await asyncio.to_thread(require_consent, "replay this session?", yes=how.yes)
+    await consent("replay this session?", yes=how.yes)
     ended, elapsed_s = await _followed(plan, how, tools, settings)
     from wearon_cli.cli.outcome import followed_result
 

@@ -1,13 +1,12 @@
 """`wearon dead-letters`: payloads that are not retried automatically."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.consent import YesOption, consent
 from wearon_cli.cli.durations import local as local_time
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
@@ -97,7 +96,7 @@ def requeue(
         plan = await tools.letters.plan(letter, by=operator_name(operator))
         for sentence in plan.sentences():
             note(sentence)
-        await asyncio.to_thread(require_consent, "replay this session?", yes=yes)
+        await consent("replay this session?", yes=yes)
         await tools.replayer.run(plan)
         lines = [
             f"session {letter.session_id} is being replayed; "
@@ -123,7 +122,7 @@ def drop(
     async def work(tools: "OperatorTools") -> Result:
         letter = await tools.letters.get(letter_id)
         question = f"permanently delete dead letter {letter_id} ({letter.error_code})?"
-        await asyncio.to_thread(require_consent, question, yes=yes)
+        await consent(question, yes=yes)
         await tools.letters.drop(letter, by=by)
         return Result(data=_facts(letter), lines=[f"dead letter {letter_id} deleted"])
 

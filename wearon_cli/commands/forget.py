@@ -1,6 +1,5 @@
 """`wearon forget`: deletes what is kept about sessions."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.consent import YesOption, consent
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.output import Result, note
@@ -76,7 +75,7 @@ def forget(
             return _planned(selection)
         _tell(selection.plans)
         question = f"permanently delete this data of {_counted(len(selection.plans), 'session')}?"
-        await asyncio.to_thread(require_consent, question, yes=yes)
+        await consent(question, yes=yes)
         return await _forgotten(bulk, selection, settings, by)
 
     return with_tools(work, local=local, data_dir=data_dir, needs_whole_view=True)

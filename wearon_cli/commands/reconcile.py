@@ -1,12 +1,11 @@
 """`wearon reconcile`: rows, credits, pictures and jobs, compared."""
 
-import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.consent import YesOption, consent
 from wearon_cli.cli.durations import A_DAY, SinceOption, ago
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
@@ -53,7 +52,7 @@ def reconcile(
             question = (
                 f"fix {len(fixable)} cases (return credits, hand stuck sessions to the workers)?"
             )
-            await asyncio.to_thread(require_consent, question, yes=yes)
+            await consent(question, yes=yes)
             cases = [await tools.reconciler.fix(case, by=by) for case in cases]
         left = [case for case in cases if case.is_left]
         error = NeedsAPerson(f"{len(left)} of {looked_at} sessions need a person")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.consent import YesOption, consent
 from wearon_cli.cli.durations import AN_HOUR, SinceOption
 from wearon_cli.cli.operator import operator_name, with_tools
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
@@ -230,7 +230,7 @@ async def _undo(command: ReplayCommand, tools: "OperatorTools") -> Result:
     note(f"swaps the earlier and the current picture of session {row.session_id}")
     if not command.dry_run:
         question = f"restore the earlier picture of {row.session_id}?"
-        await asyncio.to_thread(require_consent, question, yes=command.how.yes)
+        await consent(question, yes=command.how.yes)
         options = command.how.options
         await tools.undo.run(row, by=options.by, reason=options.reason)
     done = (

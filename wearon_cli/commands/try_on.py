@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wearon_cli.cli.consent import YesOption, require_consent
+from wearon_cli.cli.consent import YesOption, consent
 from wearon_cli.cli.operator import operator_name
 from wearon_cli.cli.options import DataDirOption, LocalOption, OperatorOption
 from wearon_cli.cli.outcome import check_target, followed_result, lost_sight, not_followed
@@ -136,7 +136,7 @@ async def _run_if_agreed(command: TryOnCommand, settings: "Settings", yes: bool)
         if settings.is_local or yes:  # otherwise the question says it
             note(f"will {choice.sentence}")
         if question is not None:
-            await asyncio.to_thread(require_consent, question, yes=yes)
+            await consent(question, yes=yes)
         with progress("uploading the pictures") as shown:
             return await _order(command, choice, settings, tools, shown)
 
