@@ -69,7 +69,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
         journal, dead_letters = open_journal(redis, settings), RedisDeadLetters(redis)
         fetcher = await open_fetcher(stack, settings)
         checks = open_checks(stack, settings)
-        if settings.check_inputs != "off" or settings.check_results != "off":
+        if _loads_checks(settings):
             loading = asyncio.create_task(checks.load())
             stack.callback(loading.cancel)
         runner = job_runner(
@@ -91,6 +91,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             registry=RedisWorkers(redis, lease_s=settings.lease_s),
             dispatcher=open_dispatcher(stack, redis, settings),
         )
+
+
+def _loads_checks(settings: Settings) -> bool:
+    """Whether the checks' process starts with the worker; on a local stack its 130 MB can wait."""
+    checks = settings.check_inputs != "off" or settings.check_results != "off"
+    return checks and not settings.is_local
 
 
 def job_runner(
