@@ -112,6 +112,13 @@ def checks_of(world: World) -> FirstIsSuspect:
     return world.checks
 
 
+async def start_afresh(world: World, sold_by: ProviderUnderTest) -> None:
+    """An empty Redis, and a provider that has sold nothing."""
+    await world.redis.flushall()
+    sold_by.api.drawings.taken.clear()
+    sold_by.api.drawings.orders = 0
+
+
 async def outcomes(world: World) -> dict[str, int]:
     """The book of purchases: how many of each outcome."""
     today = utc_now().date()
@@ -311,10 +318,7 @@ async def test_a_worker_killed_at_any_step_of_drawing_again_loses_nothing(
 ) -> None:
     steps = []
     for step in range(1, MANY_STEPS):
-        await world.redis.flushall()
-        drawings = sold_by.api.drawings
-        drawings.taken.clear()
-        drawings.orders = 0
+        await start_afresh(world, sold_by)
         before = await world.ledger.user_balance(USER)
         key = await b2c(world)
         crashed = await killed_at(world, step, after=after)
@@ -351,10 +355,7 @@ async def test_a_worker_killed_at_any_step_of_failing_a_suspect_picture_refunds_
     world = await with_scripted_checks(await make_world(sold_by=sold_by, check_results="fail"))
     steps: list[str] = []
     for step in range(1, MANY_STEPS):
-        await world.redis.flushall()
-        drawings = sold_by.api.drawings
-        drawings.taken.clear()
-        drawings.orders = 0
+        await start_afresh(world, sold_by)
         before = await world.ledger.user_balance(USER)
         key = await b2c(world)
         world.fuse.steps, world.fuse.crash_at, world.fuse.after = 0, step, after

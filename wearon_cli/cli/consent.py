@@ -10,7 +10,6 @@ from wearon_cli.core.errors import ConsentMissing, Interrupted
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
-
 #: What an answer may be, in lower case; Enter alone is a no.
 _YES: Final = ("y", "yes")
 _NO: Final = ("", "n", "no")

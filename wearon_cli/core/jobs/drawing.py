@@ -3,8 +3,8 @@ Gets the picture for a job: held, recovered or bought; checked, and bought again
 
 fetch -> prepare -> check -> buy -> verify -> check. A suspect picture is held in Redis before
 another one is bought, and its purchase counts as kept until a better one is stored: whatever
-happens to the second, the first can still be delivered. If it cannot be held, no
-second one is bought.
+happens to the second, the first can still be delivered. If it cannot be held, no second one is
+bought.
 
 A job at its cap of deaths gets the picture that is held, or none: nothing is bought, decoded or
 checked for it any more, since its workers may have died of that.
